@@ -1,0 +1,290 @@
+//! A borrowed batch: inputs, targets, and how the samples' losses are averaged.
+
+use crate::error::{check_finite, check_length};
+use crate::{Dimensions, Error, Real};
+
+/// The loss ℓ(o, y) of a sample (theory §1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputLoss {
+    /// Softmax cross-entropy −Σ_k y_k log p_k, labels hard or soft.
+    SoftmaxCrossEntropy,
+    /// Sigmoid (binary) cross-entropy with logits, the mean over the K outputs.
+    SigmoidCrossEntropy,
+    /// Squared error, the mean over the K outputs.
+    MeanSquaredError,
+}
+
+impl OutputLoss {
+    /// The name in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            OutputLoss::SoftmaxCrossEntropy => "softmax cross-entropy",
+            OutputLoss::SigmoidCrossEntropy => "sigmoid cross-entropy",
+            OutputLoss::MeanSquaredError => "mean squared error",
+        }
+    }
+}
+
+/// The targets of a batch.
+#[derive(Clone, Copy, Debug)]
+pub enum Targets<'a, T> {
+    /// A class index a sample, below K. For a sigmoid cross-entropy with one output: 0 or 1.
+    Classes(&'a [usize]),
+    /// Values, N × K row-major: soft labels (each row a distribution), 0…1 (sigmoid), or numbers (squared error).
+    Values(&'a [T]),
+}
+
+impl<T> Targets<'_, T> {
+    fn samples(&self, outputs: usize) -> usize {
+        match self {
+            Targets::Classes(classes) => classes.len(),
+            Targets::Values(values) => values.len() / outputs.max(1),
+        }
+    }
+}
+
+/// A borrowed batch and the reduction of its loss L = Σ_n ω_n ℓ(o_n, y_n).
+///
+/// Without weights ω_n = 1/N. Sample weights s_n give ω_n = s_n / Σ s. Class weights w follow PyTorch's (and
+/// Burn's) `CrossEntropyLoss`: hard labels, ℓ_n = −Σ_c w_c y_c log p_c with the mean divided by Σ_n s_n w_{y_n};
+/// soft labels, the same ℓ_n divided by Σ s. Label smoothing ε replaces y by (1 − ε) y + ε/K before the class
+/// weights act.
+///
+/// ```
+/// use hsr_core::{Batch, OutputLoss, Targets};
+///
+/// let x = [0.0_f32, 1.0, -1.0, 0.5];
+/// let batch = Batch::new(OutputLoss::SoftmaxCrossEntropy, &x, Targets::Classes(&[0, 1]))
+///     .with_label_smoothing(0.1);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a, T> {
+    pub(crate) loss: OutputLoss,
+    pub(crate) inputs: &'a [T],
+    pub(crate) targets: Targets<'a, T>,
+    pub(crate) sample_weights: Option<&'a [T]>,
+    pub(crate) class_weights: Option<&'a [T]>,
+    pub(crate) label_smoothing: T,
+}
+
+impl<'a, T: Real> Batch<'a, T> {
+    /// A batch of inputs (N × d, row-major) and targets. It is checked against the network where it is used.
+    pub fn new(loss: OutputLoss, inputs: &'a [T], targets: Targets<'a, T>) -> Self {
+        Self {
+            loss,
+            inputs,
+            targets,
+            sample_weights: None,
+            class_weights: None,
+            label_smoothing: T::zero(),
+        }
+    }
+
+    /// Weights of the samples, non-negative, \[N\]; only their ratios matter.
+    pub fn with_sample_weights(mut self, weights: &'a [T]) -> Self {
+        self.sample_weights = Some(weights);
+        self
+    }
+
+    /// Weights of the classes, non-negative, \[K\]; softmax only.
+    pub fn with_class_weights(mut self, weights: &'a [T]) -> Self {
+        self.class_weights = Some(weights);
+        self
+    }
+
+    /// Label smoothing ε in 0…1; softmax only.
+    pub fn with_label_smoothing(mut self, smoothing: T) -> Self {
+        self.label_smoothing = smoothing;
+        self
+    }
+
+    /// The number of samples N that the inputs hold for a network with `inputs` inputs.
+    pub(crate) fn samples(&self, dimensions: &Dimensions) -> usize {
+        self.inputs.len() / dimensions.inputs
+    }
+
+    /// Checks the batch against the network it will go through and gives the number of samples.
+    pub(crate) fn check(&self, dimensions: &Dimensions) -> Result<usize, Error> {
+        let outputs = dimensions.outputs;
+        let samples = self.samples(dimensions);
+        if samples == 0 && self.inputs.is_empty() {
+            return Err(Error::Empty {
+                what: "the number of samples",
+            });
+        }
+        let rounded = samples.max(1) * dimensions.inputs;
+        check_length("inputs", "samples × inputs", self.inputs.len(), rounded)?;
+        check_finite("inputs", self.inputs)?;
+        match self.targets {
+            Targets::Classes(classes) => {
+                check_length("targets", "samples", classes.len(), samples)?;
+                // One logistic output tells two classes apart.
+                let binary = self.loss == OutputLoss::SigmoidCrossEntropy && outputs == 1;
+                let count = if binary { 2 } else { outputs };
+                if let Some(sample) = classes.iter().position(|&class| class >= count) {
+                    return Err(Error::Label {
+                        sample,
+                        label: classes[sample],
+                        classes: count,
+                    });
+                }
+            }
+            Targets::Values(values) => {
+                check_length("targets", "samples × outputs", values.len(), samples * outputs)?;
+                check_finite("targets", values)?;
+                self.check_values(values, outputs)?;
+            }
+        }
+        debug_assert_eq!(self.targets.samples(outputs), samples);
+        self.check_reduction(samples, outputs)?;
+        Ok(samples)
+    }
+
+    fn check_values(&self, values: &[T], outputs: usize) -> Result<(), Error> {
+        match self.loss {
+            OutputLoss::SoftmaxCrossEntropy => {
+                let tolerance = T::of(1e-3);
+                for (sample, label) in values.chunks_exact(outputs).enumerate() {
+                    let sum: T = label.iter().copied().sum();
+                    let negative = label.iter().any(|&y| y < T::zero());
+                    if negative || (sum - T::one()).abs() > tolerance {
+                        return Err(Error::SoftLabel {
+                            sample,
+                            sum: sum.as_f64(),
+                        });
+                    }
+                }
+            }
+            OutputLoss::SigmoidCrossEntropy => {
+                if let Some(&value) = values.iter().find(|&&y| y < T::zero() || y > T::one()) {
+                    return Err(Error::Range {
+                        what: "a target of the sigmoid cross-entropy",
+                        value: value.as_f64(),
+                        expected: "a number in 0…1",
+                    });
+                }
+            }
+            OutputLoss::MeanSquaredError => {}
+        }
+        Ok(())
+    }
+
+    fn check_reduction(&self, samples: usize, outputs: usize) -> Result<(), Error> {
+        let softmax = self.loss == OutputLoss::SoftmaxCrossEntropy;
+        for (option, given) in [
+            ("label smoothing", self.label_smoothing != T::zero()),
+            ("a class weight", self.class_weights.is_some()),
+        ] {
+            if given && !softmax {
+                return Err(Error::Unsupported {
+                    option,
+                    loss: self.loss.name(),
+                });
+            }
+        }
+        if !(T::zero()..=T::one()).contains(&self.label_smoothing) {
+            return Err(Error::Range {
+                what: "the label smoothing",
+                value: self.label_smoothing.as_f64(),
+                expected: "a number in 0…1",
+            });
+        }
+        for (what, shape, weights, expected) in [
+            ("sample_weights", "samples", self.sample_weights, samples),
+            ("class_weights", "outputs", self.class_weights, outputs),
+        ] {
+            let Some(weights) = weights else { continue };
+            check_length(what, shape, weights.len(), expected)?;
+            check_finite(what, weights)?;
+            if let Some(&value) = weights.iter().find(|&&weight| weight < T::zero()) {
+                return Err(Error::Range {
+                    what: "a weight",
+                    value: value.as_f64(),
+                    expected: "a non-negative number",
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes y and ω, feature-major with `stride` samples a row (padding is left 0): ℓ_n is then the plain loss
+    /// of the label y_n with weight ω_n, whatever the class weights and the smoothing were.
+    pub(crate) fn reduce(
+        &self,
+        dimensions: &Dimensions,
+        samples: usize,
+        stride: usize,
+        y: &mut [T],
+        omega: &mut [T],
+    ) -> Result<(), Error> {
+        let outputs = dimensions.outputs;
+        match self.targets {
+            Targets::Classes(classes) if outputs == 1 => match self.loss {
+                // A single softmax output has one class, of probability 1.
+                OutputLoss::SoftmaxCrossEntropy => y[..samples].fill(T::one()),
+                _ => {
+                    for (y, &class) in y.iter_mut().zip(classes) {
+                        *y = if class == 0 { T::zero() } else { T::one() };
+                    }
+                }
+            },
+            Targets::Classes(classes) => {
+                for (n, &class) in classes.iter().enumerate() {
+                    y[class * stride + n] = T::one();
+                }
+            }
+            Targets::Values(values) => {
+                for (n, row) in values.chunks_exact(outputs).enumerate() {
+                    for (k, &value) in row.iter().enumerate() {
+                        y[k * stride + n] = value;
+                    }
+                }
+            }
+        }
+        match self.sample_weights {
+            Some(weights) => omega[..samples].copy_from_slice(weights),
+            None => omega[..samples].fill(T::one()),
+        }
+        // Divided by the largest first, so that the sum can neither overflow nor vanish.
+        let largest = omega[..samples].iter().copied().fold(T::zero(), T::max);
+        if largest == T::zero() {
+            return Err(Error::NoWeight { sum: 0.0 });
+        }
+        let mut total = T::zero();
+        for (n, omega) in omega[..samples].iter_mut().enumerate() {
+            *omega /= largest;
+            total += match (self.class_weights, self.targets) {
+                (Some(weights), Targets::Classes(classes)) => *omega * weights[classes[n]],
+                _ => *omega,
+            };
+        }
+        if total <= T::zero() {
+            return Err(Error::NoWeight {
+                sum: total.as_f64(),
+            });
+        }
+        for omega in &mut omega[..samples] {
+            *omega /= total;
+        }
+        if self.label_smoothing != T::zero() {
+            let share = self.label_smoothing / T::of(outputs as f64);
+            for k in 0..outputs {
+                for y in &mut y[k * stride..k * stride + samples] {
+                    *y = (T::one() - self.label_smoothing) * *y + share;
+                }
+            }
+        }
+        if let Some(weights) = self.class_weights {
+            for n in 0..samples {
+                let value: T = (0..outputs).map(|k| weights[k] * y[k * stride + n]).sum();
+                omega[n] *= value;
+                if value > T::zero() {
+                    for (k, &weight) in weights.iter().enumerate() {
+                        y[k * stride + n] *= weight / value;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}

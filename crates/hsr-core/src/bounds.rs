@@ -1,0 +1,126 @@
+//! Wolkowicz-Styan bounds on the spectrum, from two moments of the Hessian (theory §3).
+
+use crate::Real;
+
+/// Trace and squared Frobenius norm of the Hessian: all that the bounds need to know of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moments<T> {
+    /// t = tr H.
+    pub trace: T,
+    /// q = ‖H‖²_F.
+    pub frobenius_squared: T,
+    /// D, the number of parameters.
+    pub parameters: usize,
+}
+
+/// Bounds on the eigenvalues λ_max ≥ … ≥ λ_min of a symmetric D × D matrix, from its [`Moments`].
+///
+/// With m = t/D and s² = q/D − m²:
+///
+/// | bound | |
+/// |---|---|
+/// | λ_sup = m + s√(D − 1) | ≥ λ_max |
+/// | m + s/√(D − 1) | ≤ λ_max |
+/// | λ_inf = m − s√(D − 1) | ≤ λ_min |
+/// | m − s/√(D − 1) | ≥ λ_min |
+/// | s√(2D) | ≥ λ_max − λ_min |
+/// | m | the mean eigenvalue |
+///
+/// Reference: H. Wolkowicz, G. P. H. Styan, "Bounds for eigenvalues using traces", Linear Algebra and its
+/// Applications 29 (1980), 471–506.
+///
+/// ```
+/// use hsr_core::{Moments, SpectralBounds};
+///
+/// // diag(3, 1, −1): trace 3, squared norm 11.
+/// let bounds = SpectralBounds::new(Moments { trace: 3.0_f64, frobenius_squared: 11.0, parameters: 3 });
+/// assert!(bounds.lambda_sup >= 3.0 && bounds.lambda_max_lower <= 3.0);
+/// assert!(bounds.lambda_inf <= -1.0 && bounds.lambda_min_upper >= -1.0);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SpectralBounds<T> {
+    /// The moments the bounds come from.
+    pub moments: Moments<T>,
+    /// m = t/D, the mean of the eigenvalues.
+    pub mean: T,
+    /// s, the standard deviation of the eigenvalues.
+    pub std: T,
+    /// Upper bound on the largest eigenvalue: the quantity HSR descends.
+    pub lambda_sup: T,
+    /// Lower bound on the smallest eigenvalue.
+    pub lambda_inf: T,
+    /// Lower bound on the largest eigenvalue.
+    pub lambda_max_lower: T,
+    /// Upper bound on the smallest eigenvalue.
+    pub lambda_min_upper: T,
+    /// Upper bound on λ_max − λ_min.
+    pub spread_upper: T,
+}
+
+impl<T: Real> SpectralBounds<T> {
+    /// The bounds of a matrix with these moments. For D = 1 all of them are the one eigenvalue.
+    pub fn new(moments: Moments<T>) -> Self {
+        Self::scaled(&SpectralWeights::new(&moments), moments, T::one())
+    }
+
+    /// The bounds of σ·H' from the weights of H'; the moments given are those of σ·H'.
+    pub(crate) fn scaled(weights: &SpectralWeights, moments: Moments<T>, sigma: T) -> Self {
+        let parameters = moments.parameters as f64;
+        let SpectralWeights { mean, std, .. } = *weights;
+        let far = std * (parameters - 1.0).sqrt();
+        let near = if moments.parameters > 1 {
+            std / (parameters - 1.0).sqrt()
+        } else {
+            0.0
+        };
+        let of = |value: f64| T::of(value * sigma.as_f64());
+        Self {
+            moments,
+            mean: of(mean),
+            std: of(std),
+            lambda_sup: of(mean + far),
+            lambda_inf: of(mean - far),
+            lambda_max_lower: of(mean + near),
+            lambda_min_upper: of(mean - near),
+            spread_upper: of(std * (2.0 * parameters).sqrt()),
+        }
+    }
+}
+
+/// m, s and the derivatives of λ_sup with respect to the moments (theory §4), in f64 whatever the scalar type.
+pub(crate) struct SpectralWeights {
+    pub mean: f64,
+    pub std: f64,
+    /// w_t = ∂λ_sup/∂t.
+    pub trace: f64,
+    /// w_q = ∂λ_sup/∂q.
+    pub frobenius_squared: f64,
+}
+
+impl SpectralWeights {
+    pub fn new<T: Real>(moments: &Moments<T>) -> Self {
+        let parameters = moments.parameters as f64;
+        let t = moments.trace.as_f64();
+        let mean = t / parameters;
+        let square = moments.frobenius_squared.as_f64() / parameters;
+        let variance = square - mean * mean;
+        // Where H is a multiple of I, s² is a rounding error of q/D: take the subgradient at s = 0 (theory §5).
+        let noise = 8.0 * T::epsilon().as_f64() * square;
+        if moments.parameters == 1 || variance.is_nan() || variance <= noise {
+            return Self {
+                mean,
+                std: 0.0,
+                trace: 1.0 / parameters,
+                frobenius_squared: 0.0,
+            };
+        }
+        let std = variance.sqrt();
+        let root = (parameters - 1.0).sqrt();
+        Self {
+            mean,
+            std,
+            trace: 1.0 / parameters - root * t / (parameters * parameters * std),
+            frobenius_squared: root / (2.0 * parameters * std),
+        }
+    }
+}

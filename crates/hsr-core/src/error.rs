@@ -1,0 +1,138 @@
+//! What can be wrong with an input.
+
+/// Why a network, a batch or an evaluation was refused. Every variant carries what a caller needs to name the
+/// culprit.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A slice has not the length its shape asks for.
+    #[error("{what} has {got} values, expected {expected} ({shape})")]
+    Length {
+        /// The array.
+        what: &'static str,
+        /// The shape in words, such as `hidden × inputs`.
+        shape: &'static str,
+        /// Its length.
+        got: usize,
+        /// The length expected.
+        expected: usize,
+    },
+    /// A dimension is zero.
+    #[error("{what} is 0, expected at least 1")]
+    Empty {
+        /// The dimension.
+        what: &'static str,
+    },
+    /// A value is NaN or infinite.
+    #[error("{what}[{index}] is {value}, expected a finite number")]
+    NotFinite {
+        /// The array.
+        what: &'static str,
+        /// The index of the value in the flat array.
+        index: usize,
+        /// The value.
+        value: f64,
+    },
+    /// A class index is not one of the network's outputs.
+    #[error("the label of sample {sample} is {label}, expected a class index below {classes}")]
+    Label {
+        /// The sample.
+        sample: usize,
+        /// Its label.
+        label: usize,
+        /// The number of classes.
+        classes: usize,
+    },
+    /// A soft label is not a probability distribution.
+    #[error("the soft label of sample {sample} sums to {sum}, expected non-negative values that sum to 1")]
+    SoftLabel {
+        /// The sample.
+        sample: usize,
+        /// The sum of its label.
+        sum: f64,
+    },
+    /// A value is outside its range.
+    #[error("{what} is {value}, expected {expected}")]
+    Range {
+        /// The value's name.
+        what: &'static str,
+        /// The value.
+        value: f64,
+        /// The range in words.
+        expected: &'static str,
+    },
+    /// An option does not belong to the chosen loss.
+    #[error("{option} needs the softmax cross-entropy, the loss is {loss}")]
+    Unsupported {
+        /// The option.
+        option: &'static str,
+        /// The loss.
+        loss: &'static str,
+    },
+    /// All samples have weight zero, so there is no mean.
+    #[error("the weights of the samples sum to {sum}, expected a positive sum")]
+    NoWeight {
+        /// The sum.
+        sum: f64,
+    },
+    /// A quantity is not representable in the scalar type.
+    #[error("{what} overflows the floating-point type; scale the weights or inputs down or use f64")]
+    Overflow {
+        /// The quantity.
+        what: &'static str,
+    },
+    /// A matrix of this size was refused.
+    #[error("{what} of {elements} values was asked for, the limit is {limit}")]
+    TooLarge {
+        /// The matrix.
+        what: &'static str,
+        /// The values it would hold.
+        elements: usize,
+        /// The most allowed.
+        limit: usize,
+    },
+    /// A name is not one of a list.
+    #[error("unknown {what} '{name}', expected one of {expected}")]
+    UnknownName {
+        /// What the name should denote.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// The names known.
+        expected: String,
+    },
+}
+
+/// Refuses a slice of the wrong length.
+pub(crate) fn check_length(
+    what: &'static str,
+    shape: &'static str,
+    got: usize,
+    expected: usize,
+) -> Result<(), Error> {
+    if got == expected {
+        Ok(())
+    } else {
+        Err(Error::Length {
+            what,
+            shape,
+            got,
+            expected,
+        })
+    }
+}
+
+/// Refuses NaN and infinity.
+pub(crate) fn check_finite<T: crate::Real>(what: &'static str, values: &[T]) -> Result<(), Error> {
+    // The sum of v − v is 0 exactly when all are finite; it vectorises, a search does not.
+    let residue = values.iter().fold(T::zero(), |sum, &v| sum + (v - v));
+    if residue == T::zero() {
+        return Ok(());
+    }
+    let index = values.iter().position(|v| !v.is_finite()).unwrap_or(0);
+    Err(Error::NotFinite {
+        what,
+        index,
+        value: values[index].as_f64(),
+    })
+}

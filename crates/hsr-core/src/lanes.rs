@@ -1,0 +1,88 @@
+//! Sample lanes: every per-sample quantity is stored feature-major, one contiguous row of samples a component, and
+//! rows are padded to whole lanes. Loops over a row then vectorise however small the network is. Padding samples
+//! have x̃ = 0 and ω = 0, so that they add nothing to anything.
+
+use crate::Real;
+
+/// Samples a lane.
+pub(crate) const LANE: usize = 8;
+
+/// The row length that holds `samples` samples.
+pub(crate) fn stride(samples: usize) -> usize {
+    let stride = samples.next_multiple_of(LANE);
+    // Rows a large power of two apart would compete for the same cache sets.
+    if stride >= 512 && stride.is_multiple_of(256) {
+        stride + LANE
+    } else {
+        stride
+    }
+}
+
+/// Row `index` of a feature-major array.
+#[inline(always)]
+pub(crate) fn row<T>(data: &[T], stride: usize, index: usize) -> &[T] {
+    &data[index * stride..(index + 1) * stride]
+}
+
+/// Row `index` of a feature-major array, mutable.
+#[inline(always)]
+pub(crate) fn row_mut<T>(data: &mut [T], stride: usize, index: usize) -> &mut [T] {
+    &mut data[index * stride..(index + 1) * stride]
+}
+
+/// `out += a·b`, elementwise.
+#[inline(always)]
+pub(crate) fn add_product<T: Real>(out: &mut [T], a: &[T], b: &[T]) {
+    for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
+        *out += a * b;
+    }
+}
+
+/// `out += factor·a`, elementwise.
+#[inline(always)]
+pub(crate) fn add_scaled<T: Real>(out: &mut [T], factor: T, a: &[T]) {
+    for (out, &a) in out.iter_mut().zip(a) {
+        *out += factor * a;
+    }
+}
+
+/// Σ a·b over the row, in lanes so that it vectorises and rounds the same way on every machine.
+#[inline(always)]
+pub(crate) fn dot<T: Real>(a: &[T], b: &[T]) -> T {
+    let mut lanes = [T::zero(); LANE];
+    for (a, b) in a.as_chunks::<LANE>().0.iter().zip(b.as_chunks::<LANE>().0) {
+        for l in 0..LANE {
+            lanes[l] += a[l] * b[l];
+        }
+    }
+    lanes.into_iter().sum()
+}
+
+/// Σ a over the row.
+#[inline(always)]
+pub(crate) fn sum<T: Real>(a: &[T]) -> T {
+    let mut lanes = [T::zero(); LANE];
+    for a in a.as_chunks::<LANE>().0 {
+        for l in 0..LANE {
+            lanes[l] += a[l];
+        }
+    }
+    lanes.into_iter().sum()
+}
+
+/// A buffer that only grows: `size` zeroed values without an allocation once it was that large.
+#[inline(always)]
+pub(crate) fn zeroed<T: Real>(buffer: &mut Vec<T>, size: usize) -> &mut [T] {
+    buffer.clear();
+    buffer.resize(size, T::zero());
+    buffer
+}
+
+/// Like [`zeroed`], but old values may remain: for buffers that are overwritten whole.
+#[inline(always)]
+pub(crate) fn sized<T: Real>(buffer: &mut Vec<T>, size: usize) -> &mut [T] {
+    if buffer.len() < size {
+        buffer.resize(size, T::zero());
+    }
+    &mut buffer[..size]
+}

@@ -1,0 +1,48 @@
+//! Exact curvature of three-layer networks, framework-free.
+//!
+//! For a network with one hidden layer and a cross-entropy (or squared-error) loss, the trace and the Frobenius norm
+//! of the loss Hessian H have closed forms; from them the Wolkowicz-Styan (WS) bound on its largest eigenvalue,
+//!
+//! ```text
+//! λ_sup = m + s√(D − 1),   m = tr H / D,   s² = ‖H‖²_F / D − m²,
+//! ```
+//!
+//! and the bound's exact gradient, without ever forming a Hessian or differentiating twice. Descending λ_sup while
+//! training is Hessian Spectral Range (HSR) regularisation.
+//!
+//! # Map
+//!
+//! * [`Network`] and [`Batch`]: borrowed, validated views of parameters and data.
+//! * [`Workspace`]: the verbs — loss, bounds, gradient, Hessian-vector product, dense Hessian — and their buffers.
+//! * [`SpectralBounds`]: what is known of the spectrum.
+//! * [`Evaluation`]: two exact ways to the same numbers, chosen by cost.
+//!
+//! Symbols in the documentation: N samples with inputs x (d values), hidden units a = φ(z) (h), outputs o (K),
+//! D parameters θ = (W1, b1, W2, b2); x̃ and ã are x and a with a 1 appended where the layer has a bias; r and S are
+//! the first and second derivative of a sample's loss in o.
+
+mod activation;
+mod assembled;
+mod batch;
+mod bounds;
+mod contraction;
+mod error;
+mod forward;
+mod gram;
+mod lanes;
+mod matmul;
+mod network;
+mod plan;
+mod pullback;
+mod real;
+mod svec;
+mod workspace;
+
+pub use activation::Activation;
+pub use batch::{Batch, OutputLoss, Targets};
+pub use bounds::{Moments, SpectralBounds};
+pub use error::Error;
+pub use network::{Dimensions, Layout, Network};
+pub use plan::{BlockEvaluation, Evaluation, Plan};
+pub use real::Real;
+pub use workspace::{DENSE_LIMIT, HessianOperator, Workspace};

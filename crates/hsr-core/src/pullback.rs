@@ -1,0 +1,299 @@
+//! From the adjoints of S, M, B, ã and x̃ to the gradient for parameters and inputs (theory §4), one pullback common
+//! to both evaluations.
+
+use crate::batch::OutputLoss;
+use crate::bounds::SpectralWeights;
+use crate::contraction::Contraction;
+use crate::forward::Forward;
+use crate::lanes::{add_product, add_scaled, dot, row, row_mut, sized, sum, zeroed};
+use crate::matmul::{Mat, Write, matmul};
+use crate::{Network, Real, svec};
+
+/// Samples a pass over the hidden units: K rows of U, Q̄ and their sums stay in the first-level cache.
+const WIDTH: usize = 128;
+
+/// Buffers of the pullback.
+#[derive(Default)]
+pub(crate) struct Pullback<T> {
+    /// ō, \[K\], and before the pull r̄.
+    o_bar: Vec<T>,
+    /// ā, d̄1, d̄2, \[h\], then z̄.
+    a_bar: Vec<T>,
+    d1_bar: Vec<T>,
+    g_bar: Vec<T>,
+    /// diag S̄ and (S̄ + S̄ᵀ) p, \[K\].
+    s_diagonal: Vec<T>,
+    s_p: Vec<T>,
+    /// One hidden unit: P, Q̄, their sum, Ū, \[K\] each.
+    rows: [Vec<T>; 3],
+    scratch: Vec<T>,
+    x_bar: Vec<T>,
+}
+
+/// Where the gradient goes.
+pub(crate) struct Out<'a, T> {
+    /// For θ, in the order of [`Layout`](crate::Layout).
+    pub parameters: &'a mut [T],
+    /// For the inputs, N × d row-major.
+    pub inputs: Option<&'a mut [T]>,
+}
+
+impl<T: Real> Pullback<T> {
+    /// Writes ∂λ_sup/∂θ and, where asked for, ∂λ_sup/∂x.
+    #[inline(always)]
+    pub fn run(
+        &mut self,
+        network: &Network<T>,
+        f: &Forward<T>,
+        contraction: &Contraction<T>,
+        weights: &SpectralWeights,
+        out: Out<T>,
+    ) {
+        let dims = f.dims();
+        let (n, h, outputs) = (f.stride, dims.hidden, dims.outputs);
+        // σ·λ_sup(H/σ): the whole gradient carries σ, and so do the weights it starts from.
+        let sigma = f.sigma.as_f64();
+        let w_t = T::of(weights.trace * sigma);
+        let w_q2 = T::of(2.0 * weights.frobenius_squared * sigma);
+        let w_q4 = T::of(4.0 * weights.frobenius_squared * sigma);
+        let two = T::of(2.0);
+        let layout = dims.layout();
+        let theta = out.parameters;
+        theta.fill(T::zero());
+        let w2 = network.output_weight();
+
+        // Starting values: r̄ = R̄ d1, d̄1 = R̄ᵀ r, ā = 4w_q(…) + 2w_t tr S · a, ḡ = c̄ ∘ d2.
+        let r_bar = sized(&mut self.o_bar, outputs * n);
+        for (r_bar, &value) in r_bar.iter_mut().zip(&contraction.r_d1) {
+            *r_bar = w_q4 * value;
+        }
+        let d1_bar = sized(&mut self.d1_bar, h * n);
+        for (d1_bar, &value) in d1_bar.iter_mut().zip(&contraction.r_r) {
+            *d1_bar = w_q4 * value;
+        }
+        let a_bar = sized(&mut self.a_bar, h * n);
+        let g_bar = sized(&mut self.g_bar, h * n);
+        for j in 0..h {
+            let (a, hidden) = (row(&f.a, n, j), row(&contraction.hidden, n, j));
+            let a_bar = row_mut(a_bar, n, j);
+            let (m, d2) = (row(&contraction.m_diagonal, n, j), row(&f.d2, n, j));
+            let g_bar = row_mut(g_bar, n, j);
+            for i in 0..n {
+                a_bar[i] = w_q4 * hidden[i] + two * w_t * f.trace_s[i] * a[i];
+                g_bar[i] = (w_q2 * m[i] + w_t * f.x_squared[i]) * d2[i];
+            }
+        }
+        // r̄ += W2 ḡ, and W̄2 += Σ r ḡᵀ.
+        let weight = Mat::new(w2, outputs, h, h);
+        matmul(r_bar, n, Write::Add, T::one(), weight, Mat::new(g_bar, h, n, n));
+        let r = Mat::new(&f.r, outputs, n, n);
+        let w2_bar = &mut theta[layout.output_weight()];
+        matmul(w2_bar, h, Write::Add, T::one(), r, Mat::new(g_bar, h, n, n).t());
+
+        self.through_u(network, f, contraction, w_t, [w_q2, w_q4], w2_bar);
+        self.pull(f, contraction, w_t, w_q2);
+
+        // W̄2 += Σ ō aᵀ, b̄2 = Σ ō, ā += W2ᵀ ō.
+        let o_bar = Mat::new(&self.o_bar, outputs, n, n);
+        let a = Mat::new(&f.a, h, n, n);
+        matmul(w2_bar, h, Write::Add, T::one(), o_bar, a.t());
+        for (k, bias) in theta[layout.output_bias()].iter_mut().enumerate() {
+            *bias = sum(row(&self.o_bar, n, k));
+        }
+        matmul(&mut self.a_bar, n, Write::Add, T::one(), weight.t(), o_bar);
+
+        // z̄ = ā∘d1 + d̄1∘d2 + d̄2∘d3 with d̄2 = c̄∘g.
+        for j in 0..h {
+            let (d1, d2, d3) = (row(&f.d1, n, j), row(&f.d2, n, j), row(&f.d3, n, j));
+            let (m, g) = (row(&contraction.m_diagonal, n, j), row(&f.g, n, j));
+            let d1_bar = row(&self.d1_bar, n, j);
+            let z_bar = row_mut(&mut self.a_bar, n, j);
+            for i in 0..n {
+                let c_bar = w_q2 * m[i] + w_t * f.x_squared[i];
+                z_bar[i] = z_bar[i] * d1[i] + d1_bar[i] * d2[i] + c_bar * g[i] * d3[i];
+            }
+        }
+        let z_bar = Mat::new(&self.a_bar, h, n, n);
+        let x = Mat::new(&f.x, dims.inputs, n, n);
+        let w1_bar = &mut theta[layout.hidden_weight()];
+        matmul(w1_bar, dims.inputs, Write::Add, T::one(), z_bar, x.t());
+        for (j, bias) in theta[layout.hidden_bias()].iter_mut().enumerate() {
+            *bias = sum(row(&self.a_bar, n, j));
+        }
+
+        let Some(inputs) = out.inputs else { return };
+        // x̄ = 4w_q(…) + 2w_t tr M · x + W1ᵀ z̄.
+        let d = dims.inputs;
+        let x_bar = sized(&mut self.x_bar, d * n);
+        for e in 0..d {
+            let (x, of_blocks) = (row(&f.x, n, e), row(&contraction.inputs, n, e));
+            let x_bar = row_mut(x_bar, n, e);
+            for i in 0..n {
+                x_bar[i] = w_q4 * of_blocks[i] + two * w_t * f.trace_m[i] * x[i];
+            }
+        }
+        let weight = Mat::new(network.hidden_weight(), h, d, d).t();
+        matmul(x_bar, n, Write::Add, T::one(), weight, z_bar);
+        for (sample, out) in inputs.chunks_exact_mut(d).enumerate() {
+            for (e, out) in out.iter_mut().enumerate() {
+                *out = x_bar[e * n + sample];
+            }
+        }
+    }
+
+    /// Everything that goes through U: with P = U M̄, Q̄ = 4w_q Q̃ + P and Ū = S (P + Q̄), hidden unit by hidden unit.
+    /// Leaves the diagonal of Q̄ Uᵀ and (Q̄ Uᵀ + U Q̄ᵀ) p for the pull.
+    #[inline(always)]
+    fn through_u(
+        &mut self,
+        network: &Network<T>,
+        f: &Forward<T>,
+        contraction: &Contraction<T>,
+        w_t: T,
+        [w_q2, w_q4]: [T; 2],
+        w2_bar: &mut [T],
+    ) {
+        let dims = f.dims();
+        let (n, h, outputs) = (f.stride, dims.hidden, dims.outputs);
+        let softmax = f.loss_of() == OutputLoss::SoftmaxCrossEntropy;
+        let w2 = network.output_weight();
+        let s_diagonal = zeroed(&mut self.s_diagonal, outputs * n);
+        let s_p = zeroed(&mut self.s_p, outputs * n);
+        let [q_bar, p_plus_q, u_bar] = &mut self.rows;
+        let most = WIDTH.min(n);
+        let q_bar = sized(q_bar, outputs * most);
+        let p_plus_q = sized(p_plus_q, outputs * most);
+        let u_bar = sized(u_bar, outputs * most);
+        let scratch = sized(&mut self.scratch, 2 * most);
+        let curvature = f.curvature_of();
+        for start in (0..n).step_by(WIDTH) {
+            let width = WIDTH.min(n - start);
+            let range = start..start + width;
+            let x_squared = &f.x_squared[range.clone()];
+            for j in 0..h {
+                for k in 0..outputs {
+                    let jk = j * outputs + k;
+                    let u = &row(&f.u, n, jk)[range.clone()];
+                    let um = &row(&contraction.um, n, jk)[range.clone()];
+                    let q = &row(&contraction.q, n, jk)[range.clone()];
+                    let q_bar = &mut q_bar[k * width..][..width];
+                    let p_plus_q = &mut p_plus_q[k * width..][..width];
+                    let diagonal = &mut row_mut(s_diagonal, n, k)[range.clone()];
+                    for i in 0..width {
+                        let p = w_q2 * um[i] + w_t * x_squared[i] * u[i];
+                        q_bar[i] = w_q4 * q[i] + p;
+                        p_plus_q[i] = p + q_bar[i];
+                        diagonal[i] += q_bar[i] * u[i];
+                    }
+                }
+                if softmax {
+                    // (Q̄ Uᵀ + U Q̄ᵀ) p = Q̄ (Uᵀ p) + U (Q̄ᵀ p).
+                    let (u_p, q_p) = scratch[..2 * width].split_at_mut(width);
+                    u_p.fill(T::zero());
+                    q_p.fill(T::zero());
+                    for k in 0..outputs {
+                        let p = &row(&f.p, n, k)[range.clone()];
+                        add_product(u_p, p, &row(&f.u, n, j * outputs + k)[range.clone()]);
+                        add_product(q_p, p, &q_bar[k * width..][..width]);
+                    }
+                    for k in 0..outputs {
+                        let s_p = &mut row_mut(s_p, n, k)[range.clone()];
+                        let u = &row(&f.u, n, j * outputs + k)[range.clone()];
+                        let q_bar = &q_bar[k * width..][..width];
+                        for i in 0..width {
+                            s_p[i] += q_bar[i] * u_p[i] + u[i] * q_p[i];
+                        }
+                    }
+                }
+                curvature.apply(p_plus_q, width, start, width, u_bar, scratch);
+                // W̄2 += Σ Ū∘d1, d̄1 += Σ_k Ū∘W2.
+                let d1 = &row(&f.d1, n, j)[range.clone()];
+                let d1_bar = &mut row_mut(&mut self.d1_bar, n, j)[range.clone()];
+                for k in 0..outputs {
+                    let u_bar = &u_bar[k * width..][..width];
+                    w2_bar[k * h + j] += dot(u_bar, d1);
+                    add_scaled(d1_bar, w2[k * h + j], u_bar);
+                }
+            }
+        }
+    }
+
+    /// ō = pull(S̄, r̄), in place of r̄.
+    #[inline(always)]
+    fn pull(&mut self, f: &Forward<T>, contraction: &Contraction<T>, w_t: T, w_q2: T) {
+        let dims = f.dims();
+        let (n, outputs) = (f.stride, dims.outputs);
+        let two = T::of(2.0);
+        // The symmetric part of S̄ still missing: 2w_q S̃ + w_t‖ã‖² I.
+        for k in 0..outputs {
+            let s = row(&contraction.s, n, svec::diagonal(outputs, k));
+            let diagonal = row_mut(&mut self.s_diagonal, n, k);
+            for i in 0..n {
+                diagonal[i] += w_q2 * s[i] + w_t * f.a_squared[i];
+            }
+        }
+        match f.loss_of() {
+            OutputLoss::SoftmaxCrossEntropy => {
+                let half = T::one() / svec::scale::<T>();
+                let s_p = &mut self.s_p;
+                svec::pairs(outputs, |index, k, l| {
+                    let s = row(&contraction.s, n, index);
+                    let factor = two * w_q2 * if k == l { T::one() } else { half };
+                    for (to, from) in [(k, l), (l, k)].into_iter().take(if k == l { 1 } else { 2 }) {
+                        let p = row(&f.p, n, from);
+                        let s_p = row_mut(s_p, n, to);
+                        for i in 0..n {
+                            s_p[i] += factor * s[i] * p[i];
+                        }
+                    }
+                });
+                let scratch = zeroed(&mut self.scratch, 2 * n);
+                let (reference, mean) = scratch.split_at_mut(n);
+                for k in 0..outputs {
+                    let (p, top) = (row(&f.p, n, k), row(&f.top, n, k));
+                    let (diagonal, s_p) = (row(&self.s_diagonal, n, k), row(s_p, n, k));
+                    let p_bar = row_mut(&mut self.o_bar, n, k);
+                    for i in 0..n {
+                        let of_s = diagonal[i] - s_p[i] - two * w_t * f.a_squared[i] * p[i];
+                        // r̄ and S̄ both carry ω: S and r are linear in it.
+                        p_bar[i] = f.omega[i] * (of_s + p_bar[i]);
+                        reference[i] += top[i] * p_bar[i];
+                    }
+                }
+                // ō = p ∘ (p̄ − p·p̄), measured against the top class as in S.
+                for k in 0..outputs {
+                    let (p, p_bar) = (row(&f.p, n, k), row(&self.o_bar, n, k));
+                    for i in 0..n {
+                        mean[i] += p[i] * (p_bar[i] - reference[i]);
+                    }
+                }
+                for k in 0..outputs {
+                    let p = row(&f.p, n, k);
+                    let o_bar = row_mut(&mut self.o_bar, n, k);
+                    for i in 0..n {
+                        o_bar[i] = p[i] * ((o_bar[i] - reference[i]) - mean[i]);
+                    }
+                }
+            }
+            OutputLoss::SigmoidCrossEntropy => {
+                for k in 0..outputs {
+                    let (s, p) = (row(&f.s_diagonal, n, k), row(&f.p, n, k));
+                    let diagonal = row(&self.s_diagonal, n, k);
+                    let o_bar = row_mut(&mut self.o_bar, n, k);
+                    for i in 0..n {
+                        o_bar[i] = s[i] * (o_bar[i] + diagonal[i] * (T::one() - two * p[i]));
+                    }
+                }
+            }
+            OutputLoss::MeanSquaredError => {
+                for k in 0..outputs {
+                    let s = row(&f.s_diagonal, n, k);
+                    let o_bar = row_mut(&mut self.o_bar, n, k);
+                    for i in 0..n {
+                        o_bar[i] *= s[i];
+                    }
+                }
+            }
+        }
+    }
+}

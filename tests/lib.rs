@@ -1,0 +1,33 @@
+//! What the tests of the workspace share: golden cases, a tolerance that states its scale, finite differences.
+
+pub mod golden;
+
+/// The largest |a − b|, relative to the largest |b| (or to `floor`, where that is larger).
+pub fn relative_error(a: &[f64], b: &[f64], floor: f64) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let scale = b.iter().fold(floor, |max, v| max.max(v.abs()));
+    let error = a
+        .iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f64::max);
+    assert!(!a.iter().any(|v| v.is_nan()), "NaN in {a:?}");
+    if scale == 0.0 { error } else { error / scale }
+}
+
+/// Central differences of a scalar function of a vector, with steps scaled to each coordinate.
+pub fn central_differences(x: &[f64], mut f: impl FnMut(&[f64]) -> f64) -> Vec<f64> {
+    let step = f64::EPSILON.cbrt();
+    let mut point = x.to_vec();
+    (0..x.len())
+        .map(|i| {
+            let h = step * x[i].abs().max(1.0);
+            point[i] = x[i] + h;
+            let after = f(&point);
+            point[i] = x[i] - h;
+            let before = f(&point);
+            point[i] = x[i];
+            (after - before) / (2.0 * h)
+        })
+        .collect()
+}
