@@ -14,8 +14,15 @@ fn loss_and_its_gradient_equal_the_golden_ones() {
         let loss = workspace
             .loss_gradient(&case.network(), &case.batch(), &mut gradient)
             .unwrap();
-        assert!(relative_error(&[loss], &[case.loss], 0.0) < 1e-10, "{}", case.name);
-        assert_eq!(workspace.loss(&case.network(), &case.batch()).unwrap(), loss);
+        assert!(
+            relative_error(&[loss], &[case.loss], 0.0) < 1e-10,
+            "{}",
+            case.name
+        );
+        assert_eq!(
+            workspace.loss(&case.network(), &case.batch()).unwrap(),
+            loss
+        );
         let error = relative_error(&gradient, &case.loss_grad, 0.0);
         assert!(error < 1e-10, "{}: {error:e}", case.name);
     }
@@ -137,7 +144,13 @@ fn single_precision_agrees_to_1e_4() {
             let mut gradient = vec![0.0; case.parameters];
             let mut inputs = vec![0.0; case.x.len()];
             let bounds = workspace
-                .bounds_gradient(&network, &batch, evaluation, &mut gradient, Some(&mut inputs))
+                .bounds_gradient(
+                    &network,
+                    &batch,
+                    evaluation,
+                    &mut gradient,
+                    Some(&mut inputs),
+                )
                 .unwrap();
             let name = format!("{} {evaluation:?}", case.name);
             let error = relative_error(&[f64::from(bounds.lambda_sup)], &[case.lambda_sup], 0.0);
@@ -174,8 +187,16 @@ fn dense_hessian_has_the_golden_moments_and_products() {
             .unwrap();
         let trace: f64 = (0..size).map(|i| hessian[i * size + i]).sum();
         let norm: f64 = hessian.iter().map(|v| v * v).sum();
-        assert!(relative_error(&[trace], &[case.trace], 0.0) < 1e-10, "{}", case.name);
-        assert!(relative_error(&[norm], &[case.frobenius_squared], 0.0) < 1e-10, "{}", case.name);
+        assert!(
+            relative_error(&[trace], &[case.trace], 0.0) < 1e-10,
+            "{}",
+            case.name
+        );
+        assert!(
+            relative_error(&[norm], &[case.frobenius_squared], 0.0) < 1e-10,
+            "{}",
+            case.name
+        );
         let product: Vec<f64> = hessian
             .chunks(size)
             .map(|row| row.iter().zip(&case.v).map(|(h, v)| h * v).sum())
@@ -201,11 +222,18 @@ fn gauss_newton_share_equals_that_of_the_dense_parts() {
                 .gauss_newton_share(&case.network(), &case.batch(), evaluation)
                 .unwrap()
         });
-        assert!((0.0..=1.0).contains(&shares[0]), "{}: {shares:?}", case.name);
+        assert!(
+            (0.0..=1.0).contains(&shares[0]),
+            "{}: {shares:?}",
+            case.name
+        );
         shares.sort_by(f64::total_cmp);
         assert!(shares[2] - shares[0] < 1e-10, "{}: {shares:?}", case.name);
     }
-    let case = cases().into_iter().find(|case| case.loss_kind == "mse").unwrap();
+    let case = cases()
+        .into_iter()
+        .find(|case| case.loss_kind == "mse")
+        .unwrap();
     let outputs = outputs_of(&case);
     let batch = Batch::new(case.loss_kind(), &case.x, Targets::Values(&outputs));
     let share = workspace
@@ -247,5 +275,15 @@ fn a_missing_bias_in_the_wrong_place_is_an_error() {
         case.output_bias_values.as_deref(),
     )
     .unwrap_err();
-    assert!(matches!(error, Error::Length { what: "hidden.bias", got: 0, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            Error::Length {
+                what: "hidden.bias",
+                got: 0,
+                ..
+            }
+        ),
+        "{error}"
+    );
 }

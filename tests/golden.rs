@@ -64,7 +64,10 @@ pub fn cases() -> Vec<Golden> {
     let mut cases: Vec<Golden> = std::fs::read_dir(folder)
         .expect("the folder of golden cases")
         .map(|entry| entry.expect("a directory entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
         .map(|path| {
             let text = std::fs::read_to_string(&path).expect("a readable case");
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path:?}: {error}"))
@@ -137,7 +140,9 @@ impl Golden {
     /// Whether all samples weigh the same.
     pub fn is_unweighted(&self) -> bool {
         let first = self.sample_weights[0];
-        self.sample_weights.iter().all(|w| (w - first).abs() < 1e-15)
+        self.sample_weights
+            .iter()
+            .all(|w| (w - first).abs() < 1e-15)
     }
 
     /// The class indices, where every label is hard.

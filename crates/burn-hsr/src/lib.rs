@@ -1,1 +1,38 @@
-//! x
+//! Hessian Spectral Range (HSR) regularisation for [Burn](https://burn.dev).
+//!
+//! HSR descends λ_sup, a closed-form upper bound on the largest eigenvalue of the loss Hessian of a three-layer
+//! network (input, one smooth hidden layer, logits), while the network trains. The bound and its gradient are exact
+//! and need no second-order autodiff, which Burn does not have.
+//!
+//! # Quick start
+//!
+//! See [`Hsr`] for the three lines a training loop needs, [`ThreeLayer`] for models of your own, and [`Backend`] for
+//! choosing between CPU and GPU at run time.
+//!
+//! # Map
+//!
+//! * [`ThreeLayerNet`], [`ThreeLayer`]: what can be regularised.
+//! * [`HsrConfig`], [`Hsr`]: the regulariser; [`Mode`] and [`Execution`] are its choices.
+//! * [`HsrGradient`]: the bound's gradient as tensors.
+//! * [`Backend`]: backends by name.
+//!
+//! The mathematics is in [`hsr_core`].
+
+mod activation;
+mod backend;
+mod device;
+mod error;
+mod gradient;
+mod host;
+mod hsr;
+mod net;
+mod targets;
+
+pub use activation::forward as activation_forward;
+pub use backend::{Backend, BackendError};
+pub use error::HsrError;
+pub use gradient::HsrGradient;
+pub use hsr::{Execution, Hsr, HsrConfig, Mode};
+pub use hsr_core::{Activation, Evaluation, OutputLoss, SpectralBounds};
+pub use net::{ThreeLayer, ThreeLayerNet, ThreeLayerNetConfig};
+pub use targets::Targets;

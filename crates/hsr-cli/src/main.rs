@@ -1,1 +1,7 @@
-fn main(){}
+//! The `hsr` command; everything is in the library, where tests reach it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hsr_cli::run(std::env::args_os())
+}

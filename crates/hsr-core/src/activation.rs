@@ -22,6 +22,8 @@ use crate::{Error, Real};
 /// assert_eq!("gelu_tanh".parse::<Activation>().unwrap(), Activation::GeluTanh);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Activation {
     /// Hyperbolic tangent.
@@ -175,7 +177,12 @@ fn sigmoid<T: Real>(z: T) -> [T; 4] {
         (small, large)
     };
     let first = large * small;
-    [p, first, first * (rest - p), first * (one - T::of(6.0) * first)]
+    [
+        p,
+        first,
+        first * (rest - p),
+        first * (one - T::of(6.0) * first),
+    ]
 }
 
 #[inline(always)]
@@ -201,9 +208,12 @@ fn gelu_tanh<T: Real>(z: T) -> [T; 4] {
     let (half, one) = (T::of(0.5), T::one());
     let scale = T::of(0.797_884_560_802_865_4);
     let cubic = T::of(0.044_715);
-    let [t, u, u1, u2] = tanh(scale * z * (one + cubic * z * z));
+    let w = scale * z * (one + cubic * z * z);
+    let [_, u, u1, u2] = tanh(w);
+    // (1 + tanh w)/2 = σ(2w), which does not cancel for negative w.
+    let [p, ..] = sigmoid(w + w);
     if u == T::zero() {
-        return [half * z * (one + t), half * (one + t), u, u];
+        return [z * p, p, u, u];
     }
     let w1 = scale * (one + T::of(3.0) * cubic * z * z);
     let w2 = T::of(6.0) * scale * cubic * z;
@@ -212,8 +222,8 @@ fn gelu_tanh<T: Real>(z: T) -> [T; 4] {
     let t2 = u1 * w1 * w1 + u * w2;
     let t3 = u2 * w1 * w1 * w1 + T::of(3.0) * u1 * w1 * w2 + u * w3;
     [
-        half * z * (one + t),
-        half * (one + t + z * t1),
+        z * p,
+        p + half * z * t1,
         t1 + half * z * t2,
         half * (T::of(3.0) * t2 + z * t3),
     ]

@@ -29,7 +29,10 @@ pub(crate) struct Assembled<T> {
 
 /// The samples in tiles: each tile's start and width.
 fn tiles(stride: usize, rows: usize) -> impl Iterator<Item = (usize, usize)> {
-    let width = (TILE / rows.max(1)).max(1).next_multiple_of(LANE).min(stride);
+    let width = (TILE / rows.max(1))
+        .max(1)
+        .next_multiple_of(LANE)
+        .min(stride);
     (0..stride)
         .step_by(width)
         .map(move |start| (start, width.min(stride - start)))
@@ -56,7 +59,14 @@ impl<T: Real> Assembled<T> {
             let pairs = sized(&mut self.pairs, ap * width);
             svec::outer(&f.a, ha, n, start, width, pairs);
             let s = Mat::new(&f.s[start..], sp, width, n);
-            matmul(a, ap, Write::Add, T::one(), s, Mat::new(pairs, ap, width, width).t());
+            matmul(
+                a,
+                ap,
+                Write::Add,
+                T::one(),
+                s,
+                Mat::new(pairs, ap, width, width).t(),
+            );
         }
         out.output_norm = norm_squared(a);
         if want == Want::Moments {
@@ -72,7 +82,14 @@ impl<T: Real> Assembled<T> {
             let s = Mat::new(&f.s[start..], sp, width, n);
             matmul(tile, width, Write::Replace, T::one(), a.t(), s);
             svec::add_times_vector(
-                tile, ha, &f.a, n, start, width, &mut out.hidden, dims.hidden,
+                tile,
+                ha,
+                &f.a,
+                n,
+                start,
+                width,
+                &mut out.hidden,
+                dims.hidden,
             );
         }
     }
@@ -91,7 +108,14 @@ impl<T: Real> Assembled<T> {
             let pairs = sized(&mut self.pairs, xp * width);
             svec::outer(&f.x, d, n, start, width, pairs);
             let pairs = Mat::new(pairs, xp, width, width).t();
-            matmul(c, xp, Write::Add, T::one(), Mat::new(m, mp, width, width), pairs);
+            matmul(
+                c,
+                xp,
+                Write::Add,
+                T::one(),
+                Mat::new(m, mp, width, width),
+                pairs,
+            );
         }
         out.hidden_norm = norm_squared(c);
         if want == Want::Moments {
@@ -129,11 +153,25 @@ impl<T: Real> Assembled<T> {
             let ax = sized(&mut self.pairs, columns * width);
             outer_ax(f, start, width, ax);
             let q = Mat::new(&f.q[start..], hk, width, n);
-            matmul(e, columns, Write::Add, T::one(), q, Mat::new(ax, columns, width, width).t());
+            matmul(
+                e,
+                columns,
+                Write::Add,
+                T::one(),
+                q,
+                Mat::new(ax, columns, width, width).t(),
+            );
             let r = sized(&mut self.r, hk * width);
             form_r(f, start, width, r);
             let x = Mat::new(&f.x[start..], d, width, n).t();
-            matmul(diagonal, d, Write::Add, T::one(), Mat::new(r, hk, width, width), x);
+            matmul(
+                diagonal,
+                d,
+                Write::Add,
+                T::one(),
+                Mat::new(r, hk, width, width),
+                x,
+            );
         }
         for j in 0..h {
             for jk in j * outputs..(j + 1) * outputs {
@@ -183,7 +221,14 @@ impl<T: Real> Assembled<T> {
                 let r = sized(&mut self.r, hk * width);
                 form_r(f, start, width, r);
                 let r = Mat::new(r, hk, width, width);
-                matmul(&mut out.inputs[start..], n, Write::Add, T::one(), diagonal.t(), r);
+                matmul(
+                    &mut out.inputs[start..],
+                    n,
+                    Write::Add,
+                    T::one(),
+                    diagonal.t(),
+                    r,
+                );
             }
         }
     }

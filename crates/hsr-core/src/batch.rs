@@ -5,6 +5,8 @@ use crate::{Dimensions, Error, Real};
 
 /// The loss ℓ(o, y) of a sample (theory §1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum OutputLoss {
     /// Softmax cross-entropy −Σ_k y_k log p_k, labels hard or soft.
     SoftmaxCrossEntropy,
@@ -130,7 +132,12 @@ impl<'a, T: Real> Batch<'a, T> {
                 }
             }
             Targets::Values(values) => {
-                check_length("targets", "samples × outputs", values.len(), samples * outputs)?;
+                check_length(
+                    "targets",
+                    "samples × outputs",
+                    values.len(),
+                    samples * outputs,
+                )?;
                 check_finite("targets", values)?;
                 self.check_values(values, outputs)?;
             }
@@ -250,11 +257,17 @@ impl<'a, T: Real> Batch<'a, T> {
         if largest == T::zero() {
             return Err(Error::NoWeight { sum: 0.0 });
         }
+        let hard = matches!(self.targets, Targets::Classes(_));
+        let unit = match self.class_weights {
+            Some(weights) if hard => (0..outputs).map(|k| weights[k]).fold(T::zero(), T::max),
+            _ => T::one(),
+        };
+        let unit = if unit > T::zero() { unit } else { T::one() };
         let mut total = T::zero();
         for (n, omega) in omega[..samples].iter_mut().enumerate() {
             *omega /= largest;
             total += match (self.class_weights, self.targets) {
-                (Some(weights), Targets::Classes(classes)) => *omega * weights[classes[n]],
+                (Some(weights), Targets::Classes(classes)) => *omega * (weights[classes[n]] / unit),
                 _ => *omega,
             };
         }
@@ -276,11 +289,13 @@ impl<'a, T: Real> Batch<'a, T> {
         }
         if let Some(weights) = self.class_weights {
             for n in 0..samples {
-                let value: T = (0..outputs).map(|k| weights[k] * y[k * stride + n]).sum();
+                let value: T = (0..outputs)
+                    .map(|k| weights[k] / unit * y[k * stride + n])
+                    .sum();
                 omega[n] *= value;
                 if value > T::zero() {
                     for (k, &weight) in weights.iter().enumerate() {
-                        y[k * stride + n] *= weight / value;
+                        y[k * stride + n] *= weight / unit / value;
                     }
                 }
             }

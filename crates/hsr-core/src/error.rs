@@ -44,7 +44,9 @@ pub enum Error {
         classes: usize,
     },
     /// A soft label is not a probability distribution.
-    #[error("the soft label of sample {sample} sums to {sum}, expected non-negative values that sum to 1")]
+    #[error(
+        "the soft label of sample {sample} sums to {sum}, expected non-negative values that sum to 1"
+    )]
     SoftLabel {
         /// The sample.
         sample: usize,
@@ -76,7 +78,9 @@ pub enum Error {
         sum: f64,
     },
     /// A quantity is not representable in the scalar type.
-    #[error("{what} overflows the floating-point type; scale the weights or inputs down or use f64")]
+    #[error(
+        "{what} overflows the floating-point type; scale the weights or inputs down or use f64"
+    )]
     Overflow {
         /// The quantity.
         what: &'static str,
@@ -92,7 +96,7 @@ pub enum Error {
         limit: usize,
     },
     /// A name is not one of a list.
-    #[error("unknown {what} '{name}', expected one of {expected}")]
+    #[error("unknown {what} {name:?}, expected one of {expected}")]
     UnknownName {
         /// What the name should denote.
         what: &'static str,

@@ -136,7 +136,14 @@ impl<T: Real> Forward<T> {
             }
         } else {
             let inputs = Mat::new(&self.x, d, n, n);
-            matmul(z, n, Write::Add, T::one(), Mat::new(weight, h, d, d), inputs);
+            matmul(
+                z,
+                n,
+                Write::Add,
+                T::one(),
+                Mat::new(weight, h, d, d),
+                inputs,
+            );
         }
         let a = sized(&mut self.a, dims.hidden_extended() * n);
         let d1 = sized(&mut self.d1, h * n);
@@ -145,6 +152,11 @@ impl<T: Real> Forward<T> {
         let activation = network.activation();
         for (i, &z) in z.iter().enumerate() {
             [a[i], d1[i], d2[i], d3[i]] = activation.derivatives(z);
+        }
+        for j in 0..h {
+            for data in [&mut *a, &mut *d1, &mut *d2, &mut *d3] {
+                row_mut(data, n, j)[self.samples..].fill(T::zero());
+            }
         }
         if dims.output_bias {
             let ones = row_mut(a, n, h);
@@ -164,7 +176,14 @@ impl<T: Real> Forward<T> {
             row_mut(o, n, k).fill(bias);
         }
         let weight = Mat::new(network.output_weight(), outputs, h, h);
-        matmul(o, n, Write::Add, T::one(), weight, Mat::new(&self.a, h, n, n));
+        matmul(
+            o,
+            n,
+            Write::Add,
+            T::one(),
+            weight,
+            Mat::new(&self.a, h, n, n),
+        );
     }
 
     /// The first quantity that is not finite.
@@ -272,7 +291,11 @@ impl<T: Real> Forward<T> {
                 self.p[at] = p;
                 self.r[at] = weight * difference;
                 self.s_diagonal[at] = weight * large * small;
-                let linear = if o > T::zero() { o * (T::one() - y) } else { -o * y };
+                let linear = if o > T::zero() {
+                    o * (T::one() - y)
+                } else {
+                    -o * y
+                };
                 self.losses[i] += share * (linear + e.ln_1p());
             }
         }
@@ -341,7 +364,14 @@ impl<T: Real> Forward<T> {
 
         let g = sized(&mut self.g, h * n);
         let weight = Mat::new(w2, outputs, h, h).t();
-        matmul(g, n, Write::Replace, T::one(), weight, Mat::new(&self.r, outputs, n, n));
+        matmul(
+            g,
+            n,
+            Write::Replace,
+            T::one(),
+            weight,
+            Mat::new(&self.r, outputs, n, n),
+        );
         let c = sized(&mut self.c, h * n);
         for ((c, &g), &d2) in c.iter_mut().zip(g.iter()).zip(&self.d2[..h * n]) {
             *c = g * d2;
@@ -354,7 +384,9 @@ impl<T: Real> Forward<T> {
         {
             Ok(())
         } else {
-            Err(Error::Overflow { what: "the Hessian" })
+            Err(Error::Overflow {
+                what: "the Hessian",
+            })
         }
     }
 
@@ -399,8 +431,10 @@ impl<T: Real> Forward<T> {
                 out.copy_from_slice(row(&self.s_diagonal, n, i));
             } else if softmax {
                 let (left, right) = (row(&self.p, n, i), row(&self.p, n, j));
-                for (((out, &l), &r), &omega) in out.iter_mut().zip(left).zip(right).zip(&self.omega) {
-                    *out = -root * omega * l * r;
+                for (((out, &l), &r), &omega) in
+                    out.iter_mut().zip(left).zip(right).zip(&self.omega)
+                {
+                    *out = -root * (omega * l * r);
                 }
             } else {
                 out.fill(T::zero());

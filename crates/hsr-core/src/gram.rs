@@ -77,12 +77,26 @@ impl<T: Real> Gram<T> {
             if hidden || cross {
                 let inner = sized(&mut self.inner, n * width);
                 let columns = tile(&f.x, d, n, start, width);
-                matmul(inner, width, Write::Replace, T::one(), all(&f.x, d, n).t(), columns);
+                matmul(
+                    inner,
+                    width,
+                    Write::Replace,
+                    T::one(),
+                    all(&f.x, d, n).t(),
+                    columns,
+                );
             }
             if output || cross {
                 let alpha = sized(&mut self.alpha, n * width);
                 let columns = tile(&f.a, ha, n, start, width);
-                matmul(alpha, width, Write::Replace, T::one(), all(&f.a, ha, n).t(), columns);
+                matmul(
+                    alpha,
+                    width,
+                    Write::Replace,
+                    T::one(),
+                    all(&f.a, ha, n).t(),
+                    columns,
+                );
             }
             // What the pairs weigh a_m and x_m with, in ā and x̄.
             if want != Want::Moments && (output || cross) {
@@ -129,7 +143,14 @@ impl<T: Real> Gram<T> {
         let products = sized(&mut self.products, size);
         let s_tile = tile(&f.s, sp, n, start, width);
         if want == Want::Moments {
-            matmul(products, width, Write::Replace, T::one(), all(&f.s, sp, n).t(), s_tile);
+            matmul(
+                products,
+                width,
+                Write::Replace,
+                T::one(),
+                all(&f.s, sp, n).t(),
+                s_tile,
+            );
             out.output_norm += weighted_sum(products, &self.alpha[..size], &self.alpha[..size]);
             return;
         }
@@ -137,12 +158,26 @@ impl<T: Real> Gram<T> {
             *product = alpha * alpha;
         }
         let squares = Mat::new(products, n, width, width);
-        matmul(&mut out.s[start..], n, Write::Replace, T::one(), all(&f.s, sp, n), squares);
+        matmul(
+            &mut out.s[start..],
+            n,
+            Write::Replace,
+            T::one(),
+            all(&f.s, sp, n),
+            squares,
+        );
         for p in 0..sp {
             let range = start..start + width;
             out.output_norm += dot(&row(&f.s, n, p)[range.clone()], &row(&out.s, n, p)[range]);
         }
-        matmul(products, width, Write::Replace, T::one(), all(&f.s, sp, n).t(), s_tile);
+        matmul(
+            products,
+            width,
+            Write::Replace,
+            T::one(),
+            all(&f.s, sp, n).t(),
+            s_tile,
+        );
         add_product(&mut self.weights[..size], products, &self.alpha[..size]);
     }
 
@@ -176,7 +211,14 @@ impl<T: Real> Gram<T> {
         };
         if keep_m {
             let squares = Mat::new(squares, n, width, width);
-            matmul(m_tile, width, Write::Replace, T::one(), all(&self.m, mp, n), squares);
+            matmul(
+                m_tile,
+                width,
+                Write::Replace,
+                T::one(),
+                all(&self.m, mp, n),
+                squares,
+            );
         } else {
             m_tile.fill(T::zero());
             let chunk = (M_VALUES / mp / LANE * LANE).clamp(LANE, n);
@@ -217,7 +259,11 @@ impl<T: Real> Gram<T> {
             let m = all(&self.m, mp, n);
             let own = tile(&self.m, mp, n, start, width);
             matmul(products, width, Write::Replace, T::one(), m.t(), own);
-            add_product(&mut self.input_weights[..size], products, &self.inner[..size]);
+            add_product(
+                &mut self.input_weights[..size],
+                products,
+                &self.inner[..size],
+            );
         }
     }
 
@@ -284,8 +330,22 @@ impl<T: Real> Gram<T> {
             matmul(r_bar, width, Write::Replace, T::one(), projected, x);
         } else {
             let inner = Mat::new(&self.inner, n, width, width);
-            matmul(f_bar, width, Write::Replace, T::one(), all(&self.r, hk, n), inner);
-            matmul(r_bar, width, Write::Replace, T::one(), all(&self.f, hk, n), inner);
+            matmul(
+                f_bar,
+                width,
+                Write::Replace,
+                T::one(),
+                all(&self.r, hk, n),
+                inner,
+            );
+            matmul(
+                r_bar,
+                width,
+                Write::Replace,
+                T::one(),
+                all(&self.f, hk, n),
+                inner,
+            );
         }
         // Σ_n 2⟨F_n, F̃_n⟩ + ⟨R_n, F̃_n⟩, with F and R one row at a time.
         let two = T::of(2.0);
@@ -308,7 +368,14 @@ impl<T: Real> Gram<T> {
         let products = sized(&mut self.products, size);
         let q_tile = tile(&f.q, hk, n, start, width);
         if want == Want::Moments {
-            matmul(products, width, Write::Replace, T::one(), all(&f.q, hk, n).t(), q_tile);
+            matmul(
+                products,
+                width,
+                Write::Replace,
+                T::one(),
+                all(&f.q, hk, n).t(),
+                q_tile,
+            );
             out.cross_norm += weighted_sum(products, &self.inner[..size], &self.alpha[..size]);
             return;
         }
@@ -320,17 +387,35 @@ impl<T: Real> Gram<T> {
             *product = inner * alpha;
         }
         let weights = Mat::new(products, n, width, width);
-        matmul(&mut out.q[start..], n, Write::Replace, T::one(), all(&f.q, hk, n), weights);
+        matmul(
+            &mut out.q[start..],
+            n,
+            Write::Replace,
+            T::one(),
+            all(&f.q, hk, n),
+            weights,
+        );
         for jk in 0..hk {
             out.cross_norm += dot(
                 &row(&f.q, n, jk)[range.clone()],
                 &row(&out.q, n, jk)[range.clone()],
             );
         }
-        matmul(products, width, Write::Replace, T::one(), all(&f.q, hk, n).t(), q_tile);
+        matmul(
+            products,
+            width,
+            Write::Replace,
+            T::one(),
+            all(&f.q, hk, n).t(),
+            q_tile,
+        );
         add_product(&mut self.weights[..size], products, &self.inner[..size]);
         if want == Want::InputGradient {
-            add_product(&mut self.input_weights[..size], products, &self.alpha[..size]);
+            add_product(
+                &mut self.input_weights[..size],
+                products,
+                &self.alpha[..size],
+            );
             self.coupled_inputs(f, out, start, width, project);
         }
         for j in 0..h {

@@ -153,14 +153,24 @@ impl<'a, T: Real> Network<'a, T> {
         };
         let count = |present: bool, size: usize| if present { size } else { 0 };
         for (what, shape, values, expected) in [
-            ("hidden.weight", "hidden × inputs", hidden_weight, hidden * inputs),
+            (
+                "hidden.weight",
+                "hidden × inputs",
+                hidden_weight,
+                hidden * inputs,
+            ),
             (
                 "hidden.bias",
                 "hidden, or none",
                 network.hidden_bias,
                 count(dimensions.hidden_bias, hidden),
             ),
-            ("output.weight", "outputs × hidden", output_weight, outputs * hidden),
+            (
+                "output.weight",
+                "outputs × hidden",
+                output_weight,
+                outputs * hidden,
+            ),
             (
                 "output.bias",
                 "outputs, or none",

@@ -6,6 +6,8 @@ use crate::{Dimensions, Error};
 
 /// How ‖H‖²_F and its gradient are evaluated. Both ways are exact (theory §3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Evaluation {
     /// Each of the three blocks of H takes the cheaper way.
     #[default]
@@ -40,9 +42,11 @@ pub struct Plan {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match (self.output, self.hidden, self.cross) {
-            (BlockEvaluation::Assembled, BlockEvaluation::Assembled, BlockEvaluation::Assembled) => {
-                "assembled"
-            }
+            (
+                BlockEvaluation::Assembled,
+                BlockEvaluation::Assembled,
+                BlockEvaluation::Assembled,
+            ) => "assembled",
             (BlockEvaluation::Gram, BlockEvaluation::Gram, BlockEvaluation::Gram) => "gram",
             _ => "mixed",
         })
@@ -69,7 +73,11 @@ impl Plan {
     /// # Errors
     ///
     /// [`Error::TooLarge`] where [`Evaluation::Assembled`] was asked for and a block would not fit.
-    pub fn new(evaluation: Evaluation, dimensions: &Dimensions, samples: usize) -> Result<Self, Error> {
+    pub fn new(
+        evaluation: Evaluation,
+        dimensions: &Dimensions,
+        samples: usize,
+    ) -> Result<Self, Error> {
         use BlockEvaluation::{Assembled, Gram};
         match evaluation {
             Evaluation::Gram => Ok(Self {
@@ -180,7 +188,13 @@ impl Sizes {
             xx,
         } = *self;
         let limit = BLOCK_LIMIT as f64;
-        let block = |elements: f64, cost: f64| if elements > limit { f64::INFINITY } else { cost };
+        let block = |elements: f64, cost: f64| {
+            if elements > limit {
+                f64::INFINITY
+            } else {
+                cost
+            }
+        };
         let output = match plan.output {
             Assembled => block(s * aa, n * (3.0 * s * aa + LANES * 3.0 * aa)),
             Gram => n * n * (2.0 * s + h + LANES * 2.0),

@@ -52,10 +52,10 @@ impl<T: Real> Pullback<T> {
         let dims = f.dims();
         let (n, h, outputs) = (f.stride, dims.hidden, dims.outputs);
         // σ·λ_sup(H/σ): the whole gradient carries σ, and so do the weights it starts from.
-        let sigma = f.sigma.as_f64();
-        let w_t = T::of(weights.trace * sigma);
-        let w_q2 = T::of(2.0 * weights.frobenius_squared * sigma);
-        let w_q4 = T::of(4.0 * weights.frobenius_squared * sigma);
+        let sigma = f.sigma;
+        let w_t = T::of(weights.trace);
+        let w_q2 = T::of(2.0 * weights.frobenius_squared);
+        let w_q4 = T::of(4.0 * weights.frobenius_squared);
         let two = T::of(2.0);
         let layout = dims.layout();
         let theta = out.parameters;
@@ -85,10 +85,24 @@ impl<T: Real> Pullback<T> {
         }
         // r̄ += W2 ḡ, and W̄2 += Σ r ḡᵀ.
         let weight = Mat::new(w2, outputs, h, h);
-        matmul(r_bar, n, Write::Add, T::one(), weight, Mat::new(g_bar, h, n, n));
+        matmul(
+            r_bar,
+            n,
+            Write::Add,
+            T::one(),
+            weight,
+            Mat::new(g_bar, h, n, n),
+        );
         let r = Mat::new(&f.r, outputs, n, n);
         let w2_bar = &mut theta[layout.output_weight()];
-        matmul(w2_bar, h, Write::Add, T::one(), r, Mat::new(g_bar, h, n, n).t());
+        matmul(
+            w2_bar,
+            h,
+            Write::Add,
+            T::one(),
+            r,
+            Mat::new(g_bar, h, n, n).t(),
+        );
 
         self.through_u(network, f, contraction, w_t, [w_q2, w_q4], w2_bar);
         self.pull(f, contraction, w_t, w_q2);
@@ -121,6 +135,9 @@ impl<T: Real> Pullback<T> {
             *bias = sum(row(&self.a_bar, n, j));
         }
 
+        for value in theta.iter_mut() {
+            *value *= sigma;
+        }
         let Some(inputs) = out.inputs else { return };
         // x̄ = 4w_q(…) + 2w_t tr M · x + W1ᵀ z̄.
         let d = dims.inputs;
@@ -136,7 +153,7 @@ impl<T: Real> Pullback<T> {
         matmul(x_bar, n, Write::Add, T::one(), weight, z_bar);
         for (sample, out) in inputs.chunks_exact_mut(d).enumerate() {
             for (e, out) in out.iter_mut().enumerate() {
-                *out = x_bar[e * n + sample];
+                *out = sigma * x_bar[e * n + sample];
             }
         }
     }
@@ -239,7 +256,10 @@ impl<T: Real> Pullback<T> {
                 svec::pairs(outputs, |index, k, l| {
                     let s = row(&contraction.s, n, index);
                     let factor = two * w_q2 * if k == l { T::one() } else { half };
-                    for (to, from) in [(k, l), (l, k)].into_iter().take(if k == l { 1 } else { 2 }) {
+                    for (to, from) in [(k, l), (l, k)]
+                        .into_iter()
+                        .take(if k == l { 1 } else { 2 })
+                    {
                         let p = row(&f.p, n, from);
                         let s_p = row_mut(s_p, n, to);
                         for i in 0..n {
@@ -247,33 +267,19 @@ impl<T: Real> Pullback<T> {
                         }
                     }
                 });
-                let scratch = zeroed(&mut self.scratch, 2 * n);
-                let (reference, mean) = scratch.split_at_mut(n);
-                for k in 0..outputs {
-                    let (p, top) = (row(&f.p, n, k), row(&f.top, n, k));
-                    let (diagonal, s_p) = (row(&self.s_diagonal, n, k), row(s_p, n, k));
-                    let p_bar = row_mut(&mut self.o_bar, n, k);
-                    for i in 0..n {
-                        let of_s = diagonal[i] - s_p[i] - two * w_t * f.a_squared[i] * p[i];
-                        // r̄ and S̄ both carry ω: S and r are linear in it.
-                        p_bar[i] = f.omega[i] * (of_s + p_bar[i]);
-                        reference[i] += top[i] * p_bar[i];
-                    }
-                }
-                // ō = p ∘ (p̄ − p·p̄), measured against the top class as in S.
-                for k in 0..outputs {
-                    let (p, p_bar) = (row(&f.p, n, k), row(&self.o_bar, n, k));
-                    for i in 0..n {
-                        mean[i] += p[i] * (p_bar[i] - reference[i]);
-                    }
-                }
+                // S̄ and r̄ both carry ω: S and r are linear in it. Then ō = p̄-part of S itself: ō = S (of_s + r̄).
                 for k in 0..outputs {
                     let p = row(&f.p, n, k);
-                    let o_bar = row_mut(&mut self.o_bar, n, k);
+                    let (diagonal, s_p) = (row(&self.s_diagonal, n, k), row_mut(s_p, n, k));
+                    let r_bar = row(&self.o_bar, n, k);
                     for i in 0..n {
-                        o_bar[i] = p[i] * ((o_bar[i] - reference[i]) - mean[i]);
+                        let of_s = diagonal[i] - s_p[i] - two * w_t * f.a_squared[i] * p[i];
+                        s_p[i] = of_s + r_bar[i];
                     }
                 }
+                let scratch = sized(&mut self.scratch, 2 * n);
+                f.curvature_of()
+                    .apply(s_p, n, 0, n, &mut self.o_bar, scratch);
             }
             OutputLoss::SigmoidCrossEntropy => {
                 for k in 0..outputs {

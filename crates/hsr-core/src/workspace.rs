@@ -87,7 +87,13 @@ impl<T: Real> Workspace<T> {
             || {
                 let loss = self.forward.run(network, batch)?;
                 self.write_loss_gradient(network, gradient);
-                Ok(loss)
+                if gradient.iter().all(|g| g.is_finite()) {
+                    Ok(loss)
+                } else {
+                    Err(Error::Overflow {
+                        what: "the gradient of the loss",
+                    })
+                }
             },
         )
     }
@@ -100,7 +106,14 @@ impl<T: Real> Workspace<T> {
         let layout = dims.layout();
         let r = Mat::new(&f.r, outputs, n, n);
         let w2_bar = &mut gradient[layout.output_weight()];
-        matmul(w2_bar, h, Write::Replace, T::one(), r, Mat::new(&f.a, h, n, n).t());
+        matmul(
+            w2_bar,
+            h,
+            Write::Replace,
+            T::one(),
+            r,
+            Mat::new(&f.a, h, n, n).t(),
+        );
         for (k, bias) in gradient[layout.output_bias()].iter_mut().enumerate() {
             *bias = sum(row(&f.r, n, k));
         }
@@ -115,7 +128,14 @@ impl<T: Real> Workspace<T> {
         }
         let x = Mat::new(&f.x, d, n, n).t();
         let w1_bar = &mut gradient[layout.hidden_weight()];
-        matmul(w1_bar, d, Write::Replace, T::one(), Mat::new(delta, h, n, n), x);
+        matmul(
+            w1_bar,
+            d,
+            Write::Replace,
+            T::one(),
+            Mat::new(delta, h, n, n),
+            x,
+        );
     }
 
     /// Trace and squared Frobenius norm of the Hessian.
@@ -165,12 +185,17 @@ impl<T: Real> Workspace<T> {
         batch: &Batch<T>,
         evaluation: Evaluation,
         gradient: &mut [T],
-        input_gradient: Option<&mut [T]>,
+        mut input_gradient: Option<&mut [T]>,
     ) -> Result<SpectralBounds<T>, Error> {
         let dims = network.dimensions();
         check_length("gradient", "parameters", gradient.len(), dims.parameters())?;
         if let Some(inputs) = &input_gradient {
-            check_length("input_gradient", "samples × inputs", inputs.len(), batch.inputs.len())?;
+            check_length(
+                "input_gradient",
+                "samples × inputs",
+                inputs.len(),
+                batch.inputs.len(),
+            )?;
         }
         let want = match input_gradient {
             Some(_) => Want::InputGradient,
@@ -184,11 +209,12 @@ impl<T: Real> Workspace<T> {
                 let (moments, weights) = self.contract(evaluation, want)?;
                 let out = Out {
                     parameters: &mut *gradient,
-                    inputs: input_gradient,
+                    inputs: input_gradient.as_deref_mut(),
                 };
                 self.pullback
                     .run(network, &self.forward, &self.contraction, &weights, out);
-                if gradient.iter().all(|g| g.is_finite()) {
+                let finite = |values: &[T]| values.iter().all(|v| v.is_finite());
+                if finite(gradient) && input_gradient.as_deref().is_none_or(finite) {
                     self.finish(moments, &weights)
                 } else {
                     Err(Error::Overflow {
@@ -268,7 +294,11 @@ impl<T: Real> Workspace<T> {
             parameters: moments.parameters,
         };
         let bounds = SpectralBounds::scaled(weights, unscaled, sigma);
-        if bounds.lambda_sup.is_finite() && bounds.spread_upper.is_finite() {
+        if bounds.lambda_sup.is_finite()
+            && bounds.spread_upper.is_finite()
+            && bounds.moments.trace.is_finite()
+            && bounds.moments.frobenius_squared.is_finite()
+        {
             Ok(bounds)
         } else {
             Err(Error::Overflow { what: "λ_sup" })
@@ -294,7 +324,10 @@ impl<T: Real> Workspace<T> {
                     self.forward.run(network, batch)?;
                     self.forward.curvature(network)?;
                     self.forward.keep_part(indefinite);
-                    Ok(self.contract(evaluation, Want::Moments)?.0.frobenius_squared)
+                    Ok(self
+                        .contract(evaluation, Want::Moments)?
+                        .0
+                        .frobenius_squared)
                 };
                 let (gauss_newton, indefinite) = (norm(false)?, norm(true)?);
                 if gauss_newton + indefinite == T::zero() {
@@ -318,7 +351,12 @@ impl<T: Real> Workspace<T> {
         v: &[T],
         product: &mut [T],
     ) -> Result<(), Error> {
-        self.linearize(network, batch)?.apply(v, product)
+        self.linearize(network, batch)?.apply(v, product)?;
+        if product.iter().all(|v| v.is_finite()) {
+            Ok(())
+        } else {
+            Err(Error::Overflow { what: "H v" })
+        }
     }
 
     /// The Hessian of the loss at one point, as an operator: the forward pass is done once, each product costs two
@@ -367,7 +405,12 @@ impl<T: Real> Workspace<T> {
                 limit: DENSE_LIMIT * DENSE_LIMIT,
             });
         }
-        check_length("hessian", "parameters²", hessian.len(), parameters * parameters)?;
+        check_length(
+            "hessian",
+            "parameters²",
+            hessian.len(),
+            parameters * parameters,
+        )?;
         pulp::Arch::new().dispatch(
             #[inline(always)]
             || {
@@ -376,7 +419,11 @@ impl<T: Real> Workspace<T> {
                 let plan = Evaluation::Assembled;
                 self.contract(plan, Want::Moments)?;
                 self.spread_blocks(hessian);
-                Ok(())
+                if hessian.iter().all(|v| v.is_finite()) {
+                    Ok(())
+                } else {
+                    Err(Error::Overflow { what: "H" })
+                }
             },
         )
     }
@@ -392,7 +439,11 @@ impl<T: Real> Workspace<T> {
         let layout = dims.layout();
         // Places of the hidden parameter (j, e) and the output parameter (k, i); the last e or i is the bias.
         let hidden = |j: usize, e: usize| {
-            if e < d { j * d + e } else { layout.hidden_bias().start + j }
+            if e < d {
+                j * d + e
+            } else {
+                layout.hidden_bias().start + j
+            }
         };
         let output = |k: usize, i: usize| {
             if i < h {
@@ -505,7 +556,14 @@ impl<T: Real> HessianOperator<'_, T> {
         let w2_out = &mut out[layout.output_weight()];
         let r_dot_view = Mat::new(r_dot, outputs, n, n);
         matmul(w2_out, h, Write::Replace, sigma, r_dot_view, a.t());
-        matmul(w2_out, h, Write::Add, sigma, r, Mat::new(a_dot, h, n, n).t());
+        matmul(
+            w2_out,
+            h,
+            Write::Add,
+            sigma,
+            r,
+            Mat::new(a_dot, h, n, n).t(),
+        );
         for (k, bias) in out[layout.output_bias()].iter_mut().enumerate() {
             *bias = sigma * sum(row(r_dot, n, k));
         }
@@ -520,6 +578,13 @@ impl<T: Real> HessianOperator<'_, T> {
             *bias = sigma * sum(row(delta, n, j));
         }
         let w1_out = &mut out[layout.hidden_weight()];
-        matmul(w1_out, d, Write::Replace, sigma, Mat::new(delta, h, n, n), x.t());
+        matmul(
+            w1_out,
+            d,
+            Write::Replace,
+            sigma,
+            Mat::new(delta, h, n, n),
+            x.t(),
+        );
     }
 }

@@ -1,1 +1,24 @@
-//! x
+//! The laboratory of HSR regularisation: tasks, training runs, curvature of trained weights, figures.
+//!
+//! * [`data`], [`tasks`]: what is learned from.
+//! * [`train`]: runs with a directory, a checkpoint and a summary.
+//! * [`inspect`](mod@inspect): exact curvature of weights from any framework.
+//! * [`spectrum`]: eigenvalues, dense or by Lanczos.
+//! * [`figures`]: pictures.
+
+pub mod data;
+mod error;
+pub mod figures;
+mod files;
+pub mod inspect;
+pub mod network;
+pub mod scores;
+pub mod spectrum;
+pub mod tasks;
+pub mod train;
+mod weights;
+
+pub use burn_hsr;
+pub use error::LabError;
+pub use hsr_core;
+pub use weights::Weights;

@@ -1,0 +1,44 @@
+//! What can go wrong in the regulariser.
+
+/// Why a regulariser could not be built or applied.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HsrError {
+    /// The network or the batch was refused by the closed form.
+    #[error(transparent)]
+    Core(#[from] hsr_core::Error),
+    /// A tensor does not have the shape it needs.
+    #[error("{what} has shape {got:?}, expected {expected}")]
+    Shape {
+        /// The tensor.
+        what: &'static str,
+        /// Its shape.
+        got: Vec<usize>,
+        /// The shape expected, in words.
+        expected: String,
+    },
+    /// A value of the configuration is outside its range.
+    #[error("{option} is {value}, expected {expected}")]
+    Config {
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        value: f64,
+        /// The range in words.
+        expected: &'static str,
+    },
+    /// The mode has no meaning for this entry point.
+    #[error("the decoupled mode acts after the optimizer's step: use Hsr::step instead of {entry}")]
+    Decoupled {
+        /// The method that was called.
+        entry: &'static str,
+    },
+    /// A tensor could not be read from its device.
+    #[error("cannot read {what} from its device: {message}")]
+    Read {
+        /// The tensor.
+        what: &'static str,
+        /// The device's message.
+        message: String,
+    },
+}

@@ -1,0 +1,304 @@
+//! The arguments as a person types them.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use hsr_lab::train::{Method, Optimizer};
+
+/// Hessian Spectral Range (HSR) regularisation for Burn: train small networks with a narrow Hessian spectrum, and see
+/// the exact curvature of trained ones.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hsr",
+    version,
+    arg_required_else_help = true,
+    propagate_version = true
+)]
+#[command(
+    after_help = "Begin with: hsr train                 (digits, plain against HSR, a minute)\n            hsr tasks                 what else can be learned"
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the built-in tasks.
+    Tasks(TasksOptions),
+    /// Train a network with HSR and a plain one from the same start, and compare them.
+    Train(Box<TrainOptions>),
+    /// Exact curvature of trained weights (safetensors, as PyTorch saves them) on a CSV.
+    Inspect(InspectOptions),
+}
+
+/// `hsr tasks`.
+#[derive(Debug, Args)]
+pub struct TasksOptions {
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hsr train`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("source").args(["task", "data"]))]
+#[command(
+    after_help = "Examples:\n  hsr train\n  hsr train --task wine --strength 0.1 --seed 3\n  hsr train --data mine.csv --label species --hidden 8 --epochs 300\n  hsr train --task gaussians --overlap 0.7 --covariance 1,0.5,1\n  hsr train --resume runs/digits-hsr"
+)]
+pub struct TrainOptions {
+    /// A built-in task (see `hsr tasks`) [default: digits].
+    #[arg(long, value_name = "NAME")]
+    pub task: Option<String>,
+    /// A CSV with a header row; every column but the label is a feature.
+    #[arg(long, value_name = "FILE.csv", requires = "label")]
+    pub data: Option<PathBuf>,
+    /// The label column of the CSV.
+    #[arg(long, value_name = "COLUMN", requires = "data")]
+    pub label: Option<String>,
+    /// What is compared with the plain network; `plain` trains that alone.
+    #[arg(long, value_enum, default_value = "hsr")]
+    pub method: MethodName,
+    /// flex (CPU), ndarray (CPU) or wgpu (GPU).
+    #[arg(long, value_name = "NAME", default_value = "flex")]
+    pub backend: String,
+    /// The optimizer.
+    #[arg(long, value_enum, default_value = "adam")]
+    pub optimizer: OptimizerName,
+    /// The learning rate [default: 0.1 for sgd, 0.02 for momentum, 0.01 for adam and adamw].
+    #[arg(long, value_name = "X")]
+    pub lr: Option<f64>,
+    /// Hidden units.
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub hidden: usize,
+    /// tanh, sigmoid, softplus, gelu, gelu_tanh, silu, mish, erf, sin, identity, relu or leaky_relu.
+    #[arg(long, value_name = "NAME", default_value = "tanh")]
+    pub activation: String,
+    /// The factor of λ_sup.
+    #[arg(long, value_name = "X", default_value_t = 0.02)]
+    pub strength: f64,
+    /// How ∇λ_sup enters the step: through the optimizer, beside it, or by its direction alone.
+    #[arg(long, value_enum, default_value = "coupled")]
+    pub mode: ModeName,
+    /// Passes over the training split.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub epochs: usize,
+    /// Samples a step, or `full` for all of them.
+    #[arg(long, value_name = "N|full", default_value = "64", value_parser = batch)]
+    pub batch: Batch,
+    /// The share of samples held out for testing.
+    #[arg(long, value_name = "X", default_value_t = 0.25)]
+    pub test_fraction: f64,
+    /// The seed of data, split, start and order.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// The run directory, new [default: runs/TASK-METHOD, numbered where that exists].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Continue an interrupted run; its options are those it was begun with.
+    #[arg(long, value_name = "DIR")]
+    pub resume: Option<PathBuf>,
+    /// Print the summary as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// Synthetic tasks.
+    #[command(flatten)]
+    pub synthetic: SyntheticOptions,
+}
+
+/// Options of the synthetic tasks.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Synthetic tasks")]
+pub struct SyntheticOptions {
+    /// Samples drawn.
+    #[arg(long, value_name = "N")]
+    pub samples: Option<usize>,
+    /// Standard deviation of the noise (moons, circles, spirals).
+    #[arg(long, value_name = "X")]
+    pub noise: Option<f64>,
+    /// Classes (spirals, gaussians).
+    #[arg(long, value_name = "K")]
+    pub classes: Option<usize>,
+    /// Means of the gaussians: x,y for each class, separated by `;`.
+    #[arg(long, value_name = "X,Y;…", value_parser = means, allow_hyphen_values = true)]
+    pub means: Option<Means>,
+    /// Covariance of the gaussians: xx,xy,yy.
+    #[arg(long, value_name = "XX,XY,YY", value_parser = covariance, allow_hyphen_values = true)]
+    pub covariance: Option<Covariance>,
+    /// Overlap of the gaussians, 0 (separated) to 1 (identical).
+    #[arg(long, value_name = "X")]
+    pub overlap: Option<f64>,
+}
+
+/// `hsr inspect`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The weights file holds hidden.weight [h, d], hidden.bias [h], output.weight [K, h], output.bias [K], F32 or F64, as\ntorch.nn.Linear has them; a missing bias means none. Everything is computed in f64; nothing is standardised."
+)]
+pub struct InspectOptions {
+    /// The weights.
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub weights: PathBuf,
+    /// A CSV with a header row; every column but label and weight is a feature, in order.
+    #[arg(long, value_name = "FILE.csv")]
+    pub data: PathBuf,
+    /// The label column.
+    #[arg(long, value_name = "COLUMN")]
+    pub label: String,
+    /// The hidden activation.
+    #[arg(long, value_name = "NAME")]
+    pub activation: String,
+    /// The loss: softmax (class labels), sigmoid (labels 0 and 1) or mse (numbers).
+    #[arg(long, value_enum)]
+    pub loss: LossName,
+    /// The column with the samples' weights.
+    #[arg(long, value_name = "COLUMN")]
+    pub weight_column: Option<String>,
+    /// The hidden layer's name in the weights file.
+    #[arg(long, value_name = "KEY", default_value = "hidden")]
+    pub hidden_key: String,
+    /// The output layer's name in the weights file.
+    #[arg(long, value_name = "KEY", default_value = "output")]
+    pub output_key: String,
+    /// Also the gradient of λ_sup for the parameters and the inputs (with --json).
+    #[arg(long)]
+    pub gradient: bool,
+    /// Also every eigenvalue (with --json).
+    #[arg(long)]
+    pub eigenvalues: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `--method`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[allow(missing_docs)] // The names say it.
+pub enum MethodName {
+    Plain,
+    Hsr,
+}
+
+impl From<MethodName> for Method {
+    fn from(name: MethodName) -> Self {
+        match name {
+            MethodName::Plain => Method::Plain,
+            MethodName::Hsr => Method::Hsr,
+        }
+    }
+}
+
+/// `--optimizer`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[allow(missing_docs)] // The names say it.
+pub enum OptimizerName {
+    Sgd,
+    Momentum,
+    Adam,
+    Adamw,
+}
+
+impl From<OptimizerName> for Optimizer {
+    fn from(name: OptimizerName) -> Self {
+        match name {
+            OptimizerName::Sgd => Optimizer::Sgd,
+            OptimizerName::Momentum => Optimizer::Momentum,
+            OptimizerName::Adam => Optimizer::Adam,
+            OptimizerName::Adamw => Optimizer::Adamw,
+        }
+    }
+}
+
+/// `--mode`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ModeName {
+    /// Added to the loss's gradient.
+    Coupled,
+    /// A step of its own after the optimizer's.
+    Decoupled,
+    /// Added normalised.
+    Direction,
+}
+
+/// `--loss`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[allow(missing_docs)] // The names say it.
+pub enum LossName {
+    Softmax,
+    Sigmoid,
+    Mse,
+}
+
+/// `--batch`: a number of samples, or none for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch(pub Option<usize>);
+
+fn batch(text: &str) -> Result<Batch, String> {
+    if text == "full" {
+        return Ok(Batch(None));
+    }
+    match text.parse() {
+        Ok(size) if size > 0 => Ok(Batch(Some(size))),
+        _ => Err("expected a number of samples, at least 1, or full".to_owned()),
+    }
+}
+
+/// `--means`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Means(pub Vec<[f64; 2]>);
+
+/// `--covariance`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Covariance(pub [f64; 3]);
+
+fn numbers<const N: usize>(text: &str) -> Option<[f64; N]> {
+    let values: Vec<f64> = text
+        .split(',')
+        .map(|value| value.trim().parse().ok())
+        .collect::<Option<_>>()?;
+    values.try_into().ok()
+}
+
+fn means(text: &str) -> Result<Means, String> {
+    text.split(';')
+        .map(numbers::<2>)
+        .collect::<Option<_>>()
+        .map(Means)
+        .ok_or_else(|| "expected x,y for each class, separated by ;".to_owned())
+}
+
+fn covariance(text: &str) -> Result<Covariance, String> {
+    numbers(text)
+        .map(Covariance)
+        .ok_or_else(|| "expected three numbers xx,xy,yy".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_declaration_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn lists_of_numbers_are_read() {
+        assert_eq!(
+            means("0,1; -2,3.5").unwrap(),
+            Means(vec![[0.0, 1.0], [-2.0, 3.5]])
+        );
+        assert_eq!(
+            covariance("1,-0.5,2").unwrap(),
+            Covariance([1.0, -0.5, 2.0])
+        );
+        assert!(
+            means("0,1,2").is_err() && covariance("1,2").is_err() && covariance("a,b,c").is_err()
+        );
+        assert_eq!(batch("full").unwrap(), Batch(None));
+        assert!(batch("0").is_err());
+    }
+}

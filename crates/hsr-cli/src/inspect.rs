@@ -1,0 +1,104 @@
+//! `hsr inspect`.
+
+use std::fmt::Write;
+
+use hsr_lab::LabError;
+use hsr_lab::hsr_core::OutputLoss;
+use hsr_lab::inspect::{InspectOptions as Options, Inspection, inspect};
+
+use crate::args::{InspectOptions, LossName};
+use crate::json;
+
+pub fn run(options: InspectOptions) -> Result<String, LabError> {
+    if !options.json && (options.gradient || options.eigenvalues) {
+        return Err(LabError::Option(
+            "--gradient and --eigenvalues are part of the JSON object: add --json".to_owned(),
+        ));
+    }
+    let as_json = options.json;
+    let inspection = inspect(&Options {
+        activation: options.activation.parse()?,
+        loss: match options.loss {
+            LossName::Softmax => OutputLoss::SoftmaxCrossEntropy,
+            LossName::Sigmoid => OutputLoss::SigmoidCrossEntropy,
+            LossName::Mse => OutputLoss::MeanSquaredError,
+        },
+        weights: options.weights,
+        data: options.data,
+        label: options.label,
+        weight_column: options.weight_column,
+        hidden_key: options.hidden_key,
+        output_key: options.output_key,
+        gradient: options.gradient,
+        eigenvalues: options.eigenvalues,
+    })?;
+    if as_json {
+        json(&inspection)
+    } else {
+        Ok(table(&inspection))
+    }
+}
+
+fn table(inspection: &Inspection) -> String {
+    let mut text = format!(
+        "{} parameters, {} samples, evaluation {}\n\n",
+        inspection.parameters, inspection.samples, inspection.evaluation
+    );
+    let tightness = inspection
+        .tightness
+        .map_or_else(|| "–".to_owned(), |v| format!("{v:.6}"));
+    for (name, value) in [
+        ("loss", format!("{:.9e}", inspection.loss)),
+        ("tr H", format!("{:.9e}", inspection.trace)),
+        ("‖H‖²", format!("{:.9e}", inspection.frobenius_squared)),
+        ("mean eigenvalue", format!("{:.9e}", inspection.mean)),
+        ("std of eigenvalues", format!("{:.9e}", inspection.std)),
+        ("λ_sup", format!("{:.9e}", inspection.lambda_sup)),
+        (
+            "λ_max",
+            format!(
+                "{:.9e}  ({})",
+                inspection.lambda_max, inspection.eigenvalue_method
+            ),
+        ),
+        (
+            "λ_max at least",
+            format!("{:.9e}", inspection.lambda_max_lower),
+        ),
+        (
+            "λ_min at most",
+            format!("{:.9e}", inspection.lambda_min_upper),
+        ),
+        (
+            "λ_min",
+            format!(
+                "{:.9e}  ({})",
+                inspection.lambda_min, inspection.eigenvalue_method
+            ),
+        ),
+        ("λ_inf", format!("{:.9e}", inspection.lambda_inf)),
+        (
+            "λ_max − λ_min at most",
+            format!("{:.9e}", inspection.spread_upper),
+        ),
+        ("λ_sup/λ_max", tightness),
+        (
+            "Gauss-Newton share",
+            format!("{:.6}", inspection.gauss_newton_share),
+        ),
+    ] {
+        let _ = writeln!(text, "{name:24}{value:>18}");
+    }
+    if let Some(report) = inspection
+        .lanczos
+        .as_ref()
+        .filter(|report| !report.converged)
+    {
+        let _ = writeln!(
+            text,
+            "\nLanczos has not converged: residuals {:?}",
+            report.residuals
+        );
+    }
+    text
+}

@@ -1,0 +1,168 @@
+//! `hsr train`: options to a run, a progress bar, Ctrl-C.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hsr_lab::LabError;
+use hsr_lab::burn_hsr::{Activation, Backend, Mode};
+use hsr_lab::tasks::TaskOptions;
+use hsr_lab::train::{Control, Method, Optimizer, Progress, Run, Source, TrainConfig};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::args::{ModeName, TrainOptions};
+use crate::json;
+
+pub fn run(options: TrainOptions, given: &[String]) -> Result<String, LabError> {
+    let as_json = options.json;
+    let run = match &options.resume {
+        Some(directory) => {
+            refuse_options_of_a_new_run(given)?;
+            Run::resume(directory)?
+        }
+        None => {
+            let (config, out) = configure(options)?;
+            let directory = out.unwrap_or_else(|| free_directory(&config));
+            Run::create(config, &directory)?
+        }
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    // A handler that cannot be set only means that Ctrl-C ends the program without a checkpoint newer than 2 s.
+    let _ = ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::SeqCst) {
+            std::process::exit(1);
+        }
+    });
+    let directory = run.directory().to_owned();
+    let bar = progress_bar(&run);
+    let result = run.execute(|progress| {
+        show(&bar, &progress);
+        if stop.load(Ordering::SeqCst) {
+            Control::Stop
+        } else {
+            Control::Continue
+        }
+    });
+    bar.finish_and_clear();
+    let summary = result?;
+    if as_json {
+        return json(&summary);
+    }
+    Ok(format!(
+        "{}\nIn {}: spectrum.png, training.png, model.safetensors, summary.json and more\n",
+        summary.table(),
+        directory.display()
+    ))
+}
+
+/// `--resume` takes every option from the run; one given beside it would be silently ignored.
+fn refuse_options_of_a_new_run(given: &[String]) -> Result<(), LabError> {
+    let allowed = ["resume", "json"];
+    match given
+        .iter()
+        .find(|option| !allowed.contains(&option.as_str()))
+    {
+        None => Ok(()),
+        Some(option) => Err(LabError::Option(format!(
+            "--{option} cannot be changed by --resume: the run goes on with the options it was begun with"
+        ))),
+    }
+}
+
+fn configure(options: TrainOptions) -> Result<(TrainConfig, Option<PathBuf>), LabError> {
+    let synthetic = TaskOptions {
+        samples: options.synthetic.samples,
+        noise: options.synthetic.noise,
+        classes: options.synthetic.classes,
+        means: options.synthetic.means.map(|means| means.0),
+        covariance: options.synthetic.covariance.map(|covariance| covariance.0),
+        overlap: options.synthetic.overlap,
+    };
+    let source = match (options.data, options.label) {
+        (Some(path), Some(label)) => {
+            if synthetic != TaskOptions::default() {
+                return Err(LabError::Option(
+                    "--samples, --noise, --classes, --means, --covariance and --overlap belong to synthetic tasks, \
+                     not to --data"
+                        .to_owned(),
+                ));
+            }
+            // Absolute, so that a run can be resumed from any directory.
+            let path = std::path::absolute(&path).unwrap_or(path);
+            Source::Csv { path, label }
+        }
+        _ => Source::Task {
+            name: options.task.unwrap_or_else(|| "digits".to_owned()),
+            options: synthetic,
+        },
+    };
+    let optimizer = Optimizer::from(options.optimizer);
+    let config = TrainConfig {
+        source,
+        method: Method::from(options.method),
+        backend: options.backend.parse::<Backend>()?,
+        optimizer,
+        learning_rate: options
+            .lr
+            .unwrap_or_else(|| optimizer.default_learning_rate()),
+        hidden: options.hidden,
+        activation: options.activation.parse::<Activation>()?,
+        strength: options.strength,
+        mode: match options.mode {
+            ModeName::Coupled => Mode::Coupled,
+            ModeName::Decoupled => Mode::Decoupled,
+            ModeName::Direction => Mode::Direction,
+        },
+        epochs: options.epochs,
+        batch: options.batch.0,
+        test_fraction: options.test_fraction,
+        seed: options.seed,
+    };
+    Ok((config, options.out))
+}
+
+/// `runs/TASK-METHOD`, or the first free `runs/TASK-METHOD-2`, `-3`, …
+fn free_directory(config: &TrainConfig) -> PathBuf {
+    let name = format!("{}-{}", config.source.name(), config.method.name());
+    let numbered = (2..).map(|number| format!("{name}-{number}"));
+    std::iter::once(name.clone())
+        .chain(numbered)
+        .map(|name| Path::new("runs").join(name))
+        .find(|directory| !directory.exists())
+        .unwrap_or_else(|| Path::new("runs").join(name))
+}
+
+/// On standard error, and only where that is a terminal.
+fn progress_bar(run: &Run) -> ProgressBar {
+    let networks = match run.config().method {
+        Method::Plain => 1,
+        Method::Hsr => 2,
+    };
+    let target = if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let bar = ProgressBar::with_draw_target(Some((run.config().epochs * networks) as u64), target);
+    if let Ok(style) =
+        ProgressStyle::with_template("{msg:60} {wide_bar:.cyan/blue} {pos}/{len} {eta} left")
+    {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn show(bar: &ProgressBar, progress: &Progress) {
+    bar.set_position(progress.done as u64);
+    let lambda_sup = progress
+        .lambda_sup
+        .map_or_else(String::new, |lambda| format!("  λ_sup {lambda:.4}"));
+    bar.set_message(format!(
+        "{:6} loss {:.4}  accuracy {:.1} %{lambda_sup}",
+        progress.network,
+        progress.loss,
+        100.0 * progress.accuracy
+    ));
+}

@@ -1,0 +1,34 @@
+//! Seeded streams of random numbers, one a purpose.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+/// What the random numbers are for. One seed gives every purpose a stream of its own: without that, the draws that
+/// make the samples would also decide which of them are split off.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stream {
+    /// Drawing the samples of a synthetic task.
+    Samples = 1,
+    /// Splitting into train and test.
+    Split = 2,
+    /// The parameters a network starts from.
+    Parameters = 3,
+    /// The order of the samples in an epoch; the epoch is added to the seed's stream.
+    Shuffle = 4,
+    /// The vector an eigenvalue iteration starts from.
+    Eigen = 5,
+}
+
+/// The generator of a purpose at one epoch, so that a resumed run shuffles as an uninterrupted one.
+pub(crate) fn generator_at(seed: u64, stream: Stream, epoch: usize) -> ChaCha8Rng {
+    let mut generator = ChaCha8Rng::seed_from_u64(seed);
+    generator.set_stream(((epoch as u64 + 1) << 8) | stream as u64);
+    generator
+}
+
+/// The generator of a purpose: ChaCha8, whose output is the same on every platform.
+pub(crate) fn generator(seed: u64, stream: Stream) -> ChaCha8Rng {
+    let mut generator = ChaCha8Rng::seed_from_u64(seed);
+    generator.set_stream(stream as u64);
+    generator
+}

@@ -1,0 +1,179 @@
+//! A seeded split into train and test that keeps the proportions of the classes.
+
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+
+use super::random::{Stream, generator};
+use super::{DataError, Side};
+
+/// The samples of the two sides of a split: disjoint, together all samples, neither empty, each ascending.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Split {
+    /// The samples to train on.
+    pub train: Vec<usize>,
+    /// The samples held back.
+    pub test: Vec<usize>,
+}
+
+/// Splits N samples so that every class keeps its share on both sides.
+///
+/// Of the n samples of a class, round(n · `test_fraction`) go to the test side, but at least one to either side where
+/// n ≥ 2; which ones, the seed decides. The single sample of a class is trained on. So the test side is `test_fraction`
+/// of N up to half a sample a class, more where small classes ask for their one.
+///
+/// The same arguments give the same split on every platform.
+///
+/// # Arguments
+///
+/// * `labels`: the class of each sample, N of them.
+/// * `classes`: K; every label is below it, and a class may have no sample.
+/// * `test_fraction`: above 0 and below 1.
+///
+/// # Errors
+///
+/// [`DataError::InvalidFraction`]; [`DataError::LabelOutOfRange`]; [`DataError::EmptySide`] where no class has two
+/// samples.
+pub fn stratified_split(
+    labels: &[usize],
+    classes: usize,
+    test_fraction: f64,
+    seed: u64,
+) -> Result<Split, DataError> {
+    if !(test_fraction > 0.0 && test_fraction < 1.0) {
+        return Err(DataError::InvalidFraction {
+            fraction: test_fraction,
+        });
+    }
+    let mut members = vec![Vec::new(); classes];
+    for (sample, &label) in labels.iter().enumerate() {
+        members
+            .get_mut(label)
+            .ok_or(DataError::LabelOutOfRange {
+                sample,
+                label,
+                classes,
+            })?
+            .push(sample);
+    }
+    let mut random = generator(seed, Stream::Split);
+    let mut split = Split {
+        train: Vec::with_capacity(labels.len()),
+        test: Vec::new(),
+    };
+    for samples in &mut members {
+        let count = samples.len();
+        let held_back = match count {
+            0 | 1 => 0,
+            _ => ((count as f64 * test_fraction).round() as usize).clamp(1, count - 1),
+        };
+        samples.shuffle(&mut random);
+        split.test.extend_from_slice(&samples[..held_back]);
+        split.train.extend_from_slice(&samples[held_back..]);
+    }
+    split.train.sort_unstable();
+    split.test.sort_unstable();
+    for (side, samples) in [(Side::Train, &split.train), (Side::Test, &split.test)] {
+        if samples.is_empty() {
+            return Err(DataError::EmptySide {
+                side,
+                samples: labels.len(),
+                fraction: test_fraction,
+            });
+        }
+    }
+    Ok(split)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The number of samples of each class among `samples`.
+    fn counts(samples: &[usize], labels: &[usize], classes: usize) -> Vec<usize> {
+        let mut counts = vec![0; classes];
+        for &sample in samples {
+            counts[labels[sample]] += 1;
+        }
+        counts
+    }
+
+    #[test]
+    fn the_two_sides_are_a_partition_and_keep_the_shares() {
+        let labels: Vec<usize> = (0..200).map(|i| usize::from(i % 4 == 0)).collect();
+        let split = stratified_split(&labels, 2, 0.3, 7).unwrap();
+        assert_eq!(counts(&split.test, &labels, 2), [45, 15]);
+        assert_eq!(counts(&split.train, &labels, 2), [105, 35]);
+        let mut all = [split.train, split.test].concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..200).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn every_class_with_two_samples_is_on_both_sides() {
+        let labels = [0, 0, 1, 1, 1, 2, 3, 3];
+        for fraction in [1e-9, 0.1, 0.5, 0.9, 1.0 - 1e-9] {
+            for seed in 0..20 {
+                let split = stratified_split(&labels, 5, fraction, seed).unwrap();
+                let train = counts(&split.train, &labels, 5);
+                let test = counts(&split.test, &labels, 5);
+                for class in [0, 1, 3] {
+                    assert!(train[class] >= 1 && test[class] >= 1, "{fraction} {seed}");
+                }
+                assert_eq!((train[2], test[2]), (1, 0));
+            }
+        }
+    }
+
+    #[test]
+    fn the_seed_decides_and_nothing_else() {
+        let labels: Vec<usize> = (0..60).map(|i| i % 3).collect();
+        let split = |seed| stratified_split(&labels, 3, 0.25, seed).unwrap();
+        assert_eq!(split(1), split(1));
+        assert_ne!(split(1), split(2));
+    }
+
+    #[test]
+    fn every_sample_is_held_back_under_some_seed() {
+        let labels = [0; 10];
+        let mut seen = [false; 10];
+        for seed in 0..100 {
+            for sample in stratified_split(&labels, 1, 0.2, seed).unwrap().test {
+                seen[sample] = true;
+            }
+        }
+        assert_eq!(seen, [true; 10]);
+    }
+
+    #[test]
+    fn what_cannot_be_split_is_refused() {
+        for fraction in [0.0, 1.0, -0.1, 1.5, f64::NAN, f64::INFINITY] {
+            assert!(matches!(
+                stratified_split(&[0, 0], 1, fraction, 0),
+                Err(DataError::InvalidFraction { .. })
+            ));
+        }
+        assert!(matches!(
+            stratified_split(&[0, 1], 2, 0.5, 0),
+            Err(DataError::EmptySide {
+                side: Side::Test,
+                samples: 2,
+                ..
+            })
+        ));
+        assert!(matches!(
+            stratified_split(&[], 2, 0.5, 0),
+            Err(DataError::EmptySide {
+                side: Side::Train,
+                ..
+            })
+        ));
+        assert!(matches!(
+            stratified_split(&[0, 2], 2, 0.5, 0),
+            Err(DataError::LabelOutOfRange {
+                sample: 1,
+                label: 2,
+                classes: 2
+            })
+        ));
+    }
+}

@@ -1,0 +1,161 @@
+//! Features brought to mean 0 and standard deviation 1.
+
+use serde::{Deserialize, Serialize};
+
+use super::{DataError, Dataset};
+
+/// The affine map (x − mean) / std of each feature. Fit it to the training side and apply it to both sides, so that
+/// nothing of the test side enters training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Standardizer {
+    /// The mean of each feature, d of them, in the units of the feature.
+    pub mean: Vec<f64>,
+    /// The population standard deviation (division by N) of each feature, d of them, in its units; 1 for a constant
+    /// feature, which standardising then maps to 0.
+    pub std: Vec<f64>,
+}
+
+impl Standardizer {
+    /// The map that standardises this data set. Of a set without samples it is the identity. Features of any scale up to
+    /// about 1e307 do; beyond, their differences overflow.
+    pub fn fit(data: &Dataset) -> Standardizer {
+        let (mean, std) = (0..data.inputs)
+            .map(|feature| moments(data, feature))
+            .unzip();
+        Standardizer { mean, std }
+    }
+
+    /// Maps the features of a data set.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::FeatureCount`] where the set has another number of features than the one fitted; the set is then
+    /// unchanged.
+    pub fn apply(&self, data: &mut Dataset) -> Result<(), DataError> {
+        // `std` is a public field of its own and may have been read from a file.
+        for expected in [self.mean.len(), self.std.len()] {
+            if data.inputs != expected {
+                return Err(DataError::FeatureCount {
+                    dataset: data.name.clone(),
+                    found: data.inputs,
+                    expected,
+                });
+            }
+        }
+        if data.inputs == 0 {
+            return Ok(());
+        }
+        for row in data.features.chunks_exact_mut(data.inputs) {
+            for ((value, mean), std) in row.iter_mut().zip(&self.mean).zip(&self.std) {
+                *value = (*value - mean) / std;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The mean and standard deviation of one feature.
+fn moments(data: &Dataset, feature: usize) -> (f64, f64) {
+    let column = || data.features.iter().skip(feature).step_by(data.inputs);
+    let count = data.samples() as f64;
+    let Some(&origin) = column().next() else {
+        return (0.0, 1.0);
+    };
+    // Relative to one of its values, the mean of a constant feature is exact: rounding cannot give it a tiny standard
+    // deviation, which the division would blow up.
+    let mean = origin + column().map(|value| (value - origin) / count).sum::<f64>();
+    let largest = column()
+        .map(|value| (value - mean).abs())
+        .fold(0.0, f64::max);
+    if largest == 0.0 {
+        return (mean, 1.0);
+    }
+    // Relative to the largest deviation no square overflows or vanishes.
+    let squares: f64 = column()
+        .map(|value| ((value - mean) / largest).powi(2))
+        .sum();
+    (mean, largest * (squares / count).sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(inputs: usize, features: &[f64]) -> Dataset {
+        Dataset {
+            name: "t".into(),
+            features: features.to_vec(),
+            inputs,
+            feature_names: (0..inputs).map(|i| i.to_string()).collect(),
+            labels: vec![0; features.len() / inputs],
+            class_names: vec!["a".into(), "b".into()],
+        }
+    }
+
+    #[test]
+    fn the_standard_deviation_is_that_of_the_population() {
+        let fitted = Standardizer::fit(&data(2, &[2.0, 10.0, 4.0, 20.0, 4.0, 30.0, 6.0, 40.0]));
+        assert_eq!(fitted.mean, [4.0, 25.0]);
+        for (std, variance) in fitted.std.iter().zip([2.0, 125.0]) {
+            assert!((std * std / variance - 1.0f64).abs() < 1e-14);
+        }
+    }
+
+    #[test]
+    fn standardised_features_have_mean_zero_and_deviation_one() {
+        for scale in [1e-250, 1.0, 1e250] {
+            let values: Vec<f64> = (0..60)
+                .map(|i| scale * (f64::from(i * i % 17) + 3.0))
+                .collect();
+            let mut set = data(3, &values);
+            Standardizer::fit(&set).apply(&mut set).unwrap();
+            let again = Standardizer::fit(&set);
+            for (mean, std) in again.mean.iter().zip(&again.std) {
+                assert!(
+                    mean.abs() < 1e-14 && (std - 1.0).abs() < 1e-14,
+                    "{scale} {again:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_constant_feature_is_mapped_to_zero() {
+        // 0.1 is not exact in binary: a naive mean of it leaves a deviation of 1e-17.
+        let mut set = data(1, &[0.1; 10]);
+        let fitted = Standardizer::fit(&set);
+        assert_eq!(
+            (fitted.mean.as_slice(), fitted.std.as_slice()),
+            (&[0.1][..], &[1.0][..])
+        );
+        fitted.apply(&mut set).unwrap();
+        assert_eq!(set.features, [0.0; 10]);
+        // Another set may vary where the fitted one did not.
+        let mut other = data(1, &[1.1]);
+        fitted.apply(&mut other).unwrap();
+        assert_eq!(other.features, [1.0]);
+    }
+
+    #[test]
+    fn another_width_is_refused_and_left_alone() {
+        let fitted = Standardizer::fit(&data(2, &[1.0, 2.0, 3.0, 4.0]));
+        let mut narrow = data(1, &[5.0]);
+        assert_eq!(
+            fitted.apply(&mut narrow).unwrap_err().to_string(),
+            "standardizing \"t\": found 1 features, expected 2 as fitted"
+        );
+        assert_eq!(narrow.features, [5.0]);
+        let torn = Standardizer {
+            mean: vec![0.0],
+            std: vec![],
+        };
+        assert!(torn.apply(&mut narrow).is_err());
+    }
+
+    #[test]
+    fn without_samples_it_is_the_identity() {
+        let empty = data(2, &[]);
+        let fitted = Standardizer::fit(&empty);
+        assert_eq!((fitted.mean, fitted.std), (vec![0.0; 2], vec![1.0; 2]));
+    }
+}

@@ -1,0 +1,199 @@
+//! A sheet to draw on in pixels, made into an SVG.
+
+use plotters::backend::SVGBackend;
+use plotters::coord::Shift;
+use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
+use plotters::element::{Circle, PathElement, Polygon, Rectangle};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{
+    Color, FontStyle, FontTransform, IntoFont, RGBColor, ShapeStyle, TextStyle, WHITE,
+};
+
+use super::error::FigureError;
+use super::figure::Figure;
+use super::font::{self, Weight};
+
+/// Plotters places everything on whole units: with ten of them to a pixel, curves stay smooth.
+const UNIT: f64 = 10.0;
+
+/// Plotters' SVG backend divides font sizes by this.
+const FONT_FACTOR: f64 = 1.24;
+
+/// Where a text's position is in the text.
+pub type Anchor = (HPos, VPos);
+
+/// How a text looks.
+#[derive(Clone, Copy)]
+pub struct Type {
+    /// The font size in pixels.
+    pub size: f64,
+    /// The weight.
+    pub weight: Weight,
+    /// The colour.
+    pub color: RGBColor,
+}
+
+impl Type {
+    /// Regular text.
+    pub const fn regular(size: f64, color: RGBColor) -> Self {
+        Self {
+            size,
+            weight: Weight::Regular,
+            color,
+        }
+    }
+
+    /// Bold text.
+    pub const fn bold(size: f64, color: RGBColor) -> Self {
+        Self {
+            size,
+            weight: Weight::Bold,
+            color,
+        }
+    }
+
+    /// The width of a text of this type.
+    pub fn width(&self, text: &str) -> f64 {
+        font::width(text, self.size, self.weight)
+    }
+
+    /// The text, cut short to fit into `limit` pixels.
+    pub fn fitted(&self, text: &str, limit: f64) -> String {
+        font::fitted(text, self.size, self.weight, limit)
+    }
+}
+
+/// A white sheet, its origin at the top left.
+pub struct Canvas<'a> {
+    area: DrawingArea<SVGBackend<'a>, Shift>,
+}
+
+impl<E: std::error::Error + Send + Sync> From<DrawingAreaErrorKind<E>> for FigureError {
+    fn from(error: DrawingAreaErrorKind<E>) -> Self {
+        Self::Draw(error.to_string())
+    }
+}
+
+type Drawn = Result<(), FigureError>;
+
+impl Canvas<'_> {
+    /// A figure of a size in pixels, drawn by `paint`.
+    pub fn figure(
+        width: f64,
+        height: f64,
+        paint: impl FnOnce(&Canvas<'_>) -> Drawn,
+    ) -> Result<Figure, FigureError> {
+        let mut svg = String::new();
+        let size = (units(width).unsigned_abs(), units(height).unsigned_abs());
+        {
+            let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+            area.fill(&WHITE)?;
+            let canvas = Canvas { area };
+            paint(&canvas)?;
+            canvas.area.present()?;
+        }
+        // Plotters writes the size in units; the picture's own size is in pixels. Noisy curves need round joins.
+        let opened = format!("<svg width=\"{}\" height=\"{}\"", size.0, size.1);
+        let sized = format!("<svg width=\"{width}\" height=\"{height}\" stroke-linejoin=\"round\"");
+        Ok(Figure::new(font::subscripts(
+            &svg.replacen(&opened, &sized, 1),
+        )))
+    }
+
+    /// A filled rectangle between two corners.
+    pub fn fill(&self, from: (f64, f64), to: (f64, f64), color: RGBColor, alpha: f64) -> Drawn {
+        Ok(self.area.draw(&Rectangle::new(
+            [corner(from), corner(to)],
+            color.mix(alpha).filled(),
+        ))?)
+    }
+
+    /// A line through points.
+    pub fn line(
+        &self,
+        points: impl IntoIterator<Item = (f64, f64)>,
+        color: RGBColor,
+        width: f64,
+    ) -> Drawn {
+        let points: Vec<_> = points.into_iter().map(corner).collect();
+        Ok(self
+            .area
+            .draw(&PathElement::new(points, stroke(color, width)))?)
+    }
+
+    /// A dashed vertical line.
+    pub fn dashed(&self, x: f64, (top, bottom): (f64, f64), color: RGBColor, width: f64) -> Drawn {
+        let (dash, gap) = (5.0, 3.5);
+        let mut y = top;
+        while y < bottom {
+            self.line([(x, y), (x, (y + dash).min(bottom))], color, width)?;
+            y += dash + gap;
+        }
+        Ok(())
+    }
+
+    /// A filled disc.
+    pub fn disc(&self, at: (f64, f64), radius: f64, color: RGBColor) -> Drawn {
+        Ok(self
+            .area
+            .draw(&Circle::new(corner(at), units(radius), color.filled()))?)
+    }
+
+    /// A filled polygon.
+    pub fn polygon(&self, points: impl IntoIterator<Item = (f64, f64)>, color: RGBColor) -> Drawn {
+        let points: Vec<_> = points.into_iter().map(corner).collect();
+        Ok(self.area.draw(&Polygon::new(points, color.filled()))?)
+    }
+
+    /// A text.
+    pub fn text(&self, text: &str, at: (f64, f64), anchor: Anchor, kind: Type) -> Drawn {
+        self.label(text, at, anchor, kind, FontTransform::None)
+    }
+
+    /// A text that runs upwards, centred on a point.
+    pub fn upright(&self, text: &str, at: (f64, f64), kind: Type) -> Drawn {
+        self.label(
+            text,
+            at,
+            (HPos::Center, VPos::Center),
+            kind,
+            FontTransform::Rotate270,
+        )
+    }
+
+    fn label(
+        &self,
+        text: &str,
+        at: (f64, f64),
+        anchor: Anchor,
+        kind: Type,
+        turn: FontTransform,
+    ) -> Drawn {
+        let weight = match kind.weight {
+            Weight::Regular => FontStyle::Normal,
+            Weight::Bold => FontStyle::Bold,
+        };
+        let face = (font::FAMILY, kind.size * UNIT * FONT_FACTOR)
+            .into_font()
+            .style(weight)
+            .transform(turn);
+        let style = TextStyle::from(face)
+            .color(&kind.color)
+            .pos(Pos::new(anchor.0, anchor.1));
+        Ok(self
+            .area
+            .draw_text(&font::clean(text), &style, corner(at))?)
+    }
+}
+
+fn units(pixels: f64) -> i32 {
+    (pixels * UNIT).round() as i32
+}
+
+fn corner((x, y): (f64, f64)) -> (i32, i32) {
+    (units(x), units(y))
+}
+
+fn stroke(color: RGBColor, width: f64) -> ShapeStyle {
+    color.stroke_width(units(width).unsigned_abs())
+}

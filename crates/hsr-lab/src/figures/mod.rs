@@ -1,0 +1,45 @@
+//! Figures: what a regulariser does to a network, drawn from plain numbers.
+//!
+//! [`spectrum`] shows the eigenvalues of loss Hessians above each other, [`training`] the course of training, and
+//! [`decision_boundary`] what two-dimensional classifiers decide. Each gives a [`Figure`], an SVG that renders itself to
+//! PNG with a typeface of its own: the pictures are the same on every machine, whatever fonts it has.
+//!
+//! A label has the same colour in every figure, from a palette that colour-blind readers can tell apart. In any label or
+//! title, `λ_` and the letters after it become a λ with a subscript.
+
+mod axis;
+mod canvas;
+mod decision;
+mod error;
+mod figure;
+mod font;
+mod number;
+mod palette;
+mod panel;
+mod spectrum;
+mod training;
+
+#[cfg(test)]
+mod tests;
+
+pub use decision::{DecisionPanel, decision_boundary};
+pub use error::FigureError;
+pub use figure::Figure;
+pub use spectrum::{Spectrum, spectrum};
+pub use training::{TrainingCurve, training};
+
+/// The largest magnitude that is drawn; what is larger counts as not finite, so that no range overflows.
+const LARGEST: f64 = 1e150;
+
+/// Whether a value can be drawn.
+fn drawable(value: f64) -> bool {
+    value.is_finite() && value.abs() <= LARGEST
+}
+
+/// The smallest and the largest of some values, none where there is no value.
+fn extent(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
+    values.into_iter().fold(None, |range, value| {
+        let (low, high) = range.unwrap_or((value, value));
+        Some((low.min(value), high.max(value)))
+    })
+}

@@ -1,0 +1,453 @@
+//! What holds for every figure: it is well formed, legible, the same each time, and never a panic.
+
+use resvg::tiny_skia::Pixmap;
+use resvg::usvg::{Group, Node, Rect, Tree};
+
+use super::*;
+
+/// A spread of numbers without a random generator.
+fn noise(i: usize) -> f64 {
+    let x = (i as f64 * 12.9898).sin() * 43_758.547;
+    x - x.floor()
+}
+
+/// Mostly near zero, a few large, some negative, as loss Hessians have.
+fn hessian(label: &str, n: usize, largest: f64) -> Spectrum {
+    let eigenvalue = |i: usize| match i {
+        0..=2 => largest / (1.0 + 0.8 * i as f64),
+        _ => largest * 0.3 * (noise(i) - 0.12) * 10_f64.powf(-5.0 * noise(7 * i)),
+    };
+    Spectrum {
+        label: label.to_owned(),
+        eigenvalues: (0..n).map(eigenvalue).collect(),
+        lambda_sup: 1.13 * largest,
+    }
+}
+
+fn curve(label: &str, n: usize, sharpness: f64) -> TrainingCurve {
+    let at =
+        |f: &dyn Fn(f64, f64) -> f64| (0..n).map(|i| f(i as f64 / n as f64, noise(i))).collect();
+    TrainingCurve {
+        label: label.to_owned(),
+        epochs: (0..n).map(|i| i as f64).collect(),
+        loss: at(&|t, e| (0.6 / sharpness + (-7.0 * t).exp()) * (1.0 + 0.1 * e)),
+        lambda_sup: at(&|t, e| sharpness * (0.3 + 8.0 * t * (-3.0 * t).exp()) * (1.0 + 0.2 * e)),
+        accuracy: at(&|t, e| {
+            0.97 - 0.02 * (sharpness / 10.0).tanh() - 0.47 * (-8.0 * t).exp() - 0.01 * e
+        }),
+    }
+}
+
+fn moons(title: &str, grid: usize, wave: f64) -> DecisionPanel {
+    let (x_range, y_range) = ((-1.6, 2.6), (-1.2, 1.7));
+    let classify = |[x, y]: [f64; 2]| usize::from(y < 0.25 + wave * (2.2 * x - 1.1).sin() * -0.6);
+    let points: Vec<_> = (0..120)
+        .map(|i| {
+            let angle = std::f64::consts::PI * noise(i);
+            let (dx, dy) = (0.3 * (noise(i + 500) - 0.5), 0.3 * (noise(i + 900) - 0.5));
+            if i % 2 == 0 {
+                [angle.cos() + dx, angle.sin() + dy]
+            } else {
+                [1.0 - angle.cos() + dx, 0.5 - angle.sin() + dy]
+            }
+        })
+        .collect();
+    DecisionPanel {
+        title: title.to_owned(),
+        grid,
+        x_range,
+        y_range,
+        classes: DecisionPanel::centres(grid, x_range, y_range)
+            .map(classify)
+            .collect(),
+        labels: (0..points.len()).map(|i| i % 2).collect(),
+        points,
+    }
+}
+
+fn samples() -> Vec<(&'static str, Figure)> {
+    let one = |v: f64| Spectrum {
+        label: "one".into(),
+        eigenvalues: vec![v],
+        lambda_sup: v,
+    };
+    let blobs = {
+        let mut panel = moons("three classes", 150, 0.4);
+        panel.classes = DecisionPanel::centres(150, panel.x_range, panel.y_range)
+            .map(|[x, y]| {
+                if x * x + y * y < 0.9 {
+                    0
+                } else {
+                    1 + usize::from(x > 0.6 * y)
+                }
+            })
+            .collect();
+        panel.labels = (0..panel.points.len()).map(|i| i % 3).collect();
+        panel
+    };
+    let named = |methods: &[&str]| {
+        methods
+            .iter()
+            .enumerate()
+            .map(|(i, m)| hessian(m, 400, 9.0 / (i + 1) as f64))
+            .collect()
+    };
+    let all = [
+        "plain",
+        "hsr",
+        "sam",
+        "asam",
+        "trace",
+        "lambda-max",
+        "frobenius",
+        "gradient-norm",
+    ];
+    let methods: Vec<Spectrum> = named(&all);
+    let curves: Vec<_> = all
+        .iter()
+        .enumerate()
+        .map(|(i, m)| curve(m, 300, 30.0 / (i + 1) as f64))
+        .collect();
+    let figures = [
+        (
+            "spectrum",
+            spectrum(&[hessian("plain", 1200, 12.4), hessian("HSR", 1200, 2.1)]),
+        ),
+        (
+            "spectrum-wide",
+            spectrum(&[hessian("plain", 5000, 50.0), hessian("HSR", 5000, 0.5)]),
+        ),
+        (
+            "spectrum-extreme",
+            spectrum(&[hessian("plain", 500, 5e4), hessian("HSR", 500, 2e-9)]),
+        ),
+        ("spectrum-one", spectrum(&[one(0.37)])),
+        (
+            "spectrum-zero",
+            spectrum(&[
+                Spectrum {
+                    eigenvalues: vec![0.0; 40],
+                    ..one(0.0)
+                },
+                one(3.0),
+            ]),
+        ),
+        ("spectrum-many", spectrum(&methods)),
+        (
+            "training",
+            training(&[curve("plain", 400, 40.0), curve("HSR", 400, 3.0)]),
+        ),
+        (
+            "training-short",
+            training(&[curve("plain", 8, 40.0), curve("HSR", 8, 30.0)]),
+        ),
+        ("training-one", training(&[curve("plain", 1, 40.0)])),
+        ("training-many", training(&curves)),
+        (
+            "decision",
+            decision_boundary(&[
+                moons("plain, λ_sup = 41.2", 160, 1.4),
+                moons("HSR, λ_sup = 2.3", 160, 0.7),
+            ]),
+        ),
+        ("decision-one", decision_boundary(&[moons("HSR", 60, 0.7)])),
+        (
+            "decision-three",
+            decision_boundary(&[moons("plain", 160, 1.4), moons("HSR", 160, 0.7), blobs]),
+        ),
+    ];
+    figures
+        .into_iter()
+        .map(|(name, figure)| (name, figure.expect(name)))
+        .collect()
+}
+
+fn texts(group: &Group, out: &mut Vec<(String, Rect)>) {
+    for node in group.children() {
+        match node {
+            Node::Group(group) => texts(group, out),
+            Node::Text(text) => {
+                let content = text.chunks().iter().map(|chunk| chunk.text()).collect();
+                out.push((content, text.abs_bounding_box()));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Parses a figure and demands that no text is cut off or lies on another, and that every character has a glyph.
+fn check_legible(name: &str, figure: &Figure) {
+    let tree =
+        Tree::from_str(figure.svg(), &font::options()).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let mut found = Vec::new();
+    texts(tree.root(), &mut found);
+    assert!(!found.is_empty(), "{name}");
+    let (width, height) = (tree.size().width(), tree.size().height());
+    // A box is as high as the typeface's tallest letters; what is written is lower.
+    let slack = |r: &Rect| 0.12 * r.width().min(r.height());
+    for (i, (text, a)) in found.iter().enumerate() {
+        let inside =
+            a.left() >= 0.0 && a.top() >= 0.0 && a.right() <= width && a.bottom() <= height;
+        assert!(inside, "{name}: {text:?} reaches out of the picture: {a:?}");
+        for (other, b) in &found[..i] {
+            let s = slack(a).max(slack(b));
+            let apart = a.right() <= b.left() + s
+                || b.right() <= a.left() + s
+                || a.bottom() <= b.top() + s
+                || b.bottom() <= a.top() + s;
+            assert!(apart, "{name}: {text:?} lies on {other:?}: {a:?} {b:?}");
+        }
+    }
+}
+
+#[test]
+fn figures_are_legible() {
+    for (name, figure) in samples() {
+        check_legible(name, &figure);
+    }
+}
+
+#[test]
+fn figures_are_small_and_the_same_each_time() {
+    for ((name, first), (_, second)) in samples().into_iter().zip(samples()) {
+        assert_eq!(first, second, "{name}");
+        assert!(
+            first.svg().len() < 400_000,
+            "{name}: {} bytes",
+            first.svg().len()
+        );
+        assert!(
+            first.svg().contains("font-family=\"Inter, sans-serif\""),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn png_is_of_the_size_asked_for() {
+    let figure = decision_boundary(&[moons("HSR", 20, 0.7)]).unwrap();
+    let tree = Tree::from_str(figure.svg(), &font::options()).unwrap();
+    for scale in [1.0_f32, 1.5] {
+        let png = figure.png(scale).unwrap();
+        assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"));
+        let picture = Pixmap::decode_png(&png).unwrap();
+        assert_eq!(
+            picture.width(),
+            (tree.size().width() * scale).round() as u32
+        );
+        assert_eq!(
+            picture.height(),
+            (tree.size().height() * scale).round() as u32
+        );
+        // White to the edge, and not blank.
+        let corner = picture.pixel(0, 0).unwrap();
+        assert_eq!(
+            (corner.red(), corner.green(), corner.blue(), corner.alpha()),
+            (255, 255, 255, 255)
+        );
+        assert!(picture.pixels().iter().any(|p| p.red() < 60));
+        assert_eq!(png, figure.png(scale).unwrap());
+    }
+    for scale in [0.0, -1.0, f32::NAN, f32::INFINITY, 1e-6, 1e6] {
+        assert!(
+            matches!(figure.png(scale), Err(FigureError::Scale { .. })),
+            "{scale}"
+        );
+    }
+}
+
+#[test]
+fn bundled_typeface_has_the_characters_of_the_figures() {
+    let mut used: String = (' '..='~').collect();
+    used += "λ−×…₁₂⁰¹²³⁴⁵⁶⁷⁸⁹⁻\u{a0}äöüßéλθ";
+    let fonts = &font::options().fontdb;
+    assert_eq!(fonts.len(), 2);
+    // A missing glyph is drawn as a box, as a Chinese character is, which the typeface lacks.
+    let drawn = |c: char| {
+        let text = if matches!(c, '&' | '<' | '>') {
+            format!("&#{};", u32::from(c))
+        } else {
+            c.to_string()
+        };
+        let svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"9\" height=\"9\"><text y=\"9\">{text}</text></svg>"
+        );
+        let tree = Tree::from_str(&svg, &font::options()).unwrap();
+        let mut pixmap = Pixmap::new(24, 24).unwrap();
+        resvg::render(
+            &tree,
+            resvg::tiny_skia::Transform::default(),
+            &mut pixmap.as_mut(),
+        );
+        pixmap.data().to_vec()
+    };
+    let missing = drawn('\u{4e00}');
+    for c in used.chars() {
+        assert_ne!(drawn(c), missing, "{c:?}");
+    }
+}
+
+#[test]
+fn degenerate_spectra_are_figures_or_errors() {
+    let values = [
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        5e-324,
+        1e-300,
+        -1e-300,
+        1e149,
+        -1e149,
+        1e200,
+        f64::MAX,
+        f64::NAN,
+        f64::INFINITY,
+    ];
+    for a in values {
+        for b in values {
+            for lambda_sup in [a, b, 0.5, f64::NAN, f64::NEG_INFINITY, 1e100] {
+                let first = Spectrum {
+                    label: "a".into(),
+                    eigenvalues: vec![a, b, a],
+                    lambda_sup,
+                };
+                let second = Spectrum {
+                    label: "b".into(),
+                    eigenvalues: vec![b],
+                    lambda_sup: a,
+                };
+                match spectrum(&[first, second]) {
+                    Ok(figure) => assert!(!figure.svg().contains("NaN")),
+                    Err(error) => assert!(
+                        matches!(error, FigureError::NoFiniteValue { .. }),
+                        "{error}"
+                    ),
+                }
+            }
+        }
+    }
+    assert!(matches!(spectrum(&[]), Err(FigureError::Empty(_))));
+    let none = Spectrum {
+        label: "x".into(),
+        eigenvalues: Vec::new(),
+        lambda_sup: 1.0,
+    };
+    assert_eq!(
+        spectrum(&[none]).unwrap_err().to_string(),
+        "x: no finite value among its eigenvalues"
+    );
+}
+
+#[test]
+fn degenerate_training_is_a_figure_or_an_error() {
+    let values = [
+        0.0,
+        1.0,
+        -1.0,
+        5e-324,
+        1e-300,
+        1e149,
+        f64::MAX,
+        f64::NAN,
+        f64::NEG_INFINITY,
+    ];
+    for a in values {
+        for b in values {
+            let curve = TrainingCurve {
+                label: "a".into(),
+                epochs: vec![0.0, b, 2.0],
+                loss: vec![a, b, a],
+                lambda_sup: vec![b, b, b],
+                accuracy: vec![f64::NAN, a, f64::NAN],
+            };
+            match training(&[curve]) {
+                Ok(figure) => check_legible(&format!("{a:e} {b:e}"), &figure),
+                Err(error) => assert!(
+                    matches!(error, FigureError::NoFiniteValue { .. }),
+                    "{error}"
+                ),
+            }
+        }
+    }
+    assert!(matches!(training(&[]), Err(FigureError::Empty(_))));
+    let mut short = curve("HSR", 5, 1.0);
+    short.accuracy.pop();
+    assert_eq!(
+        training(&[short]).unwrap_err().to_string(),
+        "HSR: 4 accuracies, expected 5"
+    );
+}
+
+#[test]
+fn degenerate_decisions_are_figures_or_errors() {
+    let good = moons("m", 1, 1.0);
+    assert!(decision_boundary(std::slice::from_ref(&good)).is_ok());
+    assert!(matches!(decision_boundary(&[]), Err(FigureError::Empty(_))));
+    let with = |change: &dyn Fn(&mut DecisionPanel)| {
+        let mut panel = good.clone();
+        change(&mut panel);
+        decision_boundary(&[panel])
+    };
+    assert!(matches!(with(&|p| p.grid = 0), Err(FigureError::Empty(_))));
+    assert!(matches!(
+        with(&|p| p.grid = 3),
+        Err(FigureError::Length { .. })
+    ));
+    assert!(matches!(
+        with(&|p| p.grid = usize::MAX),
+        Err(FigureError::Length { .. })
+    ));
+    assert!(matches!(
+        with(&|p| p.labels.truncate(3)),
+        Err(FigureError::Length { .. })
+    ));
+    for range in [
+        (0.0, 0.0),
+        (1.0, 0.0),
+        (f64::NAN, 1.0),
+        (0.0, f64::INFINITY),
+        (-f64::MAX, f64::MAX),
+    ] {
+        assert!(matches!(
+            with(&|p| p.x_range = range),
+            Err(FigureError::Range { axis: 'x', .. })
+        ));
+        assert!(matches!(
+            with(&|p| p.y_range = range),
+            Err(FigureError::Range { axis: 'y', .. })
+        ));
+    }
+    for range in [(0.0, 5e-324), (1.0, 1.0 + f64::EPSILON), (-1e149, 1e149)] {
+        check_legible("range", &with(&|p| p.x_range = range).unwrap());
+    }
+    assert!(with(&|p| p.points[0] = [f64::NAN, f64::INFINITY]).is_ok());
+    assert!(with(&|p| p.labels[0] = usize::MAX).is_ok());
+}
+
+#[test]
+fn any_label_is_written_as_text() {
+    let long = "a very long label that says far too much ".repeat(40);
+    for label in [
+        "",
+        " ",
+        "<b>&amp;\"'</b>",
+        "λ_sup & λ_",
+        "λ_max<",
+        "a\u{0}b\u{1b}\n\u{fffe}",
+        "日本語 العربية 🙂",
+        &long,
+    ] {
+        let mut panel = moons(label, 5, 1.0);
+        panel.title = label.to_owned();
+        check_legible(
+            label,
+            &spectrum(&[hessian(label, 20, 1.0), hessian("HSR", 20, 1.0)]).unwrap(),
+        );
+        check_legible(
+            label,
+            &training(&[curve(label, 20, 1.0), curve(label, 20, 2.0)]).unwrap(),
+        );
+        check_legible(label, &decision_boundary(&[panel]).unwrap());
+    }
+}

@@ -1,0 +1,222 @@
+//! Exact curvature of trained weights on given data, for users of any framework.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use hsr_core::{Activation, Batch, Evaluation, OutputLoss, Plan, Targets, Workspace};
+use serde::Serialize;
+
+use crate::data::Table;
+use crate::spectrum::{self, LanczosReport};
+use crate::{LabError, Weights};
+
+/// What `hsr inspect` is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InspectOptions {
+    /// The safetensors file.
+    pub weights: PathBuf,
+    /// The CSV.
+    pub data: PathBuf,
+    /// The label column.
+    pub label: String,
+    /// The column with the samples' weights.
+    pub weight_column: Option<String>,
+    /// The hidden activation.
+    pub activation: Activation,
+    /// The loss.
+    pub loss: OutputLoss,
+    /// The hidden layer's name in the weights file.
+    pub hidden_key: String,
+    /// The output layer's name.
+    pub output_key: String,
+    /// Whether ∂λ_sup/∂θ and ∂λ_sup/∂x are wanted.
+    pub gradient: bool,
+    /// Whether all eigenvalues are wanted.
+    pub eigenvalues: bool,
+}
+
+/// The answer; the keys of its JSON are relied on by other programs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[allow(missing_docs)] // Symbols of the theory: see `SpectralBounds` and the documentation of each verb.
+pub struct Inspection {
+    pub parameters: usize,
+    pub samples: usize,
+    pub loss: f64,
+    pub trace: f64,
+    pub frobenius_squared: f64,
+    pub mean: f64,
+    pub std: f64,
+    pub lambda_sup: f64,
+    pub lambda_inf: f64,
+    pub lambda_max_lower: f64,
+    pub lambda_min_upper: f64,
+    pub spread_upper: f64,
+    pub lambda_max: f64,
+    pub lambda_min: f64,
+    /// λ_sup/λ_max, where λ_max > 0.
+    pub tightness: Option<f64>,
+    pub gauss_newton_share: f64,
+    /// `assembled`, `gram` or `mixed`.
+    pub evaluation: String,
+    /// `dense` or `lanczos`: where λ_max and λ_min come from.
+    pub eigenvalue_method: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lanczos: Option<LanczosReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eigenvalues: Option<Vec<f64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gradient: Option<BTreeMap<String, Nested>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_gradient: Option<Nested>,
+}
+
+/// A vector or a matrix as nested arrays.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Nested {
+    /// A bias.
+    Vector(Vec<f64>),
+    /// A weight, row by row.
+    Matrix(Vec<Vec<f64>>),
+}
+
+impl Nested {
+    fn matrix(values: &[f64], columns: usize) -> Self {
+        Self::Matrix(values.chunks(columns).map(<[f64]>::to_vec).collect())
+    }
+}
+
+/// Labels as the loss wants them.
+enum Labels {
+    Classes(Vec<usize>),
+    Values(Vec<f64>),
+}
+
+/// Reads weights and data and computes everything in f64, without standardising.
+///
+/// # Errors
+///
+/// A one-line [`LabError`] for everything that can be wrong with the files or the options.
+pub fn inspect(options: &InspectOptions) -> Result<Inspection, LabError> {
+    let weights = Weights::read(&options.weights, &options.hidden_key, &options.output_key)?;
+    let dimensions = weights.dimensions;
+    let parameters = dimensions.parameters();
+    let table = Table::read(
+        &options.data,
+        &options.label,
+        options.weight_column.as_deref(),
+    )?;
+    if table.inputs != dimensions.inputs {
+        return Err(LabError::Option(format!(
+            "{}: has {} feature columns, expected {} for \"{}.weight\" [{}, {}] in {}",
+            options.data.display(),
+            table.inputs,
+            dimensions.inputs,
+            options.hidden_key,
+            dimensions.hidden,
+            dimensions.inputs,
+            options.weights.display(),
+        )));
+    }
+    let labels = match options.loss {
+        OutputLoss::SoftmaxCrossEntropy => Labels::Classes(table.index_labels(dimensions.outputs)?),
+        OutputLoss::SigmoidCrossEntropy => Labels::Values(table.binary_labels()?),
+        OutputLoss::MeanSquaredError => Labels::Values(table.numeric_labels()?),
+    };
+    if matches!(labels, Labels::Values(_)) && dimensions.outputs != 1 {
+        return Err(LabError::Option(format!(
+            "the {} takes one label column and so one output, {} has {}",
+            options.loss.name(),
+            options.weights.display(),
+            dimensions.outputs,
+        )));
+    }
+    if options.eigenvalues && parameters > spectrum::DENSE_LIMIT {
+        return Err(LabError::Option(format!(
+            "--eigenvalues forms the Hessian, which is limited to {} parameters; this network has {parameters}",
+            spectrum::DENSE_LIMIT,
+        )));
+    }
+    let targets = match &labels {
+        Labels::Classes(classes) => Targets::Classes(classes),
+        Labels::Values(values) => Targets::Values(values),
+    };
+    let mut batch = Batch::new(options.loss, &table.features, targets);
+    if let Some(weights) = &table.weights {
+        batch = batch.with_sample_weights(weights);
+    }
+    let network = weights.network(options.activation)?;
+    let mut workspace = Workspace::new();
+    let evaluation = Evaluation::Auto;
+    let loss = workspace.loss(&network, &batch)?;
+    let mut gradient = None;
+    let mut input_gradient = None;
+    let bounds = if options.gradient {
+        let mut theta = vec![0.0; parameters];
+        let mut inputs = vec![0.0; table.features.len()];
+        let bounds = workspace.bounds_gradient(
+            &network,
+            &batch,
+            evaluation,
+            &mut theta,
+            Some(&mut inputs),
+        )?;
+        let layout = dimensions.layout();
+        let nested = |(name, range): (String, core::ops::Range<usize>)| {
+            let values = &theta[range.clone()];
+            let nested = if range == layout.hidden_weight() {
+                Nested::matrix(values, dimensions.inputs)
+            } else if range == layout.output_weight() {
+                Nested::matrix(values, dimensions.hidden)
+            } else {
+                Nested::Vector(values.to_vec())
+            };
+            (name, nested)
+        };
+        gradient = Some(
+            weights
+                .tensors("hidden", "output")
+                .into_iter()
+                .map(nested)
+                .collect(),
+        );
+        input_gradient = Some(Nested::matrix(&inputs, dimensions.inputs));
+        bounds
+    } else {
+        workspace.bounds(&network, &batch, evaluation)?
+    };
+    let gauss_newton_share = workspace.gauss_newton_share(&network, &batch, evaluation)?;
+    let ends = spectrum::ends(&mut workspace, &weights, options.activation, &batch, 0)?;
+    Ok(Inspection {
+        parameters,
+        samples: table.samples(),
+        loss,
+        trace: bounds.moments.trace,
+        frobenius_squared: bounds.moments.frobenius_squared,
+        mean: bounds.mean,
+        std: bounds.std,
+        lambda_sup: bounds.lambda_sup,
+        lambda_inf: bounds.lambda_inf,
+        lambda_max_lower: bounds.lambda_max_lower,
+        lambda_min_upper: bounds.lambda_min_upper,
+        spread_upper: bounds.spread_upper,
+        lambda_max: ends.lambda_max,
+        lambda_min: ends.lambda_min,
+        tightness: (ends.lambda_max > 0.0).then(|| bounds.lambda_sup / ends.lambda_max),
+        gauss_newton_share,
+        evaluation: Plan::new(evaluation, &dimensions, table.samples())?.to_string(),
+        eigenvalue_method: if ends.lanczos.is_some() {
+            "lanczos"
+        } else {
+            "dense"
+        },
+        lanczos: ends.lanczos,
+        eigenvalues: if options.eigenvalues {
+            ends.eigenvalues
+        } else {
+            None
+        },
+        gradient,
+        input_gradient,
+    })
+}

@@ -1,0 +1,81 @@
+//! Between weights in memory and a Burn network on a device.
+
+use burn::module::{Param, ParamId};
+use burn::nn::Linear;
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn_hsr::{Activation, ThreeLayer, ThreeLayerNet};
+
+use crate::Weights;
+
+/// The network with these weights in f32. Parameters have fixed identities, so that an optimizer's record finds them
+/// again after a resume.
+pub fn to_burn(weights: &Weights, activation: Activation, device: &Device) -> ThreeLayerNet {
+    let (dims, layout) = (weights.dimensions, weights.dimensions.layout());
+    // Without autodiff there is nothing to track.
+    fn tracked<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+        if tensor.is_autodiff() {
+            tensor.require_grad()
+        } else {
+            tensor
+        }
+    }
+    let layer = |id: u64,
+                 matrix: core::ops::Range<usize>,
+                 bias: core::ops::Range<usize>,
+                 [n, m]: [usize; 2]| {
+        // Burn's `Linear` holds the transpose of PyTorch's.
+        let values = &weights.theta[matrix];
+        let transposed: Vec<f32> = (0..n)
+            .flat_map(|i| (0..m).map(move |j| values[j * n + i] as f32))
+            .collect();
+        let data = TensorData::new(transposed, [n, m]);
+        let weight = Tensor::<2>::from_data(data, (device, DType::F32));
+        let bias: Vec<f32> = weights.theta[bias].iter().map(|&v| v as f32).collect();
+        Linear {
+            weight: Param::initialized(ParamId::from(id), tracked(weight)),
+            bias: (!bias.is_empty()).then(|| {
+                let data = TensorData::new(bias, [m]);
+                let bias = Tensor::<1>::from_data(data, (device, DType::F32));
+                Param::initialized(ParamId::from(id + 1), tracked(bias))
+            }),
+        }
+    };
+    ThreeLayerNet::new(
+        layer(
+            1,
+            layout.hidden_weight(),
+            layout.hidden_bias(),
+            [dims.inputs, dims.hidden],
+        ),
+        activation,
+        layer(
+            3,
+            layout.output_weight(),
+            layout.output_bias(),
+            [dims.hidden, dims.outputs],
+        ),
+    )
+}
+
+/// The network's weights.
+pub fn from_burn(network: &ThreeLayerNet) -> Weights {
+    let dimensions = network.dimensions();
+    let mut theta = Vec::with_capacity(dimensions.parameters());
+    for layer in [&network.hidden, &network.output] {
+        let [_, columns] = layer.weight.shape().dims();
+        let values = layer
+            .weight
+            .val()
+            .inner()
+            .into_data()
+            .iter::<f64>()
+            .collect::<Vec<f64>>();
+        for column in 0..columns {
+            theta.extend(values.iter().skip(column).step_by(columns));
+        }
+        if let Some(bias) = &layer.bias {
+            theta.extend(bias.val().inner().into_data().iter::<f64>());
+        }
+    }
+    Weights { dimensions, theta }
+}

@@ -1,0 +1,96 @@
+//! Eigenvalues of the loss Hessian: all of them where it can be formed, both ends by Lanczos where it cannot.
+
+mod dense;
+mod lanczos;
+
+use hsr_core::{Activation, Batch, Workspace};
+use serde::Serialize;
+
+pub use dense::eigenvalues;
+pub use lanczos::{Extremes, LanczosOptions, extremes};
+
+use crate::{LabError, Weights};
+
+/// The Hessian is formed up to this many parameters: 32 MiB in f64, seconds of eigenvalue computation.
+pub const DENSE_LIMIT: usize = 2048;
+
+/// The ends of the spectrum and how they were found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Ends {
+    /// λ_max.
+    pub lambda_max: f64,
+    /// λ_min.
+    pub lambda_min: f64,
+    /// Where the Hessian was formed: every eigenvalue, ascending.
+    #[serde(skip)]
+    pub eigenvalues: Option<Vec<f64>>,
+    /// Where it was not: how well Lanczos converged.
+    pub lanczos: Option<LanczosReport>,
+}
+
+/// How a Lanczos computation ended.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LanczosReport {
+    /// Hessian-vector products.
+    pub iterations: usize,
+    /// ‖Hv − λv‖ at λ_max and λ_min.
+    pub residuals: [f64; 2],
+    /// Whether both residuals are below the tolerance.
+    pub converged: bool,
+}
+
+impl Ends {
+    /// Eigenvalues that are negative beyond rounding, where all are known.
+    pub fn negative(&self) -> Option<usize> {
+        let eigenvalues = self.eigenvalues.as_ref()?;
+        let scale = self.lambda_max.abs().max(self.lambda_min.abs());
+        let noise = f64::EPSILON * eigenvalues.len() as f64 * scale;
+        Some(eigenvalues.iter().filter(|&&v| v < -noise).count())
+    }
+}
+
+/// The ends of the spectrum of the loss Hessian at `weights`.
+///
+/// # Errors
+///
+/// What hsr-core refuses, and [`LabError::Eigenvalues`] where the dense computation fails.
+pub fn ends(
+    workspace: &mut Workspace<f64>,
+    weights: &Weights,
+    activation: Activation,
+    batch: &Batch<f64>,
+    seed: u64,
+) -> Result<Ends, LabError> {
+    let network = weights.network(activation)?;
+    let parameters = weights.dimensions.parameters();
+    if parameters <= DENSE_LIMIT {
+        let mut hessian = vec![0.0; parameters * parameters];
+        workspace.hessian(&network, batch, &mut hessian)?;
+        let eigenvalues = eigenvalues(&hessian, parameters)?;
+        return Ok(Ends {
+            lambda_max: eigenvalues[parameters - 1],
+            lambda_min: eigenvalues[0],
+            eigenvalues: Some(eigenvalues),
+            lanczos: None,
+        });
+    }
+    let mut operator = workspace.linearize(&network, batch)?;
+    let found = extremes(
+        parameters,
+        |v, product| Ok(operator.apply(v, product)?),
+        &LanczosOptions {
+            seed,
+            ..LanczosOptions::default()
+        },
+    )?;
+    Ok(Ends {
+        lambda_max: found.largest,
+        lambda_min: found.smallest,
+        eigenvalues: None,
+        lanczos: Some(LanczosReport {
+            iterations: found.iterations,
+            residuals: [found.largest_residual, found.smallest_residual],
+            converged: found.converged,
+        }),
+    })
+}

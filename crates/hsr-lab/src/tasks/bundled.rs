@@ -1,0 +1,140 @@
+//! The real data sets, embedded in the program; `data/README.md` says where they are from.
+
+use super::{TaskError, TaskInfo, TaskOptions};
+use crate::data::{Dataset, Table};
+
+/// A real data set.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Bundled {
+    pub(super) info: TaskInfo,
+    /// A CSV with the label column `class`.
+    csv: &'static str,
+}
+
+/// The licence of the UCI repository's data.
+const UCI: &str = "CC BY 4.0";
+
+/// The real data sets, from small to large.
+pub(super) static ALL: [Bundled; 4] = [
+    Bundled {
+        info: TaskInfo {
+            name: "iris",
+            inputs: 4,
+            classes: 3,
+            samples: 150,
+            description: "species of iris from the size of sepals and petals",
+            source: "UCI: R. A. Fisher, Iris (1936), doi:10.24432/C56C76",
+            licence: UCI,
+        },
+        csv: include_str!("../../data/iris.csv"),
+    },
+    Bundled {
+        info: TaskInfo {
+            name: "wine",
+            inputs: 13,
+            classes: 3,
+            samples: 178,
+            description: "cultivar of a wine from its chemical analysis",
+            source: "UCI: S. Aeberhard, M. Forina, Wine (1992), doi:10.24432/C5PC7J",
+            licence: UCI,
+        },
+        csv: include_str!("../../data/wine.csv"),
+    },
+    Bundled {
+        info: TaskInfo {
+            name: "breast-cancer",
+            inputs: 30,
+            classes: 2,
+            samples: 569,
+            description: "malignant or benign tumour from the shapes of cell nuclei",
+            source: "UCI: W. Wolberg, O. Mangasarian, N. Street, W. Street, Breast Cancer Wisconsin (Diagnostic) (1993), \
+                     doi:10.24432/C5DW2B",
+            licence: UCI,
+        },
+        csv: include_str!("../../data/breast-cancer.csv"),
+    },
+    Bundled {
+        info: TaskInfo {
+            name: "digits",
+            inputs: 64,
+            classes: 10,
+            samples: 1797,
+            description: "handwritten digit from an image of 8 × 8 pixels, each 0 to 16",
+            source: "UCI: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits (1998), test set, \
+                     doi:10.24432/C50P49",
+            licence: UCI,
+        },
+        csv: include_str!("../../data/digits.csv"),
+    },
+];
+
+impl Bundled {
+    pub(super) fn load(&self, options: &TaskOptions) -> Result<Dataset, TaskError> {
+        let name = self.info.name;
+        options.only(name, &[])?;
+        let path = format!("built-in {name}.csv");
+        let table = Table::from_bytes(path, self.csv.as_bytes(), "class", None)?;
+        Ok(table.into_dataset(name)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(name: &str) -> Dataset {
+        let bundled = ALL.iter().find(|bundled| bundled.info.name == name);
+        bundled.unwrap().load(&TaskOptions::default()).unwrap()
+    }
+
+    /// The mean of a feature to four decimals.
+    fn mean(data: &Dataset, name: &str) -> String {
+        let feature = data.feature_names.iter().position(|n| n == name).unwrap();
+        let sum: f64 = (0..data.samples()).map(|i| data.row(i)[feature]).sum();
+        format!("{:.4}", sum / data.samples() as f64)
+    }
+
+    #[test]
+    fn classes_have_their_names_and_their_published_counts() {
+        let iris = load("iris");
+        assert_eq!(iris.class_names, ["setosa", "versicolor", "virginica"]);
+        assert_eq!(iris.class_counts(), [50, 50, 50]);
+        let wine = load("wine");
+        assert_eq!(wine.class_names, ["class_0", "class_1", "class_2"]);
+        assert_eq!(wine.class_counts(), [59, 71, 48]);
+        let cancer = load("breast-cancer");
+        assert_eq!(cancer.class_names, ["benign", "malignant"]);
+        assert_eq!(cancer.class_counts(), [357, 212]);
+        let digits = load("digits");
+        assert_eq!(
+            digits.class_names,
+            ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]
+        );
+        assert_eq!(
+            digits.class_counts(),
+            [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+        );
+    }
+
+    #[test]
+    fn features_are_the_published_ones() {
+        // Column means of scikit-learn's own files, computed apart from this program.
+        assert_eq!(mean(&load("iris"), "sepal length (cm)"), "5.8433");
+        assert_eq!(mean(&load("iris"), "petal width (cm)"), "1.1993");
+        assert_eq!(mean(&load("wine"), "alcohol"), "13.0006");
+        assert_eq!(mean(&load("wine"), "proline"), "746.8933");
+        assert_eq!(mean(&load("breast-cancer"), "mean radius"), "14.1273");
+        assert_eq!(
+            mean(&load("breast-cancer"), "worst fractal dimension"),
+            "0.0839"
+        );
+        let digits = load("digits");
+        assert_eq!(mean(&digits, "pixel_0_2"), "5.2048");
+        assert!(
+            digits
+                .features
+                .iter()
+                .all(|&v| v.fract() == 0.0 && (0.0..=16.0).contains(&v))
+        );
+    }
+}

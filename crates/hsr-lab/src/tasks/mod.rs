@@ -1,0 +1,246 @@
+//! The built-in tasks: four real data sets embedded in the program and four synthetic ones drawn from a seed.
+//!
+//! # Real tasks
+//!
+//! `iris`, `wine`, `breast-cancer` and `digits` of the UCI repository, as scikit-learn distributes them.
+//!
+//! # Synthetic tasks
+//!
+//! All are in the plane, features x and y. Below, u is uniform in [0, 1), z is standard normal in the plane, and K is
+//! the number of classes; sample i is of class i mod K.
+//!
+//! ## `moons`
+//!
+//! Two interleaved half circles, t = πu:
+//!
+//! ```text
+//! upper:  (cos t, sin t) + noise · z          lower:  (1 − cos t, 1/2 − sin t) + noise · z
+//! ```
+//!
+//! as in scikit-learn's `make_moons`, whose t is evenly spaced instead.
+//!
+//! ## `circles`
+//!
+//! Two concentric circles, t = 2πu, r = 1 for the outer and 1/2 for the inner class:
+//!
+//! ```text
+//! (r cos t, r sin t) + noise · z
+//! ```
+//!
+//! ## `spirals`
+//!
+//! K ≥ 2 arms of an Archimedean spiral wound into each other, r = 0.05 + 0.95u; for arm k
+//!
+//! ```text
+//! θ = 2πk/K + 3πr          (r cos θ, r sin θ) + noise · z
+//! ```
+//!
+//! Along a ray, neighbouring arms are 2/(3K) apart. The radius starts above 0, where all arms would meet.
+//!
+//! ## `gaussians`
+//!
+//! K ≥ 2 bivariate normal classes with one covariance Σ = L Lᵀ (default the identity): a sample of class k is μ_k + L z.
+//! The means are as given, or on a circle,
+//!
+//! ```text
+//! μ_k = R (cos 2πk/K, sin 2πk/K),     R = 3 (1 − overlap) / sin(π/K),     k = 0..K−1
+//! ```
+//!
+//! which puts neighbours 6 (1 − overlap) apart, however many classes there are: six standard deviations of the default
+//! covariance at overlap 0, where the classes are well separated, and none at overlap 1, where the means are identical
+//! and nothing can be learned. Between two classes of the default covariance the Bayes error is Φ(−3 (1 − overlap)):
+//! 0.1 % at overlap 0, 6.7 % at the default of 0.5, 50 % at 1. The covariance does not move the means, so that it is a
+//! second, independent way to make classes overlap.
+
+mod bundled;
+mod circles;
+mod error;
+mod gaussians;
+mod moons;
+mod options;
+mod spirals;
+mod synthetic;
+
+use serde::Serialize;
+
+pub use error::TaskError;
+pub use options::TaskOptions;
+
+use crate::data::Dataset;
+
+/// A built-in task as `hsr tasks` lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TaskInfo {
+    /// The name by which [`load`] knows it.
+    pub name: &'static str,
+    /// d, the number of features.
+    pub inputs: usize,
+    /// K, the number of classes; of a synthetic task by default.
+    pub classes: usize,
+    /// N, the number of samples; of a synthetic task by default.
+    pub samples: usize,
+    /// What is to be told from what, in a line.
+    pub description: &'static str,
+    /// Where the data are from.
+    pub source: &'static str,
+    /// The licence of the data.
+    pub licence: &'static str,
+}
+
+/// A built-in task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Task {
+    Bundled(&'static bundled::Bundled),
+    Moons,
+    Circles,
+    Spirals,
+    Gaussians,
+}
+
+impl Task {
+    fn every() -> impl Iterator<Item = Task> {
+        let synthetic = [Task::Moons, Task::Circles, Task::Spirals, Task::Gaussians];
+        bundled::ALL.iter().map(Task::Bundled).chain(synthetic)
+    }
+
+    fn info(self) -> TaskInfo {
+        match self {
+            Task::Bundled(bundled) => bundled.info.clone(),
+            Task::Moons => moons::INFO,
+            Task::Circles => circles::INFO,
+            Task::Spirals => spirals::INFO,
+            Task::Gaussians => gaussians::INFO,
+        }
+    }
+}
+
+/// The built-in tasks, the real ones first.
+pub fn all() -> Vec<TaskInfo> {
+    Task::every().map(Task::info).collect()
+}
+
+/// The data of a built-in task, not standardised.
+///
+/// # Arguments
+///
+/// * `name`: one of the names in [`all`].
+/// * `options`: what to change of a synthetic task; a real task takes none.
+/// * `seed`: decides the samples of a synthetic task. The same seed and options give the same data. Options only shape
+///   the random numbers, which stay the same: data that differ in noise, say, differ in nothing else. A real task is
+///   the same for every seed.
+///
+/// # Errors
+///
+/// [`TaskError::UnknownTask`]; [`TaskError::ForeignOption`] for an option which the task does not take;
+/// [`TaskError::InvalidOption`] and [`TaskError::ConflictingOptions`] for what an option is set to.
+pub fn load(name: &str, options: &TaskOptions, seed: u64) -> Result<Dataset, TaskError> {
+    let task = Task::every()
+        .find(|task| task.info().name == name)
+        .ok_or_else(|| TaskError::unknown(name))?;
+    match task {
+        Task::Bundled(bundled) => bundled.load(options),
+        Task::Moons => moons::load(options, seed),
+        Task::Circles => circles::load(options, seed),
+        Task::Spirals => spirals::load(options, seed),
+        Task::Gaussians => gaussians::load(options, seed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tasks_are_those_promised() {
+        let names: Vec<&str> = all().iter().map(|task| task.name).collect();
+        assert_eq!(
+            names,
+            [
+                "iris",
+                "wine",
+                "breast-cancer",
+                "digits",
+                "moons",
+                "circles",
+                "spirals",
+                "gaussians"
+            ]
+        );
+    }
+
+    #[test]
+    fn every_task_loads_as_it_is_listed() {
+        for info in all() {
+            let data = load(info.name, &TaskOptions::default(), 1).unwrap();
+            assert_eq!(data.name, info.name);
+            assert_eq!(
+                (data.inputs, data.classes(), data.samples()),
+                (info.inputs, info.classes, info.samples),
+                "{}",
+                info.name
+            );
+            assert_eq!(data.features.len(), data.samples() * data.inputs);
+            assert_eq!(data.feature_names.len(), data.inputs);
+            assert!(data.features.iter().all(|value| value.is_finite()));
+            assert!(data.class_counts().iter().all(|&count| count >= 2));
+            for text in [info.description, info.source, info.licence] {
+                assert!(!text.is_empty() && !text.contains('\n'));
+            }
+        }
+    }
+
+    #[test]
+    fn the_seed_decides_the_synthetic_tasks_only() {
+        let features = |name, seed| load(name, &TaskOptions::default(), seed).unwrap().features;
+        for name in ["moons", "circles", "spirals", "gaussians"] {
+            assert_eq!(features(name, 3), features(name, 3));
+            assert_ne!(features(name, 3), features(name, 4));
+        }
+        assert_eq!(features("wine", 3), features("wine", 4));
+    }
+
+    #[test]
+    fn an_unknown_name_gets_the_list_and_the_nearest() {
+        let message = |name| {
+            load(name, &TaskOptions::default(), 0)
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(
+            message("gausians"),
+            "no task named \"gausians\" (did you mean \"gaussians\"?); the tasks are \"iris\", \"wine\", \
+             \"breast-cancer\", \"digits\", \"moons\", \"circles\", \"spirals\", \"gaussians\""
+        );
+        assert!(message("breast_cancer").contains("did you mean \"breast-cancer\"?"));
+        assert!(!message("mnist2000000").contains("did you mean"));
+    }
+
+    #[test]
+    fn an_option_of_another_task_is_refused_by_name() {
+        let message = |name, options: TaskOptions| load(name, &options, 0).unwrap_err().to_string();
+        let samples = TaskOptions {
+            samples: Some(50),
+            ..TaskOptions::default()
+        };
+        assert_eq!(
+            message("iris", samples),
+            "task \"iris\" does not take the option samples; it takes none"
+        );
+        let overlap = TaskOptions {
+            overlap: Some(0.5),
+            ..TaskOptions::default()
+        };
+        assert_eq!(
+            message("moons", overlap),
+            "task \"moons\" does not take the option overlap; it takes samples, noise"
+        );
+        let noise = TaskOptions {
+            noise: Some(0.5),
+            ..TaskOptions::default()
+        };
+        assert_eq!(
+            message("gaussians", noise),
+            "task \"gaussians\" does not take the option noise; it takes samples, classes, means, covariance, overlap"
+        );
+    }
+}

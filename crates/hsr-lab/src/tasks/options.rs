@@ -1,0 +1,189 @@
+//! The options of the synthetic tasks.
+
+use serde::{Deserialize, Serialize};
+
+use super::TaskError;
+
+/// What to change of a synthetic task. `None` leaves the default of the task; an option that the task does not take is
+/// an error, not ignored.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TaskOptions {
+    /// N, the samples of all classes together, at least 2 a class; class k gets those with index ≡ k (mod K). Default 200.
+    /// All synthetic tasks.
+    pub samples: Option<usize>,
+    /// The standard deviation of the normal noise added to either coordinate, ≥ 0. `moons` and `circles` (default 0.1),
+    /// `spirals` (default 0.02).
+    pub noise: Option<f64>,
+    /// K, the number of classes, at least 2. `spirals` (default 2 arms) and `gaussians` (default 3, or as many as there
+    /// are `means`).
+    pub classes: Option<usize>,
+    /// The mean (x, y) of each class, at least 2; excludes `overlap`. `gaussians`.
+    pub means: Option<Vec<[f64; 2]>>,
+    /// The covariance (xx, xy, yy) that all classes share, positive definite. `gaussians` (default the identity).
+    pub covariance: Option<[f64; 3]>,
+    /// From 0 (means well apart) to 1 (identical means). `gaussians` (default 0.5).
+    pub overlap: Option<f64>,
+}
+
+/// Samples that may be asked for: a slip of the finger should not ask for all memory.
+const MOST_SAMPLES: usize = 10_000_000;
+/// The largest number that may be asked for, far from overflow in a square.
+const LARGEST: f64 = 1e100;
+
+impl TaskOptions {
+    /// The names of the options that are set.
+    fn given(&self) -> impl Iterator<Item = &'static str> {
+        // Taken apart so that a new option cannot be forgotten here.
+        let TaskOptions {
+            samples,
+            noise,
+            classes,
+            means,
+            covariance,
+            overlap,
+        } = self;
+        [
+            ("samples", samples.is_some()),
+            ("noise", noise.is_some()),
+            ("classes", classes.is_some()),
+            ("means", means.is_some()),
+            ("covariance", covariance.is_some()),
+            ("overlap", overlap.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, given)| given.then_some(name))
+    }
+
+    /// Refuses options that the task does not take.
+    pub(super) fn only(
+        &self,
+        task: &'static str,
+        allowed: &'static [&'static str],
+    ) -> Result<(), TaskError> {
+        match self.given().find(|option| !allowed.contains(option)) {
+            None => Ok(()),
+            Some(option) => Err(TaskError::ForeignOption {
+                task,
+                option,
+                allowed,
+            }),
+        }
+    }
+
+    /// N, with two samples a class so that every class can be on both sides of a split.
+    pub(super) fn checked_samples(
+        &self,
+        task: &'static str,
+        default: usize,
+        classes: usize,
+    ) -> Result<usize, TaskError> {
+        let samples = self.samples.unwrap_or(default);
+        let least = classes.saturating_mul(2);
+        if (least..=MOST_SAMPLES).contains(&samples) {
+            return Ok(samples);
+        }
+        let expected = format!("{least} (2 for each of {classes} classes) to {MOST_SAMPLES}");
+        Err(TaskError::invalid(task, "samples", samples, expected))
+    }
+
+    /// K, given or default.
+    pub(super) fn checked_classes(
+        &self,
+        task: &'static str,
+        default: usize,
+    ) -> Result<usize, TaskError> {
+        let classes = self.classes.unwrap_or(default);
+        let most = MOST_SAMPLES / 2;
+        if (2..=most).contains(&classes) {
+            return Ok(classes);
+        }
+        Err(TaskError::invalid(
+            task,
+            "classes",
+            classes,
+            format!("2 to {most}"),
+        ))
+    }
+
+    /// The noise, given or default.
+    pub(super) fn checked_noise(&self, task: &'static str, default: f64) -> Result<f64, TaskError> {
+        let noise = self.noise.unwrap_or(default);
+        if noise >= 0.0 && usable(noise) {
+            return Ok(noise);
+        }
+        let expected = format!("a number from 0 to {LARGEST:e}");
+        Err(TaskError::invalid(task, "noise", noise, expected))
+    }
+}
+
+/// Whether a number can be computed with: no NaN, no infinity and nothing near it.
+pub(super) fn usable(value: f64) -> bool {
+    value.abs() <= LARGEST
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_survive_serialisation() {
+        let options = TaskOptions {
+            samples: Some(10),
+            means: Some(vec![[0.0, 1.0], [2.0, 3.0]]),
+            ..TaskOptions::default()
+        };
+        let text = serde_json::to_string(&options).unwrap();
+        assert_eq!(serde_json::from_str::<TaskOptions>(&text).unwrap(), options);
+        // What an older run directory does not mention is default; what nobody knows is an error.
+        assert_eq!(
+            serde_json::from_str::<TaskOptions>("{}").unwrap(),
+            TaskOptions::default()
+        );
+        assert!(serde_json::from_str::<TaskOptions>(r#"{"sample": 3}"#).is_err());
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        for samples in [0, 5, usize::MAX] {
+            let options = TaskOptions {
+                samples: Some(samples),
+                ..TaskOptions::default()
+            };
+            let text = options
+                .checked_samples("t", 200, 3)
+                .unwrap_err()
+                .to_string();
+            assert!(text.starts_with(&format!(
+                "task \"t\", option samples: found {samples}, expected 6 "
+            )));
+        }
+        // Too many classes for the default N.
+        assert!(
+            TaskOptions::default()
+                .checked_samples("t", 200, 101)
+                .is_err()
+        );
+        assert_eq!(
+            TaskOptions::default()
+                .checked_samples("t", 200, 100)
+                .unwrap(),
+            200
+        );
+        for classes in [0, 1, usize::MAX] {
+            let options = TaskOptions {
+                classes: Some(classes),
+                ..TaskOptions::default()
+            };
+            assert!(options.checked_classes("t", 2).is_err());
+        }
+        for noise in [-0.1, f64::NAN, f64::INFINITY] {
+            let options = TaskOptions {
+                noise: Some(noise),
+                ..TaskOptions::default()
+            };
+            assert!(options.checked_noise("t", 0.1).is_err());
+        }
+        assert_eq!(TaskOptions::default().checked_noise("t", 0.1).unwrap(), 0.1);
+    }
+}

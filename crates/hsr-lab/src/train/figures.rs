@@ -1,0 +1,123 @@
+//! The pictures of a run.
+
+use std::path::Path;
+
+use super::config::TrainConfig;
+use super::problem::Problem;
+use super::trainer::Row;
+use crate::figures::{
+    DecisionPanel, Figure, Spectrum, TrainingCurve, decision_boundary, spectrum, training,
+};
+use crate::{LabError, Weights, files, network};
+
+/// A trained network with what its pictures need.
+pub(crate) struct Trained {
+    pub label: String,
+    pub weights: Weights,
+    /// All eigenvalues, or only the ends.
+    pub eigenvalues: Vec<f64>,
+    pub lambda_sup: f64,
+    pub macro_f1: f64,
+    pub lambda_max: f64,
+}
+
+/// Cells a side of a decision boundary.
+const GRID: usize = 160;
+
+/// Draws the spectrum, the training curves and, where there are two inputs, the decision boundaries.
+pub(crate) fn draw(
+    folder: &Path,
+    config: &TrainConfig,
+    problem: &Problem,
+    networks: &[Trained],
+    rows: &[Row],
+) -> Result<(), LabError> {
+    let spectra: Vec<Spectrum> = networks
+        .iter()
+        .map(|network| Spectrum {
+            label: network.label.clone(),
+            eigenvalues: network.eigenvalues.clone(),
+            lambda_sup: network.lambda_sup,
+        })
+        .collect();
+    save(folder, "spectrum", &spectrum(&spectra)?)?;
+
+    let curves: Vec<TrainingCurve> = networks
+        .iter()
+        .map(|network| {
+            let of: Vec<&Row> = rows
+                .iter()
+                .filter(|row| row.network == network.label)
+                .collect();
+            TrainingCurve {
+                label: network.label.clone(),
+                epochs: of.iter().map(|row| row.epoch as f64).collect(),
+                loss: of.iter().map(|row| row.train_loss).collect(),
+                lambda_sup: of
+                    .iter()
+                    .map(|row| row.lambda_sup.unwrap_or(f64::NAN))
+                    .collect(),
+                accuracy: of.iter().map(|row| row.test_accuracy).collect(),
+            }
+        })
+        .collect();
+    save(folder, "training", &training(&curves)?)?;
+
+    if problem.dimensions.inputs == 2 {
+        let panels: Vec<DecisionPanel> = networks
+            .iter()
+            .map(|network| panel(config, problem, network))
+            .collect();
+        save(folder, "boundary", &decision_boundary(&panels)?)?;
+    }
+    Ok(())
+}
+
+/// The network's decisions over the plane of the data, in the data's own units.
+fn panel(config: &TrainConfig, problem: &Problem, trained: &Trained) -> DecisionPanel {
+    let standardizer = &problem.standardizer;
+    let points: Vec<[f64; 2]> = problem
+        .train
+        .data
+        .features
+        .chunks_exact(2)
+        .map(|x| [0, 1].map(|e| x[e] * standardizer.std[e] + standardizer.mean[e]))
+        .collect();
+    let range = |e: usize| {
+        let (low, high) = points
+            .iter()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| {
+                (low.min(p[e]), high.max(p[e]))
+            });
+        let margin = 0.08 * (high - low).max(1e-6);
+        (low - margin, high + margin)
+    };
+    let (x_range, y_range) = (range(0), range(1));
+    let cells: Vec<f32> = DecisionPanel::centres(GRID, x_range, y_range)
+        .into_iter()
+        .flat_map(|p| [0, 1].map(|e| ((p[e] - standardizer.mean[e]) / standardizer.std[e]) as f32))
+        .collect();
+    let device = problem.train.x.device();
+    let rows = cells.len() / 2;
+    let cells = burn::tensor::TensorData::new(cells, [rows, 2]);
+    let model = network::to_burn(&trained.weights, config.activation, &device);
+    let logits = model.forward(burn::tensor::Tensor::from_data(cells, &device));
+    let classes = logits.argmax(1).into_data();
+    DecisionPanel {
+        title: format!(
+            "{}: macro-F1 {:.3}, λ_max {:.3}",
+            trained.label, trained.macro_f1, trained.lambda_max
+        ),
+        grid: GRID,
+        x_range,
+        y_range,
+        classes: classes.iter::<i64>().map(|class| class as usize).collect(),
+        points,
+        labels: problem.train.data.labels.clone(),
+    }
+}
+
+fn save(folder: &Path, name: &str, figure: &Figure) -> Result<(), LabError> {
+    files::write(&folder.join(format!("{name}.svg")), figure.svg().as_bytes())?;
+    files::write(&folder.join(format!("{name}.png")), &figure.png(2.0)?)
+}

@@ -1,0 +1,89 @@
+//! The data of a run: loaded, split, standardised on the training split, on the host and on the device.
+
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use hsr_core::{Batch, Dimensions, OutputLoss, Targets};
+
+use super::config::TrainConfig;
+use crate::LabError;
+use crate::data::{Dataset, Standardizer, stratified_split};
+
+/// One split of the data.
+pub(crate) struct Part {
+    pub data: Dataset,
+    /// \[N, d\] and \[N\], without autodiff.
+    pub x: Tensor<2>,
+    pub y: Tensor<1, Int>,
+}
+
+impl Part {
+    fn new(data: Dataset, device: &Device) -> Self {
+        let shape = [data.samples(), data.inputs];
+        let features: Vec<f32> = data.features.iter().map(|&v| v as f32).collect();
+        let labels: Vec<i64> = data.labels.iter().map(|&label| label as i64).collect();
+        let labels = TensorData::new(labels, [shape[0]]);
+        Self {
+            x: Tensor::from_data(TensorData::new(features, shape), (device, DType::F32)),
+            y: Tensor::from_data(labels, device),
+            data,
+        }
+    }
+
+    /// The split as the closed form sees it, in f64.
+    pub fn batch(&self) -> Batch<'_, f64> {
+        let targets = Targets::Classes(&self.data.labels);
+        Batch::new(
+            OutputLoss::SoftmaxCrossEntropy,
+            &self.data.features,
+            targets,
+        )
+    }
+}
+
+/// Training and test split.
+pub(crate) struct Problem {
+    pub train: Part,
+    pub test: Part,
+    pub standardizer: Standardizer,
+    pub dimensions: Dimensions,
+    /// Of the data before the split, so that a resumed run notices other data.
+    pub fingerprint: String,
+}
+
+impl Problem {
+    pub fn load(config: &TrainConfig, device: &Device) -> Result<Self, LabError> {
+        let data = config.source.load(config.seed)?;
+        let split = stratified_split(
+            &data.labels,
+            data.classes(),
+            config.test_fraction,
+            config.seed,
+        )?;
+        let (mut train, mut test) = (data.subset(&split.train), data.subset(&split.test));
+        // Fitted on the training split alone: the test split must not leak into training.
+        let standardizer = Standardizer::fit(&train);
+        standardizer.apply(&mut train)?;
+        standardizer.apply(&mut test)?;
+        Ok(Self {
+            dimensions: Dimensions::new(data.inputs, config.hidden, data.classes()),
+            fingerprint: fingerprint(&data),
+            train: Part::new(train, device),
+            test: Part::new(test, device),
+            standardizer,
+        })
+    }
+}
+
+/// FNV-1a over features and labels: stable between versions, which the standard library's hasher is not.
+fn fingerprint(data: &Dataset) -> String {
+    let features = data.features.iter().flat_map(|v| v.to_bits().to_le_bytes());
+    let labels = data
+        .labels
+        .iter()
+        .flat_map(|&label| (label as u64).to_le_bytes());
+    let hash = features
+        .chain(labels)
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    format!("{hash:016x}")
+}

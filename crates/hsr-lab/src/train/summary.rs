@@ -1,0 +1,122 @@
+//! What came of a run.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+
+/// One trained network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NetworkSummary {
+    /// Mean cross-entropy on the training split.
+    pub train_loss: f64,
+    /// Mean cross-entropy on the test split.
+    pub test_loss: f64,
+    /// Accuracy on the training split.
+    pub train_accuracy: f64,
+    /// Accuracy on the test split.
+    pub accuracy: f64,
+    /// Macro-averaged F1 on the test split.
+    pub macro_f1: f64,
+    /// Largest eigenvalue of the training loss's Hessian.
+    pub lambda_max: f64,
+    /// Smallest eigenvalue.
+    pub lambda_min: f64,
+    /// The Wolkowicz-Styan bound.
+    pub lambda_sup: f64,
+    /// λ_sup/λ_max, where λ_max > 0.
+    pub tightness: Option<f64>,
+    /// Eigenvalues below 0 beyond rounding; unknown where only the ends were computed.
+    pub negative_eigenvalues: Option<usize>,
+    /// ‖∇L‖ on the training split.
+    pub grad_norm: f64,
+    /// `dense` or `lanczos`.
+    pub eigenvalue_method: String,
+    /// Whether the eigenvalues are converged; always, where dense.
+    pub eigenvalues_converged: bool,
+    /// Optimizer steps taken.
+    pub steps: usize,
+    /// Seconds a step.
+    pub seconds_per_step: f64,
+}
+
+/// The result of a run, as stored in `summary.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The task or file.
+    pub task: String,
+    /// The backend.
+    pub backend: String,
+    /// D.
+    pub parameters: usize,
+    /// Samples of the training split.
+    pub train_samples: usize,
+    /// Samples of the test split.
+    pub test_samples: usize,
+    /// The seed.
+    pub seed: u64,
+    /// The run directory.
+    pub directory: String,
+    /// The networks by method.
+    pub networks: BTreeMap<String, NetworkSummary>,
+}
+
+impl Summary {
+    /// A table for people: a row a quantity, a column a network.
+    pub fn table(&self) -> String {
+        // The baseline stands first, whatever the alphabet says.
+        let mut networks: Vec<(&String, &NetworkSummary)> = self.networks.iter().collect();
+        networks.sort_by_key(|(name, _)| (name.as_str() != "plain", name.as_str()));
+        let number = |v: f64| match v.abs() {
+            0.0 => "0".to_owned(),
+            a if (1e-3..1e5).contains(&a) => format!("{v:.4}"),
+            _ => format!("{v:.3e}"),
+        };
+        let percent = |v: f64| format!("{:.2} %", 100.0 * v);
+        let unknown = || "–".to_owned();
+        type Cell<'a> = &'a dyn Fn(&NetworkSummary) -> String;
+        let rows: [(&str, Cell); 13] = [
+            ("training loss", &|n| number(n.train_loss)),
+            ("test loss", &|n| number(n.test_loss)),
+            ("training accuracy", &|n| percent(n.train_accuracy)),
+            ("test accuracy", &|n| percent(n.accuracy)),
+            ("test macro-F1", &|n| format!("{:.4}", n.macro_f1)),
+            ("λ_max", &|n| number(n.lambda_max)),
+            ("λ_min", &|n| number(n.lambda_min)),
+            ("λ_max − λ_min", &|n| {
+                number(n.lambda_max - n.lambda_min)
+            }),
+            ("λ_sup", &|n| number(n.lambda_sup)),
+            ("λ_sup/λ_max", &|n| {
+                n.tightness.map_or_else(unknown, number)
+            }),
+            ("negative eigenvalues", &|n| {
+                n.negative_eigenvalues
+                    .map_or_else(unknown, |count| count.to_string())
+            }),
+            ("‖∇L‖", &|n| number(n.grad_norm)),
+            ("ms a step", &|n| format!("{:.3}", 1e3 * n.seconds_per_step)),
+        ];
+        let mut text = format!(
+            "{}: {} training and {} test samples, {} parameters, {} backend, seed {}\n\n{:22}",
+            self.task,
+            self.train_samples,
+            self.test_samples,
+            self.parameters,
+            self.backend,
+            self.seed,
+            ""
+        );
+        for (name, _) in &networks {
+            let _ = write!(text, "{name:>14}");
+        }
+        for (label, cell) in rows {
+            let _ = write!(text, "\n{label:22}");
+            for (_, network) in &networks {
+                let _ = write!(text, "{:>14}", cell(network));
+            }
+        }
+        text.push('\n');
+        text
+    }
+}

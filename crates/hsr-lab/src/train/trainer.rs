@@ -1,0 +1,216 @@
+//! The epochs of one network.
+
+use std::time::Instant;
+
+use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
+use burn_hsr::{Hsr, ThreeLayerNet};
+use hsr_core::{Evaluation, Workspace};
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+
+use super::config::{Method, TrainConfig};
+use super::problem::{Part, Problem};
+use crate::data::random::{Stream, generator_at};
+use crate::{LabError, Weights, network, scores};
+
+/// A row of `metrics.csv`: the state after an epoch. λ_sup and ‖∇L‖ are measured on a schedule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Row {
+    pub network: String,
+    pub epoch: usize,
+    pub train_loss: f64,
+    pub train_accuracy: f64,
+    pub test_accuracy: f64,
+    pub test_macro_f1: f64,
+    pub lambda_sup: Option<f64>,
+    pub grad_norm: Option<f64>,
+    pub seconds: f64,
+}
+
+/// λ_sup is measured about this many times a run.
+const MEASUREMENTS: usize = 50;
+
+/// One network on its way.
+pub(crate) struct Trainer<'a> {
+    config: &'a TrainConfig,
+    problem: &'a Problem,
+    pub method: Method,
+    device: Device,
+    model: ThreeLayerNet,
+    optimizer: ModuleOptimizer,
+    loss: CrossEntropyLoss,
+    hsr: Option<Hsr>,
+    workspace: Workspace<f64>,
+    /// Epochs done.
+    pub epoch: usize,
+    /// Steps taken and the seconds they took, measuring excluded.
+    pub steps: usize,
+    pub seconds: f64,
+    pub rows: Vec<Row>,
+}
+
+impl<'a> Trainer<'a> {
+    pub fn new(
+        config: &'a TrainConfig,
+        problem: &'a Problem,
+        method: Method,
+        device: &Device,
+        weights: &Weights,
+    ) -> Result<Self, LabError> {
+        let device = device.clone().autodiff();
+        Ok(Self {
+            config,
+            problem,
+            method,
+            model: network::to_burn(weights, config.activation, &device),
+            optimizer: config.optimizer.init(),
+            loss: CrossEntropyLossConfig::new().init(&device),
+            hsr: match method {
+                Method::Plain => None,
+                Method::Hsr => Some(config.regulariser().init()?),
+            },
+            device,
+            workspace: Workspace::new(),
+            epoch: 0,
+            steps: 0,
+            seconds: 0.0,
+            rows: Vec::new(),
+        })
+    }
+
+    /// Puts the optimizer where it was.
+    pub fn restore_optimizer(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.optimizer = self
+            .config
+            .optimizer
+            .init()
+            .from_bytes(Bytes::from_bytes_vec(bytes.to_vec()))
+            .map_err(|error| error.to_string())?;
+        Ok(())
+    }
+
+    /// The optimizer's state.
+    pub fn optimizer_state(&self) -> Result<Vec<u8>, String> {
+        let bytes = self
+            .optimizer
+            .into_bytes()
+            .map_err(|error| error.to_string())?;
+        Ok(bytes.to_vec())
+    }
+
+    pub fn weights(&self) -> Weights {
+        network::from_burn(&self.model)
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.epoch >= self.config.epochs
+    }
+
+    /// One pass over the training split, and a row of metrics.
+    pub fn run_epoch(&mut self) -> Result<(), LabError> {
+        let samples = self.problem.train.data.samples();
+        let size = self.config.batch.unwrap_or(samples).min(samples);
+        let mut order: Vec<i64> = (0..samples as i64).collect();
+        if size < samples {
+            order.shuffle(&mut generator_at(
+                self.config.seed,
+                Stream::Shuffle,
+                self.epoch,
+            ));
+        }
+        let started = Instant::now();
+        for indices in order.chunks(size) {
+            let (x, y) = self.select(indices, samples);
+            self.step(x, y)?;
+            self.steps += 1;
+        }
+        // Work queued on a device counts as done only when it is.
+        self.device
+            .sync()
+            .map_err(|error| LabError::Option(error.to_string()))?;
+        self.seconds += started.elapsed().as_secs_f64();
+        self.epoch += 1;
+        self.measure()
+    }
+
+    fn select(&self, indices: &[i64], samples: usize) -> (Tensor<2>, Tensor<1, Int>) {
+        let Part { x, y, .. } = &self.problem.train;
+        if indices.len() == samples {
+            return (x.clone(), y.clone());
+        }
+        let data = TensorData::new(indices.to_vec(), [indices.len()]);
+        let indices = Tensor::<1, Int>::from_data(data, &x.device());
+        (
+            x.clone().select(0, indices.clone()),
+            y.clone().select(0, indices),
+        )
+    }
+
+    fn step(&mut self, x: Tensor<2>, y: Tensor<1, Int>) -> Result<(), LabError> {
+        let logits = self.model.forward(x.clone());
+        let loss = self.loss.forward(logits, y.clone());
+        let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
+        let (model, lr) = (self.model.clone(), self.config.learning_rate);
+        self.model = match &self.hsr {
+            None => self.optimizer.step(lr, model, gradients),
+            Some(hsr) => hsr.step(&mut self.optimizer, lr, model, x, y, gradients)?,
+        };
+        Ok(())
+    }
+
+    fn measure(&mut self) -> Result<(), LabError> {
+        let weights = self.weights();
+        let diverged = || LabError::Diverged {
+            network: self.method.name().to_owned(),
+            epoch: self.epoch,
+        };
+        if weights.theta.iter().any(|v| !v.is_finite()) {
+            return Err(diverged());
+        }
+        let network = weights.network(self.config.activation)?;
+        let train = &self.problem.train;
+        let every = (self.config.epochs / MEASUREMENTS).max(1);
+        let due = self.epoch == 1 || self.epoch.is_multiple_of(every) || self.is_done();
+        let (train_loss, lambda_sup, grad_norm) = if due {
+            let mut gradient = vec![0.0; weights.theta.len()];
+            let loss = self
+                .workspace
+                .loss_gradient(&network, &train.batch(), &mut gradient)?;
+            let bounds = self
+                .workspace
+                .bounds(&network, &train.batch(), Evaluation::Auto)?;
+            let norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
+            (loss, Some(bounds.lambda_sup), Some(norm))
+        } else {
+            (self.workspace.loss(&network, &train.batch())?, None, None)
+        };
+        if !train_loss.is_finite() {
+            return Err(diverged());
+        }
+        let test = &self.problem.test;
+        let of_train = self.predict(train);
+        let of_test = self.predict(test);
+        let classes = self.problem.dimensions.outputs;
+        self.rows.push(Row {
+            network: self.method.name().to_owned(),
+            epoch: self.epoch,
+            train_loss,
+            train_accuracy: scores::accuracy(&of_train, &train.data.labels),
+            test_accuracy: scores::accuracy(&of_test, &test.data.labels),
+            test_macro_f1: scores::macro_f1(&of_test, &test.data.labels, classes),
+            lambda_sup,
+            grad_norm,
+            seconds: self.seconds,
+        });
+        Ok(())
+    }
+
+    fn predict(&self, part: &Part) -> Vec<usize> {
+        use burn::module::Module;
+        let logits = self.model.valid().forward(part.x.clone());
+        let classes = logits.argmax(1).into_data();
+        classes.iter::<i64>().map(|class| class as usize).collect()
+    }
+}

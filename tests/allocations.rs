@@ -1,0 +1,180 @@
+//! After the first call with a size, an evaluation allocates nothing of its own and keeps nothing new (the promise of
+//! `Workspace`).
+//!
+//! The `gemm` crate below it does allocate in a call: the panels it packs matrices into (`gemm-common`, `gemm.rs`, a
+//! `MemBuffer` aligned to cache lines) and one byte a panel to remember which are packed (`vec![false; mc / MR]`).
+//! Both are freed before the product returns. They are told apart by their alignment, which no buffer of scalars has.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use hsr_core::{
+    Activation, Batch, Dimensions, Evaluation, Network, OutputLoss, Real, Targets, Workspace,
+};
+
+/// The system's allocator, counting what the current thread asks for: the test harness allocates on threads of its
+/// own, which must not disturb the count.
+struct Counting;
+
+/// What one thread asked the allocator for.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Count {
+    /// Allocations aligned like a scalar: what a `Vec` of `f32`, `f64` or `usize` needs.
+    of_scalars: usize,
+    /// All other allocations: byte flags and panels aligned to cache lines.
+    of_products: usize,
+    /// Growths of an allocation.
+    growths: usize,
+    /// Bytes allocated and not freed.
+    kept: isize,
+}
+
+thread_local! {
+    static COUNT: Cell<Count> = const {
+        Cell::new(Count { of_scalars: 0, of_products: 0, growths: 0, kept: 0 })
+    };
+}
+
+fn count(change: impl FnOnce(&mut Count)) {
+    let mut count = COUNT.get();
+    change(&mut count);
+    COUNT.set(count);
+}
+
+fn count_allocation(layout: Layout) {
+    count(|count| {
+        if [align_of::<f32>(), align_of::<f64>(), align_of::<usize>()].contains(&layout.align()) {
+            count.of_scalars += 1;
+        } else {
+            count.of_products += 1;
+        }
+        count.kept += layout.size() as isize;
+    });
+}
+
+// SAFETY: every call goes to the system's allocator unchanged; the counters are constants without a destructor, so
+// that touching them neither allocates nor fails.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count_allocation(layout);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count_allocation(layout);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(|count| {
+            count.growths += 1;
+            count.kept += size as isize - layout.size() as isize;
+        });
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(|count| count.kept -= layout.size() as isize);
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What `work` asks for on this thread.
+fn counted(work: impl FnOnce()) -> Count {
+    COUNT.set(Count::default());
+    work();
+    COUNT.get()
+}
+
+const SAMPLES: usize = 200;
+
+fn wave<T: Real>(count: usize, pace: f64) -> Vec<T> {
+    (0..count)
+        .map(|i| T::of((pace * (i as f64 + 1.0)).sin()))
+        .collect()
+}
+
+/// Two inputs, three classes, and as many hidden units as are asked for: D = 6h + 3.
+fn check<T: Real>(hidden: usize, parameters: usize) {
+    let dimensions = Dimensions::new(2, hidden, 3);
+    assert_eq!(dimensions.parameters(), parameters);
+    let theta = wave::<T>(parameters, 1.7);
+    let x = wave::<T>(2 * SAMPLES, 0.9);
+    let classes: Vec<usize> = (0..SAMPLES).map(|n| n % 3).collect();
+    let network = Network::from_flat(dimensions, Activation::Tanh, &theta).unwrap();
+    let targets = Targets::Classes(&classes);
+    let batch = Batch::new(OutputLoss::SoftmaxCrossEntropy, &x, targets);
+    let mut gradient = vec![T::zero(); parameters];
+    let mut inputs = vec![T::zero(); x.len()];
+    for evaluation in [Evaluation::Assembled, Evaluation::Gram, Evaluation::Auto] {
+        for with_inputs in [false, true] {
+            // The gradient for the inputs needs more buffers, so that its first call counts as a first call.
+            let mut workspace = Workspace::new();
+            for call in 0..4 {
+                let input_gradient = with_inputs.then_some(&mut inputs[..]);
+                let count = counted(|| {
+                    workspace
+                        .bounds_gradient(
+                            &network,
+                            &batch,
+                            evaluation,
+                            &mut gradient,
+                            input_gradient,
+                        )
+                        .unwrap();
+                });
+                let name = format!("D = {parameters}, {evaluation:?}, call {call}: {count:?}");
+                if call == 0 {
+                    assert!(count.of_scalars > 0, "the count does not count: {name}");
+                } else {
+                    assert_eq!((count.of_scalars, count.growths), (0, 0), "{name}");
+                    assert_eq!(count.kept, 0, "{name}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_small_network_allocates_no_buffer_after_the_first_call() {
+    check::<f64>(3, 21);
+    check::<f32>(3, 21);
+}
+
+#[test]
+fn a_wide_network_allocates_no_buffer_after_the_first_call() {
+    check::<f64>(100, 603);
+    check::<f32>(100, 603);
+}
+
+#[test]
+fn a_smaller_batch_after_a_larger_one_allocates_no_buffer() {
+    let dimensions = Dimensions::new(2, 8, 3);
+    let theta = wave::<f64>(dimensions.parameters(), 1.7);
+    let network = Network::from_flat(dimensions, Activation::Tanh, &theta).unwrap();
+    let mut workspace = Workspace::new();
+    let mut gradient = vec![0.0; theta.len()];
+    for samples in [SAMPLES, SAMPLES / 3, 1] {
+        let x = wave::<f64>(2 * samples, 0.9);
+        let classes: Vec<usize> = (0..samples).map(|n| n % 3).collect();
+        let targets = Targets::Classes(&classes);
+        let batch = Batch::new(OutputLoss::SoftmaxCrossEntropy, &x, targets);
+        for evaluation in [Evaluation::Assembled, Evaluation::Gram] {
+            let count = counted(|| {
+                workspace
+                    .bounds_gradient(&network, &batch, evaluation, &mut gradient, None)
+                    .unwrap();
+            });
+            if samples < SAMPLES {
+                assert_eq!((count.of_scalars, count.growths, count.kept), (0, 0, 0));
+            }
+        }
+    }
+}

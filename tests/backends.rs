@@ -1,0 +1,496 @@
+//! One suite over the backends: host and device execution, penalty and inject, both evaluations, against the golden
+//! cases. wgpu needs an adapter; without one its tests say that they were skipped, and fail where `HSR_REQUIRE_WGPU`
+//! is set, as in CI.
+
+use burn::module::Param;
+use burn::nn::Linear;
+use burn::optim::{GradientsParams, SgdConfig};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn_hsr::{
+    Backend, Evaluation, Execution, HsrConfig, HsrError, HsrGradient, Mode, OutputLoss, Targets,
+    ThreeLayer, ThreeLayerNet,
+};
+use hsr_tests::golden::{Golden, cases};
+use hsr_tests::relative_error;
+
+/// The backends to test, each with the types it has; wgpu has no f64.
+fn backends() -> Vec<(Backend, Device, Vec<DType>)> {
+    let mut found = Vec::new();
+    for backend in Backend::ALL {
+        if !backend.is_compiled() {
+            println!("SKIPPED: {backend} is not in this build");
+            assert!(backend != Backend::Wgpu || std::env::var_os("HSR_REQUIRE_WGPU").is_none());
+            continue;
+        }
+        match backend.device() {
+            Ok(device) => {
+                let dtypes = match backend {
+                    Backend::Wgpu => vec![DType::F32],
+                    Backend::Flex | Backend::NdArray => vec![DType::F64, DType::F32],
+                };
+                found.push((backend, device, dtypes));
+            }
+            Err(error) => {
+                assert_eq!(backend, Backend::Wgpu, "{error}");
+                println!("SKIPPED: {error}");
+                assert!(std::env::var_os("HSR_REQUIRE_WGPU").is_none(), "{error}");
+            }
+        }
+    }
+    found
+}
+
+fn tensor<const D: usize>(
+    values: &[f64],
+    shape: [usize; D],
+    device: &Device,
+    dtype: DType,
+) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(values.to_vec(), shape), (device, dtype))
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    tensor
+        .inner()
+        .into_data()
+        .convert::<f64>()
+        .into_vec()
+        .unwrap()
+}
+
+fn transpose(matrix: &[f64], columns: usize) -> Vec<f64> {
+    (0..columns)
+        .flat_map(|c| matrix.iter().skip(c).step_by(columns).copied())
+        .collect()
+}
+
+/// The case as a Burn network on an autodiff device.
+fn network(case: &Golden, device: &Device, dtype: DType) -> ThreeLayerNet {
+    let layer = |weight: &[f64], bias: Option<&Vec<f64>>, shape: [usize; 2]| Linear {
+        weight: Param::from_tensor(tensor(&transpose(weight, shape[0]), shape, device, dtype)),
+        bias: bias.map(|bias| Param::from_tensor(tensor(bias, [shape[1]], device, dtype))),
+    };
+    ThreeLayerNet::new(
+        layer(
+            &case.hidden_weight,
+            case.hidden_bias_values.as_ref(),
+            [case.inputs, case.hidden],
+        ),
+        case.activation(),
+        layer(
+            &case.output_weight,
+            case.output_bias_values.as_ref(),
+            [case.hidden, case.outputs],
+        ),
+    )
+}
+
+fn batch(case: &Golden, device: &Device, dtype: DType) -> (Tensor<2>, Targets) {
+    let x = tensor(&case.x, [case.samples, case.inputs], device, dtype);
+    let y = tensor(&case.y, [case.samples, case.outputs], device, dtype);
+    let weights = tensor(&case.sample_weights, [case.samples], device, dtype);
+    (x, Targets::from(y).with_sample_weights(weights))
+}
+
+/// A gradient in the order of θ (PyTorch's layout).
+fn flat(gradient: HsrGradient, case: &Golden) -> Vec<f64> {
+    [
+        transpose(&values(gradient.hidden_weight), case.hidden),
+        gradient.hidden_bias.map(values).unwrap_or_default(),
+        transpose(&values(gradient.output_weight), case.outputs),
+        gradient.output_bias.map(values).unwrap_or_default(),
+    ]
+    .concat()
+}
+
+/// The gradients that an optimizer would get, in the order of θ.
+fn flat_params(gradients: &GradientsParams, model: &ThreeLayerNet, case: &Golden) -> Vec<f64> {
+    let matrix = |param: &Param<Tensor<2>>, columns| {
+        transpose(
+            &values(gradients.get::<2>(param.id).expect("a gradient")),
+            columns,
+        )
+    };
+    let vector = |param: &Option<Param<Tensor<1>>>| {
+        param
+            .as_ref()
+            .map(|bias| values(gradients.get::<1>(bias.id).expect("a gradient")))
+            .unwrap_or_default()
+    };
+    [
+        matrix(&model.hidden.weight, case.hidden),
+        vector(&model.hidden.bias),
+        matrix(&model.output.weight, case.outputs),
+        vector(&model.output.bias),
+    ]
+    .concat()
+}
+
+fn tolerance(dtype: DType) -> f64 {
+    if dtype == DType::F64 { 1e-10 } else { 1e-4 }
+}
+
+/// A software GPU is slow: a few cases are enough there.
+fn cases_for(backend: Backend) -> Vec<Golden> {
+    let all = cases();
+    match backend {
+        Backend::Wgpu => all
+            .into_iter()
+            .filter(|case| {
+                [
+                    "tanh-softmax-d2h3k3n20-b11",
+                    "silu-softmax-d3h4k5n16-b11-smoothed",
+                    "tanh-sigmoid-d3h4k3n14-b11-weighted",
+                    "gelu-mse-d5h3k1n9-b01-weighted",
+                ]
+                .contains(&case.name.as_str())
+            })
+            .collect(),
+        _ => all,
+    }
+}
+
+#[test]
+fn every_execution_and_evaluation_gives_the_golden_gradient_on_every_backend() {
+    for (backend, device, dtypes) in backends() {
+        for dtype in dtypes {
+            let cases = cases_for(backend);
+            assert!(!cases.is_empty());
+            for case in cases {
+                let device = device.clone().autodiff();
+                let model = network(&case, &device, dtype);
+                for execution in [Execution::Host, Execution::Device, Execution::Auto] {
+                    for evaluation in [Evaluation::Assembled, Evaluation::Gram, Evaluation::Auto] {
+                        let name = format!(
+                            "{backend} {dtype:?} {} {execution:?} {evaluation:?}",
+                            case.name
+                        );
+                        let hsr = HsrConfig::new()
+                            .with_loss(case.loss_kind())
+                            .with_execution(execution)
+                            .with_evaluation(evaluation)
+                            .init()
+                            .unwrap();
+                        let (x, y) = batch(&case, &device, dtype);
+                        let gradient = hsr.gradient(&model, x, y, true).unwrap();
+                        let tolerance = tolerance(dtype);
+                        let lambda = values(gradient.lambda_sup.clone());
+                        let error = relative_error(&lambda, &[case.lambda_sup], 0.0);
+                        assert!(error < tolerance, "{name}: {error:e}");
+                        let inputs = values(gradient.inputs.clone().expect("asked for"));
+                        let error = relative_error(&inputs, &case.input_grad, 0.0);
+                        assert!(error < tolerance, "{name}: inputs {error:e}");
+                        let error = relative_error(&flat(gradient, &case), &case.grad, 0.0);
+                        assert!(error < tolerance, "{name}: {error:e}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn penalty_and_inject_give_the_optimizer_the_same_gradient() {
+    let strength = 0.3;
+    for (backend, device, dtypes) in backends() {
+        for dtype in dtypes {
+            for case in cases_for(backend) {
+                let device = device.clone().autodiff();
+                let model = network(&case, &device, dtype);
+                let hsr = HsrConfig::new()
+                    .with_strength(strength)
+                    .with_loss(case.loss_kind())
+                    .init()
+                    .unwrap();
+                let (x, y) = batch(&case, &device, dtype);
+                // Any differentiable loss will do: the regulariser adds to whatever gradient there is.
+                let loss = |x: Tensor<2>| model.forward(x).square().mean();
+
+                let plain = GradientsParams::from_grads(loss(x.clone()).backward(), &model);
+                let plain = flat_params(&plain, &model, &case);
+                let expected: Vec<f64> = plain
+                    .iter()
+                    .zip(&case.grad)
+                    .map(|(plain, grad)| plain + strength * grad)
+                    .collect();
+
+                let grads = GradientsParams::from_grads(loss(x.clone()).backward(), &model);
+                let injected = hsr.inject(&model, x.clone(), y.clone(), grads).unwrap();
+                let injected = flat_params(&injected, &model, &case);
+
+                let tracked = x.clone().inner().autodiff().require_grad();
+                let penalty = hsr.penalty(&model, tracked.clone(), y).unwrap();
+                let value = values(penalty.clone());
+                let error = relative_error(&value, &[strength * case.lambda_sup], 0.0);
+                assert!(
+                    error < tolerance(dtype),
+                    "{backend} {}: {error:e}",
+                    case.name
+                );
+                let mut grads = (loss(x) + penalty).backward();
+                let of_inputs = values(tracked.grad_remove(&mut grads).expect("tracked inputs"));
+                let expected_inputs: Vec<f64> =
+                    case.input_grad.iter().map(|g| strength * g).collect();
+                let penalized = GradientsParams::from_grads(grads, &model);
+                let penalized = flat_params(&penalized, &model, &case);
+
+                let name = format!("{backend} {dtype:?} {}", case.name);
+                for (path, ours) in [("inject", &injected), ("penalty", &penalized)] {
+                    let error = relative_error(ours, &expected, 0.0);
+                    assert!(error < tolerance(dtype), "{name} {path}: {error:e}");
+                }
+                let error = relative_error(&of_inputs, &expected_inputs, 0.0);
+                assert!(error < tolerance(dtype), "{name} inputs: {error:e}");
+            }
+        }
+    }
+}
+
+fn first_case() -> Golden {
+    cases()
+        .into_iter()
+        .find(|case| case.name == "tanh-softmax-d2h3k3n20-b11")
+        .unwrap()
+}
+
+fn parameters(model: &ThreeLayerNet, case: &Golden) -> Vec<f64> {
+    [
+        transpose(&values(model.hidden.weight.val()), case.hidden),
+        values(model.hidden.bias.as_ref().unwrap().val()),
+        transpose(&values(model.output.weight.val()), case.outputs),
+        values(model.output.bias.as_ref().unwrap().val()),
+    ]
+    .concat()
+}
+
+#[test]
+fn each_mode_takes_exactly_its_step() {
+    let (lr, strength) = (0.1, 0.5);
+    for (backend, device, dtypes) in backends() {
+        let dtype = dtypes[0];
+        let case = first_case();
+        let device = device.autodiff();
+        let norm = case.grad.iter().map(|g| g * g).sum::<f64>().sqrt();
+        for (mode, factor) in [
+            (Mode::Coupled, strength),
+            (Mode::Decoupled, strength),
+            (Mode::Direction, strength / norm),
+        ] {
+            let model = network(&case, &device, dtype);
+            let hsr = HsrConfig::new()
+                .with_strength(strength)
+                .with_mode(mode)
+                .init()
+                .unwrap();
+            let (x, y) = batch(&case, &device, dtype);
+            let before = parameters(&model, &case);
+            let loss = model.forward(x.clone()).square().mean();
+            let grads = GradientsParams::from_grads(loss.backward(), &model);
+            let of_loss = flat_params(&grads, &model, &case);
+            let mut optimizer = SgdConfig::new().init();
+            let model = hsr.step(&mut optimizer, lr, model, x, y, grads).unwrap();
+            let expected: Vec<f64> = (0..before.len())
+                .map(|i| before[i] - lr * (of_loss[i] + factor * case.grad[i]))
+                .collect();
+            let error = relative_error(&parameters(&model, &case), &expected, 0.0);
+            assert!(error < tolerance(dtype), "{backend} {mode:?}: {error:e}");
+            assert!(
+                model.hidden.weight.val().is_require_grad(),
+                "still trainable"
+            );
+        }
+    }
+}
+
+#[test]
+fn strength_zero_is_bit_identical_to_the_plain_optimizer() {
+    let case = first_case();
+    for mode in [Mode::Coupled, Mode::Decoupled, Mode::Direction] {
+        let device = Device::flex().autodiff();
+        let model = network(&case, &device, DType::F32);
+        let (x, y) = batch(&case, &device, DType::F32);
+        let grads = || {
+            let loss = model.forward(x.clone()).square().mean();
+            GradientsParams::from_grads(loss.backward(), &model)
+        };
+        let plain = SgdConfig::new().init().step(0.1, model.clone(), grads());
+        let hsr = HsrConfig::new()
+            .with_strength(0.0)
+            .with_mode(mode)
+            .init()
+            .unwrap();
+        let ours = hsr
+            .step(
+                &mut SgdConfig::new().init(),
+                0.1,
+                model.clone(),
+                x.clone(),
+                y.clone(),
+                grads(),
+            )
+            .unwrap();
+        assert_eq!(parameters(&plain, &case), parameters(&ours, &case));
+    }
+}
+
+#[test]
+fn frozen_parameters_stay_frozen() {
+    let case = first_case();
+    for mode in [Mode::Coupled, Mode::Decoupled] {
+        let device = Device::flex().autodiff();
+        let mut model = network(&case, &device, DType::F32);
+        model.hidden.weight = model.hidden.weight.set_require_grad(false);
+        let (x, y) = batch(&case, &device, DType::F32);
+        let before = values(model.hidden.weight.val());
+        let output = values(model.output.weight.val());
+        let loss = model.forward(x.clone()).square().mean();
+        let grads = GradientsParams::from_grads(loss.backward(), &model);
+        let hsr = HsrConfig::new()
+            .with_strength(1.0)
+            .with_mode(mode)
+            .init()
+            .unwrap();
+        let model = hsr
+            .step(&mut SgdConfig::new().init(), 0.1, model, x, y, grads)
+            .unwrap();
+        assert_eq!(values(model.hidden.weight.val()), before);
+        assert_ne!(values(model.output.weight.val()), output);
+    }
+}
+
+#[test]
+fn class_indices_smoothing_and_class_weights_agree_between_host_and_device() {
+    let case = first_case();
+    let classes: Vec<i64> = case.classes().unwrap().iter().map(|&c| c as i64).collect();
+    for (backend, device, dtypes) in backends() {
+        let dtype = dtypes[0];
+        let model = network(&case, &device.clone().autodiff(), dtype);
+        let (x, _) = batch(&case, &device, dtype);
+        let y =
+            Tensor::<1, Int>::from_data(TensorData::new(classes.clone(), [case.samples]), &device);
+        let run = |execution| {
+            let hsr = HsrConfig::new()
+                .with_label_smoothing(0.1)
+                .with_class_weights(Some(vec![1.0, 0.25, 3.0]))
+                .with_execution(execution)
+                .init()
+                .unwrap();
+            flat(
+                hsr.gradient(&model, x.clone(), y.clone(), false).unwrap(),
+                &case,
+            )
+        };
+        let error = relative_error(&run(Execution::Device), &run(Execution::Host), 0.0);
+        assert!(error < tolerance(dtype), "{backend}: {error:e}");
+    }
+}
+
+#[test]
+fn single_precision_that_overflows_on_the_host_is_computed_in_double() {
+    // Identity, weights of 1e7: ‖H‖² is about 1e58, beyond f32, λ_sup about 1e28 is not.
+    let mut case = cases()
+        .into_iter()
+        .find(|case| case.name == "identity-softmax-d2h3k3n20-b11")
+        .unwrap();
+    case.loss_kind = "mse".into();
+    for weight in case.hidden_weight.iter_mut().chain(&mut case.output_weight) {
+        *weight *= 1e7;
+    }
+    let device = Device::flex().autodiff();
+    let hsr = HsrConfig::new()
+        .with_loss(OutputLoss::MeanSquaredError)
+        .init()
+        .unwrap();
+    let lambda = |dtype| {
+        let model = network(&case, &device, dtype);
+        let (x, y) = batch(&case, &device, dtype);
+        values(hsr.gradient(&model, x, y, false).unwrap().lambda_sup)[0]
+    };
+    let (single, double) = (lambda(DType::F32), lambda(DType::F64));
+    assert!(double > 1e13, "{double:e}");
+    assert!(
+        ((single - double) / double).abs() < 1e-4,
+        "{single:e} {double:e}"
+    );
+}
+
+#[test]
+fn saturated_networks_give_zero_and_never_nan_on_the_device() {
+    for (backend, device, dtypes) in backends() {
+        for dtype in dtypes {
+            let mut case = first_case();
+            for weight in case.hidden_weight.iter_mut().chain(&mut case.output_weight) {
+                *weight *= 1e12;
+            }
+            let model = network(&case, &device.clone().autodiff(), dtype);
+            let (x, y) = batch(&case, &device, dtype);
+            let hsr = HsrConfig::new()
+                .with_execution(Execution::Device)
+                .init()
+                .unwrap();
+            let gradient = hsr.gradient(&model, x, y, true).unwrap();
+            let lambda = values(gradient.lambda_sup.clone())[0];
+            assert!(lambda >= 0.0, "{backend} {dtype:?}: {lambda}");
+            assert!(
+                flat(gradient, &case).iter().all(|g| g.is_finite()),
+                "{backend} {dtype:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn errors_name_what_does_not_fit() {
+    let case = first_case();
+    let device = Device::flex().autodiff();
+    let model = network(&case, &device, DType::F32);
+    let (x, y) = batch(&case, &device, DType::F32);
+    let hsr = HsrConfig::new().init().unwrap();
+    let wide = Tensor::<2>::zeros([case.samples, 7], &device);
+    let error = hsr.gradient(&model, wide, y.clone(), false).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the input batch has shape [20, 7], expected [samples ≥ 1, 2]"
+    );
+    let few = Tensor::<1, Int>::zeros([3], &device);
+    let error = hsr.gradient(&model, x.clone(), few, false).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the targets has shape [3], expected [20]"
+    );
+    let outside = Tensor::<1, Int>::full([20], 9, &device);
+    let error = hsr.gradient(&model, x.clone(), outside, false).unwrap_err();
+    assert!(matches!(
+        error,
+        HsrError::Core(hsr_core::Error::Label {
+            sample: 0,
+            label: 9,
+            classes: 3
+        })
+    ));
+    let error = HsrConfig::new().with_strength(-1.0).init().unwrap_err();
+    assert!(
+        matches!(
+            error,
+            HsrError::Config {
+                option: "strength",
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let decoupled = HsrConfig::new().with_mode(Mode::Decoupled).init().unwrap();
+    let error = decoupled.penalty(&model, x, y).unwrap_err();
+    assert_eq!(
+        error,
+        HsrError::Decoupled {
+            entry: "Hsr::penalty"
+        }
+    );
+    assert_eq!(model.dimensions().parameters(), 21);
+    let error = "cuda".parse::<Backend>().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "unknown backend \"cuda\", expected one of flex, ndarray, wgpu"
+    );
+}
