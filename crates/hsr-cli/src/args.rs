@@ -65,7 +65,7 @@ pub struct TrainOptions {
     #[arg(long, value_name = "NAME", default_value = "flex")]
     pub backend: String,
     /// The optimizer.
-    #[arg(long, value_enum, default_value = "adam")]
+    #[arg(long, value_enum, default_value = "sgd")]
     pub optimizer: OptimizerName,
     /// The learning rate [default: 0.1 for sgd, 0.02 for momentum, 0.01 for adam and adamw].
     #[arg(long, value_name = "X")]
@@ -77,14 +77,14 @@ pub struct TrainOptions {
     #[arg(long, value_name = "NAME", default_value = "tanh")]
     pub activation: String,
     /// The factor of λ_sup.
-    #[arg(long, value_name = "X", default_value_t = 0.02)]
+    #[arg(long, value_name = "X", default_value_t = 0.05)]
     pub strength: f64,
     /// How ∇λ_sup enters the step: through the optimizer, beside it, or by its direction alone.
     #[arg(long, value_enum, default_value = "coupled")]
     pub mode: ModeName,
-    /// Passes over the training split.
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    pub epochs: usize,
+    /// Passes over the training split [default: 100, or as many as make 2000 steps].
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<usize>,
     /// Samples a step, or `full` for all of them.
     #[arg(long, value_name = "N|full", default_value = "64", value_parser = batch)]
     pub batch: Batch,

@@ -145,7 +145,7 @@ fn progress_bar(run: &Run) -> ProgressBar {
     } else {
         ProgressDrawTarget::hidden()
     };
-    let bar = ProgressBar::with_draw_target(Some((run.config().epochs * networks) as u64), target);
+    let bar = ProgressBar::with_draw_target(Some((run.epochs() * networks) as u64), target);
     if let Ok(style) =
         ProgressStyle::with_template("{msg:60} {wide_bar:.cyan/blue} {pos}/{len} {eta} left")
     {

@@ -133,8 +133,9 @@ pub struct TrainConfig {
     pub strength: f64,
     /// How ∇λ_sup enters the step.
     pub mode: Mode,
-    /// Passes over the training split.
-    pub epochs: usize,
+    /// Passes over the training split; none for 100, or as many as make 2000 steps. A run's directory holds what was
+    /// chosen.
+    pub epochs: Option<usize>,
     /// Samples a step; none for all of them.
     pub batch: Option<usize>,
     /// The share of samples held out for testing.
@@ -161,7 +162,7 @@ impl TrainConfig {
         }
         for (option, value) in [
             ("--hidden", self.hidden),
-            ("--epochs", self.epochs),
+            ("--epochs", self.epochs.unwrap_or(1)),
             ("--batch", self.batch.unwrap_or(1)),
         ] {
             if value == 0 {
@@ -169,6 +170,16 @@ impl TrainConfig {
             }
         }
         Ok(())
+    }
+
+    /// Settles the number of epochs for a training split of `samples` samples.
+    pub(crate) fn settle_epochs(&mut self, samples: usize) -> usize {
+        let steps = samples.div_ceil(self.batch.unwrap_or(samples).clamp(1, samples));
+        let epochs = self
+            .epochs
+            .unwrap_or_else(|| 100.max(2000_usize.div_ceil(steps)));
+        self.epochs = Some(epochs);
+        epochs
     }
 
     pub(crate) fn regulariser(&self) -> HsrConfig {

@@ -64,6 +64,7 @@ struct StoredConfig {
 pub struct Run {
     directory: PathBuf,
     config: TrainConfig,
+    epochs: usize,
     device: Device,
     problem: Problem,
     checkpoint: Option<checkpoint::Checkpoint>,
@@ -75,11 +76,12 @@ impl Run {
     /// # Errors
     ///
     /// A [`LabError`] that names the option, file or directory at fault.
-    pub fn create(config: TrainConfig, directory: &Path) -> Result<Self, LabError> {
+    pub fn create(mut config: TrainConfig, directory: &Path) -> Result<Self, LabError> {
         config.check()?;
         config.regulariser().init()?;
         let device = config.backend.device()?;
         let problem = Problem::load(&config, &device)?;
+        let epochs = config.settle_epochs(problem.train.data.samples());
         let occupied = match std::fs::read_dir(directory) {
             Ok(mut entries) => entries.next().is_some(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
@@ -104,6 +106,7 @@ impl Run {
         Ok(Self {
             directory: directory.to_owned(),
             config,
+            epochs,
             device,
             problem,
             checkpoint: None,
@@ -124,7 +127,7 @@ impl Run {
         };
         let stored: Stored = serde_json::from_slice(&bytes)
             .map_err(|error| refuse(format!("is not the configuration of a run: {error}")))?;
-        let config = stored.config.config;
+        let mut config = stored.config.config;
         config.check()?;
         let device = config.backend.device()?;
         let problem = Problem::load(&config, &device)?;
@@ -133,10 +136,12 @@ impl Run {
                 "the data have changed since the run began".to_owned(),
             ));
         }
+        let epochs = config.settle_epochs(problem.train.data.samples());
         let checkpoint = checkpoint::load(directory)?;
         Ok(Self {
             directory: directory.to_owned(),
             config,
+            epochs,
             device,
             problem,
             checkpoint,
@@ -146,6 +151,11 @@ impl Run {
     /// The directory.
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// Epochs of each network.
+    pub fn epochs(&self) -> usize {
+        self.epochs
     }
 
     /// The configuration.
@@ -178,13 +188,20 @@ impl Run {
             if finished.iter().any(|&(done, ..)| done == method) {
                 continue;
             }
-            let mut trainer =
-                Trainer::new(&self.config, &self.problem, method, &self.device, &start)?;
+            let mut trainer = Trainer::new(
+                &self.config,
+                self.epochs,
+                &self.problem,
+                method,
+                &self.device,
+                &start,
+            )?;
             if let Some(checkpoint) = resumed.take()
                 && checkpoint.state.method == method
             {
                 trainer = Trainer::new(
                     &self.config,
+                    self.epochs,
                     &self.problem,
                     method,
                     &self.device,
@@ -214,7 +231,7 @@ impl Run {
         index: usize,
         observe: &mut impl FnMut(Progress) -> Control,
     ) -> Result<(), LabError> {
-        let epochs = self.config.epochs;
+        let epochs = self.epochs;
         let total = epochs * self.config.methods().len();
         let mut saved = Instant::now();
         while !trainer.is_done() {

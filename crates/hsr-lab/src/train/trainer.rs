@@ -35,6 +35,7 @@ const MEASUREMENTS: usize = 50;
 /// One network on its way.
 pub(crate) struct Trainer<'a> {
     config: &'a TrainConfig,
+    epochs: usize,
     problem: &'a Problem,
     pub method: Method,
     device: Device,
@@ -54,6 +55,7 @@ pub(crate) struct Trainer<'a> {
 impl<'a> Trainer<'a> {
     pub fn new(
         config: &'a TrainConfig,
+        epochs: usize,
         problem: &'a Problem,
         method: Method,
         device: &Device,
@@ -62,6 +64,7 @@ impl<'a> Trainer<'a> {
         let device = device.clone().autodiff();
         Ok(Self {
             config,
+            epochs,
             problem,
             method,
             model: network::to_burn(weights, config.activation, &device),
@@ -105,7 +108,7 @@ impl<'a> Trainer<'a> {
     }
 
     pub fn is_done(&self) -> bool {
-        self.epoch >= self.config.epochs
+        self.epoch >= self.epochs
     }
 
     /// One pass over the training split, and a row of metrics.
@@ -171,7 +174,7 @@ impl<'a> Trainer<'a> {
         }
         let network = weights.network(self.config.activation)?;
         let train = &self.problem.train;
-        let every = (self.config.epochs / MEASUREMENTS).max(1);
+        let every = (self.epochs / MEASUREMENTS).max(1);
         let due = self.epoch == 1 || self.epoch.is_multiple_of(every) || self.is_done();
         let (train_loss, lambda_sup, grad_norm) = if due {
             let mut gradient = vec![0.0; weights.theta.len()];
