@@ -3,7 +3,7 @@
 
 use hsr_core::{
     Activation, Batch, DENSE_LIMIT, Dimensions, Error, Evaluation, Moments, Network, OutputLoss,
-    Real, SpectralBounds, Targets, Workspace,
+    Plan, Real, SpectralBounds, Targets, Workspace,
 };
 use hsr_tests::relative_error;
 
@@ -1374,7 +1374,7 @@ fn hessians_that_are_too_large_are_refused_before_they_are_formed() {
     let mut workspace = Workspace::new();
     let assembled = workspace.bounds(&network, &batch, Evaluation::Assembled);
     let error = one_line(assembled.unwrap_err());
-    let plan = Workspace::<f64>::plan(Evaluation::Assembled, &dimensions, 1);
+    let plan = Plan::new(Evaluation::Assembled, &dimensions, 1);
     assert_eq!(plan.unwrap_err(), error);
     let Error::TooLarge {
         elements, limit, ..

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::f64::consts::SQRT_2;
 
 use hsr_core::{
-    Activation, Batch, Dimensions, Evaluation, Network, OutputLoss, SpectralBounds, Targets,
+    Activation, Batch, Dimensions, Evaluation, Network, OutputLoss, Plan, SpectralBounds, Targets,
     Workspace,
 };
 use hsr_tests::{central_differences, relative_error};
@@ -509,7 +509,7 @@ fn all_evaluations_agree_where_m_is_formed_in_chunks() {
 fn auto_gives_every_block_its_own_evaluation_somewhere() {
     // The plan that mixes evaluations is one of those compared above.
     let plan = |dimensions, samples| {
-        let plan = Workspace::<f64>::plan(Evaluation::Auto, &dimensions, samples);
+        let plan = Plan::new(Evaluation::Auto, &dimensions, samples);
         plan.unwrap().to_string()
     };
     assert_eq!(plan(Dimensions::new(2, 3, 2), 521), "assembled");

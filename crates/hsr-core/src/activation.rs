@@ -3,6 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
+use crate::lanes::LANE;
 use crate::{Error, Real};
 
 /// The activation φ of the hidden layer.
@@ -97,6 +98,53 @@ impl Activation {
         !matches!(self, Activation::Relu | Activation::LeakyRelu { .. })
     }
 
+    /// [`derivatives`](Self::derivatives) of many values: a loop of one function, which vectorises.
+    #[inline(always)]
+    pub(crate) fn derivatives_of<T: Real>(self, z: &[T], out: [&mut [T]; 4]) {
+        /// Calls the loop with the variant as a constant.
+        macro_rules! dispatch {
+            ($($variant:pat => $value:expr),* $(,)?) => {
+                match self {
+                    $($variant => each(z, out, #[inline(always)] |z| $value.derivatives(z)),)*
+                }
+            };
+        }
+        #[inline(always)]
+        fn each<T: Real>(z: &[T], out: [&mut [T]; 4], f: impl Fn(T) -> [T; 4]) {
+            let [a, d1, d2, d3] = out;
+            let (z, rest) = z.as_chunks::<LANE>();
+            assert!(rest.is_empty());
+            let (a, d1) = (a.as_chunks_mut::<LANE>().0, d1.as_chunks_mut::<LANE>().0);
+            let (d2, d3) = (d2.as_chunks_mut::<LANE>().0, d3.as_chunks_mut::<LANE>().0);
+            for ((((z, a), d1), d2), d3) in z.iter().zip(a).zip(d1).zip(d2).zip(d3) {
+                // Through local arrays, which cannot overlap: only then does the compiler vectorise.
+                let z = *z;
+                let mut lane = [[T::zero(); LANE]; 4];
+                for l in 0..LANE {
+                    let values = f(z[l]);
+                    for (row, value) in lane.iter_mut().zip(values) {
+                        row[l] = value;
+                    }
+                }
+                [*a, *d1, *d2, *d3] = lane;
+            }
+        }
+        dispatch!(
+            Activation::Tanh => Activation::Tanh,
+            Activation::Sigmoid => Activation::Sigmoid,
+            Activation::Softplus => Activation::Softplus,
+            Activation::Gelu => Activation::Gelu,
+            Activation::GeluTanh => Activation::GeluTanh,
+            Activation::Silu => Activation::Silu,
+            Activation::Mish => Activation::Mish,
+            Activation::Erf => Activation::Erf,
+            Activation::Sin => Activation::Sin,
+            Activation::Identity => Activation::Identity,
+            Activation::Relu => Activation::Relu,
+            Activation::LeakyRelu { negative_slope } => Activation::LeakyRelu { negative_slope },
+        );
+    }
+
     /// `[φ, φ', φ'', φ''']` at `z`.
     ///
     /// Finite for every finite `z` whose φ(z) is finite; no cancellation in the saturated tails.
@@ -146,29 +194,44 @@ impl Activation {
     }
 }
 
-/// `[tanh, u, −2au, −2u(1 − 3a²)]` with u = 1 − a².
+/// `[tanh, u, −2au, −2u(1 − 3a²)]` with u = 1 − a², without a branch.
 #[inline(always)]
 fn tanh<T: Real>(z: T) -> [T; 4] {
     let (one, two, three) = (T::one(), T::of(2.0), T::of(3.0));
-    let magnitude = z.abs();
-    let (a, u) = if magnitude < T::of(0.35) {
-        let a = z.tanh();
-        (a, one - a * a)
-    } else {
-        // 1 − a² cancels once a saturates; through e^−2|z| it does not.
-        let e = (-two * magnitude).exp();
-        let scale = one / (one + e);
-        let a = (one - e) * scale;
-        (a.copysign(z), two * two * e * scale * scale)
-    };
+    let y = two * z.abs();
+    // e^−y − 1: for small y by its series, elsewhere as the difference.
+    let small = y < T::of(0.7);
+    let e = (-y).exp_decay();
+    let series = decay_minus_one(if small { y } else { T::zero() });
+    let minus_one = if small { series } else { e - one };
+    let e = if small { one + series } else { e };
+    let scale = one / (two + minus_one);
+    let a = -minus_one * scale;
+    // 1 − a² cancels once a saturates; through e^−2|z| it does not.
+    let u = two * two * e * scale * scale;
+    let a = if z < T::zero() { -a } else { a };
     [a, u, -two * a * u, -two * u * (one - three * a * a)]
+}
+
+/// e^−y − 1 for 0 ≤ y < 0.7, by its series.
+#[inline(always)]
+fn decay_minus_one<T: Real>(y: T) -> T {
+    let x = -y;
+    let mut sum = T::zero();
+    // x(1 + x/2(1 + x/3(…))), 17 terms: 0.7¹⁷/18! is below an ulp of the first.
+    for n in [
+        17.0, 16.0, 15.0, 14.0, 13.0, 12.0, 11.0, 10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0,
+    ] {
+        sum = (sum + T::one()) * x * T::of(1.0 / n);
+    }
+    x * (sum + T::one())
 }
 
 /// The sigmoid p and its derivatives p(1 − p), p'(1 − 2p), p'(1 − 6p').
 #[inline(always)]
 fn sigmoid<T: Real>(z: T) -> [T; 4] {
     let one = T::one();
-    let e = (-z.abs()).exp();
+    let e = (-z.abs()).exp_decay();
     let scale = one / (one + e);
     let (large, small) = (scale, e * scale);
     let (p, rest) = if z >= T::zero() {

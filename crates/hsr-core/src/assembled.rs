@@ -2,9 +2,10 @@
 
 use crate::contraction::{Contraction, contract_m, form_m};
 use crate::forward::Forward;
-use crate::lanes::{LANE, dot, row, row_mut, sized, zeroed};
+use crate::lanes::{LANE, dot, part, part_mut, row, row_mut, sized, zeroed};
 use crate::matmul::{Mat, Write, matmul};
 use crate::plan::Want;
+use crate::short_inputs::{self, ShortInputs};
 use crate::{Real, svec};
 
 /// Values a tile of samples may hold: about the second-level cache.
@@ -25,6 +26,9 @@ pub(crate) struct Assembled<T> {
     pairs: Vec<T>,
     r: Vec<T>,
     pub lanes: [Vec<T>; 2],
+    short_inputs: ShortInputs<T>,
+    /// Whether the machine multiplies and adds in one instruction.
+    pub fma: bool,
 }
 
 /// The samples in tiles: each tile's start and width.
@@ -52,13 +56,13 @@ impl<T: Real> Assembled<T> {
     pub fn output_block(&mut self, f: &Forward<T>, out: &mut Contraction<T>, want: Want) {
         let dims = f.dims();
         let n = f.stride;
-        let (ha, sp) = (dims.hidden_extended(), svec::len(dims.outputs));
+        let (ha, sp) = (dims.hidden_extended(), svec::len(f.rank));
         let ap = svec::len(ha);
         let a = zeroed(&mut self.a, sp * ap);
         for (start, width) in tiles(n, ap) {
             let pairs = sized(&mut self.pairs, ap * width);
             svec::outer(&f.a, ha, n, start, width, pairs);
-            let s = Mat::new(&f.s[start..], sp, width, n);
+            let s = Mat::new(&f.s_basis[start..], sp, width, n);
             matmul(
                 a,
                 ap,
@@ -79,7 +83,7 @@ impl<T: Real> Assembled<T> {
             let pairs = Mat::new(pairs, ap, width, width);
             matmul(&mut out.s[start..], n, Write::Replace, T::one(), a, pairs);
             let tile = sized(&mut self.tile, ap * width);
-            let s = Mat::new(&f.s[start..], sp, width, n);
+            let s = Mat::new(&f.s_basis[start..], sp, width, n);
             matmul(tile, width, Write::Replace, T::one(), a.t(), s);
             svec::add_times_vector(
                 tile,
@@ -102,6 +106,16 @@ impl<T: Real> Assembled<T> {
         let (d, mp) = (dims.inputs_extended(), svec::len(dims.hidden));
         let xp = svec::len(d);
         let c = zeroed(&mut self.c, mp * xp);
+        if want != Want::InputGradient && short_inputs::fits(d, f.rank) {
+            let xx = sized(&mut self.pairs, xp * n);
+            svec::outer(&f.x, d, n, 0, n, xx);
+            short_inputs::assemble(f, xx, c, self.fma);
+            out.hidden_norm = norm_squared(c);
+            if want == Want::Gradient {
+                short_inputs::contract(&mut self.short_inputs, f, xx, c, out, self.fma);
+            }
+            return;
+        }
         for (start, width) in tiles(n, mp.max(xp)) {
             let m = sized(&mut self.tile, mp * width);
             form_m(f, start, width, m, width, &mut self.lanes);
@@ -144,7 +158,7 @@ impl<T: Real> Assembled<T> {
     #[inline(always)]
     pub fn cross_block(&mut self, f: &Forward<T>, out: &mut Contraction<T>, want: Want) {
         let dims = f.dims();
-        let (n, h, outputs) = (f.stride, dims.hidden, dims.outputs);
+        let (n, h, outputs) = (f.stride, dims.hidden, f.rank);
         let (ha, d, hk) = (dims.hidden_extended(), dims.inputs_extended(), h * outputs);
         let columns = ha * d;
         let e = zeroed(&mut self.e, hk * columns);
@@ -152,7 +166,7 @@ impl<T: Real> Assembled<T> {
         for (start, width) in tiles(n, columns.max(hk)) {
             let ax = sized(&mut self.pairs, columns * width);
             outer_ax(f, start, width, ax);
-            let q = Mat::new(&f.q[start..], hk, width, n);
+            let q = Mat::new(&f.q_basis[start..], hk, width, n);
             matmul(
                 e,
                 columns,
@@ -201,20 +215,20 @@ impl<T: Real> Assembled<T> {
             contract_r(f, r_bar, start, width, out);
 
             let ax_bar = sized(&mut self.tile, columns * width);
-            let q = Mat::new(&f.q[start..], hk, width, n);
+            let q = Mat::new(&f.q_basis[start..], hk, width, n);
             matmul(ax_bar, width, Write::Replace, T::one(), e.t(), q);
             for i in 0..h {
-                let hidden = &mut row_mut(&mut out.hidden, n, i)[start..start + width];
+                let hidden = part_mut(&mut out.hidden, n, i, start, width);
                 for e in 0..d {
-                    let x = &row(&f.x, n, e)[start..start + width];
+                    let x = part(&f.x, n, e, start, width);
                     crate::lanes::add_product(hidden, row(ax_bar, width, i * d + e), x);
                 }
             }
             if want == Want::InputGradient {
                 for e in 0..d {
-                    let inputs = &mut row_mut(&mut out.inputs, n, e)[start..start + width];
+                    let inputs = part_mut(&mut out.inputs, n, e, start, width);
                     for i in 0..ha {
-                        let a = &row(&f.a, n, i)[start..start + width];
+                        let a = part(&f.a, n, i, start, width);
                         crate::lanes::add_product(inputs, row(ax_bar, width, i * d + e), a);
                     }
                 }
@@ -240,9 +254,9 @@ fn outer_ax<T: Real>(f: &Forward<T>, start: usize, width: usize, out: &mut [T]) 
     let dims = f.dims();
     let (n, d) = (f.stride, dims.inputs_extended());
     for i in 0..dims.hidden_extended() {
-        let a = &row(&f.a, n, i)[start..start + width];
+        let a = part(&f.a, n, i, start, width);
         for e in 0..d {
-            let x = &row(&f.x, n, e)[start..start + width];
+            let x = part(&f.x, n, e, start, width);
             let out = row_mut(out, width, i * d + e);
             for ((out, &a), &x) in out.iter_mut().zip(a).zip(x) {
                 *out = a * x;
@@ -255,11 +269,11 @@ fn outer_ax<T: Real>(f: &Forward<T>, start: usize, width: usize, out: &mut [T]) 
 #[inline(always)]
 pub(crate) fn form_r<T: Real>(f: &Forward<T>, start: usize, width: usize, out: &mut [T]) {
     let dims = f.dims();
-    let (n, outputs) = (f.stride, dims.outputs);
+    let (n, outputs) = (f.stride, f.rank);
     for j in 0..dims.hidden {
-        let d1 = &row(&f.d1, n, j)[start..start + width];
+        let d1 = part(&f.d1, n, j, start, width);
         for k in 0..outputs {
-            let r = &row(&f.r, n, k)[start..start + width];
+            let r = part(&f.r_basis, n, k, start, width);
             let out = row_mut(out, width, j * outputs + k);
             for ((out, &d1), &r) in out.iter_mut().zip(d1).zip(r) {
                 *out = r * d1;
@@ -278,15 +292,15 @@ pub(crate) fn contract_r<T: Real>(
     out: &mut Contraction<T>,
 ) {
     let dims = f.dims();
-    let (n, outputs) = (f.stride, dims.outputs);
+    let (n, outputs) = (f.stride, f.rank);
     for j in 0..dims.hidden {
-        let d1 = &row(&f.d1, n, j)[start..start + width];
-        let r_r = &mut row_mut(&mut out.r_r, n, j)[start..start + width];
+        let d1 = part(&f.d1, n, j, start, width);
+        let r_r = part_mut(&mut out.r_r, n, j, start, width);
         for k in 0..outputs {
             let r_bar = row(r_bar, width, j * outputs + k);
-            let r_d1 = &mut row_mut(&mut out.r_d1, n, k)[start..start + width];
+            let r_d1 = part_mut(&mut out.r_d1, n, k, start, width);
             crate::lanes::add_product(r_d1, r_bar, d1);
-            let r = &row(&f.r, n, k)[start..start + width];
+            let r = part(&f.r_basis, n, k, start, width);
             crate::lanes::add_product(r_r, r_bar, r);
         }
     }

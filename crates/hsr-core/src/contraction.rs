@@ -13,7 +13,7 @@ pub(crate) struct Contraction<T> {
     pub output_norm: T,
     pub hidden_norm: T,
     pub cross_norm: T,
-    /// S̃ packed, \[K(K + 1)/2\].
+    /// S̃ packed, \[K'(K' + 1)/2\]; here and below K' is the rank of the output basis.
     pub s: Vec<T>,
     /// U M̃, \[h·K\]: M̃ itself (h² a sample) is never kept.
     pub um: Vec<T>,
@@ -33,14 +33,15 @@ pub(crate) struct Contraction<T> {
 impl<T: Real> Contraction<T> {
     /// Makes room and sets everything to zero.
     #[inline(always)]
-    pub fn clear(&mut self, dims: &crate::Dimensions, stride: usize, want: Want) {
+    pub fn clear(&mut self, f: &crate::forward::Forward<T>, want: Want) {
+        let (dims, stride) = (f.dims(), f.stride);
         self.output_norm = T::zero();
         self.hidden_norm = T::zero();
         self.cross_norm = T::zero();
         if want == Want::Moments {
             return;
         }
-        let (h, k) = (dims.hidden, dims.outputs);
+        let (h, k) = (dims.hidden, f.rank);
         sized(&mut self.s, svec::len(k) * stride);
         sized(&mut self.um, h * k * stride);
         sized(&mut self.m_diagonal, h * stride);
@@ -79,12 +80,12 @@ pub(crate) fn form_m<T: Real>(
     lanes: &mut [Vec<T>; 2],
 ) {
     let dims = f.dims();
-    let (h, outputs, n) = (dims.hidden, dims.outputs, f.stride);
+    let (h, outputs, n) = (dims.hidden, f.rank, f.stride);
     let root = svec::scale::<T>();
     let [u_lane, q_lane] = lanes;
     for lane in (0..width).step_by(LANE) {
-        gather(&f.u, n, h * outputs, start + lane, u_lane);
-        gather(&f.q, n, h * outputs, start + lane, q_lane);
+        gather(&f.u_basis, n, h * outputs, start + lane, u_lane);
+        gather(&f.q_basis, n, h * outputs, start + lane, q_lane);
         let mut at = lane;
         for i in 0..h {
             let q = &q_lane[i * outputs * LANE..(i + 1) * outputs * LANE];
@@ -124,11 +125,11 @@ pub(crate) fn contract_m<T: Real>(
     lanes: &mut [Vec<T>; 2],
 ) {
     let dims = f.dims();
-    let (h, outputs, n) = (dims.hidden, dims.outputs, f.stride);
+    let (h, outputs, n) = (dims.hidden, f.rank, f.stride);
     let half = T::one() / svec::scale::<T>();
     let [u_lane, _] = lanes;
     for lane in (0..width).step_by(LANE) {
-        gather(&f.u, n, h * outputs, start + lane, u_lane);
+        gather(&f.u_basis, n, h * outputs, start + lane, u_lane);
         let from = start + lane;
         for i in 0..h {
             let m_ii = &m[svec::diagonal(h, i) * width + lane..][..LANE];

@@ -1,9 +1,9 @@
 //! The forward pass: every per-sample quantity of theory §1 that the Hessian is made of.
 
 use crate::batch::OutputLoss;
-use crate::lanes::{add_product, row, row_mut, sized, stride, zeroed};
+use crate::lanes::{LANE, add_product, row, row_mut, sized, stride, zeroed};
 use crate::matmul::{Mat, Write, matmul};
-use crate::{Batch, Dimensions, Error, Network, Real, svec};
+use crate::{Batch, Dimensions, Error, Network, Real, output_basis, svec};
 
 /// The per-sample quantities, feature-major (see [`lanes`](crate::lanes)). Matrices with hidden and output index have
 /// row j·K + k, so that the K values of a hidden unit are neighbours.
@@ -41,13 +41,16 @@ pub(crate) struct Forward<T> {
     pub losses: Vec<T>,
     /// U = W2 ∘ d1, [h·K].
     pub u: Vec<T>,
-    /// Q = S U, [h·K].
-    pub q: Vec<T>,
+    /// K': how many values S, Q and R take a sample in the output basis (see [`output_basis`]), and these in it:
+    /// U, Q = S U \[h·K'\] with row j·K' + k, r \[K'\], S packed \[K'(K' + 1)/2\].
+    pub rank: usize,
+    pub u_basis: Vec<T>,
+    pub q_basis: Vec<T>,
+    pub r_basis: Vec<T>,
+    pub s_basis: Vec<T>,
     /// g = W2ᵀ r and c = g ∘ d2, [h].
     pub g: Vec<T>,
     pub c: Vec<T>,
-    /// S packed, [K(K + 1)/2].
-    pub s: Vec<T>,
     /// ‖x̃‖², ‖ã‖², tr S, tr M.
     pub x_squared: Vec<T>,
     pub a_squared: Vec<T>,
@@ -56,6 +59,9 @@ pub(crate) struct Forward<T> {
     /// σ = max(|S|, |r|): S and r here are the theory's divided by σ (§5), or 1.
     pub sigma: T,
     scratch: Vec<T>,
+    packed: Vec<T>,
+    rows: [Vec<T>; 2],
+    softmax_rows: [Vec<T>; 3],
 }
 
 impl<T: Real> Forward<T> {
@@ -74,6 +80,36 @@ impl<T: Real> Forward<T> {
     /// Runs the network and its loss: everything up to the residual r. Gives the loss L.
     #[inline(always)]
     pub fn run(&mut self, network: &Network<T>, batch: &Batch<T>) -> Result<T, Error> {
+        self.until_residuals::<true>(network, batch)?;
+        let loss = self
+            .losses
+            .iter()
+            .zip(&self.omega)
+            .take(self.samples)
+            .fold(T::zero(), |sum, (&loss, &omega)| sum + omega * loss);
+        if loss.is_finite() {
+            Ok(loss)
+        } else {
+            Err(Error::Overflow { what: "the loss" })
+        }
+    }
+
+    /// The same without the value of the loss, which the curvature does not need.
+    #[inline(always)]
+    pub fn run_without_loss(
+        &mut self,
+        network: &Network<T>,
+        batch: &Batch<T>,
+    ) -> Result<(), Error> {
+        self.until_residuals::<false>(network, batch)
+    }
+
+    #[inline(always)]
+    fn until_residuals<const LOSS: bool>(
+        &mut self,
+        network: &Network<T>,
+        batch: &Batch<T>,
+    ) -> Result<(), Error> {
         let dims = network.dimensions();
         let samples = batch.check(&dims)?;
         let n = stride(samples);
@@ -102,18 +138,8 @@ impl<T: Real> Forward<T> {
         if let Some(what) = self.overflow() {
             return Err(Error::Overflow { what });
         }
-        self.residuals();
-        let loss = self
-            .losses
-            .iter()
-            .zip(&self.omega)
-            .take(samples)
-            .fold(T::zero(), |sum, (&loss, &omega)| sum + omega * loss);
-        if loss.is_finite() {
-            Ok(loss)
-        } else {
-            Err(Error::Overflow { what: "the loss" })
-        }
+        self.residuals::<LOSS>();
+        Ok(())
     }
 
     /// z = W1 x + b1, a = φ(z) and the derivatives.
@@ -149,10 +175,9 @@ impl<T: Real> Forward<T> {
         let d1 = sized(&mut self.d1, h * n);
         let d2 = sized(&mut self.d2, h * n);
         let d3 = sized(&mut self.d3, h * n);
-        let activation = network.activation();
-        for (i, &z) in z.iter().enumerate() {
-            [a[i], d1[i], d2[i], d3[i]] = activation.derivatives(z);
-        }
+        network
+            .activation()
+            .derivatives_of(z, [&mut *a, &mut *d1, &mut *d2, &mut *d3]);
         for j in 0..h {
             for data in [&mut *a, &mut *d1, &mut *d2, &mut *d3] {
                 row_mut(data, n, j)[self.samples..].fill(T::zero());
@@ -204,7 +229,7 @@ impl<T: Real> Forward<T> {
 
     /// p, the losses, the residuals and the diagonal of S, all with ω.
     #[inline(always)]
-    fn residuals(&mut self) {
+    fn residuals<const LOSS: bool>(&mut self) {
         let n = self.stride;
         let outputs = self.dims().outputs;
         sized(&mut self.p, outputs * n);
@@ -212,64 +237,92 @@ impl<T: Real> Forward<T> {
         sized(&mut self.s_diagonal, outputs * n);
         sized(&mut self.losses, n);
         match self.loss_of() {
-            OutputLoss::SoftmaxCrossEntropy => self.softmax(),
-            OutputLoss::SigmoidCrossEntropy => self.sigmoid(),
+            OutputLoss::SoftmaxCrossEntropy => self.softmax::<LOSS>(),
+            OutputLoss::SigmoidCrossEntropy => self.sigmoid::<LOSS>(),
             OutputLoss::MeanSquaredError => self.squared(),
         }
     }
 
     #[inline(always)]
-    fn softmax(&mut self) {
+    fn softmax<const LOSS: bool>(&mut self) {
         let n = self.stride;
         let outputs = self.dims().outputs;
-        let zero = T::zero();
-        zeroed(&mut self.top, outputs * n);
-        for i in 0..n {
-            let o = &self.o[i..];
-            let mut best = 0;
-            for k in 1..outputs {
-                if o[k * n] > o[best * n] {
-                    best = k;
-                }
+        let (zero, one) = (T::zero(), T::one());
+        // The largest logit and its class, the first where there are several.
+        let [largest, best, rest] = &mut self.softmax_rows;
+        let largest = sized(largest, n);
+        let best = zeroed(best, n);
+        let rest = zeroed(rest, n);
+        largest.copy_from_slice(row(&self.o, n, 0));
+        for k in 1..outputs {
+            let (o, class) = (row(&self.o, n, k), T::of(k as f64));
+            for i in 0..n {
+                best[i] = if o[i] > largest[i] { class } else { best[i] };
+                largest[i] = if o[i] > largest[i] { o[i] } else { largest[i] };
             }
-            let largest = o[best * n];
-            let p = &mut self.p[i..];
-            let mut rest = zero;
+        }
+        sized(&mut self.top, outputs * n);
+        // Lane by lane through local arrays, which cannot overlap: only then does the compiler vectorise.
+        for start in (0..n).step_by(LANE) {
+            let lane = |data: &[T]| -> [T; LANE] { core::array::from_fn(|l| data[start + l]) };
+            let (largest, best, omega) = (lane(largest), lane(best), lane(&self.omega));
+            let mut sum = [zero; LANE];
             for k in 0..outputs {
-                if k != best {
-                    let e = (o[k * n] - largest).exp();
-                    p[k * n] = e;
-                    rest += e;
+                let class = T::of(k as f64);
+                let o = lane(row(&self.o, n, k));
+                let (mut p, mut top) = ([zero; LANE], [zero; LANE]);
+                for l in 0..LANE {
+                    let e = (o[l] - largest[l]).exp_decay();
+                    let is_best = best[l] == class;
+                    p[l] = if is_best { one } else { e };
+                    top[l] = if is_best { one } else { zero };
+                    sum[l] += if is_best { zero } else { e };
                 }
+                row_mut(&mut self.p, n, k)[start..][..LANE].copy_from_slice(&p);
+                row_mut(&mut self.top, n, k)[start..][..LANE].copy_from_slice(&top);
             }
-            let scale = T::one() / (T::one() + rest);
-            let omega = self.omega[i];
-            let (y, r, s) = (&self.y[i..], &mut self.r[i..], &mut self.s_diagonal[i..]);
-            let mut loss = rest.ln_1p();
+            rest[start..][..LANE].copy_from_slice(&sum);
+            let mut scale = [zero; LANE];
+            for l in 0..LANE {
+                scale[l] = one / (one + sum[l]);
+            }
             for k in 0..outputs {
-                if k == best {
-                    // 1 − p = rest/(1 + rest) exactly; formed as a difference it would cancel.
-                    let others = rest * scale;
-                    p[k * n] = scale;
-                    r[k * n] = omega * ((T::one() - y[k * n]) - others);
-                    s[k * n] = omega * scale * others;
-                } else {
-                    let probability = p[k * n] * scale;
-                    p[k * n] = probability;
-                    r[k * n] = omega * (probability - y[k * n]);
-                    s[k * n] = omega * probability * (T::one() - probability);
-                    if y[k * n] != zero {
-                        loss += y[k * n] * (largest - o[k * n]);
-                    }
+                let class = T::of(k as f64);
+                let (y, mut p) = (lane(row(&self.y, n, k)), lane(row(&self.p, n, k)));
+                let (mut r, mut s) = ([zero; LANE], [zero; LANE]);
+                for l in 0..LANE {
+                    p[l] *= scale[l];
+                    let is_best = best[l] == class;
+                    // 1 − p = rest/(1 + rest) for the top class; formed as a difference it would cancel.
+                    let others = if is_best {
+                        sum[l] * scale[l]
+                    } else {
+                        one - p[l]
+                    };
+                    let of_best = (one - y[l]) - others;
+                    r[l] = omega[l] * if is_best { of_best } else { p[l] - y[l] };
+                    s[l] = omega[l] * p[l] * others;
+                }
+                row_mut(&mut self.p, n, k)[start..][..LANE].copy_from_slice(&p);
+                row_mut(&mut self.r, n, k)[start..][..LANE].copy_from_slice(&r);
+                row_mut(&mut self.s_diagonal, n, k)[start..][..LANE].copy_from_slice(&s);
+            }
+        }
+        if LOSS {
+            for (loss, rest) in self.losses[..n].iter_mut().zip(rest.iter()) {
+                *loss = rest.ln_1p();
+            }
+            for k in 0..outputs {
+                let (y, o) = (row(&self.y, n, k), row(&self.o, n, k));
+                for i in 0..n {
+                    self.losses[i] += y[i] * (largest[i] - o[i]);
                 }
             }
-            self.losses[i] = loss;
-            self.top[best * n + i] = T::one();
         }
     }
 
     #[inline(always)]
-    fn sigmoid(&mut self) {
+    fn sigmoid<const LOSS: bool>(&mut self) {
         let n = self.stride;
         let outputs = self.dims().outputs;
         let share = T::one() / T::of(outputs as f64);
@@ -278,7 +331,7 @@ impl<T: Real> Forward<T> {
             for i in 0..n {
                 let at = k * n + i;
                 let (o, y) = (self.o[at], self.y[at]);
-                let e = (-o.abs()).exp();
+                let e = (-o.abs()).exp_decay();
                 let scale = T::one() / (T::one() + e);
                 let (large, small) = (scale, e * scale);
                 let weight = share * self.omega[i];
@@ -291,12 +344,14 @@ impl<T: Real> Forward<T> {
                 self.p[at] = p;
                 self.r[at] = weight * difference;
                 self.s_diagonal[at] = weight * large * small;
-                let linear = if o > T::zero() {
-                    o * (T::one() - y)
-                } else {
-                    -o * y
-                };
-                self.losses[i] += share * (linear + e.ln_1p());
+                if LOSS {
+                    let linear = if o > T::zero() {
+                        o * (T::one() - y)
+                    } else {
+                        -o * y
+                    };
+                    self.losses[i] += share * (linear + e.ln_1p());
+                }
             }
         }
     }
@@ -320,31 +375,43 @@ impl<T: Real> Forward<T> {
         }
     }
 
-    /// From the residuals on: σ, S, U, Q, g, c and the samples' traces.
+    /// From the residuals on: σ, S, U, Q, g, c and the samples' traces; S, U, Q and r in the output basis where
+    /// `in_basis` is set and the loss has one.
     #[inline(always)]
-    pub fn curvature(&mut self, network: &Network<T>) -> Result<(), Error> {
+    pub fn curvature(&mut self, network: &Network<T>, in_basis: bool) -> Result<(), Error> {
         let dims = self.dims();
         let (n, h, outputs) = (self.stride, dims.hidden, dims.outputs);
+        let softmax = self.loss_of() == OutputLoss::SoftmaxCrossEntropy;
+        self.rank = output_basis::reduced(outputs, softmax && in_basis);
+        let rank = self.rank;
+        let reduce = rank < outputs;
         self.scale_to_one();
         self.pack_curvature();
+        let r = sized(&mut self.r_basis, rank * n);
+        if reduce {
+            output_basis::project(&self.r, n, outputs, r, n, n);
+        } else {
+            r.copy_from_slice(&self.r[..outputs * n]);
+        }
 
         let w2 = network.output_weight();
-        let u = sized(&mut self.u, h * outputs * n);
+        sized(&mut self.u, h * outputs * n);
+        sized(&mut self.u_basis, h * rank * n);
+        sized(&mut self.q_basis, h * rank * n);
+        let [rows, scratch] = &mut self.rows;
+        let rows = sized(rows, outputs * n);
+        let scratch = sized(scratch, 2 * n);
         for j in 0..h {
             let d1 = row(&self.d1, n, j);
+            let u = &mut self.u[j * outputs * n..(j + 1) * outputs * n];
             for k in 0..outputs {
                 let weight = w2[k * h + j];
-                for (u, &d1) in row_mut(u, n, j * outputs + k).iter_mut().zip(d1) {
+                for (u, &d1) in row_mut(u, n, k).iter_mut().zip(d1) {
                     *u = weight * d1;
                 }
             }
-        }
-        sized(&mut self.q, h * outputs * n);
-        sized(&mut self.scratch, 2 * n);
-        for j in 0..h {
-            let rows = j * outputs * n..(j + 1) * outputs * n;
             let curvature = CurvatureOf {
-                kind: self.loss_of(),
+                kind: self.loss_kind.expect("a forward pass was run"),
                 outputs,
                 stride: n,
                 p: &self.p,
@@ -352,14 +419,17 @@ impl<T: Real> Forward<T> {
                 omega: &self.omega,
                 s_diagonal: &self.s_diagonal,
             };
-            curvature.apply(
-                &self.u[rows.clone()],
-                n,
-                0,
-                n,
-                &mut self.q[rows],
-                &mut self.scratch,
-            );
+            let in_basis = j * rank * n..(j + 1) * rank * n;
+            let u_basis = &mut self.u_basis[in_basis.clone()];
+            let q_basis = &mut self.q_basis[in_basis];
+            if reduce {
+                curvature.apply(u, n, 0, n, rows, scratch);
+                output_basis::project(rows, n, outputs, q_basis, n, n);
+                output_basis::project(u, n, outputs, u_basis, n, n);
+            } else {
+                curvature.apply(u, n, 0, n, q_basis, scratch);
+                u_basis.copy_from_slice(u);
+            }
         }
 
         let g = sized(&mut self.g, h * n);
@@ -423,23 +493,37 @@ impl<T: Real> Forward<T> {
         let n = self.stride;
         let outputs = self.dims().outputs;
         let softmax = self.loss_of() == OutputLoss::SoftmaxCrossEntropy;
-        let s = sized(&mut self.s, svec::len(outputs) * n);
+        let reduce = self.rank < outputs;
+        let full = if reduce {
+            &mut self.packed
+        } else {
+            &mut self.s_basis
+        };
+        let s = sized(full, svec::len(outputs) * n);
         let root = svec::scale::<T>();
-        svec::pairs(outputs, |index, i, j| {
-            let out = row_mut(s, n, index);
-            if i == j {
-                out.copy_from_slice(row(&self.s_diagonal, n, i));
-            } else if softmax {
-                let (left, right) = (row(&self.p, n, i), row(&self.p, n, j));
-                for (((out, &l), &r), &omega) in
-                    out.iter_mut().zip(left).zip(right).zip(&self.omega)
-                {
-                    *out = -root * (omega * l * r);
+        let (p, omega, s_diagonal) = (&self.p, &self.omega, &self.s_diagonal);
+        svec::pairs(
+            outputs,
+            #[inline(always)]
+            |index, i, j| {
+                let out = row_mut(s, n, index);
+                if i == j {
+                    out.copy_from_slice(row(s_diagonal, n, i));
+                } else if softmax {
+                    let (left, right) = (row(p, n, i), row(p, n, j));
+                    for (((out, &l), &r), &omega) in out.iter_mut().zip(left).zip(right).zip(omega)
+                    {
+                        *out = -root * (omega * l * r);
+                    }
+                } else {
+                    out.fill(T::zero());
                 }
-            } else {
-                out.fill(T::zero());
-            }
-        });
+            },
+        );
+        if reduce {
+            let in_basis = sized(&mut self.s_basis, svec::len(self.rank) * n);
+            output_basis::project_packed(&self.packed, outputs, n, in_basis, &mut self.scratch);
+        }
     }
 
     #[inline(always)]
@@ -463,8 +547,12 @@ impl<T: Real> Forward<T> {
         for j in 0..h {
             crate::lanes::add_scaled(trace_m, T::one(), row(&self.c, n, j));
         }
-        for jk in 0..h * outputs {
-            add_product(trace_m, row(&self.u, n, jk), row(&self.q, n, jk));
+        for jk in 0..h * self.rank {
+            add_product(
+                trace_m,
+                row(&self.u_basis, n, jk),
+                row(&self.q_basis, n, jk),
+            );
         }
     }
 
@@ -551,14 +639,14 @@ impl<T: Real> Forward<T> {
     /// Keeps the Gauss-Newton part of the Hessian (c = 0, R = 0) or only the rest (S = 0, Q = 0).
     #[inline(always)]
     pub fn keep_part(&mut self, indefinite: bool) {
-        let dims = self.dims();
         let n = self.stride;
+        let hidden = self.dims().hidden;
         if indefinite {
-            self.s[..svec::len(dims.outputs) * n].fill(T::zero());
-            self.q[..dims.hidden * dims.outputs * n].fill(T::zero());
+            self.s_basis[..svec::len(self.rank) * n].fill(T::zero());
+            self.q_basis[..hidden * self.rank * n].fill(T::zero());
         } else {
-            self.c[..dims.hidden * n].fill(T::zero());
-            self.r[..dims.outputs * n].fill(T::zero());
+            self.c[..hidden * n].fill(T::zero());
+            self.r_basis[..self.rank * n].fill(T::zero());
         }
     }
 }

@@ -6,7 +6,7 @@
 use crate::assembled::{contract_r, form_r};
 use crate::contraction::{Contraction, contract_m, form_m};
 use crate::forward::Forward;
-use crate::lanes::{LANE, add_product, dot, row, row_mut, sized, zeroed};
+use crate::lanes::{LANE, add_product, dot, part, part_mut, row, row_mut, sized, zeroed};
 use crate::matmul::{Mat, Write, matmul};
 use crate::plan::{BlockEvaluation, Plan, Want};
 use crate::{Real, svec};
@@ -138,17 +138,17 @@ impl<T: Real> Gram<T> {
         width: usize,
     ) {
         let n = f.stride;
-        let sp = svec::len(f.dims().outputs);
+        let sp = svec::len(f.rank);
         let size = n * width;
         let products = sized(&mut self.products, size);
-        let s_tile = tile(&f.s, sp, n, start, width);
+        let s_tile = tile(&f.s_basis, sp, n, start, width);
         if want == Want::Moments {
             matmul(
                 products,
                 width,
                 Write::Replace,
                 T::one(),
-                all(&f.s, sp, n).t(),
+                all(&f.s_basis, sp, n).t(),
                 s_tile,
             );
             out.output_norm += weighted_sum(products, &self.alpha[..size], &self.alpha[..size]);
@@ -163,19 +163,21 @@ impl<T: Real> Gram<T> {
             n,
             Write::Replace,
             T::one(),
-            all(&f.s, sp, n),
+            all(&f.s_basis, sp, n),
             squares,
         );
         for p in 0..sp {
-            let range = start..start + width;
-            out.output_norm += dot(&row(&f.s, n, p)[range.clone()], &row(&out.s, n, p)[range]);
+            out.output_norm += dot(
+                part(&f.s_basis, n, p, start, width),
+                part(&out.s, n, p, start, width),
+            );
         }
         matmul(
             products,
             width,
             Write::Replace,
             T::one(),
-            all(&f.s, sp, n).t(),
+            all(&f.s_basis, sp, n).t(),
             s_tile,
         );
         add_product(&mut self.weights[..size], products, &self.alpha[..size]);
@@ -246,7 +248,7 @@ impl<T: Real> Gram<T> {
         for p in 0..mp {
             let own = match own {
                 Some(own) => row(own, width, p),
-                None => &row(&self.m, n, p)[start..start + width],
+                None => part(&self.m, n, p, start, width),
             };
             out.hidden_norm += dot(own, row(m_tile, width, p));
         }
@@ -272,7 +274,7 @@ impl<T: Real> Gram<T> {
     fn couple(&mut self, f: &Forward<T>, project: bool) {
         let dims = f.dims();
         let n = f.stride;
-        let (hk, d) = (dims.hidden * dims.outputs, dims.inputs_extended());
+        let (hk, d) = (dims.hidden * f.rank, dims.inputs_extended());
         if !project {
             let r = sized(&mut self.r, hk * n);
             form_r(f, 0, n, r);
@@ -314,10 +316,9 @@ impl<T: Real> Gram<T> {
         project: bool,
     ) {
         let dims = f.dims();
-        let (n, h, outputs) = (f.stride, dims.hidden, dims.outputs);
+        let (n, h, outputs) = (f.stride, dims.hidden, f.rank);
         let (hk, d) = (h * outputs, dims.inputs_extended());
         let size = n * width;
-        let range = start..start + width;
 
         // F̃ = Σ_m G R_m and R̃ = Σ_m G (F_m + R_m).
         let f_bar = sized(&mut self.f_bar, hk * width);
@@ -352,11 +353,11 @@ impl<T: Real> Gram<T> {
         let mut coupled = T::zero();
         let values = sized(&mut self.products, width);
         for j in 0..h {
-            let a = &row(&f.a, n, j)[range.clone()];
-            let d1 = &row(&f.d1, n, j)[range.clone()];
+            let a = part(&f.a, n, j, start, width);
+            let d1 = part(&f.d1, n, j, start, width);
             for k in 0..outputs {
-                let q = &row(&f.q, n, j * outputs + k)[range.clone()];
-                let r = &row(&f.r, n, k)[range.clone()];
+                let q = part(&f.q_basis, n, j * outputs + k, start, width);
+                let r = part(&f.r_basis, n, k, start, width);
                 for i in 0..width {
                     values[i] = two * q[i] * a[i] + r[i] * d1[i];
                 }
@@ -366,14 +367,14 @@ impl<T: Real> Gram<T> {
         out.cross_norm += coupled;
 
         let products = sized(&mut self.products, size);
-        let q_tile = tile(&f.q, hk, n, start, width);
+        let q_tile = tile(&f.q_basis, hk, n, start, width);
         if want == Want::Moments {
             matmul(
                 products,
                 width,
                 Write::Replace,
                 T::one(),
-                all(&f.q, hk, n).t(),
+                all(&f.q_basis, hk, n).t(),
                 q_tile,
             );
             out.cross_norm += weighted_sum(products, &self.inner[..size], &self.alpha[..size]);
@@ -392,13 +393,13 @@ impl<T: Real> Gram<T> {
             n,
             Write::Replace,
             T::one(),
-            all(&f.q, hk, n),
+            all(&f.q_basis, hk, n),
             weights,
         );
         for jk in 0..hk {
             out.cross_norm += dot(
-                &row(&f.q, n, jk)[range.clone()],
-                &row(&out.q, n, jk)[range.clone()],
+                part(&f.q_basis, n, jk, start, width),
+                part(&out.q, n, jk, start, width),
             );
         }
         matmul(
@@ -406,7 +407,7 @@ impl<T: Real> Gram<T> {
             width,
             Write::Replace,
             T::one(),
-            all(&f.q, hk, n).t(),
+            all(&f.q_basis, hk, n).t(),
             q_tile,
         );
         add_product(&mut self.weights[..size], products, &self.inner[..size]);
@@ -419,14 +420,14 @@ impl<T: Real> Gram<T> {
             self.coupled_inputs(f, out, start, width, project);
         }
         for j in 0..h {
-            let a = &row(&f.a, n, j)[range.clone()];
+            let a = part(&f.a, n, j, start, width);
             for jk in j * outputs..(j + 1) * outputs {
                 let f_bar = row(&self.f_bar, width, jk);
-                add_product(&mut row_mut(&mut out.q, n, jk)[range.clone()], f_bar, a);
+                add_product(part_mut(&mut out.q, n, jk, start, width), f_bar, a);
                 add_product(
-                    &mut row_mut(&mut out.hidden, n, j)[range.clone()],
+                    part_mut(&mut out.hidden, n, j, start, width),
                     f_bar,
-                    &row(&f.q, n, jk)[range.clone()],
+                    part(&f.q_basis, n, jk, start, width),
                 );
             }
         }
@@ -445,7 +446,7 @@ impl<T: Real> Gram<T> {
     ) {
         let dims = f.dims();
         let n = f.stride;
-        let (hk, d) = (dims.hidden * dims.outputs, dims.inputs_extended());
+        let (hk, d) = (dims.hidden * f.rank, dims.inputs_extended());
         if project {
             let inputs = &mut out.inputs[start..];
             let values = sized(&mut self.f, hk * width);
@@ -479,11 +480,11 @@ impl<T: Real> Gram<T> {
 #[inline(always)]
 fn form_f<T: Real>(f: &Forward<T>, start: usize, width: usize, out: &mut [T]) {
     let dims = f.dims();
-    let (n, outputs) = (f.stride, dims.outputs);
+    let (n, outputs) = (f.stride, f.rank);
     for j in 0..dims.hidden {
-        let a = &row(&f.a, n, j)[start..start + width];
+        let a = part(&f.a, n, j, start, width);
         for jk in j * outputs..(j + 1) * outputs {
-            let q = &row(&f.q, n, jk)[start..start + width];
+            let q = part(&f.q_basis, n, jk, start, width);
             let out = row_mut(out, width, jk);
             for ((out, &q), &a) in out.iter_mut().zip(q).zip(a) {
                 *out = q * a;

@@ -21,13 +21,32 @@ pub(crate) fn stride(samples: usize) -> usize {
 /// Row `index` of a feature-major array.
 #[inline(always)]
 pub(crate) fn row<T>(data: &[T], stride: usize, index: usize) -> &[T] {
-    &data[index * stride..(index + 1) * stride]
+    &data[index * stride..][..stride]
 }
 
 /// Row `index` of a feature-major array, mutable.
 #[inline(always)]
 pub(crate) fn row_mut<T>(data: &mut [T], stride: usize, index: usize) -> &mut [T] {
-    &mut data[index * stride..(index + 1) * stride]
+    &mut data[index * stride..][..stride]
+}
+
+/// The samples `start..start + width` of row `index`. (Slicing in this order tells the compiler the length, so that
+/// loops over several rows need no bounds checks and vectorise.)
+#[inline(always)]
+pub(crate) fn part<T>(data: &[T], stride: usize, index: usize, start: usize, width: usize) -> &[T] {
+    &data[index * stride + start..][..width]
+}
+
+/// The samples `start..start + width` of row `index`, mutable.
+#[inline(always)]
+pub(crate) fn part_mut<T>(
+    data: &mut [T],
+    stride: usize,
+    index: usize,
+    start: usize,
+    width: usize,
+) -> &mut [T] {
+    &mut data[index * stride + start..][..width]
 }
 
 /// `out += a·b`, elementwise.

@@ -26,15 +26,18 @@ mod assembled;
 mod batch;
 mod bounds;
 mod contraction;
+mod dispatch;
 mod error;
 mod forward;
 mod gram;
 mod lanes;
 mod matmul;
 mod network;
+mod output_basis;
 mod plan;
 mod pullback;
 mod real;
+mod short_inputs;
 mod svec;
 mod workspace;
 

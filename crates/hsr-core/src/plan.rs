@@ -78,6 +78,16 @@ impl Plan {
         dimensions: &Dimensions,
         samples: usize,
     ) -> Result<Self, Error> {
+        Self::with_rank(evaluation, dimensions, dimensions.outputs, samples)
+    }
+
+    /// The plan where the outputs' quantities take `rank` values a sample.
+    pub(crate) fn with_rank(
+        evaluation: Evaluation,
+        dimensions: &Dimensions,
+        rank: usize,
+        samples: usize,
+    ) -> Result<Self, Error> {
         use BlockEvaluation::{Assembled, Gram};
         match evaluation {
             Evaluation::Gram => Ok(Self {
@@ -86,7 +96,7 @@ impl Plan {
                 cross: Gram,
             }),
             Evaluation::Assembled => {
-                let elements = Sizes::new(dimensions, samples).largest_block();
+                let elements = Sizes::new(dimensions, rank, samples).largest_block();
                 if elements > BLOCK_LIMIT as f64 {
                     return Err(Error::TooLarge {
                         what: "a block of the Hessian",
@@ -100,13 +110,13 @@ impl Plan {
                     cross: Assembled,
                 })
             }
-            Evaluation::Auto => Ok(Self::cheapest(dimensions, samples)),
+            Evaluation::Auto => Ok(Self::cheapest(dimensions, rank, samples)),
         }
     }
 
-    fn cheapest(dimensions: &Dimensions, samples: usize) -> Self {
+    fn cheapest(dimensions: &Dimensions, rank: usize, samples: usize) -> Self {
         use BlockEvaluation::{Assembled, Gram};
-        let sizes = Sizes::new(dimensions, samples);
+        let sizes = Sizes::new(dimensions, rank, samples);
         let mut best = Self {
             output: Gram,
             hidden: Gram,
@@ -146,12 +156,12 @@ struct Sizes {
 }
 
 impl Sizes {
-    fn new(dimensions: &Dimensions, samples: usize) -> Self {
+    fn new(dimensions: &Dimensions, rank: usize, samples: usize) -> Self {
         let packed = |n: f64| n * (n + 1.0) / 2.0;
         let d = dimensions.inputs_extended() as f64;
         let h = dimensions.hidden as f64;
         let a = dimensions.hidden_extended() as f64;
-        let outputs = dimensions.outputs as f64;
+        let outputs = rank as f64;
         Self {
             n: samples as f64,
             d,

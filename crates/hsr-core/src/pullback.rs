@@ -5,9 +5,11 @@ use crate::batch::OutputLoss;
 use crate::bounds::SpectralWeights;
 use crate::contraction::Contraction;
 use crate::forward::Forward;
-use crate::lanes::{add_product, add_scaled, dot, row, row_mut, sized, sum, zeroed};
+use crate::lanes::{
+    add_product, add_scaled, dot, part, part_mut, row, row_mut, sized, sum, zeroed,
+};
 use crate::matmul::{Mat, Write, matmul};
-use crate::{Network, Real, svec};
+use crate::{Network, Real, output_basis, svec};
 
 /// Samples a pass over the hidden units: K rows of U, Q̄ and their sums stay in the first-level cache.
 const WIDTH: usize = 128;
@@ -24,8 +26,10 @@ pub(crate) struct Pullback<T> {
     /// diag S̄ and (S̄ + S̄ᵀ) p, \[K\].
     s_diagonal: Vec<T>,
     s_p: Vec<T>,
-    /// One hidden unit: P, Q̄, their sum, Ū, \[K\] each.
-    rows: [Vec<T>; 3],
+    /// One hidden unit: Q̄, P + Q̄, Ū \[K\], and the first two in the output basis.
+    rows: [Vec<T>; 5],
+    /// S̃ packed in the outputs' own basis.
+    s: Vec<T>,
     scratch: Vec<T>,
     x_bar: Vec<T>,
 }
@@ -47,7 +51,7 @@ impl<T: Real> Pullback<T> {
         f: &Forward<T>,
         contraction: &Contraction<T>,
         weights: &SpectralWeights,
-        out: Out<T>,
+        out: &mut Out<T>,
     ) {
         let dims = f.dims();
         let (n, h, outputs) = (f.stride, dims.hidden, dims.outputs);
@@ -58,14 +62,19 @@ impl<T: Real> Pullback<T> {
         let w_q4 = T::of(4.0 * weights.frobenius_squared);
         let two = T::of(2.0);
         let layout = dims.layout();
-        let theta = out.parameters;
+        let theta = &mut *out.parameters;
         theta.fill(T::zero());
         let w2 = network.output_weight();
 
         // Starting values: r̄ = R̄ d1, d̄1 = R̄ᵀ r, ā = 4w_q(…) + 2w_t tr S · a, ḡ = c̄ ∘ d2.
         let r_bar = sized(&mut self.o_bar, outputs * n);
-        for (r_bar, &value) in r_bar.iter_mut().zip(&contraction.r_d1) {
-            *r_bar = w_q4 * value;
+        if f.rank < outputs {
+            output_basis::expand(&contraction.r_d1, n, outputs, r_bar, n, n);
+        } else {
+            r_bar.copy_from_slice(&contraction.r_d1[..outputs * n]);
+        }
+        for r_bar in r_bar.iter_mut() {
+            *r_bar *= w_q4;
         }
         let d1_bar = sized(&mut self.d1_bar, h * n);
         for (d1_bar, &value) in d1_bar.iter_mut().zip(&contraction.r_r) {
@@ -138,7 +147,9 @@ impl<T: Real> Pullback<T> {
         for value in theta.iter_mut() {
             *value *= sigma;
         }
-        let Some(inputs) = out.inputs else { return };
+        let Some(inputs) = out.inputs.as_deref_mut() else {
+            return;
+        };
         // x̄ = 4w_q(…) + 2w_t tr M · x + W1ᵀ z̄.
         let d = dims.inputs;
         let x_bar = sized(&mut self.x_bar, d * n);
@@ -176,32 +187,46 @@ impl<T: Real> Pullback<T> {
         let w2 = network.output_weight();
         let s_diagonal = zeroed(&mut self.s_diagonal, outputs * n);
         let s_p = zeroed(&mut self.s_p, outputs * n);
-        let [q_bar, p_plus_q, u_bar] = &mut self.rows;
+        let reduce = f.rank < outputs;
+        let [q_bar, p_plus_q, u_bar, p_basis, q_basis] = &mut self.rows;
         let most = WIDTH.min(n);
         let q_bar = sized(q_bar, outputs * most);
         let p_plus_q = sized(p_plus_q, outputs * most);
         let u_bar = sized(u_bar, outputs * most);
+        let p_basis = sized(p_basis, f.rank * most);
+        let q_basis = sized(q_basis, f.rank * most);
         let scratch = sized(&mut self.scratch, 2 * most);
         let curvature = f.curvature_of();
         for start in (0..n).step_by(WIDTH) {
             let width = WIDTH.min(n - start);
-            let range = start..start + width;
-            let x_squared = &f.x_squared[range.clone()];
+            let x_squared = &f.x_squared[start..][..width];
             for j in 0..h {
-                for k in 0..outputs {
-                    let jk = j * outputs + k;
-                    let u = &row(&f.u, n, jk)[range.clone()];
-                    let um = &row(&contraction.um, n, jk)[range.clone()];
-                    let q = &row(&contraction.q, n, jk)[range.clone()];
-                    let q_bar = &mut q_bar[k * width..][..width];
-                    let p_plus_q = &mut p_plus_q[k * width..][..width];
-                    let diagonal = &mut row_mut(s_diagonal, n, k)[range.clone()];
+                // P and Q̄ in the output basis, then in the outputs' own.
+                for k in 0..f.rank {
+                    let jk = j * f.rank + k;
+                    let u = part(&f.u_basis, n, jk, start, width);
+                    let um = part(&contraction.um, n, jk, start, width);
+                    let q = part(&contraction.q, n, jk, start, width);
+                    let (p, q_bar) = if reduce {
+                        (&mut p_basis[k * width..], &mut q_basis[k * width..])
+                    } else {
+                        (&mut p_plus_q[k * width..], &mut q_bar[k * width..])
+                    };
+                    let (p, q_bar) = (&mut p[..width], &mut q_bar[..width]);
                     for i in 0..width {
-                        let p = w_q2 * um[i] + w_t * x_squared[i] * u[i];
-                        q_bar[i] = w_q4 * q[i] + p;
-                        p_plus_q[i] = p + q_bar[i];
-                        diagonal[i] += q_bar[i] * u[i];
+                        let of_m = w_q2 * um[i] + w_t * x_squared[i] * u[i];
+                        q_bar[i] = w_q4 * q[i] + of_m;
+                        p[i] = of_m + q_bar[i];
                     }
+                }
+                if reduce {
+                    output_basis::expand(p_basis, width, outputs, p_plus_q, width, width);
+                    output_basis::expand(q_basis, width, outputs, q_bar, width, width);
+                }
+                for k in 0..outputs {
+                    let u = part(&f.u, n, j * outputs + k, start, width);
+                    let q_bar = &q_bar[k * width..][..width];
+                    add_product(part_mut(s_diagonal, n, k, start, width), q_bar, u);
                 }
                 if softmax {
                     // (Q̄ Uᵀ + U Q̄ᵀ) p = Q̄ (Uᵀ p) + U (Q̄ᵀ p).
@@ -209,13 +234,13 @@ impl<T: Real> Pullback<T> {
                     u_p.fill(T::zero());
                     q_p.fill(T::zero());
                     for k in 0..outputs {
-                        let p = &row(&f.p, n, k)[range.clone()];
-                        add_product(u_p, p, &row(&f.u, n, j * outputs + k)[range.clone()]);
+                        let p = part(&f.p, n, k, start, width);
+                        add_product(u_p, p, part(&f.u, n, j * outputs + k, start, width));
                         add_product(q_p, p, &q_bar[k * width..][..width]);
                     }
                     for k in 0..outputs {
-                        let s_p = &mut row_mut(s_p, n, k)[range.clone()];
-                        let u = &row(&f.u, n, j * outputs + k)[range.clone()];
+                        let s_p = part_mut(s_p, n, k, start, width);
+                        let u = part(&f.u, n, j * outputs + k, start, width);
                         let q_bar = &q_bar[k * width..][..width];
                         for i in 0..width {
                             s_p[i] += q_bar[i] * u_p[i] + u[i] * q_p[i];
@@ -224,8 +249,8 @@ impl<T: Real> Pullback<T> {
                 }
                 curvature.apply(p_plus_q, width, start, width, u_bar, scratch);
                 // W̄2 += Σ Ū∘d1, d̄1 += Σ_k Ū∘W2.
-                let d1 = &row(&f.d1, n, j)[range.clone()];
-                let d1_bar = &mut row_mut(&mut self.d1_bar, n, j)[range.clone()];
+                let d1 = part(&f.d1, n, j, start, width);
+                let d1_bar = part_mut(&mut self.d1_bar, n, j, start, width);
                 for k in 0..outputs {
                     let u_bar = &u_bar[k * width..][..width];
                     w2_bar[k * h + j] += dot(u_bar, d1);
@@ -242,8 +267,15 @@ impl<T: Real> Pullback<T> {
         let (n, outputs) = (f.stride, dims.outputs);
         let two = T::of(2.0);
         // The symmetric part of S̄ still missing: 2w_q S̃ + w_t‖ã‖² I.
+        let contracted_s = if f.rank < outputs {
+            let s = sized(&mut self.s, svec::len(outputs) * n);
+            output_basis::expand_packed(&contraction.s, outputs, n, s, &mut self.scratch);
+            &*s
+        } else {
+            &contraction.s
+        };
         for k in 0..outputs {
-            let s = row(&contraction.s, n, svec::diagonal(outputs, k));
+            let s = row(contracted_s, n, svec::diagonal(outputs, k));
             let diagonal = row_mut(&mut self.s_diagonal, n, k);
             for i in 0..n {
                 diagonal[i] += w_q2 * s[i] + w_t * f.a_squared[i];
@@ -253,20 +285,25 @@ impl<T: Real> Pullback<T> {
             OutputLoss::SoftmaxCrossEntropy => {
                 let half = T::one() / svec::scale::<T>();
                 let s_p = &mut self.s_p;
-                svec::pairs(outputs, |index, k, l| {
-                    let s = row(&contraction.s, n, index);
-                    let factor = two * w_q2 * if k == l { T::one() } else { half };
-                    for (to, from) in [(k, l), (l, k)]
-                        .into_iter()
-                        .take(if k == l { 1 } else { 2 })
-                    {
-                        let p = row(&f.p, n, from);
-                        let s_p = row_mut(s_p, n, to);
-                        for i in 0..n {
-                            s_p[i] += factor * s[i] * p[i];
+                svec::pairs(
+                    outputs,
+                    #[inline(always)]
+                    |index, k, l| {
+                        let s = row(contracted_s, n, index);
+                        let factor = two * w_q2 * if k == l { T::one() } else { half };
+                        for (to, from) in
+                            [(k, l), (l, k)]
+                                .into_iter()
+                                .take(if k == l { 1 } else { 2 })
+                        {
+                            let p = row(&f.p, n, from);
+                            let s_p = row_mut(s_p, n, to);
+                            for i in 0..n {
+                                s_p[i] += factor * s[i] * p[i];
+                            }
                         }
-                    }
-                });
+                    },
+                );
                 // S̄ and r̄ both carry ω: S and r are linear in it. Then ō = p̄-part of S itself: ō = S (of_s + r̄).
                 for k in 0..outputs {
                     let p = row(&f.p, n, k);

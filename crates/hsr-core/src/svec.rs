@@ -45,15 +45,19 @@ pub(crate) fn outer<T: Real>(
     out: &mut [T],
 ) {
     let root = scale::<T>();
-    pairs(n, |index, i, j| {
-        let factor = if i == j { T::one() } else { root };
-        let left = &vectors[i * stride + start..][..width];
-        let right = &vectors[j * stride + start..][..width];
-        let out = &mut out[index * width..][..width];
-        for ((out, &l), &r) in out.iter_mut().zip(left).zip(right) {
-            *out = factor * l * r;
-        }
-    });
+    pairs(
+        n,
+        #[inline(always)]
+        |index, i, j| {
+            let factor = if i == j { T::one() } else { root };
+            let left = &vectors[i * stride + start..][..width];
+            let right = &vectors[j * stride + start..][..width];
+            let out = &mut out[index * width..][..width];
+            for ((out, &l), &r) in out.iter_mut().zip(left).zip(right) {
+                *out = factor * l * r;
+            }
+        },
+    );
 }
 
 /// `out[i] += (packed · vector)[i]` sample by sample, for the first `out_rows` rows i. `packed` has rows of `width`
@@ -71,22 +75,26 @@ pub(crate) fn add_times_vector<T: Real>(
     out_rows: usize,
 ) {
     let half = T::one() / scale::<T>();
-    pairs(n, |index, i, j| {
-        let factor = if i == j { T::one() } else { half };
-        let p = &packed[index * width..][..width];
-        if i < out_rows {
-            let v = &vectors[j * stride + start..][..width];
-            let out = &mut out[i * stride + start..][..width];
-            for ((out, &p), &v) in out.iter_mut().zip(p).zip(v) {
-                *out += factor * p * v;
+    pairs(
+        n,
+        #[inline(always)]
+        |index, i, j| {
+            let factor = if i == j { T::one() } else { half };
+            let p = &packed[index * width..][..width];
+            if i < out_rows {
+                let v = &vectors[j * stride + start..][..width];
+                let out = &mut out[i * stride + start..][..width];
+                for ((out, &p), &v) in out.iter_mut().zip(p).zip(v) {
+                    *out += factor * p * v;
+                }
             }
-        }
-        if i != j && j < out_rows {
-            let v = &vectors[i * stride + start..][..width];
-            let out = &mut out[j * stride + start..][..width];
-            for ((out, &p), &v) in out.iter_mut().zip(p).zip(v) {
-                *out += factor * p * v;
+            if i != j && j < out_rows {
+                let v = &vectors[i * stride + start..][..width];
+                let out = &mut out[j * stride + start..][..width];
+                for ((out, &p), &v) in out.iter_mut().zip(p).zip(v) {
+                    *out += factor * p * v;
+                }
             }
-        }
-    });
+        },
+    );
 }

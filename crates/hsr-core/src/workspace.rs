@@ -3,6 +3,7 @@
 use crate::assembled::Assembled;
 use crate::bounds::SpectralWeights;
 use crate::contraction::Contraction;
+use crate::dispatch::{Verb, vectorized};
 use crate::error::check_length;
 use crate::forward::Forward;
 use crate::gram::Gram;
@@ -10,7 +11,7 @@ use crate::lanes::{row, row_mut, sized, sum, zeroed};
 use crate::matmul::{Mat, Write, matmul};
 use crate::plan::{BlockEvaluation, Plan, Want};
 use crate::pullback::{Out, Pullback};
-use crate::{Batch, Dimensions, Error, Evaluation, Moments, Network, Real, SpectralBounds};
+use crate::{Batch, Error, Evaluation, Moments, Network, Real, SpectralBounds};
 
 /// A dense Hessian is refused beyond this many parameters: 1.2 GiB in f64.
 pub const DENSE_LIMIT: usize = 12_288;
@@ -51,6 +52,7 @@ pub struct Workspace<T> {
     gram: Gram<T>,
     pullback: Pullback<T>,
     buffers: [Vec<T>; 5],
+    plan: Option<Plan>,
 }
 
 impl<T: Real> Workspace<T> {
@@ -66,7 +68,12 @@ impl<T: Real> Workspace<T> {
     /// The [`Error`] that tells what is wrong with the batch, or [`Error::Overflow`] where a value is not
     /// representable in `T`. The other verbs have the same errors.
     pub fn loss(&mut self, network: &Network<T>, batch: &Batch<T>) -> Result<T, Error> {
-        pulp::Arch::new().dispatch(|| self.forward.run(network, batch))
+        let forward = &mut self.forward;
+        vectorized(Loss {
+            forward,
+            network,
+            batch,
+        })
     }
 
     /// The loss L and, in `gradient` \[D\], ∂L/∂θ.
@@ -82,20 +89,12 @@ impl<T: Real> Workspace<T> {
     ) -> Result<T, Error> {
         let dims = network.dimensions();
         check_length("gradient", "parameters", gradient.len(), dims.parameters())?;
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                let loss = self.forward.run(network, batch)?;
-                self.write_loss_gradient(network, gradient);
-                if gradient.iter().all(|g| g.is_finite()) {
-                    Ok(loss)
-                } else {
-                    Err(Error::Overflow {
-                        what: "the gradient of the loss",
-                    })
-                }
-            },
-        )
+        vectorized(LossGradient {
+            workspace: self,
+            network,
+            batch,
+            gradient,
+        })
     }
 
     #[inline(always)]
@@ -163,15 +162,13 @@ impl<T: Real> Workspace<T> {
         batch: &Batch<T>,
         evaluation: Evaluation,
     ) -> Result<SpectralBounds<T>, Error> {
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                self.forward.run(network, batch)?;
-                self.forward.curvature(network)?;
-                let (moments, weights) = self.contract(evaluation, Want::Moments)?;
-                self.finish(moments, &weights)
-            },
-        )
+        vectorized(Bounds {
+            workspace: self,
+            network,
+            batch,
+            evaluation,
+            out: None,
+        })
     }
 
     /// The bounds and, in `gradient` \[D\], ∂λ_sup/∂θ; in `input_gradient` \[N, d\], where given, ∂λ_sup/∂x.
@@ -185,7 +182,7 @@ impl<T: Real> Workspace<T> {
         batch: &Batch<T>,
         evaluation: Evaluation,
         gradient: &mut [T],
-        mut input_gradient: Option<&mut [T]>,
+        input_gradient: Option<&mut [T]>,
     ) -> Result<SpectralBounds<T>, Error> {
         let dims = network.dimensions();
         check_length("gradient", "parameters", gradient.len(), dims.parameters())?;
@@ -197,45 +194,21 @@ impl<T: Real> Workspace<T> {
                 batch.inputs.len(),
             )?;
         }
-        let want = match input_gradient {
-            Some(_) => Want::InputGradient,
-            None => Want::Gradient,
-        };
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                self.forward.run(network, batch)?;
-                self.forward.curvature(network)?;
-                let (moments, weights) = self.contract(evaluation, want)?;
-                let out = Out {
-                    parameters: &mut *gradient,
-                    inputs: input_gradient.as_deref_mut(),
-                };
-                self.pullback
-                    .run(network, &self.forward, &self.contraction, &weights, out);
-                let finite = |values: &[T]| values.iter().all(|v| v.is_finite());
-                if finite(gradient) && input_gradient.as_deref().is_none_or(finite) {
-                    self.finish(moments, &weights)
-                } else {
-                    Err(Error::Overflow {
-                        what: "the gradient of λ_sup",
-                    })
-                }
-            },
-        )
+        vectorized(Bounds {
+            workspace: self,
+            network,
+            batch,
+            evaluation,
+            out: Some(Out {
+                parameters: gradient,
+                inputs: input_gradient,
+            }),
+        })
     }
 
-    /// The plan that `evaluation` stands for at these sizes.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TooLarge`] where the assembled blocks were asked for and would not fit.
-    pub fn plan(
-        evaluation: Evaluation,
-        dimensions: &Dimensions,
-        samples: usize,
-    ) -> Result<Plan, Error> {
-        Plan::new(evaluation, dimensions, samples)
+    /// How the last evaluation of moments or bounds was done, block by block.
+    pub fn last_plan(&self) -> Option<Plan> {
+        self.plan
     }
 
     /// The moments of H/σ and their weights.
@@ -245,10 +218,13 @@ impl<T: Real> Workspace<T> {
         evaluation: Evaluation,
         want: Want,
     ) -> Result<(Moments<T>, SpectralWeights), Error> {
+        // Every vector unit that `pulp` dispatches to has fused multiply-add; without one, so may be the machine.
+        self.assembled.fma = !matches!(pulp::Arch::new(), pulp::Arch::Scalar);
         let f = &self.forward;
         let dims = f.dims();
-        let plan = Plan::new(evaluation, &dims, f.samples)?;
-        self.contraction.clear(&dims, f.stride, want);
+        let plan = Plan::with_rank(evaluation, &dims, f.rank, f.samples)?;
+        self.plan = Some(plan);
+        self.contraction.clear(f, want);
         if plan.output == BlockEvaluation::Assembled {
             self.assembled.output_block(f, &mut self.contraction, want);
         }
@@ -317,25 +293,12 @@ impl<T: Real> Workspace<T> {
         batch: &Batch<T>,
         evaluation: Evaluation,
     ) -> Result<T, Error> {
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                let mut norm = |indefinite: bool| {
-                    self.forward.run(network, batch)?;
-                    self.forward.curvature(network)?;
-                    self.forward.keep_part(indefinite);
-                    Ok(self
-                        .contract(evaluation, Want::Moments)?
-                        .0
-                        .frobenius_squared)
-                };
-                let (gauss_newton, indefinite) = (norm(false)?, norm(true)?);
-                if gauss_newton + indefinite == T::zero() {
-                    return Ok(T::one());
-                }
-                Ok(gauss_newton / (gauss_newton + indefinite))
-            },
-        )
+        vectorized(GaussNewtonShare {
+            workspace: self,
+            network,
+            batch,
+            evaluation,
+        })
     }
 
     /// The product H v with the Hessian of the loss, exact and without forming H: two passes over the samples
@@ -370,13 +333,11 @@ impl<T: Real> Workspace<T> {
         network: &'a Network<'a, T>,
         batch: &Batch<T>,
     ) -> Result<HessianOperator<'a, T>, Error> {
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                self.forward.run(network, batch)?;
-                self.forward.curvature(network)
-            },
-        )?;
+        vectorized(Linearize {
+            forward: &mut self.forward,
+            network,
+            batch,
+        })?;
         Ok(HessianOperator {
             network,
             forward: &self.forward,
@@ -411,21 +372,12 @@ impl<T: Real> Workspace<T> {
             hessian.len(),
             parameters * parameters,
         )?;
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                self.forward.run(network, batch)?;
-                self.forward.curvature(network)?;
-                let plan = Evaluation::Assembled;
-                self.contract(plan, Want::Moments)?;
-                self.spread_blocks(hessian);
-                if hessian.iter().all(|v| v.is_finite()) {
-                    Ok(())
-                } else {
-                    Err(Error::Overflow { what: "H" })
-                }
-            },
-        )
+        vectorized(Dense {
+            workspace: self,
+            network,
+            batch,
+            hessian,
+        })
     }
 
     /// Writes the assembled blocks where they belong.
@@ -508,10 +460,11 @@ impl<T: Real> HessianOperator<'_, T> {
     pub fn apply(&mut self, v: &[T], product: &mut [T]) -> Result<(), Error> {
         check_length("v", "parameters", v.len(), self.parameters())?;
         check_length("product", "parameters", product.len(), self.parameters())?;
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || self.product(v, product),
-        );
+        vectorized(Product {
+            operator: self,
+            v,
+            product,
+        });
         Ok(())
     }
 
@@ -586,5 +539,187 @@ impl<T: Real> HessianOperator<'_, T> {
             Mat::new(delta, h, n, n),
             x.t(),
         );
+    }
+}
+
+fn finite<T: Real>(values: &[T]) -> bool {
+    values.iter().all(|v| v.is_finite())
+}
+
+struct Loss<'a, T> {
+    forward: &'a mut Forward<T>,
+    network: &'a Network<'a, T>,
+    batch: &'a Batch<'a, T>,
+}
+
+impl<T: Real> Verb for Loss<'_, T> {
+    type Output = Result<T, Error>;
+
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        self.forward.run(self.network, self.batch)
+    }
+}
+
+struct LossGradient<'a, T> {
+    workspace: &'a mut Workspace<T>,
+    network: &'a Network<'a, T>,
+    batch: &'a Batch<'a, T>,
+    gradient: &'a mut [T],
+}
+
+impl<T: Real> Verb for LossGradient<'_, T> {
+    type Output = Result<T, Error>;
+
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        let loss = self.workspace.forward.run(self.network, self.batch)?;
+        self.workspace
+            .write_loss_gradient(self.network, self.gradient);
+        if finite(self.gradient) {
+            Ok(loss)
+        } else {
+            Err(Error::Overflow {
+                what: "the gradient of the loss",
+            })
+        }
+    }
+}
+
+struct Bounds<'a, T> {
+    workspace: &'a mut Workspace<T>,
+    network: &'a Network<'a, T>,
+    batch: &'a Batch<'a, T>,
+    evaluation: Evaluation,
+    out: Option<Out<'a, T>>,
+}
+
+impl<T: Real> Verb for Bounds<'_, T> {
+    type Output = Result<SpectralBounds<T>, Error>;
+
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        let Self {
+            workspace,
+            network,
+            batch,
+            evaluation,
+            out,
+        } = self;
+        let want = match &out {
+            None => Want::Moments,
+            Some(Out { inputs: None, .. }) => Want::Gradient,
+            Some(Out {
+                inputs: Some(_), ..
+            }) => Want::InputGradient,
+        };
+        workspace.forward.run_without_loss(network, batch)?;
+        workspace.forward.curvature(network, true)?;
+        let (moments, weights) = workspace.contract(evaluation, want)?;
+        if let Some(mut out) = out {
+            let Workspace {
+                forward,
+                contraction,
+                pullback,
+                ..
+            } = workspace;
+            pullback.run(network, forward, contraction, &weights, &mut out);
+            let finite_inputs = out.inputs.as_deref().is_none_or(finite);
+            if !(finite(out.parameters) && finite_inputs) {
+                return Err(Error::Overflow {
+                    what: "the gradient of λ_sup",
+                });
+            }
+        }
+        workspace.finish(moments, &weights)
+    }
+}
+
+struct GaussNewtonShare<'a, T> {
+    workspace: &'a mut Workspace<T>,
+    network: &'a Network<'a, T>,
+    batch: &'a Batch<'a, T>,
+    evaluation: Evaluation,
+}
+
+impl<T: Real> Verb for GaussNewtonShare<'_, T> {
+    type Output = Result<T, Error>;
+
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        let mut norms = [T::zero(); 2];
+        for (indefinite, norm) in [false, true].into_iter().zip(&mut norms) {
+            self.workspace
+                .forward
+                .run_without_loss(self.network, self.batch)?;
+            self.workspace.forward.curvature(self.network, true)?;
+            self.workspace.forward.keep_part(indefinite);
+            let (moments, _) = self.workspace.contract(self.evaluation, Want::Moments)?;
+            *norm = moments.frobenius_squared;
+        }
+        let [gauss_newton, indefinite] = norms;
+        if gauss_newton + indefinite == T::zero() {
+            return Ok(T::one());
+        }
+        Ok(gauss_newton / (gauss_newton + indefinite))
+    }
+}
+
+struct Linearize<'a, T> {
+    forward: &'a mut Forward<T>,
+    network: &'a Network<'a, T>,
+    batch: &'a Batch<'a, T>,
+}
+
+impl<T: Real> Verb for Linearize<'_, T> {
+    type Output = Result<(), Error>;
+
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        self.forward.run_without_loss(self.network, self.batch)?;
+        self.forward.curvature(self.network, false)
+    }
+}
+
+struct Dense<'a, T> {
+    workspace: &'a mut Workspace<T>,
+    network: &'a Network<'a, T>,
+    batch: &'a Batch<'a, T>,
+    hessian: &'a mut [T],
+}
+
+impl<T: Real> Verb for Dense<'_, T> {
+    type Output = Result<(), Error>;
+
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        self.workspace
+            .forward
+            .run_without_loss(self.network, self.batch)?;
+        // The blocks are read entry by entry, in the outputs' own basis.
+        self.workspace.forward.curvature(self.network, false)?;
+        self.workspace
+            .contract(Evaluation::Assembled, Want::Moments)?;
+        self.workspace.spread_blocks(self.hessian);
+        if finite(self.hessian) {
+            Ok(())
+        } else {
+            Err(Error::Overflow { what: "H" })
+        }
+    }
+}
+
+struct Product<'a, 'o, T> {
+    operator: &'a mut HessianOperator<'o, T>,
+    v: &'a [T],
+    product: &'a mut [T],
+}
+
+impl<T: Real> Verb for Product<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.operator.product(self.v, self.product);
     }
 }

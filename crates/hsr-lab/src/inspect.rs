@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use hsr_core::{Activation, Batch, Evaluation, OutputLoss, Plan, Targets, Workspace};
+use hsr_core::{Activation, Batch, Evaluation, OutputLoss, Targets, Workspace};
 use serde::Serialize;
 
 use crate::data::Table;
@@ -185,6 +185,9 @@ pub fn inspect(options: &InspectOptions) -> Result<Inspection, LabError> {
     } else {
         workspace.bounds(&network, &batch, evaluation)?
     };
+    let evaluation_used = workspace
+        .last_plan()
+        .map_or_else(String::new, |plan| plan.to_string());
     let gauss_newton_share = workspace.gauss_newton_share(&network, &batch, evaluation)?;
     let ends = spectrum::ends(&mut workspace, &weights, options.activation, &batch, 0)?;
     Ok(Inspection {
@@ -204,7 +207,7 @@ pub fn inspect(options: &InspectOptions) -> Result<Inspection, LabError> {
         lambda_min: ends.lambda_min,
         tightness: (ends.lambda_max > 0.0).then(|| bounds.lambda_sup / ends.lambda_max),
         gauss_newton_share,
-        evaluation: Plan::new(evaluation, &dimensions, table.samples())?.to_string(),
+        evaluation: evaluation_used,
         eigenvalue_method: if ends.lanczos.is_some() {
             "lanczos"
         } else {

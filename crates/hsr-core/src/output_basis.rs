@@ -1,0 +1,213 @@
+//! A smaller basis for the outputs of a softmax.
+//!
+//! S·1 = 0 and 1·r = 0: nothing in the Hessian of a softmax cross-entropy lies along (1, …, 1). In an orthonormal basis
+//! of the rest, K − 1 values a sample carry what K did, and every inner product stays what it was. For three classes
+//! that is a third of the work.
+
+use crate::Real;
+use crate::lanes::{add_scaled, row, row_mut};
+
+/// Beyond, the way into the basis and back costs more than the K-th part that it saves (measured by the bench
+/// `ratios`).
+const MOST: usize = 4;
+
+/// How many values a sample's output quantities take: K − 1 for a softmax of moderate size, else K.
+pub(crate) fn reduced(outputs: usize, softmax: bool) -> usize {
+    if softmax && (2..=MOST).contains(&outputs) {
+        outputs - 1
+    } else {
+        outputs
+    }
+}
+
+/// Entry (k, i) of the Helmert basis: column i is (1, …, 1, −(i + 1), 0, …) with i + 1 ones, normalised.
+#[inline(always)]
+pub(crate) fn entry<T: Real>(k: usize, i: usize) -> T {
+    let ones = (i + 1) as f64;
+    let norm = (ones * (ones + 1.0)).sqrt();
+    match k.cmp(&(i + 1)) {
+        core::cmp::Ordering::Less => T::of(1.0 / norm),
+        core::cmp::Ordering::Equal => T::of(-ones / norm),
+        core::cmp::Ordering::Greater => T::zero(),
+    }
+}
+
+/// `out = Bᵀ v`: K rows of `width` samples to K − 1.
+#[inline(always)]
+pub(crate) fn project<T: Real>(
+    v: &[T],
+    v_stride: usize,
+    outputs: usize,
+    out: &mut [T],
+    out_stride: usize,
+    width: usize,
+) {
+    for i in 0..outputs - 1 {
+        let out = &mut out[i * out_stride..][..width];
+        out.fill(T::zero());
+        for k in 0..=i + 1 {
+            add_scaled(out, entry(k, i), &v[k * v_stride..][..width]);
+        }
+    }
+}
+
+/// `out = B v`: K − 1 rows of `width` samples to K.
+#[inline(always)]
+pub(crate) fn expand<T: Real>(
+    v: &[T],
+    v_stride: usize,
+    outputs: usize,
+    out: &mut [T],
+    out_stride: usize,
+    width: usize,
+) {
+    for k in 0..outputs {
+        let out = &mut out[k * out_stride..][..width];
+        out.fill(T::zero());
+        for i in k.saturating_sub(1)..outputs - 1 {
+            add_scaled(out, entry(k, i), &v[i * v_stride..][..width]);
+        }
+    }
+}
+
+/// Bᵀ S B packed, from S packed: `s` has K(K + 1)/2 rows of `n` samples, `out` (K − 1)K/2; `scratch` grows to K(K − 1)
+/// rows.
+#[inline(always)]
+pub(crate) fn project_packed<T: Real>(
+    s: &[T],
+    outputs: usize,
+    n: usize,
+    out: &mut [T],
+    scratch: &mut Vec<T>,
+) {
+    let reduced = outputs - 1;
+    let half = T::one() / crate::svec::scale::<T>();
+    let index = |k: usize, l: usize| {
+        let (k, l) = (k.min(l), k.max(l));
+        crate::svec::diagonal(outputs, k) + l - k
+    };
+    // (S B)[k, b], rows k·(K − 1) + b.
+    let half_way = crate::lanes::zeroed(scratch, outputs * reduced * n);
+    for k in 0..outputs {
+        for b in 0..reduced {
+            let out = row_mut(half_way, n, k * reduced + b);
+            for l in 0..=b + 1 {
+                let factor = if k == l { T::one() } else { half };
+                add_scaled(out, entry::<T>(l, b) * factor, row(s, n, index(k, l)));
+            }
+        }
+    }
+    let root = crate::svec::scale::<T>();
+    crate::svec::pairs(
+        reduced,
+        #[inline(always)]
+        |index, a, b| {
+            let out = row_mut(out, n, index);
+            out.fill(T::zero());
+            let factor = if a == b { T::one() } else { root };
+            for k in 0..=a + 1 {
+                add_scaled(
+                    out,
+                    entry::<T>(k, a) * factor,
+                    row(half_way, n, k * reduced + b),
+                );
+            }
+        },
+    );
+}
+
+/// B S Bᵀ packed, from S packed in the basis: the inverse of [`project_packed`].
+#[inline(always)]
+pub(crate) fn expand_packed<T: Real>(
+    s: &[T],
+    outputs: usize,
+    n: usize,
+    out: &mut [T],
+    scratch: &mut Vec<T>,
+) {
+    let reduced = outputs - 1;
+    let half = T::one() / crate::svec::scale::<T>();
+    let index = |a: usize, b: usize| {
+        let (a, b) = (a.min(b), a.max(b));
+        crate::svec::diagonal(reduced, a) + b - a
+    };
+    // (B S)[k, b], rows k·(K − 1) + b.
+    let half_way = crate::lanes::zeroed(scratch, outputs * reduced * n);
+    for k in 0..outputs {
+        for b in 0..reduced {
+            let out = row_mut(half_way, n, k * reduced + b);
+            for a in k.saturating_sub(1)..reduced {
+                let factor = if a == b { T::one() } else { half };
+                add_scaled(out, entry::<T>(k, a) * factor, row(s, n, index(a, b)));
+            }
+        }
+    }
+    let root = crate::svec::scale::<T>();
+    crate::svec::pairs(
+        outputs,
+        #[inline(always)]
+        |index, k, l| {
+            let out = row_mut(out, n, index);
+            out.fill(T::zero());
+            let factor = if k == l { T::one() } else { root };
+            for b in l.saturating_sub(1)..reduced {
+                add_scaled(
+                    out,
+                    entry::<T>(l, b) * factor,
+                    row(half_way, n, k * reduced + b),
+                );
+            }
+        },
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_basis_is_orthonormal_and_orthogonal_to_ones() {
+        for outputs in 2..=MOST {
+            for i in 0..outputs - 1 {
+                let column: Vec<f64> = (0..outputs).map(|k| entry(k, i)).collect();
+                assert!(column.iter().sum::<f64>().abs() < 1e-14);
+                for j in 0..outputs - 1 {
+                    let product: f64 = (0..outputs).map(|k| column[k] * entry::<f64>(k, j)).sum();
+                    assert!((product - f64::from(u8::from(i == j))).abs() < 1e-14);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn expanding_undoes_projecting_what_is_orthogonal_to_ones() {
+        let (outputs, n) = (4, 8);
+        // diag p − p pᵀ for n different p.
+        let mut packed = vec![0.0; 10 * n];
+        for sample in 0..n {
+            let p: Vec<f64> = (0..4)
+                .map(|k| (1.0 + (k * sample) as f64).recip())
+                .collect();
+            let sum: f64 = p.iter().sum();
+            crate::svec::pairs(outputs, |index, k, l| {
+                let (pk, pl) = (p[k] / sum, p[l] / sum);
+                packed[index * n + sample] = if k == l {
+                    pk - pk * pl
+                } else {
+                    -core::f64::consts::SQRT_2 * pk * pl
+                };
+            });
+        }
+        let (mut small, mut back) = (vec![0.0; 6 * n], vec![0.0; 10 * n]);
+        project_packed(&packed, outputs, n, &mut small, &mut Vec::new());
+        expand_packed(&small, outputs, n, &mut back, &mut Vec::new());
+        let error = packed
+            .iter()
+            .zip(&back)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f64::max);
+        assert!(error < 1e-15, "{error}");
+        let norm = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>();
+        assert!((norm(&packed) - norm(&small)).abs() < 1e-14);
+    }
+}

@@ -1,0 +1,199 @@
+//! Block H11 where x̃ and the output basis are short: M and M̃ live in registers only.
+//!
+//! With d̃ ≤ 3 a product with x̃x̃ᵀ has at most 6 columns, too few for a matrix product to be worth storing M
+//! (h² a sample) for. Here C is summed pair (i, j) by pair, and M̃ is formed and contracted lane by lane.
+
+use crate::Real;
+use crate::contraction::Contraction;
+use crate::forward::Forward;
+use crate::lanes::{LANE, row, sized};
+use crate::svec;
+
+/// Buffers of the kernels.
+#[derive(Default)]
+pub(crate) struct ShortInputs<T> {
+    u: Vec<T>,
+}
+
+/// `a·b + c` in one rounding where the machine has that instruction. Elsewhere it would be a slow library call.
+#[inline(always)]
+fn multiply_add<T: Real, const FMA: bool>(a: T, b: T, c: T) -> T {
+    if FMA { a.mul_add(b, c) } else { a * b + c }
+}
+
+/// Calls a kernel with the sizes as constants; `None` where they are too large for registers.
+macro_rules! with_sizes {
+    ($pairs:expr, $rank:expr, $fma:expr, $call:ident($($argument:expr),*)) => {
+        match ($pairs, $rank, $fma) {
+            (1, 1, true) => Some($call::<T, 1, 1, true>($($argument),*)),
+            (1, 2, true) => Some($call::<T, 1, 2, true>($($argument),*)),
+            (1, 3, true) => Some($call::<T, 1, 3, true>($($argument),*)),
+            (3, 1, true) => Some($call::<T, 3, 1, true>($($argument),*)),
+            (3, 2, true) => Some($call::<T, 3, 2, true>($($argument),*)),
+            (3, 3, true) => Some($call::<T, 3, 3, true>($($argument),*)),
+            (6, 1, true) => Some($call::<T, 6, 1, true>($($argument),*)),
+            (6, 2, true) => Some($call::<T, 6, 2, true>($($argument),*)),
+            (6, 3, true) => Some($call::<T, 6, 3, true>($($argument),*)),
+            (1, 1, false) => Some($call::<T, 1, 1, false>($($argument),*)),
+            (1, 2, false) => Some($call::<T, 1, 2, false>($($argument),*)),
+            (1, 3, false) => Some($call::<T, 1, 3, false>($($argument),*)),
+            (3, 1, false) => Some($call::<T, 3, 1, false>($($argument),*)),
+            (3, 2, false) => Some($call::<T, 3, 2, false>($($argument),*)),
+            (3, 3, false) => Some($call::<T, 3, 3, false>($($argument),*)),
+            (6, 1, false) => Some($call::<T, 6, 1, false>($($argument),*)),
+            (6, 2, false) => Some($call::<T, 6, 2, false>($($argument),*)),
+            (6, 3, false) => Some($call::<T, 6, 3, false>($($argument),*)),
+            _ => None,
+        }
+    };
+}
+
+/// Whether the kernels take these sizes.
+pub(crate) fn fits(inputs_extended: usize, rank: usize) -> bool {
+    inputs_extended <= 3 && rank <= 3
+}
+
+/// C = Σ svec(M) svec(x̃x̃ᵀ)ᵀ into `c`; `xx` holds svec(x̃x̃ᵀ) for all samples.
+#[inline(always)]
+pub(crate) fn assemble<T: Real>(f: &Forward<T>, xx: &[T], c: &mut [T], fma: bool) {
+    let pairs = svec::len(f.dims().inputs_extended());
+    with_sizes!(pairs, f.rank, fma, assemble_kernel(f, xx, c))
+        .expect("the caller has asked whether the sizes fit");
+}
+
+/// U M̃ and diag M̃ from C, into `out`.
+#[inline(always)]
+pub(crate) fn contract<T: Real>(
+    buffers: &mut ShortInputs<T>,
+    f: &Forward<T>,
+    xx: &[T],
+    c: &[T],
+    out: &mut Contraction<T>,
+    fma: bool,
+) {
+    let pairs = svec::len(f.dims().inputs_extended());
+    with_sizes!(pairs, f.rank, fma, contract_kernel(buffers, f, xx, c, out))
+        .expect("the caller has asked whether the sizes fit");
+}
+
+/// The lanes of `ROWS` consecutive rows.
+#[inline(always)]
+fn rows<T, const ROWS: usize>(data: &[T], stride: usize, first: usize) -> [&[[T; LANE]]; ROWS] {
+    core::array::from_fn(|i| row(data, stride, first + i).as_chunks::<LANE>().0)
+}
+
+#[inline(always)]
+fn assemble_kernel<T: Real, const PAIRS: usize, const RANK: usize, const FMA: bool>(
+    f: &Forward<T>,
+    xx: &[T],
+    c: &mut [T],
+) {
+    let (h, n) = (f.dims().hidden, f.stride);
+    let lanes = n / LANE;
+    let xx = rows::<T, PAIRS>(xx, n, 0);
+    let root = svec::scale::<T>();
+    let mut at = 0;
+    for i in 0..h {
+        let q = rows::<T, RANK>(&f.q_basis, n, i * RANK);
+        let of_c = row(&f.c, n, i).as_chunks::<LANE>().0;
+        for j in i..h {
+            let u = rows::<T, RANK>(&f.u_basis, n, j * RANK);
+            let mut sums = [[T::zero(); LANE]; PAIRS];
+            for lane in 0..lanes {
+                let mut m = if i == j {
+                    of_c[lane]
+                } else {
+                    [T::zero(); LANE]
+                };
+                for k in 0..RANK {
+                    for l in 0..LANE {
+                        m[l] = multiply_add::<T, FMA>(q[k][lane][l], u[k][lane][l], m[l]);
+                    }
+                }
+                for p in 0..PAIRS {
+                    for l in 0..LANE {
+                        sums[p][l] = multiply_add::<T, FMA>(m[l], xx[p][lane][l], sums[p][l]);
+                    }
+                }
+            }
+            let factor = if i == j { T::one() } else { root };
+            for sums in sums {
+                c[at] = factor * sums.into_iter().sum::<T>();
+                at += 1;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn contract_kernel<T: Real, const PAIRS: usize, const RANK: usize, const FMA: bool>(
+    buffers: &mut ShortInputs<T>,
+    f: &Forward<T>,
+    xx: &[T],
+    c: &[T],
+    out: &mut Contraction<T>,
+) {
+    let (h, n) = (f.dims().hidden, f.stride);
+    let half = T::one() / svec::scale::<T>();
+    let xx = rows::<T, PAIRS>(xx, n, 0);
+    let c = c.as_chunks::<PAIRS>().0;
+    let u_lane = sized(&mut buffers.u, h * RANK * LANE);
+    for lane in 0..n / LANE {
+        let from = lane * LANE;
+        for jk in 0..h * RANK {
+            u_lane[jk * LANE..][..LANE].copy_from_slice(&f.u_basis[jk * n + from..][..LANE]);
+        }
+        let u = u_lane.as_chunks::<LANE>().0.as_chunks::<RANK>().0;
+        let xx: [[T; LANE]; PAIRS] = core::array::from_fn(|p| xx[p][lane]);
+        for i in 0..h {
+            let mut sums = [[T::zero(); LANE]; RANK];
+            let mut at = i;
+            for (j, u) in u[..i].iter().enumerate() {
+                add_outer::<T, RANK, FMA>(&mut sums, m_of::<T, PAIRS, FMA>(&c[at], &xx), u);
+                at += h - j - 1;
+            }
+            let diagonal = m_of::<T, PAIRS, FMA>(&c[at], &xx);
+            for (c, u) in c[at + 1..at + h - i].iter().zip(&u[i + 1..]) {
+                add_outer::<T, RANK, FMA>(&mut sums, m_of::<T, PAIRS, FMA>(c, &xx), u);
+            }
+            out.m_diagonal[i * n + from..][..LANE].copy_from_slice(&diagonal);
+            for k in 0..RANK {
+                let of_um = &mut out.um[(i * RANK + k) * n + from..][..LANE];
+                for l in 0..LANE {
+                    // All terms but the diagonal carry the √2 of the packing.
+                    let on_diagonal = diagonal[l] * u[i][k][l];
+                    of_um[l] = multiply_add::<T, FMA>(half, sums[k][l], on_diagonal);
+                }
+            }
+        }
+    }
+}
+
+/// M̃[i, j] of one lane of samples, from the row (i, j) of C.
+#[inline(always)]
+fn m_of<T: Real, const PAIRS: usize, const FMA: bool>(
+    c: &[T; PAIRS],
+    xx: &[[T; LANE]; PAIRS],
+) -> [T; LANE] {
+    let mut m = [T::zero(); LANE];
+    for p in 0..PAIRS {
+        for l in 0..LANE {
+            m[l] = multiply_add::<T, FMA>(c[p], xx[p][l], m[l]);
+        }
+    }
+    m
+}
+
+/// `sums[k] += m·u[k]`.
+#[inline(always)]
+fn add_outer<T: Real, const RANK: usize, const FMA: bool>(
+    sums: &mut [[T; LANE]; RANK],
+    m: [T; LANE],
+    u: &[[T; LANE]; RANK],
+) {
+    for k in 0..RANK {
+        for l in 0..LANE {
+            sums[k][l] = multiply_add::<T, FMA>(m[l], u[k][l], sums[k][l]);
+        }
+    }
+}
