@@ -50,12 +50,7 @@ fn tensor<const D: usize>(
 }
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    tensor
-        .inner()
-        .into_data()
-        .convert::<f64>()
-        .into_vec()
-        .unwrap()
+    tensor.inner().into_data().iter::<f64>().collect()
 }
 
 fn transpose(matrix: &[f64], columns: usize) -> Vec<f64> {

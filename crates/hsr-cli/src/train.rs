@@ -16,6 +16,14 @@ use crate::json;
 
 pub fn run(options: TrainOptions, given: &[String]) -> Result<String, LabError> {
     let as_json = options.json;
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    // A handler that cannot be set only means that Ctrl-C ends the program without a checkpoint newer than 2 s.
+    let _ = ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::SeqCst) {
+            std::process::exit(1);
+        }
+    });
     let run = match &options.resume {
         Some(directory) => {
             refuse_options_of_a_new_run(given)?;
@@ -27,14 +35,6 @@ pub fn run(options: TrainOptions, given: &[String]) -> Result<String, LabError> 
             Run::create(config, &directory)?
         }
     };
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    // A handler that cannot be set only means that Ctrl-C ends the program without a checkpoint newer than 2 s.
-    let _ = ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::SeqCst) {
-            std::process::exit(1);
-        }
-    });
     let directory = run.directory().to_owned();
     let bar = progress_bar(&run);
     let result = run.execute(|progress| {

@@ -216,15 +216,15 @@ fn tanh<T: Real>(z: T) -> [T; 4] {
 /// e^−y − 1 for 0 ≤ y < 0.7, by its series.
 #[inline(always)]
 fn decay_minus_one<T: Real>(y: T) -> T {
-    let x = -y;
-    let mut sum = T::zero();
-    // x(1 + x/2(1 + x/3(…))), 17 terms: 0.7¹⁷/18! is below an ulp of the first.
-    for n in [
-        17.0, 16.0, 15.0, 14.0, 13.0, 12.0, 11.0, 10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0,
-    ] {
-        sum = (sum + T::one()) * x * T::of(1.0 / n);
+    // x(1 + x/2! + x²/3! + …), 16 terms: 0.7¹⁶/17! is below an ulp of the first.
+    let mut factorial = 1.0;
+    let mut series = [T::zero(); 16];
+    for (i, c) in series.iter_mut().enumerate() {
+        factorial *= (i + 1) as f64;
+        *c = T::of(1.0 / factorial);
     }
-    x * (sum + T::one())
+    let x = -y;
+    x * crate::real::polynomial(series, x)
 }
 
 /// The sigmoid p and its derivatives p(1 − p), p'(1 − 2p), p'(1 − 6p').

@@ -88,7 +88,7 @@ impl<T: Real> SpectralBounds<T> {
 }
 
 /// m, s and the derivatives of λ_sup with respect to the moments (theory §4), in f64 whatever the scalar type.
-pub(crate) struct SpectralWeights {
+pub struct SpectralWeights {
     pub mean: f64,
     pub std: f64,
     /// w_t = ∂λ_sup/∂t.

@@ -8,7 +8,7 @@ use crate::{Real, svec};
 /// Contractions of the blocks of H with the samples, feature-major. The adjoints of theory §4 are
 /// S̄ = 2w_q S̃, M̄ = 2w_q M̃, Q̄ = 4w_q Q̃, R̄ = 4w_q R̃, and 4w_q times `hidden` and `inputs` for ā and x̄.
 #[derive(Default)]
-pub(crate) struct Contraction<T> {
+pub struct Contraction<T> {
     /// ‖H22‖², ‖H11‖², ‖H21‖².
     pub output_norm: T,
     pub hidden_norm: T,

@@ -8,7 +8,6 @@ pub(crate) trait Verb {
 }
 
 /// Runs a verb with the instruction set found at run time.
-#[inline(always)]
 pub(crate) fn vectorized<V: Verb>(verb: V) -> V::Output {
     struct Vectorized<V>(V);
     impl<V: Verb> pulp::WithSimd for Vectorized<V> {

@@ -8,7 +8,7 @@ use crate::{Batch, Dimensions, Error, Network, Real, output_basis, svec};
 /// The per-sample quantities, feature-major (see [`lanes`](crate::lanes)). Matrices with hidden and output index have
 /// row j·K + k, so that the K values of a hidden unit are neighbours.
 #[derive(Default)]
-pub(crate) struct Forward<T> {
+pub struct Forward<T> {
     pub dimensions: Option<Dimensions>,
     pub loss_kind: Option<OutputLoss>,
     pub samples: usize,
@@ -77,39 +77,14 @@ impl<T: Real> Forward<T> {
         self.loss_kind.expect("a forward pass was run")
     }
 
-    /// Runs the network and its loss: everything up to the residual r. Gives the loss L.
+    /// Runs the network and its loss: everything up to the residual r. Gives the loss L, or 0 where it is not wanted.
     #[inline(always)]
-    pub fn run(&mut self, network: &Network<T>, batch: &Batch<T>) -> Result<T, Error> {
-        self.until_residuals::<true>(network, batch)?;
-        let loss = self
-            .losses
-            .iter()
-            .zip(&self.omega)
-            .take(self.samples)
-            .fold(T::zero(), |sum, (&loss, &omega)| sum + omega * loss);
-        if loss.is_finite() {
-            Ok(loss)
-        } else {
-            Err(Error::Overflow { what: "the loss" })
-        }
-    }
-
-    /// The same without the value of the loss, which the curvature does not need.
-    #[inline(always)]
-    pub fn run_without_loss(
+    pub fn run(
         &mut self,
         network: &Network<T>,
         batch: &Batch<T>,
-    ) -> Result<(), Error> {
-        self.until_residuals::<false>(network, batch)
-    }
-
-    #[inline(always)]
-    fn until_residuals<const LOSS: bool>(
-        &mut self,
-        network: &Network<T>,
-        batch: &Batch<T>,
-    ) -> Result<(), Error> {
+        with_loss: bool,
+    ) -> Result<T, Error> {
         let dims = network.dimensions();
         let samples = batch.check(&dims)?;
         let n = stride(samples);
@@ -138,8 +113,21 @@ impl<T: Real> Forward<T> {
         if let Some(what) = self.overflow() {
             return Err(Error::Overflow { what });
         }
-        self.residuals::<LOSS>();
-        Ok(())
+        self.residuals(with_loss);
+        if !with_loss {
+            return Ok(T::zero());
+        }
+        let loss = self
+            .losses
+            .iter()
+            .zip(&self.omega)
+            .take(samples)
+            .fold(T::zero(), |sum, (&loss, &omega)| sum + omega * loss);
+        if loss.is_finite() {
+            Ok(loss)
+        } else {
+            Err(Error::Overflow { what: "the loss" })
+        }
     }
 
     /// z = W1 x + b1, a = φ(z) and the derivatives.
@@ -229,7 +217,7 @@ impl<T: Real> Forward<T> {
 
     /// p, the losses, the residuals and the diagonal of S, all with ω.
     #[inline(always)]
-    fn residuals<const LOSS: bool>(&mut self) {
+    fn residuals(&mut self, with_loss: bool) {
         let n = self.stride;
         let outputs = self.dims().outputs;
         sized(&mut self.p, outputs * n);
@@ -237,14 +225,14 @@ impl<T: Real> Forward<T> {
         sized(&mut self.s_diagonal, outputs * n);
         sized(&mut self.losses, n);
         match self.loss_of() {
-            OutputLoss::SoftmaxCrossEntropy => self.softmax::<LOSS>(),
-            OutputLoss::SigmoidCrossEntropy => self.sigmoid::<LOSS>(),
+            OutputLoss::SoftmaxCrossEntropy => self.softmax(with_loss),
+            OutputLoss::SigmoidCrossEntropy => self.sigmoid(with_loss),
             OutputLoss::MeanSquaredError => self.squared(),
         }
     }
 
     #[inline(always)]
-    fn softmax<const LOSS: bool>(&mut self) {
+    fn softmax(&mut self, with_loss: bool) {
         let n = self.stride;
         let outputs = self.dims().outputs;
         let (zero, one) = (T::zero(), T::one());
@@ -308,7 +296,7 @@ impl<T: Real> Forward<T> {
                 row_mut(&mut self.s_diagonal, n, k)[start..][..LANE].copy_from_slice(&s);
             }
         }
-        if LOSS {
+        if with_loss {
             for (loss, rest) in self.losses[..n].iter_mut().zip(rest.iter()) {
                 *loss = rest.ln_1p();
             }
@@ -322,7 +310,7 @@ impl<T: Real> Forward<T> {
     }
 
     #[inline(always)]
-    fn sigmoid<const LOSS: bool>(&mut self) {
+    fn sigmoid(&mut self, with_loss: bool) {
         let n = self.stride;
         let outputs = self.dims().outputs;
         let share = T::one() / T::of(outputs as f64);
@@ -344,7 +332,7 @@ impl<T: Real> Forward<T> {
                 self.p[at] = p;
                 self.r[at] = weight * difference;
                 self.s_diagonal[at] = weight * large * small;
-                if LOSS {
+                if with_loss {
                     let linear = if o > T::zero() {
                         o * (T::one() - y)
                     } else {
@@ -573,7 +561,7 @@ impl<T: Real> Forward<T> {
 
 /// S as an operator on output-sized vectors.
 #[derive(Clone, Copy)]
-pub(crate) struct CurvatureOf<'a, T> {
+pub struct CurvatureOf<'a, T> {
     kind: OutputLoss,
     outputs: usize,
     stride: usize,

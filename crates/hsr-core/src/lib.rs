@@ -38,6 +38,7 @@ mod plan;
 mod pullback;
 mod real;
 mod short_inputs;
+mod stages;
 mod svec;
 mod workspace;
 

@@ -1,10 +1,15 @@
 //! A safe face of the `gemm` crate.
 
 use crate::Real;
+use crate::dispatch::Verb;
+use crate::lanes::{LANE, dot};
+
+/// Below this many coefficients a product is faster without packing: as sums of rows, or as inner products.
+const SMALL: usize = 64;
 
 /// A borrowed matrix with arbitrary strides.
 #[derive(Clone, Copy)]
-pub(crate) struct Mat<'a, T> {
+pub struct Mat<'a, T> {
     data: &'a [T],
     rows: usize,
     cols: usize,
@@ -41,7 +46,7 @@ impl<'a, T> Mat<'a, T> {
 
 /// What happens to the destination's old values.
 #[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Write {
+pub enum Write {
     /// They are replaced.
     Replace,
     /// The product is added to them.
@@ -49,7 +54,7 @@ pub(crate) enum Write {
 }
 
 /// `out (+)= alpha · a · b`, where the rows of `out` are contiguous and `stride` apart.
-#[inline(always)]
+#[inline(never)] // It dispatches on its own; dozens of copies in its callers would only take time to compile.
 pub(crate) fn matmul<T: Real>(
     out: &mut [T],
     stride: usize,
@@ -72,6 +77,20 @@ pub(crate) fn matmul<T: Real>(
             }
         }
         return;
+    }
+    let by_rows = m * k <= SMALL && b.col_stride == 1 && n.is_multiple_of(LANE);
+    let by_products =
+        m * n <= SMALL && a.col_stride == 1 && b.row_stride == 1 && k.is_multiple_of(LANE);
+    if by_rows || by_products {
+        return T::small_product(SmallProduct {
+            out,
+            stride,
+            write,
+            alpha,
+            a,
+            b,
+            by_rows,
+        });
     }
     // SAFETY: `Mat::new` and the asserts above keep every index inside its slice (the largest index of a matrix
     // is (rows − 1)·row_stride + (cols − 1)·col_stride, for a transpose the same number), `out` is borrowed
@@ -98,5 +117,110 @@ pub(crate) fn matmul<T: Real>(
             false,
             gemm::Parallelism::None,
         );
+    }
+}
+
+/// A product too small for packing.
+pub struct SmallProduct<'a, T> {
+    out: &'a mut [T],
+    stride: usize,
+    write: Write,
+    alpha: T,
+    a: Mat<'a, T>,
+    b: Mat<'a, T>,
+    by_rows: bool,
+}
+
+impl<T: Real> Verb for SmallProduct<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self {
+            out,
+            stride,
+            write,
+            alpha,
+            a,
+            b,
+            by_rows,
+        } = self;
+        if by_rows {
+            broadcast(out, stride, write, alpha, a, b);
+        } else {
+            inner_products(out, stride, write, alpha, a, b);
+        }
+    }
+}
+
+/// A small matrix times rows of samples: each lane of samples is summed in registers.
+#[inline(always)]
+fn broadcast<T: Real>(out: &mut [T], stride: usize, write: Write, alpha: T, a: Mat<T>, b: Mat<T>) {
+    let mut i = 0;
+    while i < a.rows {
+        let group = (a.rows - i).min(4);
+        match group {
+            1 => broadcast_rows::<T, 1>(out, stride, write, alpha, a, b, i),
+            2 => broadcast_rows::<T, 2>(out, stride, write, alpha, a, b, i),
+            3 => broadcast_rows::<T, 3>(out, stride, write, alpha, a, b, i),
+            _ => broadcast_rows::<T, 4>(out, stride, write, alpha, a, b, i),
+        }
+        i += group;
+    }
+}
+
+#[inline(always)]
+fn broadcast_rows<T: Real, const ROWS: usize>(
+    out: &mut [T],
+    stride: usize,
+    write: Write,
+    alpha: T,
+    a: Mat<T>,
+    b: Mat<T>,
+    first: usize,
+) {
+    for lane in (0..b.cols).step_by(LANE) {
+        let mut sums = [[T::zero(); LANE]; ROWS];
+        for j in 0..a.cols {
+            let b = &b.data[j * b.row_stride + lane..][..LANE];
+            for (i, sum) in sums.iter_mut().enumerate() {
+                let a = a.data[(first + i) * a.row_stride + j * a.col_stride];
+                for l in 0..LANE {
+                    sum[l] += a * b[l];
+                }
+            }
+        }
+        for (i, sum) in sums.iter().enumerate() {
+            let out = &mut out[(first + i) * stride + lane..][..LANE];
+            for l in 0..LANE {
+                let old = if write == Write::Add {
+                    out[l]
+                } else {
+                    T::zero()
+                };
+                out[l] = old + alpha * sum[l];
+            }
+        }
+    }
+}
+
+/// Rows of samples times rows of samples.
+#[inline(always)]
+fn inner_products<T: Real>(
+    out: &mut [T],
+    stride: usize,
+    write: Write,
+    alpha: T,
+    a: Mat<T>,
+    b: Mat<T>,
+) {
+    for i in 0..a.rows {
+        for j in 0..b.cols {
+            let left = &a.data[i * a.row_stride..][..a.cols];
+            let right = &b.data[j * b.col_stride..][..a.cols];
+            let out = &mut out[i * stride + j];
+            let old = if write == Write::Add { *out } else { T::zero() };
+            *out = old + alpha * dot(left, right);
+        }
     }
 }

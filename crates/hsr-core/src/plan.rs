@@ -58,7 +58,7 @@ const BLOCK_LIMIT: usize = 1 << 26;
 
 /// What an evaluation has to produce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Want {
+pub enum Want {
     /// Trace and norm.
     Moments,
     /// Also what the gradient for the parameters needs.

@@ -16,7 +16,7 @@ const WIDTH: usize = 128;
 
 /// Buffers of the pullback.
 #[derive(Default)]
-pub(crate) struct Pullback<T> {
+pub struct Pullback<T> {
     /// ō, \[K\], and before the pull r̄.
     o_bar: Vec<T>,
     /// ā, d̄1, d̄2, \[h\], then z̄.
@@ -35,7 +35,7 @@ pub(crate) struct Pullback<T> {
 }
 
 /// Where the gradient goes.
-pub(crate) struct Out<'a, T> {
+pub struct Out<'a, T> {
     /// For θ, in the order of [`Layout`](crate::Layout).
     pub parameters: &'a mut [T],
     /// For the inputs, N × d row-major.

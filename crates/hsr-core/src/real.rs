@@ -2,15 +2,11 @@
 
 use num_traits::{Float, NumAssign};
 
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
-}
+use crate::stages::Stages;
 
 /// A floating-point type in which the closed form can be evaluated: `f32` or `f64`.
 pub trait Real:
-    sealed::Sealed
+    Stages
     + Float
     + NumAssign
     + Default
@@ -58,11 +54,18 @@ impl Real for f32 {
         let n = shifted - MAGIC;
         let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
         let scale = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
-        let series = [5040.0, 720.0, 120.0, 24.0, 6.0, 2.0, 1.0, 1.0];
-        let mut sum = 0.0;
-        for factorial in series {
-            sum = sum * r + 1.0 / factorial;
-        }
+        let mut series = [0.0; 16];
+        series[..8].copy_from_slice(&[
+            1.0,
+            1.0,
+            1.0 / 2.0,
+            1.0 / 6.0,
+            1.0 / 24.0,
+            1.0 / 120.0,
+            1.0 / 720.0,
+            1.0 / 5040.0,
+        ]);
+        let sum = polynomial(series, r);
         if self < -87.0 { 0.0 } else { sum * scale }
     }
 }
@@ -92,27 +95,36 @@ impl Real for f64 {
         let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
         let scale = f64::from_bits(shifted.to_bits().wrapping_add(1023) << 52);
         let series = [
-            6_227_020_800.0,
-            479_001_600.0,
-            39_916_800.0,
-            3_628_800.0,
-            362_880.0,
-            40_320.0,
-            5040.0,
-            720.0,
-            120.0,
-            24.0,
-            6.0,
-            2.0,
             1.0,
             1.0,
+            1.0 / 2.0,
+            1.0 / 6.0,
+            1.0 / 24.0,
+            1.0 / 120.0,
+            1.0 / 720.0,
+            1.0 / 5040.0,
+            1.0 / 40_320.0,
+            1.0 / 362_880.0,
+            1.0 / 3_628_800.0,
+            1.0 / 39_916_800.0,
+            1.0 / 479_001_600.0,
+            1.0 / 6_227_020_800.0,
+            0.0,
+            0.0,
         ];
-        let mut sum = 0.0;
-        for factorial in series {
-            sum = sum * r + 1.0 / factorial;
-        }
+        let sum = polynomial(series, r);
         if self < -708.0 { 0.0 } else { sum * scale }
     }
+}
+
+/// Σ c_i x^i by Estrin's scheme: four levels instead of sixteen steps that wait for one another.
+#[inline(always)]
+pub(crate) fn polynomial<T: Real>(c: [T; 16], x: T) -> T {
+    let x2 = x * x;
+    let x4 = x2 * x2;
+    let x8 = x4 * x4;
+    let four = |i: usize| (c[i] + c[i + 1] * x) + (c[i + 2] + c[i + 3] * x) * x2;
+    (four(0) + four(4) * x4) + (four(8) + four(12) * x4) * x8
 }
 
 #[cfg(test)]

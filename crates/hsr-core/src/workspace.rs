@@ -3,7 +3,6 @@
 use crate::assembled::Assembled;
 use crate::bounds::SpectralWeights;
 use crate::contraction::Contraction;
-use crate::dispatch::{Verb, vectorized};
 use crate::error::check_length;
 use crate::forward::Forward;
 use crate::gram::Gram;
@@ -11,6 +10,7 @@ use crate::lanes::{row, row_mut, sized, sum, zeroed};
 use crate::matmul::{Mat, Write, matmul};
 use crate::plan::{BlockEvaluation, Plan, Want};
 use crate::pullback::{Out, Pullback};
+use crate::stages::{ContractStage, CurvatureStage, ForwardStage, ProductStage, PullbackStage};
 use crate::{Batch, Error, Evaluation, Moments, Network, Real, SpectralBounds};
 
 /// A dense Hessian is refused beyond this many parameters: 1.2 GiB in f64.
@@ -46,11 +46,11 @@ pub const DENSE_LIMIT: usize = 12_288;
 /// ```
 #[derive(Default)]
 pub struct Workspace<T> {
-    forward: Forward<T>,
-    contraction: Contraction<T>,
+    pub(crate) forward: Forward<T>,
+    pub(crate) contraction: Contraction<T>,
     assembled: Assembled<T>,
     gram: Gram<T>,
-    pullback: Pullback<T>,
+    pub(crate) pullback: Pullback<T>,
     buffers: [Vec<T>; 5],
     plan: Option<Plan>,
 }
@@ -68,12 +68,7 @@ impl<T: Real> Workspace<T> {
     /// The [`Error`] that tells what is wrong with the batch, or [`Error::Overflow`] where a value is not
     /// representable in `T`. The other verbs have the same errors.
     pub fn loss(&mut self, network: &Network<T>, batch: &Batch<T>) -> Result<T, Error> {
-        let forward = &mut self.forward;
-        vectorized(Loss {
-            forward,
-            network,
-            batch,
-        })
+        self.forward(network, batch, true)
     }
 
     /// The loss L and, in `gradient` \[D\], ∂L/∂θ.
@@ -89,16 +84,19 @@ impl<T: Real> Workspace<T> {
     ) -> Result<T, Error> {
         let dims = network.dimensions();
         check_length("gradient", "parameters", gradient.len(), dims.parameters())?;
-        vectorized(LossGradient {
-            workspace: self,
-            network,
-            batch,
-            gradient,
-        })
+        let loss = self.forward(network, batch, true)?;
+        self.write_loss_gradient(network, gradient);
+        if finite(gradient) {
+            Ok(loss)
+        } else {
+            Err(Error::Overflow {
+                what: "the gradient of the loss",
+            })
+        }
     }
 
     #[inline(always)]
-    fn write_loss_gradient(&mut self, network: &Network<T>, gradient: &mut [T]) {
+    pub(crate) fn write_loss_gradient(&mut self, network: &Network<T>, gradient: &mut [T]) {
         let f = &self.forward;
         let dims = f.dims();
         let (n, h, outputs, d) = (f.stride, dims.hidden, dims.outputs, dims.inputs);
@@ -162,13 +160,9 @@ impl<T: Real> Workspace<T> {
         batch: &Batch<T>,
         evaluation: Evaluation,
     ) -> Result<SpectralBounds<T>, Error> {
-        vectorized(Bounds {
-            workspace: self,
-            network,
-            batch,
-            evaluation,
-            out: None,
-        })
+        self.evaluate(network, batch, true)?;
+        let (moments, weights) = self.contract(evaluation, Want::Moments)?;
+        self.finish(moments, &weights)
     }
 
     /// The bounds and, in `gradient` \[D\], ∂λ_sup/∂θ; in `input_gradient` \[N, d\], where given, ∂λ_sup/∂x.
@@ -194,16 +188,31 @@ impl<T: Real> Workspace<T> {
                 batch.inputs.len(),
             )?;
         }
-        vectorized(Bounds {
-            workspace: self,
+        let want = match input_gradient {
+            None => Want::Gradient,
+            Some(_) => Want::InputGradient,
+        };
+        self.evaluate(network, batch, true)?;
+        let (moments, weights) = self.contract(evaluation, want)?;
+        let mut out = Out {
+            parameters: gradient,
+            inputs: input_gradient,
+        };
+        T::pull_back(PullbackStage {
+            pullback: &mut self.pullback,
             network,
-            batch,
-            evaluation,
-            out: Some(Out {
-                parameters: gradient,
-                inputs: input_gradient,
-            }),
-        })
+            forward: &self.forward,
+            contraction: &self.contraction,
+            weights: &weights,
+            out: &mut out,
+        });
+        if finite(out.parameters) && out.inputs.as_deref().is_none_or(finite) {
+            self.finish(moments, &weights)
+        } else {
+            Err(Error::Overflow {
+                what: "the gradient of λ_sup",
+            })
+        }
     }
 
     /// How the last evaluation of moments or bounds was done, block by block.
@@ -213,28 +222,20 @@ impl<T: Real> Workspace<T> {
 
     /// The moments of H/σ and their weights.
     #[inline(always)]
-    fn contract(
+    pub(crate) fn contract(
         &mut self,
         evaluation: Evaluation,
         want: Want,
     ) -> Result<(Moments<T>, SpectralWeights), Error> {
-        // Every vector unit that `pulp` dispatches to has fused multiply-add; without one, so may be the machine.
-        self.assembled.fma = !matches!(pulp::Arch::new(), pulp::Arch::Scalar);
         let f = &self.forward;
         let dims = f.dims();
         let plan = Plan::with_rank(evaluation, &dims, f.rank, f.samples)?;
         self.plan = Some(plan);
-        self.contraction.clear(f, want);
-        if plan.output == BlockEvaluation::Assembled {
-            self.assembled.output_block(f, &mut self.contraction, want);
-        }
-        if plan.hidden == BlockEvaluation::Assembled {
-            self.assembled.hidden_block(f, &mut self.contraction, want);
-        }
-        if plan.cross == BlockEvaluation::Assembled {
-            self.assembled.cross_block(f, &mut self.contraction, want);
-        }
-        self.gram.blocks(f, &plan, &mut self.contraction, want);
+        T::contract(ContractStage {
+            workspace: self,
+            plan,
+            want,
+        });
         let moments = Moments {
             trace: self.trace(),
             frobenius_squared: self.contraction.frobenius_squared(),
@@ -245,6 +246,55 @@ impl<T: Real> Workspace<T> {
         }
         let weights = SpectralWeights::new(&moments);
         Ok((moments, weights))
+    }
+
+    /// The blocks by their evaluations.
+    #[inline(always)]
+    pub(crate) fn contract_blocks(&mut self, plan: &Plan, want: Want) {
+        // Every vector unit that `pulp` dispatches to has fused multiply-add; without one, so may be the machine.
+        self.assembled.fma = !matches!(pulp::Arch::new(), pulp::Arch::Scalar);
+        let f = &self.forward;
+        self.contraction.clear(f, want);
+        if plan.output == BlockEvaluation::Assembled {
+            self.assembled.output_block(f, &mut self.contraction, want);
+        }
+        if plan.hidden == BlockEvaluation::Assembled {
+            self.assembled.hidden_block(f, &mut self.contraction, want);
+        }
+        if plan.cross == BlockEvaluation::Assembled {
+            self.assembled.cross_block(f, &mut self.contraction, want);
+        }
+        self.gram.blocks(f, plan, &mut self.contraction, want);
+    }
+
+    /// Everything up to the residuals, with the loss where it is wanted.
+    fn forward(
+        &mut self,
+        network: &Network<T>,
+        batch: &Batch<T>,
+        with_loss: bool,
+    ) -> Result<T, Error> {
+        T::forward(ForwardStage {
+            forward: &mut self.forward,
+            network,
+            batch,
+            with_loss,
+        })
+    }
+
+    /// Everything that the Hessian is made of.
+    fn evaluate(
+        &mut self,
+        network: &Network<T>,
+        batch: &Batch<T>,
+        in_basis: bool,
+    ) -> Result<(), Error> {
+        self.forward(network, batch, false)?;
+        T::curvature(CurvatureStage {
+            forward: &mut self.forward,
+            network,
+            in_basis,
+        })
     }
 
     /// t = Σ tr S · ‖ã‖² + tr M · ‖x̃‖².
@@ -258,7 +308,7 @@ impl<T: Real> Workspace<T> {
 
     /// The bounds of H from those of H/σ.
     #[inline(always)]
-    fn finish(
+    pub(crate) fn finish(
         &self,
         moments: Moments<T>,
         weights: &SpectralWeights,
@@ -293,12 +343,20 @@ impl<T: Real> Workspace<T> {
         batch: &Batch<T>,
         evaluation: Evaluation,
     ) -> Result<T, Error> {
-        vectorized(GaussNewtonShare {
-            workspace: self,
-            network,
-            batch,
-            evaluation,
-        })
+        let mut norms = [T::zero(); 2];
+        for (indefinite, norm) in [false, true].into_iter().zip(&mut norms) {
+            self.evaluate(network, batch, true)?;
+            self.forward.keep_part(indefinite);
+            *norm = self
+                .contract(evaluation, Want::Moments)?
+                .0
+                .frobenius_squared;
+        }
+        let [gauss_newton, indefinite] = norms;
+        if gauss_newton + indefinite == T::zero() {
+            return Ok(T::one());
+        }
+        Ok(gauss_newton / (gauss_newton + indefinite))
     }
 
     /// The product H v with the Hessian of the loss, exact and without forming H: two passes over the samples
@@ -333,11 +391,7 @@ impl<T: Real> Workspace<T> {
         network: &'a Network<'a, T>,
         batch: &Batch<T>,
     ) -> Result<HessianOperator<'a, T>, Error> {
-        vectorized(Linearize {
-            forward: &mut self.forward,
-            network,
-            batch,
-        })?;
+        self.evaluate(network, batch, false)?;
         Ok(HessianOperator {
             network,
             forward: &self.forward,
@@ -372,17 +426,20 @@ impl<T: Real> Workspace<T> {
             hessian.len(),
             parameters * parameters,
         )?;
-        vectorized(Dense {
-            workspace: self,
-            network,
-            batch,
-            hessian,
-        })
+        // The blocks are read entry by entry, in the outputs' own basis.
+        self.evaluate(network, batch, false)?;
+        self.contract(Evaluation::Assembled, Want::Moments)?;
+        self.spread_blocks(hessian);
+        if finite(hessian) {
+            Ok(())
+        } else {
+            Err(Error::Overflow { what: "H" })
+        }
     }
 
     /// Writes the assembled blocks where they belong.
     #[inline(always)]
-    fn spread_blocks(&self, hessian: &mut [T]) {
+    pub(crate) fn spread_blocks(&self, hessian: &mut [T]) {
         let f = &self.forward;
         let dims = f.dims();
         let parameters = dims.parameters();
@@ -460,7 +517,7 @@ impl<T: Real> HessianOperator<'_, T> {
     pub fn apply(&mut self, v: &[T], product: &mut [T]) -> Result<(), Error> {
         check_length("v", "parameters", v.len(), self.parameters())?;
         check_length("product", "parameters", product.len(), self.parameters())?;
-        vectorized(Product {
+        T::product(ProductStage {
             operator: self,
             v,
             product,
@@ -469,7 +526,7 @@ impl<T: Real> HessianOperator<'_, T> {
     }
 
     #[inline(always)]
-    fn product(&mut self, v: &[T], out: &mut [T]) {
+    pub(crate) fn product(&mut self, v: &[T], out: &mut [T]) {
         let f = self.forward;
         let dims = f.dims();
         let (n, h, outputs, d) = (f.stride, dims.hidden, dims.outputs, dims.inputs);
@@ -544,182 +601,4 @@ impl<T: Real> HessianOperator<'_, T> {
 
 fn finite<T: Real>(values: &[T]) -> bool {
     values.iter().all(|v| v.is_finite())
-}
-
-struct Loss<'a, T> {
-    forward: &'a mut Forward<T>,
-    network: &'a Network<'a, T>,
-    batch: &'a Batch<'a, T>,
-}
-
-impl<T: Real> Verb for Loss<'_, T> {
-    type Output = Result<T, Error>;
-
-    #[inline(always)]
-    fn run(self) -> Self::Output {
-        self.forward.run(self.network, self.batch)
-    }
-}
-
-struct LossGradient<'a, T> {
-    workspace: &'a mut Workspace<T>,
-    network: &'a Network<'a, T>,
-    batch: &'a Batch<'a, T>,
-    gradient: &'a mut [T],
-}
-
-impl<T: Real> Verb for LossGradient<'_, T> {
-    type Output = Result<T, Error>;
-
-    #[inline(always)]
-    fn run(self) -> Self::Output {
-        let loss = self.workspace.forward.run(self.network, self.batch)?;
-        self.workspace
-            .write_loss_gradient(self.network, self.gradient);
-        if finite(self.gradient) {
-            Ok(loss)
-        } else {
-            Err(Error::Overflow {
-                what: "the gradient of the loss",
-            })
-        }
-    }
-}
-
-struct Bounds<'a, T> {
-    workspace: &'a mut Workspace<T>,
-    network: &'a Network<'a, T>,
-    batch: &'a Batch<'a, T>,
-    evaluation: Evaluation,
-    out: Option<Out<'a, T>>,
-}
-
-impl<T: Real> Verb for Bounds<'_, T> {
-    type Output = Result<SpectralBounds<T>, Error>;
-
-    #[inline(always)]
-    fn run(self) -> Self::Output {
-        let Self {
-            workspace,
-            network,
-            batch,
-            evaluation,
-            out,
-        } = self;
-        let want = match &out {
-            None => Want::Moments,
-            Some(Out { inputs: None, .. }) => Want::Gradient,
-            Some(Out {
-                inputs: Some(_), ..
-            }) => Want::InputGradient,
-        };
-        workspace.forward.run_without_loss(network, batch)?;
-        workspace.forward.curvature(network, true)?;
-        let (moments, weights) = workspace.contract(evaluation, want)?;
-        if let Some(mut out) = out {
-            let Workspace {
-                forward,
-                contraction,
-                pullback,
-                ..
-            } = workspace;
-            pullback.run(network, forward, contraction, &weights, &mut out);
-            let finite_inputs = out.inputs.as_deref().is_none_or(finite);
-            if !(finite(out.parameters) && finite_inputs) {
-                return Err(Error::Overflow {
-                    what: "the gradient of λ_sup",
-                });
-            }
-        }
-        workspace.finish(moments, &weights)
-    }
-}
-
-struct GaussNewtonShare<'a, T> {
-    workspace: &'a mut Workspace<T>,
-    network: &'a Network<'a, T>,
-    batch: &'a Batch<'a, T>,
-    evaluation: Evaluation,
-}
-
-impl<T: Real> Verb for GaussNewtonShare<'_, T> {
-    type Output = Result<T, Error>;
-
-    #[inline(always)]
-    fn run(self) -> Self::Output {
-        let mut norms = [T::zero(); 2];
-        for (indefinite, norm) in [false, true].into_iter().zip(&mut norms) {
-            self.workspace
-                .forward
-                .run_without_loss(self.network, self.batch)?;
-            self.workspace.forward.curvature(self.network, true)?;
-            self.workspace.forward.keep_part(indefinite);
-            let (moments, _) = self.workspace.contract(self.evaluation, Want::Moments)?;
-            *norm = moments.frobenius_squared;
-        }
-        let [gauss_newton, indefinite] = norms;
-        if gauss_newton + indefinite == T::zero() {
-            return Ok(T::one());
-        }
-        Ok(gauss_newton / (gauss_newton + indefinite))
-    }
-}
-
-struct Linearize<'a, T> {
-    forward: &'a mut Forward<T>,
-    network: &'a Network<'a, T>,
-    batch: &'a Batch<'a, T>,
-}
-
-impl<T: Real> Verb for Linearize<'_, T> {
-    type Output = Result<(), Error>;
-
-    #[inline(always)]
-    fn run(self) -> Self::Output {
-        self.forward.run_without_loss(self.network, self.batch)?;
-        self.forward.curvature(self.network, false)
-    }
-}
-
-struct Dense<'a, T> {
-    workspace: &'a mut Workspace<T>,
-    network: &'a Network<'a, T>,
-    batch: &'a Batch<'a, T>,
-    hessian: &'a mut [T],
-}
-
-impl<T: Real> Verb for Dense<'_, T> {
-    type Output = Result<(), Error>;
-
-    #[inline(always)]
-    fn run(self) -> Self::Output {
-        self.workspace
-            .forward
-            .run_without_loss(self.network, self.batch)?;
-        // The blocks are read entry by entry, in the outputs' own basis.
-        self.workspace.forward.curvature(self.network, false)?;
-        self.workspace
-            .contract(Evaluation::Assembled, Want::Moments)?;
-        self.workspace.spread_blocks(self.hessian);
-        if finite(self.hessian) {
-            Ok(())
-        } else {
-            Err(Error::Overflow { what: "H" })
-        }
-    }
-}
-
-struct Product<'a, 'o, T> {
-    operator: &'a mut HessianOperator<'o, T>,
-    v: &'a [T],
-    product: &'a mut [T],
-}
-
-impl<T: Real> Verb for Product<'_, '_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        self.operator.product(self.v, self.product);
-    }
 }

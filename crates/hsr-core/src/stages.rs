@@ -1,0 +1,138 @@
+//! The stages of an evaluation, each compiled once for every instruction set and both scalar types, here and not in
+//! every crate that uses them.
+
+use crate::bounds::SpectralWeights;
+use crate::contraction::Contraction;
+use crate::dispatch::{Verb, vectorized};
+use crate::forward::Forward;
+use crate::matmul::SmallProduct;
+use crate::plan::{Plan, Want};
+use crate::pullback::{Out, Pullback};
+use crate::{Batch, Error, HessianOperator, Network, Real, Workspace};
+
+/// The stages for a scalar type.
+pub trait Stages: Sized {
+    fn forward(stage: ForwardStage<Self>) -> Result<Self, Error>;
+    fn curvature(stage: CurvatureStage<Self>) -> Result<(), Error>;
+    fn contract(stage: ContractStage<Self>);
+    fn pull_back(stage: PullbackStage<Self>);
+    fn product(stage: ProductStage<Self>);
+    fn small_product(stage: SmallProduct<Self>);
+}
+
+macro_rules! stages {
+    ($($scalar:ty),*) => {$(
+        impl Stages for $scalar {
+            fn forward(stage: ForwardStage<Self>) -> Result<Self, Error> {
+                vectorized(stage)
+            }
+            fn curvature(stage: CurvatureStage<Self>) -> Result<(), Error> {
+                vectorized(stage)
+            }
+            fn contract(stage: ContractStage<Self>) {
+                vectorized(stage);
+            }
+            fn pull_back(stage: PullbackStage<Self>) {
+                vectorized(stage);
+            }
+            fn product(stage: ProductStage<Self>) {
+                vectorized(stage);
+            }
+            fn small_product(stage: SmallProduct<Self>) {
+                vectorized(stage);
+            }
+        }
+    )*};
+}
+
+stages!(f32, f64);
+
+/// Up to the residuals; gives the loss, or 0 where it is not wanted.
+pub struct ForwardStage<'a, T> {
+    pub forward: &'a mut Forward<T>,
+    pub network: &'a Network<'a, T>,
+    pub batch: &'a Batch<'a, T>,
+    pub with_loss: bool,
+}
+
+impl<T: Real> Verb for ForwardStage<'_, T> {
+    type Output = Result<T, Error>;
+
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        self.forward.run(self.network, self.batch, self.with_loss)
+    }
+}
+
+/// From the residuals to S, U, Q, g and c.
+pub struct CurvatureStage<'a, T> {
+    pub forward: &'a mut Forward<T>,
+    pub network: &'a Network<'a, T>,
+    pub in_basis: bool,
+}
+
+impl<T: Real> Verb for CurvatureStage<'_, T> {
+    type Output = Result<(), Error>;
+
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        self.forward.curvature(self.network, self.in_basis)
+    }
+}
+
+/// The norms of the blocks and their contractions.
+pub struct ContractStage<'a, T> {
+    pub workspace: &'a mut Workspace<T>,
+    pub plan: Plan,
+    pub want: Want,
+}
+
+impl<T: Real> Verb for ContractStage<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.workspace.contract_blocks(&self.plan, self.want);
+    }
+}
+
+/// The gradient from the contractions.
+pub struct PullbackStage<'a, 'o, T> {
+    pub pullback: &'a mut Pullback<T>,
+    pub network: &'a Network<'a, T>,
+    pub forward: &'a Forward<T>,
+    pub contraction: &'a Contraction<T>,
+    pub weights: &'a SpectralWeights,
+    pub out: &'a mut Out<'o, T>,
+}
+
+impl<T: Real> Verb for PullbackStage<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.pullback.run(
+            self.network,
+            self.forward,
+            self.contraction,
+            self.weights,
+            self.out,
+        );
+    }
+}
+
+/// H v.
+pub struct ProductStage<'a, 'o, T> {
+    pub operator: &'a mut HessianOperator<'o, T>,
+    pub v: &'a [T],
+    pub product: &'a mut [T],
+}
+
+impl<T: Real> Verb for ProductStage<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.operator.product(self.v, self.product);
+    }
+}
