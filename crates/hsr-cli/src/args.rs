@@ -44,6 +44,7 @@ pub struct TasksOptions {
 
 /// `hsr train`.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)] // So that they are refused by the option's name, not as an unknown flag.
 #[command(group = ArgGroup::new("source").args(["task", "data"]))]
 #[command(
     after_help = "Examples:\n  hsr train\n  hsr train --task wine --strength 0.1 --seed 3\n  hsr train --data mine.csv --label species --hidden 8 --epochs 300\n  hsr train --task gaussians --overlap 0.7 --covariance 1,0.5,1\n  hsr train --resume runs/digits-hsr"

@@ -26,9 +26,25 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (arguments, given) = match parsed {
         Ok(parsed) => parsed,
         Err(error) => {
-            // Help and version go to standard output and succeed; errors go to standard error with code 2.
+            use clap::error::ErrorKind::{
+                DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion,
+            };
             let code = u8::try_from(error.exit_code()).unwrap_or(1);
-            let _ = error.print();
+            match error.kind() {
+                DisplayHelp | DisplayVersion | DisplayHelpOnMissingArgumentOrSubcommand => {
+                    let _ = error.print();
+                }
+                _ => {
+                    // What is wrong and the tip, in one line and without the usage.
+                    let message = error.to_string();
+                    let message = message.split("\n\nUsage:").next().unwrap_or(&message);
+                    let message = message
+                        .split("\n\nFor more information")
+                        .next()
+                        .unwrap_or(message);
+                    report(message.trim_start_matches("error: "));
+                }
+            }
             return ExitCode::from(code);
         }
     };
@@ -40,13 +56,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match result.and_then(|text| print(&text)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // One line, whatever a library's message looks like.
-            let message = error.to_string();
-            let message: Vec<&str> = message.split_whitespace().collect();
-            let _ = writeln!(std::io::stderr(), "error: {}", message.join(" "));
+            report(&error.to_string());
             ExitCode::from(if error.is_input() { 2 } else { 1 })
         }
     }
+}
+
+/// One line on standard error, whatever a library's message looks like.
+fn report(message: &str) {
+    let message: Vec<&str> = message.split_whitespace().collect();
+    let _ = writeln!(std::io::stderr(), "error: {}", message.join(" "));
 }
 
 /// The long names of the options that were typed, defaults not counted.

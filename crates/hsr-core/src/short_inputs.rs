@@ -6,13 +6,14 @@
 use crate::Real;
 use crate::contraction::Contraction;
 use crate::forward::Forward;
-use crate::lanes::{LANE, row, sized};
+use crate::lanes::{LANE, row, sized, zeroed};
 use crate::svec;
 
 /// Buffers of the kernels.
 #[derive(Default)]
 pub(crate) struct ShortInputs<T> {
     u: Vec<T>,
+    um: Vec<T>,
 }
 
 /// `a·b + c` in one rounding where the machine has that instruction. Elsewhere it would be a slow library call.
@@ -145,16 +146,20 @@ fn contract_kernel<T: Real, const PAIRS: usize, const RANK: usize, const FMA: bo
         }
         let u = u_lane.as_chunks::<LANE>().0.as_chunks::<RANK>().0;
         let xx: [[T; LANE]; PAIRS] = core::array::from_fn(|p| xx[p][lane]);
+        // Each M̃[i, j] serves row i, in registers, and row j, in `of_rows`.
+        let of_rows = zeroed(&mut buffers.um, h * RANK * LANE);
+        let of_rows = of_rows.as_chunks_mut::<LANE>().0.as_chunks_mut::<RANK>().0;
+        let mut row_of_c = c;
         for i in 0..h {
-            let mut sums = [[T::zero(); LANE]; RANK];
-            let mut at = i;
-            for (j, u) in u[..i].iter().enumerate() {
-                add_outer::<T, RANK, FMA>(&mut sums, m_of::<T, PAIRS, FMA>(&c[at], &xx), u);
-                at += h - j - 1;
-            }
-            let diagonal = m_of::<T, PAIRS, FMA>(&c[at], &xx);
-            for (c, u) in c[at + 1..at + h - i].iter().zip(&u[i + 1..]) {
-                add_outer::<T, RANK, FMA>(&mut sums, m_of::<T, PAIRS, FMA>(c, &xx), u);
+            let (of_i, of_later) = of_rows[i..].split_first_mut().expect("i < h");
+            let (c, after) = row_of_c.split_at(h - i);
+            row_of_c = after;
+            let diagonal = m_of::<T, PAIRS, FMA>(&c[0], &xx);
+            let mut sums = *of_i;
+            for ((c, u_j), of_j) in c[1..].iter().zip(&u[i + 1..]).zip(of_later) {
+                let m = m_of::<T, PAIRS, FMA>(c, &xx);
+                add_outer::<T, RANK, FMA>(&mut sums, m, u_j);
+                add_outer::<T, RANK, FMA>(of_j, m, &u[i]);
             }
             out.m_diagonal[i * n + from..][..LANE].copy_from_slice(&diagonal);
             for k in 0..RANK {

@@ -165,8 +165,10 @@ impl Weights {
         }
     }
 
-    /// The parameters as a safetensors file of F32 tensors named as [`read`](Self::read) expects.
-    pub fn to_safetensors(&self, metadata: Vec<(String, String)>) -> Vec<u8> {
+    /// The parameters as a safetensors file of F32 tensors named as [`read`](Self::read) expects, with `about` under
+    /// the metadata key `hsr`. (One key only: several are written in no particular order, and equal networks should
+    /// give equal files.)
+    pub fn to_safetensors(&self, about: Option<String>) -> Vec<u8> {
         let tensors = self.tensors("hidden", "output");
         let bytes: Vec<Vec<u8>> = tensors
             .iter()
@@ -182,8 +184,8 @@ impl Weights {
             let view = TensorView::new(Dtype::F32, self.shape(range), bytes);
             (name.clone(), view.expect("as many bytes as the shape says"))
         });
-        safetensors::serialize(views, Some(metadata.into_iter().collect()))
-            .expect("tensors in memory always serialise")
+        let metadata = about.map(|about| [("hsr".to_owned(), about)].into_iter().collect());
+        safetensors::serialize(views, metadata).expect("tensors in memory always serialise")
     }
 }
 

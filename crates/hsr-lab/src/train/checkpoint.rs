@@ -45,7 +45,7 @@ pub(crate) fn save(folder: &Path, trainer: &Trainer, state: &State) -> Result<()
     };
     let optimizer = trainer.optimizer_state().map_err(refuse)?;
     let weights = trainer.weights();
-    let weights = weights.to_safetensors(Vec::new());
+    let weights = weights.to_safetensors(None);
     let state = serde_json::to_string(state).map_err(|error| refuse(error.to_string()))?;
     let view = |bytes| TensorView::new(Dtype::U8, vec![<[u8]>::len(bytes)], bytes);
     let views = [("weights", view(&weights)), ("optimizer", view(&optimizer))]

@@ -254,7 +254,7 @@ impl Run {
                     .join(model_file(trainer.method, self.config.method));
                 files::write(
                     &file,
-                    &weights.to_safetensors(self.metadata(trainer.method)),
+                    &weights.to_safetensors(Some(self.about(trainer.method))),
                 )?;
                 finished.push((trainer.method, trainer.steps, trainer.seconds));
             }
@@ -284,13 +284,15 @@ impl Run {
         Ok(())
     }
 
-    fn metadata(&self, method: Method) -> Vec<(String, String)> {
-        vec![
-            ("format".to_owned(), "pt".to_owned()),
-            ("activation".to_owned(), self.config.activation.to_string()),
-            ("method".to_owned(), method.name().to_owned()),
-            ("task".to_owned(), self.config.source.name()),
-        ]
+    /// What a model file says of itself: enough to inspect it.
+    fn about(&self, method: Method) -> String {
+        serde_json::json!({
+            "activation": self.config.activation.name(),
+            "loss": "softmax",
+            "method": method.name(),
+            "task": self.config.source.name(),
+        })
+        .to_string()
     }
 
     fn write_metrics(&self, rows: &[Row]) -> Result<(), LabError> {
