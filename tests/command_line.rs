@@ -10,19 +10,9 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
-/// The program, built beside the tests.
+/// The program, see `program.rs`.
 fn program() -> PathBuf {
-    let mut path = std::env::current_exe().expect("the test's own path");
-    path.pop();
-    if path.ends_with("deps") {
-        path.pop();
-    }
-    let path = path.join(format!("hsr{}", std::env::consts::EXE_SUFFIX));
-    assert!(
-        path.exists(),
-        "{path:?} is built with the workspace: cargo test --workspace"
-    );
-    path
+    PathBuf::from(env!("CARGO_BIN_EXE_hsr-under-test"))
 }
 
 fn hsr(folder: &Path, arguments: &[&str]) -> Output {

@@ -128,9 +128,7 @@ pub(crate) fn check_length(
 
 /// Refuses NaN and infinity.
 pub(crate) fn check_finite<T: crate::Real>(what: &'static str, values: &[T]) -> Result<(), Error> {
-    // The sum of v − v is 0 exactly when all are finite; it vectorises, a search does not.
-    let residue = values.iter().fold(T::zero(), |sum, &v| sum + (v - v));
-    if residue == T::zero() {
+    if crate::workspace::finite(values) {
         return Ok(());
     }
     let index = values.iter().position(|v| !v.is_finite()).unwrap_or(0);

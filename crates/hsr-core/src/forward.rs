@@ -202,10 +202,9 @@ impl<T: Real> Forward<T> {
     /// The first quantity that is not finite.
     fn overflow(&self) -> Option<&'static str> {
         let dims = self.dims();
-        let (n, samples) = (self.stride, self.samples);
-        let finite = |data: &[T], rows: usize| {
-            (0..rows).all(|i| row(data, n, i)[..samples].iter().all(|v| v.is_finite()))
-        };
+        let n = self.stride;
+        // Padding samples hold zeros in a, and biases in o.
+        let finite = |data: &[T], rows: usize| crate::workspace::finite(&data[..rows * n]);
         if !finite(&self.a, dims.hidden) {
             Some("a hidden activation")
         } else if !finite(&self.o, dims.outputs) {

@@ -5,7 +5,7 @@ use crate::dispatch::Verb;
 use crate::lanes::{LANE, dot};
 
 /// Below this many coefficients a product is faster without packing: as sums of rows, or as inner products.
-const SMALL: usize = 64;
+const SMALL: usize = 128;
 
 /// A borrowed matrix with arbitrary strides.
 #[derive(Clone, Copy)]
