@@ -55,11 +55,15 @@ fn main() {
             ("step with HSR, f32", Box::new(|| hsr.hsr_step())),
             (
                 "λ_sup and gradient, f64",
-                Box::new(|| drop(black_box(double.bounds_gradient(Evaluation::Auto)))),
+                Box::new(|| {
+                    black_box(double.bounds_gradient(Evaluation::Auto));
+                }),
             ),
             (
                 "λ_sup and gradient, f32",
-                Box::new(|| drop(black_box(single.bounds_gradient(Evaluation::Auto)))),
+                Box::new(|| {
+                    black_box(single.bounds_gradient(Evaluation::Auto));
+                }),
             ),
         ];
         let seconds = medians(&mut candidates, rounds, repeats);

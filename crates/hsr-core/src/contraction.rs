@@ -126,7 +126,6 @@ pub(crate) fn contract_m<T: Real>(
 ) {
     let dims = f.dims();
     let (h, outputs, n) = (dims.hidden, f.rank, f.stride);
-    let half = T::one() / svec::scale::<T>();
     let [u_lane, _] = lanes;
     for lane in (0..width).step_by(LANE) {
         gather(&f.u_basis, n, h * outputs, start + lane, u_lane);
@@ -138,12 +137,21 @@ pub(crate) fn contract_m<T: Real>(
             let mut k = 0;
             while k < outputs {
                 let group = (outputs - k).min(4);
-                let arguments = (&*m, &u_lane[..], h, outputs, width, lane, i, k, half);
+                let row_of = RowOfM {
+                    m,
+                    u: u_lane,
+                    hidden: h,
+                    outputs,
+                    width,
+                    lane,
+                    row: i,
+                    first: k,
+                };
                 let sums = match group {
-                    1 => pad(m_row_times_u::<T, 1>(arguments)),
-                    2 => pad(m_row_times_u::<T, 2>(arguments)),
-                    3 => pad(m_row_times_u::<T, 3>(arguments)),
-                    _ => m_row_times_u::<T, 4>(arguments),
+                    1 => pad(row_of.times_u::<1>()),
+                    2 => pad(row_of.times_u::<2>()),
+                    3 => pad(row_of.times_u::<3>()),
+                    _ => row_of.times_u::<4>(),
                 };
                 for (g, sum) in sums.iter().take(group).enumerate() {
                     row_mut(&mut contraction.um, n, i * outputs + k + g)[from..from + LANE]
@@ -162,41 +170,54 @@ fn pad<T: Real, const G: usize>(sums: [[T; LANE]; G]) -> [[T; LANE]; 4] {
     out
 }
 
-/// Σ_j M̃[i, j] U[k.., j] over one lane of samples, for G outputs from k on.
-#[inline(always)]
-fn m_row_times_u<T: Real, const G: usize>(
-    (m, u, h, outputs, width, lane, i, k, half): (
-        &[T],
-        &[T],
-        usize,
-        usize,
-        usize,
-        usize,
-        usize,
-        usize,
-        T,
-    ),
-) -> [[T; LANE]; G] {
-    let mut sums = [[T::zero(); LANE]; G];
-    let mut at = i;
-    for j in 0..h {
-        // Packed: row j of the upper triangle begins at (j, j) and is h − j long.
-        let m = &m[at * width + lane..][..LANE];
+/// Row i of packed M̃ and U for one lane of samples.
+struct RowOfM<'a, T> {
+    m: &'a [T],
+    u: &'a [T],
+    hidden: usize,
+    outputs: usize,
+    width: usize,
+    lane: usize,
+    row: usize,
+    first: usize,
+}
+
+impl<T: Real> RowOfM<'_, T> {
+    /// Σ_j M̃[i, j] U[k.., j] for G outputs from the first on.
+    #[inline(always)]
+    fn times_u<const G: usize>(&self) -> [[T; LANE]; G] {
+        let Self {
+            m,
+            u,
+            hidden: h,
+            outputs,
+            width,
+            lane,
+            row: i,
+            first: k,
+        } = *self;
+        let half = T::one() / svec::scale::<T>();
+        let mut sums = [[T::zero(); LANE]; G];
+        let mut at = i;
+        for j in 0..h {
+            // Packed: row j of the upper triangle begins at (j, j) and is h − j long.
+            let m = &m[at * width + lane..][..LANE];
+            for (g, sum) in sums.iter_mut().enumerate() {
+                let u = &u[(j * outputs + k + g) * LANE..][..LANE];
+                for l in 0..LANE {
+                    sum[l] += m[l] * u[l];
+                }
+            }
+            at += if j < i { h - j - 1 } else { 1 };
+        }
+        // All terms but the diagonal carry the √2 of the packing.
+        let diagonal = &m[svec::diagonal(h, i) * width + lane..][..LANE];
         for (g, sum) in sums.iter_mut().enumerate() {
-            let u = &u[(j * outputs + k + g) * LANE..][..LANE];
+            let u = &u[(i * outputs + k + g) * LANE..][..LANE];
             for l in 0..LANE {
-                sum[l] += m[l] * u[l];
+                sum[l] = (sum[l] - diagonal[l] * u[l]) * half + diagonal[l] * u[l];
             }
         }
-        at += if j < i { h - j - 1 } else { 1 };
+        sums
     }
-    // All terms but the diagonal carry the √2 of the packing.
-    let diagonal = &m[svec::diagonal(h, i) * width + lane..][..LANE];
-    for (g, sum) in sums.iter_mut().enumerate() {
-        let u = &u[(i * outputs + k + g) * LANE..][..LANE];
-        for l in 0..LANE {
-            sum[l] = (sum[l] - diagonal[l] * u[l]) * half + diagonal[l] * u[l];
-        }
-    }
-    sums
 }

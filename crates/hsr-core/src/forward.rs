@@ -1,7 +1,7 @@
 //! The forward pass: every per-sample quantity of theory §1 that the Hessian is made of.
 
 use crate::batch::OutputLoss;
-use crate::lanes::{LANE, add_product, row, row_mut, sized, stride, zeroed};
+use crate::lanes::{LANE, add_product, lane, row, row_mut, sized, stride, zeroed};
 use crate::matmul::{Mat, Write, matmul};
 use crate::{Batch, Dimensions, Error, Network, Real, output_basis, svec};
 
@@ -251,12 +251,12 @@ impl<T: Real> Forward<T> {
         sized(&mut self.top, outputs * n);
         // Lane by lane through local arrays, which cannot overlap: only then does the compiler vectorise.
         for start in (0..n).step_by(LANE) {
-            let lane = |data: &[T]| -> [T; LANE] { core::array::from_fn(|l| data[start + l]) };
-            let (largest, best, omega) = (lane(largest), lane(best), lane(&self.omega));
+            let (largest, best) = (lane(largest, start), lane(best, start));
+            let omega = lane(&self.omega, start);
             let mut sum = [zero; LANE];
             for k in 0..outputs {
                 let class = T::of(k as f64);
-                let o = lane(row(&self.o, n, k));
+                let o = lane(row(&self.o, n, k), start);
                 let (mut p, mut top) = ([zero; LANE], [zero; LANE]);
                 for l in 0..LANE {
                     let e = (o[l] - largest[l]).exp_decay();
@@ -275,7 +275,8 @@ impl<T: Real> Forward<T> {
             }
             for k in 0..outputs {
                 let class = T::of(k as f64);
-                let (y, mut p) = (lane(row(&self.y, n, k)), lane(row(&self.p, n, k)));
+                let y = lane(row(&self.y, n, k), start);
+                let mut p = lane(row(&self.p, n, k), start);
                 let (mut r, mut s) = ([zero; LANE], [zero; LANE]);
                 for l in 0..LANE {
                     p[l] *= scale[l];

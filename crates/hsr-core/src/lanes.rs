@@ -49,6 +49,14 @@ pub(crate) fn part_mut<T>(
     &mut data[index * stride + start..][..width]
 }
 
+/// A copy of the lane that begins at `start`.
+#[inline(always)]
+pub(crate) fn lane<T: Real>(row: &[T], start: usize) -> [T; LANE] {
+    let mut lane = [T::zero(); LANE];
+    lane.copy_from_slice(&row[start..][..LANE]);
+    lane
+}
+
 /// `out += a·b`, elementwise.
 #[inline(always)]
 pub(crate) fn add_product<T: Real>(out: &mut [T], a: &[T], b: &[T]) {

@@ -21,6 +21,9 @@
 //! D parameters θ = (W1, b1, W2, b2); x̃ and ã are x and a with a 1 appended where the layer has a bias; r and S are
 //! the first and second derivative of a sample's loss in o.
 
+// Loops over lanes index several rows at once, and a matrix product has as many arguments as it has.
+#![allow(clippy::needless_range_loop, clippy::too_many_arguments)]
+
 mod activation;
 mod assembled;
 mod batch;

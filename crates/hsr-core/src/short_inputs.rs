@@ -80,7 +80,11 @@ pub(crate) fn contract<T: Real>(
 /// The lanes of `ROWS` consecutive rows.
 #[inline(always)]
 fn rows<T, const ROWS: usize>(data: &[T], stride: usize, first: usize) -> [&[[T; LANE]]; ROWS] {
-    core::array::from_fn(|i| row(data, stride, first + i).as_chunks::<LANE>().0)
+    let mut rows = [&[][..]; ROWS];
+    for (i, out) in rows.iter_mut().enumerate() {
+        *out = row(data, stride, first + i).as_chunks::<LANE>().0;
+    }
+    rows
 }
 
 #[inline(always)]
@@ -145,7 +149,13 @@ fn contract_kernel<T: Real, const PAIRS: usize, const RANK: usize, const FMA: bo
             u_lane[jk * LANE..][..LANE].copy_from_slice(&f.u_basis[jk * n + from..][..LANE]);
         }
         let u = u_lane.as_chunks::<LANE>().0.as_chunks::<RANK>().0;
-        let xx: [[T; LANE]; PAIRS] = core::array::from_fn(|p| xx[p][lane]);
+        let xx = {
+            let mut of_lane = [[T::zero(); LANE]; PAIRS];
+            for p in 0..PAIRS {
+                of_lane[p] = xx[p][lane];
+            }
+            of_lane
+        };
         // Each M̃[i, j] serves row i, in registers, and row j, in `of_rows`.
         let of_rows = zeroed(&mut buffers.um, h * RANK * LANE);
         let of_rows = of_rows.as_chunks_mut::<LANE>().0.as_chunks_mut::<RANK>().0;

@@ -63,7 +63,6 @@ pub(crate) fn outer<T: Real>(
 /// `out[i] += (packed · vector)[i]` sample by sample, for the first `out_rows` rows i. `packed` has rows of `width`
 /// samples, `vectors` and `out` rows of `stride` samples from `start`.
 #[inline(always)]
-#[allow(clippy::too_many_arguments)] // One array, one shape and one place each: a struct would only rename them.
 pub(crate) fn add_times_vector<T: Real>(
     packed: &[T],
     n: usize,

@@ -599,15 +599,15 @@ impl<T: Real> HessianOperator<'_, T> {
     }
 }
 
-/// Whether no value is infinite or NaN: then, and only then, v − v sums to 0. (A search would not vectorise.)
+/// Whether no value is infinite or NaN: then, and only then, 0·v sums to 0. (A search would not vectorise.)
 pub(crate) fn finite<T: Real>(values: &[T]) -> bool {
     let mut lanes = [T::zero(); LANE];
     let (whole, rest) = values.as_chunks::<LANE>();
     for values in whole {
         for l in 0..LANE {
-            lanes[l] += values[l] - values[l];
+            lanes[l] += T::zero() * values[l];
         }
     }
-    let rest = rest.iter().fold(T::zero(), |sum, &v| sum + (v - v));
+    let rest = rest.iter().fold(T::zero(), |sum, &v| sum + T::zero() * v);
     lanes.into_iter().fold(rest, |sum, v| sum + v) == T::zero()
 }

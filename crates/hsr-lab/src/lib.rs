@@ -4,7 +4,7 @@
 //! * [`train`]: runs with a directory, a checkpoint and a summary.
 //! * [`inspect`](mod@inspect): exact curvature of weights from any framework.
 //! * [`spectrum`]: eigenvalues, dense or by Lanczos.
-//! * [`figures`]: pictures.
+//! * [`figures`] are the pictures.
 
 pub mod data;
 mod error;

@@ -189,8 +189,11 @@ impl Weights {
     }
 }
 
-/// A tensor's values and shape; `None` where there is none of that name.
-fn tensor(file: &SafeTensors, name: &str) -> Result<Option<(Vec<f64>, Vec<usize>)>, String> {
+/// A tensor's values and shape.
+type Values = (Vec<f64>, Vec<usize>);
+
+/// A tensor; `None` where there is none of that name.
+fn tensor(file: &SafeTensors, name: &str) -> Result<Option<Values>, String> {
     let Ok(view) = file.tensor(name) else {
         return Ok(None);
     };

@@ -94,7 +94,6 @@ fn panel(config: &TrainConfig, problem: &Problem, trained: &Trained) -> Decision
     };
     let (x_range, y_range) = (range(0), range(1));
     let cells: Vec<f32> = DecisionPanel::centres(GRID, x_range, y_range)
-        .into_iter()
         .flat_map(|p| [0, 1].map(|e| ((p[e] - standardizer.mean[e]) / standardizer.std[e]) as f32))
         .collect();
     let device = problem.train.x.device();
