@@ -17,7 +17,8 @@ use crate::{Batch, Error, Evaluation, Moments, Network, Real, SpectralBounds};
 pub const DENSE_LIMIT: usize = 12_288;
 
 /// Evaluates the closed form. It owns every buffer that an evaluation needs and keeps them: after the first call
-/// with a given size nothing is allocated.
+/// with a given size no buffer is allocated any more. (The `gemm` crate still takes packing space for each large matrix
+/// product.)
 ///
 /// The verbs take a [`Network`] and a [`Batch`]; gradients are written in the order of [`Layout`](crate::Layout).
 ///

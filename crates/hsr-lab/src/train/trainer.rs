@@ -5,12 +5,12 @@ use std::time::Instant;
 use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
-use burn_hsr::{Hsr, ThreeLayerNet};
+use burn_hsr::{Backend, Hsr, ThreeLayerNet};
 use hsr_core::{Evaluation, Workspace};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use super::config::{Method, TrainConfig};
+use super::config::{Method, Optimizer, TrainConfig};
 use super::problem::{Part, Problem};
 use crate::data::random::{Stream, generator_at};
 use crate::{LabError, Weights, network, scores};
@@ -85,6 +85,16 @@ impl<'a> Trainer<'a> {
 
     /// Puts the optimizer where it was.
     pub fn restore_optimizer(&mut self, bytes: &[u8]) -> Result<(), String> {
+        // Burn materialises the state on its default device, which is wgpu wherever that is compiled in, before the
+        // next step moves it to the parameters' own. Without an adapter it would panic.
+        if Backend::Wgpu.is_compiled()
+            && self.config.optimizer != Optimizer::Sgd
+            && let Err(error) = Backend::Wgpu.device()
+        {
+            return Err(format!(
+                "cannot restore the optimizer in a build with wgpu: {error}"
+            ));
+        }
         self.optimizer = self
             .config
             .optimizer
