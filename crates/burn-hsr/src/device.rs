@@ -7,7 +7,7 @@ use burn::tensor::{DType, Device, Int, Tensor};
 use hsr_core::{BlockEvaluation, OutputLoss, Plan};
 
 use crate::activation::derivatives;
-use crate::gradient::HsrGradient;
+use crate::gradient::{HsrGradient, ZeroWhere};
 use crate::targets::{Labels, Targets};
 use crate::{HsrConfig, HsrError, ThreeLayer};
 
@@ -556,7 +556,7 @@ pub(crate) fn gradient<M: ThreeLayer>(
         output_bias: dims.output_bias.then(|| column_sum(o_bar)),
         inputs,
     };
-    Ok(gradient.or_zero(broken))
+    Ok(gradient.map(&ZeroWhere(broken)))
 }
 
 /// The adjoint of the logits from those of S and r (theory §1).

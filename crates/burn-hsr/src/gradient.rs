@@ -1,7 +1,7 @@
 //! The gradient of the bound as tensors shaped like the parameters they belong to.
 
 use burn::module::{Param, ParamId};
-use burn::tensor::Tensor;
+use burn::tensor::{Bool, Tensor};
 
 use crate::ThreeLayer;
 
@@ -33,32 +33,50 @@ impl HsrGradient {
         sum.sqrt()
     }
 
-    /// Every part of the gradient times `factor` \[1\].
-    pub(crate) fn scale(self, factor: Tensor<1>) -> Self {
-        let matrix = factor.clone().unsqueeze::<2>();
+    /// The same λ_sup with every part of the gradient changed alike.
+    pub(crate) fn map(self, change: &impl Change) -> Self {
         Self {
             lambda_sup: self.lambda_sup,
-            hidden_weight: self.hidden_weight * matrix.clone(),
-            hidden_bias: self.hidden_bias.map(|bias| bias * factor.clone()),
-            output_weight: self.output_weight * matrix.clone(),
-            output_bias: self.output_bias.map(|bias| bias * factor),
-            inputs: self.inputs.map(|inputs| inputs * matrix),
+            hidden_weight: change.change(self.hidden_weight),
+            hidden_bias: self.hidden_bias.map(|bias| change.change(bias)),
+            output_weight: change.change(self.output_weight),
+            output_bias: self.output_bias.map(|bias| change.change(bias)),
+            inputs: self.inputs.map(|inputs| change.change(inputs)),
         }
     }
+}
 
-    /// Every part of the gradient times a number.
-    pub(crate) fn scale_by(self, factor: f64) -> Self {
-        if factor == 1.0 {
-            return self;
-        }
-        Self {
-            lambda_sup: self.lambda_sup,
-            hidden_weight: self.hidden_weight * factor,
-            hidden_bias: self.hidden_bias.map(|bias| bias * factor),
-            output_weight: self.output_weight * factor,
-            output_bias: self.output_bias.map(|bias| bias * factor),
-            inputs: self.inputs.map(|inputs| inputs * factor),
-        }
+/// What is done with every part of a gradient, whatever its rank.
+pub(crate) trait Change {
+    fn change<const D: usize>(&self, part: Tensor<D>) -> Tensor<D>;
+}
+
+/// Times a number.
+pub(crate) struct ScaledBy(pub f64);
+
+impl Change for ScaledBy {
+    fn change<const D: usize>(&self, part: Tensor<D>) -> Tensor<D> {
+        if self.0 == 1.0 { part } else { part * self.0 }
+    }
+}
+
+/// Times a scalar on the device, \[1\].
+pub(crate) struct Scaled(pub Tensor<1>);
+
+impl Change for Scaled {
+    fn change<const D: usize>(&self, part: Tensor<D>) -> Tensor<D> {
+        part * self.0.clone().reshape([1; D])
+    }
+}
+
+/// Zero where the flag \[1\] is true or a value is NaN or infinite.
+pub(crate) struct ZeroWhere(pub Tensor<1, Bool>);
+
+impl Change for ZeroWhere {
+    fn change<const D: usize>(&self, part: Tensor<D>) -> Tensor<D> {
+        let broken = self.0.clone().reshape([1; D]).expand(part.shape());
+        let not_finite = part.clone().is_finite().bool_not();
+        part.mask_fill(not_finite.bool_or(broken), 0.0)
     }
 }
 
@@ -93,27 +111,5 @@ pub(crate) fn for_each_parameter<M: ThreeLayer>(
     one(&output.weight, Some(gradient.output_weight), visit);
     if let Some(bias) = &output.bias {
         one(bias, gradient.output_bias, visit);
-    }
-}
-
-impl HsrGradient {
-    /// Zero where `broken` \[1\] is true or a value is NaN.
-    pub(crate) fn or_zero(self, broken: Tensor<1, burn::tensor::Bool>) -> Self {
-        fn clean<const D: usize>(
-            tensor: Tensor<D>,
-            broken: &Tensor<1, burn::tensor::Bool>,
-        ) -> Tensor<D> {
-            let broken = broken.clone().reshape([1; D]).expand(tensor.shape());
-            let not_finite = tensor.clone().is_finite().bool_not();
-            tensor.mask_fill(not_finite.bool_or(broken), 0.0)
-        }
-        Self {
-            lambda_sup: self.lambda_sup,
-            hidden_weight: clean(self.hidden_weight, &broken),
-            hidden_bias: self.hidden_bias.map(|bias| clean(bias, &broken)),
-            output_weight: clean(self.output_weight, &broken),
-            output_bias: self.output_bias.map(|bias| clean(bias, &broken)),
-            inputs: self.inputs.map(|inputs| clean(inputs, &broken)),
-        }
     }
 }

@@ -34,7 +34,7 @@ enum HostLabels<T> {
 
 /// A gradient in the host's memory.
 struct HostGradient<T> {
-    bounds: SpectralBounds<T>,
+    lambda_sup: T,
     parameters: Vec<T>,
     inputs: Option<Vec<T>>,
 }
@@ -152,7 +152,7 @@ impl<T: Real + Element> Problem<T> {
             )
         })?;
         Ok(HostGradient {
-            bounds,
+            lambda_sup: bounds.lambda_sup,
             parameters,
             inputs,
         })
@@ -166,20 +166,12 @@ impl HostGradient<f64> {
         let parameters = cast(&self.parameters);
         let inputs = self.inputs.as_deref().map(cast);
         let mut all = parameters.iter().chain(inputs.iter().flatten());
-        let bounds = SpectralBounds::new(hsr_core::Moments {
-            trace: self.bounds.moments.trace as f32,
-            frobenius_squared: self.bounds.moments.frobenius_squared as f32,
-            parameters: self.bounds.moments.parameters,
-        });
-        let lambda_sup = self.bounds.lambda_sup as f32;
+        let lambda_sup = self.lambda_sup as f32;
         if !lambda_sup.is_finite() || !all.all(|v| v.is_finite()) {
             return Err(Error::Overflow { what: "λ_sup" });
         }
         Ok(HostGradient {
-            bounds: SpectralBounds {
-                lambda_sup,
-                ..bounds
-            },
+            lambda_sup,
             parameters,
             inputs,
         })
@@ -265,7 +257,7 @@ fn to_tensors<T: Real + Element>(
     };
     let bias = |range: core::ops::Range<usize>| (!range.is_empty()).then(|| vector(&theta[range]));
     HsrGradient {
-        lambda_sup: vector(&[gradient.bounds.lambda_sup]),
+        lambda_sup: vector(&[gradient.lambda_sup]),
         hidden_weight: transposed(layout.hidden_weight(), [inputs, hidden]),
         hidden_bias: bias(layout.hidden_bias()),
         output_weight: transposed(layout.output_weight(), [hidden, outputs]),

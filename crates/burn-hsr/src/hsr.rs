@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use hsr_core::{Evaluation, OutputLoss, SpectralBounds};
 use serde::{Deserialize, Serialize};
 
-use crate::gradient::{HsrGradient, Visit, for_each_parameter};
+use crate::gradient::{HsrGradient, Scaled, ScaledBy, Visit, for_each_parameter};
 use crate::host::Host;
 use crate::targets::{Labels, Targets};
 use crate::{HsrError, ThreeLayer, backend, device};
@@ -296,7 +296,7 @@ impl Hsr {
         let mut decrements = Decrements::default();
         for_each_parameter(
             &model,
-            gradient.scale_by(lr * self.config.strength),
+            gradient.map(&ScaledBy(lr * self.config.strength)),
             &mut decrements,
         );
         let model = optimizer.step(lr, model, gradients);
@@ -310,9 +310,9 @@ impl Hsr {
             let norm = gradient.norm();
             let nothing = norm.clone().equal_elem(0.0);
             let factor = norm.mask_fill(nothing, 1.0).recip() * strength;
-            gradient.scale(factor)
+            gradient.map(&Scaled(factor))
         } else {
-            gradient.scale_by(strength)
+            gradient.map(&ScaledBy(strength))
         }
     }
 

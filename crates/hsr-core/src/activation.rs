@@ -103,9 +103,12 @@ impl Activation {
     pub(crate) fn derivatives_of<T: Real>(self, z: &[T], out: [&mut [T]; 4]) {
         /// Calls the loop with the variant as a constant.
         macro_rules! dispatch {
-            ($($variant:pat => $value:expr),* $(,)?) => {
+            ($($variant:ident),*) => {
                 match self {
-                    $($variant => each(z, out, #[inline(always)] |z| $value.derivatives(z)),)*
+                    $(Self::$variant => {
+                        each(z, out, #[inline(always)] |z| Self::$variant.derivatives(z));
+                    })*
+                    leaky @ Self::LeakyRelu { .. } => each(z, out, |z| leaky.derivatives(z)),
                 }
             };
         }
@@ -130,18 +133,7 @@ impl Activation {
             }
         }
         dispatch!(
-            Activation::Tanh => Activation::Tanh,
-            Activation::Sigmoid => Activation::Sigmoid,
-            Activation::Softplus => Activation::Softplus,
-            Activation::Gelu => Activation::Gelu,
-            Activation::GeluTanh => Activation::GeluTanh,
-            Activation::Silu => Activation::Silu,
-            Activation::Mish => Activation::Mish,
-            Activation::Erf => Activation::Erf,
-            Activation::Sin => Activation::Sin,
-            Activation::Identity => Activation::Identity,
-            Activation::Relu => Activation::Relu,
-            Activation::LeakyRelu { negative_slope } => Activation::LeakyRelu { negative_slope },
+            Tanh, Sigmoid, Softplus, Gelu, GeluTanh, Silu, Mish, Erf, Sin, Identity, Relu
         );
     }
 

@@ -128,7 +128,7 @@ pub(crate) fn check_length(
 
 /// Refuses NaN and infinity.
 pub(crate) fn check_finite<T: crate::Real>(what: &'static str, values: &[T]) -> Result<(), Error> {
-    if crate::workspace::finite(values) {
+    if crate::lanes::finite(values) {
         return Ok(());
     }
     let index = values.iter().position(|v| !v.is_finite()).unwrap_or(0);

@@ -204,7 +204,7 @@ impl<T: Real> Forward<T> {
         let dims = self.dims();
         let n = self.stride;
         // Padding samples hold zeros in a, and biases in o.
-        let finite = |data: &[T], rows: usize| crate::workspace::finite(&data[..rows * n]);
+        let finite = |data: &[T], rows: usize| crate::lanes::finite(&data[..rows * n]);
         if !finite(&self.a, dims.hidden) {
             Some("a hidden activation")
         } else if !finite(&self.o, dims.outputs) {
@@ -436,9 +436,10 @@ impl<T: Real> Forward<T> {
         }
 
         self.norms_and_traces();
-        if self.trace_m[..n].iter().all(|t| t.is_finite())
-            && self.a_squared[..n].iter().all(|t| t.is_finite())
-            && self.x_squared[..n].iter().all(|t| t.is_finite())
+        let sums = [&self.trace_m, &self.a_squared, &self.x_squared];
+        if sums
+            .into_iter()
+            .all(|sums| crate::lanes::finite(&sums[..n]))
         {
             Ok(())
         } else {

@@ -97,6 +97,19 @@ pub(crate) fn sum<T: Real>(a: &[T]) -> T {
     lanes.into_iter().sum()
 }
 
+/// Whether no value is infinite or NaN: then, and only then, 0·v sums to 0. (A search would not vectorise.)
+pub(crate) fn finite<T: Real>(values: &[T]) -> bool {
+    let mut lanes = [T::zero(); LANE];
+    let (whole, rest) = values.as_chunks::<LANE>();
+    for values in whole {
+        for l in 0..LANE {
+            lanes[l] += T::zero() * values[l];
+        }
+    }
+    let rest = rest.iter().fold(T::zero(), |sum, &v| sum + T::zero() * v);
+    lanes.into_iter().fold(rest, |sum, v| sum + v) == T::zero()
+}
+
 /// A buffer that only grows: `size` zeroed values without an allocation once it was that large.
 #[inline(always)]
 pub(crate) fn zeroed<T: Real>(buffer: &mut Vec<T>, size: usize) -> &mut [T] {

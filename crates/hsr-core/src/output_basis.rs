@@ -80,40 +80,9 @@ pub(crate) fn project_packed<T: Real>(
     out: &mut [T],
     scratch: &mut Vec<T>,
 ) {
-    let reduced = outputs - 1;
-    let half = T::one() / crate::svec::scale::<T>();
-    let index = |k: usize, l: usize| {
-        let (k, l) = (k.min(l), k.max(l));
-        crate::svec::diagonal(outputs, k) + l - k
-    };
-    // (S B)[k, b], rows k·(K − 1) + b.
-    let half_way = crate::lanes::zeroed(scratch, outputs * reduced * n);
-    for k in 0..outputs {
-        for b in 0..reduced {
-            let out = row_mut(half_way, n, k * reduced + b);
-            for l in 0..=b + 1 {
-                let factor = if k == l { T::one() } else { half };
-                add_scaled(out, entry::<T>(l, b) * factor, row(s, n, index(k, l)));
-            }
-        }
-    }
-    let root = crate::svec::scale::<T>();
-    crate::svec::pairs(
-        reduced,
-        #[inline(always)]
-        |index, a, b| {
-            let out = row_mut(out, n, index);
-            out.fill(T::zero());
-            let factor = if a == b { T::one() } else { root };
-            for k in 0..=a + 1 {
-                add_scaled(
-                    out,
-                    entry::<T>(k, a) * factor,
-                    row(half_way, n, k * reduced + b),
-                );
-            }
-        },
-    );
+    congruence(s, [outputs, outputs - 1], n, out, scratch, |k, i| {
+        entry(k, i)
+    });
 }
 
 /// B S Bᵀ packed, from S packed in the basis: the inverse of [`project_packed`].
@@ -125,37 +94,54 @@ pub(crate) fn expand_packed<T: Real>(
     out: &mut [T],
     scratch: &mut Vec<T>,
 ) {
-    let reduced = outputs - 1;
-    let half = T::one() / crate::svec::scale::<T>();
+    congruence(s, [outputs - 1, outputs], n, out, scratch, |i, k| {
+        entry(k, i)
+    });
+}
+
+/// Cᵀ S C packed, from S packed, with the coefficient C\[old, new\] for `old < from` and `new < to`.
+#[inline(always)]
+fn congruence<T: Real>(
+    s: &[T],
+    [from, to]: [usize; 2],
+    n: usize,
+    out: &mut [T],
+    scratch: &mut Vec<T>,
+    coefficient: impl Fn(usize, usize) -> T,
+) {
+    let root = crate::svec::scale::<T>();
+    let half = T::one() / root;
     let index = |a: usize, b: usize| {
         let (a, b) = (a.min(b), a.max(b));
-        crate::svec::diagonal(reduced, a) + b - a
+        crate::svec::diagonal(from, a) + b - a
     };
-    // (B S)[k, b], rows k·(K − 1) + b.
-    let half_way = crate::lanes::zeroed(scratch, outputs * reduced * n);
-    for k in 0..outputs {
-        for b in 0..reduced {
-            let out = row_mut(half_way, n, k * reduced + b);
-            for a in k.saturating_sub(1)..reduced {
+    // (S C)[a, j], rows a·to + j.
+    let half_way = crate::lanes::zeroed(scratch, from * to * n);
+    for a in 0..from {
+        for j in 0..to {
+            let out = row_mut(half_way, n, a * to + j);
+            for b in 0..from {
                 let factor = if a == b { T::one() } else { half };
-                add_scaled(out, entry::<T>(k, a) * factor, row(s, n, index(a, b)));
+                let coefficient = coefficient(b, j);
+                // Half of the basis is zeros.
+                if coefficient != T::zero() {
+                    add_scaled(out, coefficient * factor, row(s, n, index(a, b)));
+                }
             }
         }
     }
-    let root = crate::svec::scale::<T>();
     crate::svec::pairs(
-        outputs,
+        to,
         #[inline(always)]
-        |index, k, l| {
+        |index, i, j| {
             let out = row_mut(out, n, index);
             out.fill(T::zero());
-            let factor = if k == l { T::one() } else { root };
-            for b in l.saturating_sub(1)..reduced {
-                add_scaled(
-                    out,
-                    entry::<T>(l, b) * factor,
-                    row(half_way, n, k * reduced + b),
-                );
+            let factor = if i == j { T::one() } else { root };
+            for a in 0..from {
+                let coefficient = coefficient(a, i);
+                if coefficient != T::zero() {
+                    add_scaled(out, coefficient * factor, row(half_way, n, a * to + j));
+                }
             }
         },
     );

@@ -6,7 +6,7 @@ use crate::contraction::Contraction;
 use crate::error::check_length;
 use crate::forward::Forward;
 use crate::gram::Gram;
-use crate::lanes::{LANE, row, row_mut, sized, sum, zeroed};
+use crate::lanes::{finite, row, row_mut, sized, sum, zeroed};
 use crate::matmul::{Mat, Write, matmul};
 use crate::plan::{BlockEvaluation, Plan, Want};
 use crate::pullback::{Out, Pullback};
@@ -598,17 +598,4 @@ impl<T: Real> HessianOperator<'_, T> {
             x.t(),
         );
     }
-}
-
-/// Whether no value is infinite or NaN: then, and only then, 0·v sums to 0. (A search would not vectorise.)
-pub(crate) fn finite<T: Real>(values: &[T]) -> bool {
-    let mut lanes = [T::zero(); LANE];
-    let (whole, rest) = values.as_chunks::<LANE>();
-    for values in whole {
-        for l in 0..LANE {
-            lanes[l] += T::zero() * values[l];
-        }
-    }
-    let rest = rest.iter().fold(T::zero(), |sum, &v| sum + T::zero() * v);
-    lanes.into_iter().fold(rest, |sum, v| sum + v) == T::zero()
 }

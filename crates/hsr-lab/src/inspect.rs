@@ -205,14 +205,10 @@ pub fn inspect(options: &InspectOptions) -> Result<Inspection, LabError> {
         spread_upper: bounds.spread_upper,
         lambda_max: ends.lambda_max,
         lambda_min: ends.lambda_min,
-        tightness: (ends.lambda_max > 0.0).then(|| bounds.lambda_sup / ends.lambda_max),
+        tightness: ends.tightness(bounds.lambda_sup),
         gauss_newton_share,
         evaluation: evaluation_used,
-        eigenvalue_method: if ends.lanczos.is_some() {
-            "lanczos"
-        } else {
-            "dense"
-        },
+        eigenvalue_method: ends.method(),
         lanczos: ends.lanczos,
         eigenvalues: if options.eigenvalues {
             ends.eigenvalues

@@ -79,3 +79,9 @@ pub fn from_burn(network: &ThreeLayerNet) -> Weights {
     }
     Weights { dimensions, theta }
 }
+
+/// The class of the largest logit of each row of `x` \[N, d\], which is on the network's device.
+pub fn predict(network: &ThreeLayerNet, x: Tensor<2>) -> Vec<usize> {
+    let classes = network.forward(x).argmax(1).into_data();
+    classes.iter::<i64>().map(|class| class as usize).collect()
+}

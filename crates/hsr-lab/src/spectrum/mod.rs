@@ -40,6 +40,19 @@ pub struct LanczosReport {
 }
 
 impl Ends {
+    /// `dense` or `lanczos`.
+    pub fn method(&self) -> &'static str {
+        match self.lanczos {
+            Some(_) => "lanczos",
+            None => "dense",
+        }
+    }
+
+    /// λ_sup/λ_max, where λ_max > 0.
+    pub fn tightness(&self, lambda_sup: f64) -> Option<f64> {
+        (self.lambda_max > 0.0).then(|| lambda_sup / self.lambda_max)
+    }
+
     /// Eigenvalues that are negative beyond rounding, where all are known.
     pub fn negative(&self) -> Option<usize> {
         let eigenvalues = self.eigenvalues.as_ref()?;

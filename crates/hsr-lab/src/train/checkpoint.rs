@@ -25,8 +25,6 @@ pub(crate) struct State {
     pub rows: Vec<Row>,
     /// Steps and seconds of the networks that are done.
     pub finished: Vec<(Method, usize, f64)>,
-    /// Of the data.
-    pub fingerprint: String,
 }
 
 /// A checkpoint in memory.

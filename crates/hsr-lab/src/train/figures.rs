@@ -100,8 +100,7 @@ fn panel(config: &TrainConfig, problem: &Problem, trained: &Trained) -> Decision
     let rows = cells.len() / 2;
     let cells = burn::tensor::TensorData::new(cells, [rows, 2]);
     let model = network::to_burn(&trained.weights, config.activation, &device);
-    let logits = model.forward(burn::tensor::Tensor::from_data(cells, &device));
-    let classes = logits.argmax(1).into_data();
+    let cells = burn::tensor::Tensor::from_data(cells, &device);
     DecisionPanel {
         title: format!(
             "{}: macro-F1 {:.3}, λ_max {:.3}",
@@ -110,7 +109,7 @@ fn panel(config: &TrainConfig, problem: &Problem, trained: &Trained) -> Decision
         grid: GRID,
         x_range,
         y_range,
-        classes: classes.iter::<i64>().map(|class| class as usize).collect(),
+        classes: network::predict(&model, cells),
         points,
         labels: problem.train.data.labels.clone(),
     }

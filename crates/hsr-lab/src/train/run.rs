@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint::{self, State};
 use super::config::{Method, TrainConfig};
 use super::figures::{self, Trained};
-use super::problem::{Part, Problem};
+use super::problem::Problem;
 use super::summary::{NetworkSummary, Summary};
 use super::trainer::{Row, Trainer};
-use crate::{LabError, Weights, files, scores, spectrum};
+use crate::{LabError, Weights, files, network, scores, spectrum};
 
 /// What the observer of a run is told after every epoch.
 #[derive(Clone, Copy, Debug)]
@@ -50,13 +50,6 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(2);
 struct Stored {
     versions: BTreeMap<String, String>,
     data_fingerprint: String,
-    #[serde(flatten)]
-    config: StoredConfig,
-}
-
-/// The configuration under a key of its own, so that unknown fields in it are noticed.
-#[derive(Serialize, Deserialize)]
-struct StoredConfig {
     config: TrainConfig,
 }
 
@@ -98,9 +91,7 @@ impl Run {
         let stored = Stored {
             versions: versions(),
             data_fingerprint: problem.fingerprint.clone(),
-            config: StoredConfig {
-                config: config.clone(),
-            },
+            config: config.clone(),
         };
         files::write(&directory.join("config.json"), &files::json(&stored))?;
         Ok(Self {
@@ -127,7 +118,7 @@ impl Run {
         };
         let stored: Stored = serde_json::from_slice(&bytes)
             .map_err(|error| refuse(format!("is not the configuration of a run: {error}")))?;
-        let mut config = stored.config.config;
+        let mut config = stored.config;
         config.check()?;
         let device = config.backend.device()?;
         let problem = Problem::load(&config, &device)?;
@@ -175,7 +166,7 @@ impl Run {
     ) -> Result<Summary, LabError> {
         let methods = self.config.methods();
         let start = Weights::random(self.problem.dimensions, self.config.seed);
-        let resumed = self.checkpoint.take();
+        let mut resumed = self.checkpoint.take();
         let (mut rows, mut finished) = match &resumed {
             Some(checkpoint) => (
                 checkpoint.state.rows.clone(),
@@ -183,30 +174,20 @@ impl Run {
             ),
             None => (Vec::new(), Vec::new()),
         };
-        let mut resumed = resumed;
         for (index, &method) in methods.iter().enumerate() {
             if finished.iter().any(|&(done, ..)| done == method) {
                 continue;
             }
+            let resumed = resumed.take().filter(|it| it.state.method == method);
             let mut trainer = Trainer::new(
                 &self.config,
                 self.epochs,
                 &self.problem,
                 method,
                 &self.device,
-                &start,
+                resumed.as_ref().map_or(&start, |it| &it.weights),
             )?;
-            if let Some(checkpoint) = resumed.take()
-                && checkpoint.state.method == method
-            {
-                trainer = Trainer::new(
-                    &self.config,
-                    self.epochs,
-                    &self.problem,
-                    method,
-                    &self.device,
-                    &checkpoint.weights,
-                )?;
+            if let Some(checkpoint) = resumed {
                 trainer
                     .restore_optimizer(&checkpoint.optimizer)
                     .map_err(|message| LabError::Run {
@@ -235,9 +216,8 @@ impl Run {
         let total = epochs * self.config.methods().len();
         let mut saved = Instant::now();
         while !trainer.is_done() {
-            trainer.run_epoch()?;
-            rows.append(&mut trainer.rows);
-            let row = rows.last().expect("an epoch leaves a row");
+            rows.push(trainer.run_epoch()?);
+            let row = rows.last().expect("just pushed");
             let control = observe(Progress {
                 network: trainer.method.name(),
                 done: index * epochs + trainer.epoch,
@@ -267,7 +247,6 @@ impl Run {
                     seconds: trainer.seconds,
                     rows: rows.clone(),
                     finished: finished.clone(),
-                    fingerprint: self.problem.fingerprint.clone(),
                 };
                 checkpoint::save(&self.directory, trainer, &state)?;
                 saved = Instant::now();
@@ -358,11 +337,11 @@ impl Run {
     ) -> Result<(NetworkSummary, Vec<f64>), LabError> {
         let Problem { train, test, .. } = &self.problem;
         let activation = self.config.activation;
-        let network = weights.network(activation)?;
+        let closed_form = weights.network(activation)?;
         let mut gradient = vec![0.0; weights.theta.len()];
-        let train_loss = workspace.loss_gradient(&network, &train.batch(), &mut gradient)?;
-        let test_loss = workspace.loss(&network, &test.batch())?;
-        let bounds = workspace.bounds(&network, &train.batch(), Evaluation::Auto)?;
+        let train_loss = workspace.loss_gradient(&closed_form, &train.batch(), &mut gradient)?;
+        let test_loss = workspace.loss(&closed_form, &test.batch())?;
+        let bounds = workspace.bounds(&closed_form, &train.batch(), Evaluation::Auto)?;
         let ends = spectrum::ends(
             workspace,
             weights,
@@ -370,8 +349,9 @@ impl Run {
             &train.batch(),
             self.config.seed,
         )?;
-        let of_train = self.predict(weights, train);
-        let of_test = self.predict(weights, test);
+        let model = network::to_burn(weights, activation, &self.device);
+        let of_train = network::predict(&model, train.x.clone());
+        let of_test = network::predict(&model, test.x.clone());
         let labels = &test.data.labels;
         let summary = NetworkSummary {
             train_loss,
@@ -382,15 +362,10 @@ impl Run {
             lambda_max: ends.lambda_max,
             lambda_min: ends.lambda_min,
             lambda_sup: bounds.lambda_sup,
-            tightness: (ends.lambda_max > 0.0).then(|| bounds.lambda_sup / ends.lambda_max),
+            tightness: ends.tightness(bounds.lambda_sup),
             negative_eigenvalues: ends.negative(),
             grad_norm: gradient.iter().map(|g| g * g).sum::<f64>().sqrt(),
-            eigenvalue_method: if ends.lanczos.is_some() {
-                "lanczos"
-            } else {
-                "dense"
-            }
-            .to_owned(),
+            eigenvalue_method: ends.method().to_owned(),
             eigenvalues_converged: ends.lanczos.as_ref().is_none_or(|report| report.converged),
             steps,
             seconds_per_step: seconds / steps.max(1) as f64,
@@ -399,13 +374,6 @@ impl Run {
             .eigenvalues
             .unwrap_or_else(|| vec![ends.lambda_min, ends.lambda_max]);
         Ok((summary, eigenvalues))
-    }
-
-    fn predict(&self, weights: &Weights, part: &Part) -> Vec<usize> {
-        let device = part.x.device();
-        let model = crate::network::to_burn(weights, self.config.activation, &device);
-        let classes = model.forward(part.x.clone()).argmax(1).into_data();
-        classes.iter::<i64>().map(|class| class as usize).collect()
     }
 }
 

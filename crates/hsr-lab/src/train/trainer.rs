@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use burn::module::Module;
 use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
@@ -49,7 +50,6 @@ pub(crate) struct Trainer<'a> {
     /// Steps taken and the seconds they took, measuring excluded.
     pub steps: usize,
     pub seconds: f64,
-    pub rows: Vec<Row>,
 }
 
 impl<'a> Trainer<'a> {
@@ -79,7 +79,6 @@ impl<'a> Trainer<'a> {
             epoch: 0,
             steps: 0,
             seconds: 0.0,
-            rows: Vec::new(),
         })
     }
 
@@ -122,7 +121,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// One pass over the training split, and a row of metrics.
-    pub fn run_epoch(&mut self) -> Result<(), LabError> {
+    pub fn run_epoch(&mut self) -> Result<Row, LabError> {
         let samples = self.problem.train.data.samples();
         let size = self.config.batch.unwrap_or(samples).min(samples);
         let mut order: Vec<i64> = (0..samples as i64).collect();
@@ -173,7 +172,7 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    fn measure(&mut self) -> Result<(), LabError> {
+    fn measure(&mut self) -> Result<Row, LabError> {
         let weights = self.weights();
         let diverged = || LabError::Diverged {
             network: self.method.name().to_owned(),
@@ -182,7 +181,7 @@ impl<'a> Trainer<'a> {
         if weights.theta.iter().any(|v| !v.is_finite()) {
             return Err(diverged());
         }
-        let network = weights.network(self.config.activation)?;
+        let closed_form = weights.network(self.config.activation)?;
         let train = &self.problem.train;
         let every = (self.epochs / MEASUREMENTS).max(1);
         let due = self.epoch == 1 || self.epoch.is_multiple_of(every) || self.is_done();
@@ -190,23 +189,28 @@ impl<'a> Trainer<'a> {
             let mut gradient = vec![0.0; weights.theta.len()];
             let loss = self
                 .workspace
-                .loss_gradient(&network, &train.batch(), &mut gradient)?;
+                .loss_gradient(&closed_form, &train.batch(), &mut gradient)?;
             let bounds = self
                 .workspace
-                .bounds(&network, &train.batch(), Evaluation::Auto)?;
+                .bounds(&closed_form, &train.batch(), Evaluation::Auto)?;
             let norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
             (loss, Some(bounds.lambda_sup), Some(norm))
         } else {
-            (self.workspace.loss(&network, &train.batch())?, None, None)
+            (
+                self.workspace.loss(&closed_form, &train.batch())?,
+                None,
+                None,
+            )
         };
         if !train_loss.is_finite() {
             return Err(diverged());
         }
         let test = &self.problem.test;
-        let of_train = self.predict(train);
-        let of_test = self.predict(test);
+        let model = self.model.valid();
+        let of_train = network::predict(&model, train.x.clone());
+        let of_test = network::predict(&model, test.x.clone());
         let classes = self.problem.dimensions.outputs;
-        self.rows.push(Row {
+        Ok(Row {
             network: self.method.name().to_owned(),
             epoch: self.epoch,
             train_loss,
@@ -216,14 +220,6 @@ impl<'a> Trainer<'a> {
             lambda_sup,
             grad_norm,
             seconds: self.seconds,
-        });
-        Ok(())
-    }
-
-    fn predict(&self, part: &Part) -> Vec<usize> {
-        use burn::module::Module;
-        let logits = self.model.valid().forward(part.x.clone());
-        let classes = logits.argmax(1).into_data();
-        classes.iter::<i64>().map(|class| class as usize).collect()
+        })
     }
 }
