@@ -2,11 +2,14 @@
 
 use crate::contraction::{Contraction, contract_m, form_m};
 use crate::forward::Forward;
+use crate::kernels::fused;
 use crate::lanes::{LANE, dot, part, part_mut, row, row_mut, sized, zeroed};
 use crate::matmul::{Mat, Write, matmul};
+use crate::kernels::cross::CrossKernel;
+use crate::kernels::hidden::HiddenKernel;
+use crate::kernels::output::OutputKernel;
 use crate::plan::Want;
-use crate::short_inputs::{self, ShortInputs};
-use crate::{Real, svec};
+use crate::{Real, kernels, svec};
 
 /// Values a tile of samples may hold: about the second-level cache.
 const TILE: usize = 1 << 17;
@@ -26,9 +29,9 @@ pub(crate) struct Assembled<T> {
     pairs: Vec<T>,
     r: Vec<T>,
     pub lanes: [Vec<T>; 2],
-    short_inputs: ShortInputs<T>,
-    /// Whether the machine multiplies and adds in one instruction.
-    pub fma: bool,
+    output_kernel: OutputKernel<T>,
+    hidden_kernel: HiddenKernel<T>,
+    cross_kernel: CrossKernel<T>,
 }
 
 /// The samples in tiles: each tile's start and width.
@@ -59,6 +62,14 @@ impl<T: Real> Assembled<T> {
         let (ha, sp) = (dims.hidden_extended(), svec::len(f.rank));
         let ap = svec::len(ha);
         let a = zeroed(&mut self.a, sp * ap);
+        if kernels::fit_rank(f.rank) {
+            kernels::output::assemble(f, a, fused());
+            out.output_norm = norm_squared(a);
+            if want != Want::Moments {
+                kernels::output::contract(&mut self.output_kernel, f, a, out, fused());
+            }
+            return;
+        }
         for (start, width) in tiles(n, ap) {
             let pairs = sized(&mut self.pairs, ap * width);
             svec::outer(&f.a, ha, n, start, width, pairs);
@@ -106,13 +117,13 @@ impl<T: Real> Assembled<T> {
         let (d, mp) = (dims.inputs_extended(), svec::len(dims.hidden));
         let xp = svec::len(d);
         let c = zeroed(&mut self.c, mp * xp);
-        if want != Want::InputGradient && short_inputs::fits(d, f.rank) {
+        if want != Want::InputGradient && kernels::fit(d, f.rank) {
             let xx = sized(&mut self.pairs, xp * n);
             svec::outer(&f.x, d, n, 0, n, xx);
-            short_inputs::assemble(f, xx, c, self.fma);
+            kernels::hidden::assemble(f, xx, c, fused());
             out.hidden_norm = norm_squared(c);
             if want == Want::Gradient {
-                short_inputs::contract(&mut self.short_inputs, f, xx, c, out, self.fma);
+                kernels::hidden::contract(&mut self.hidden_kernel, f, xx, c, out, fused());
             }
             return;
         }
@@ -162,6 +173,14 @@ impl<T: Real> Assembled<T> {
         let (ha, d, hk) = (dims.hidden_extended(), dims.inputs_extended(), h * outputs);
         let columns = ha * d;
         let e = zeroed(&mut self.e, hk * columns);
+        if want != Want::InputGradient && kernels::fit(d, outputs) {
+            kernels::cross::assemble(f, e, fused());
+            out.cross_norm = norm_squared(e);
+            if want == Want::Gradient {
+                kernels::cross::contract(&mut self.cross_kernel, f, e, out, fused());
+            }
+            return;
+        }
         let diagonal = zeroed(&mut self.e_diagonal, hk * d);
         for (start, width) in tiles(n, columns.max(hk)) {
             let ax = sized(&mut self.pairs, columns * width);

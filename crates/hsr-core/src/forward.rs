@@ -3,7 +3,7 @@
 use crate::batch::OutputLoss;
 use crate::lanes::{LANE, add_product, lane, row, row_mut, sized, stride, zeroed};
 use crate::matmul::{Mat, Write, matmul};
-use crate::{Batch, Dimensions, Error, Network, Real, output_basis, svec};
+use crate::{Batch, Dimensions, Error, Network, Real, kernels, output_basis, svec};
 
 /// The per-sample quantities, feature-major (see [`lanes`](crate::lanes)). Matrices with hidden and output index have
 /// row j·K + k, so that the K values of a hidden unit are neighbours.
@@ -39,11 +39,10 @@ pub struct Forward<T> {
     pub s_diagonal: Vec<T>,
     /// Unweighted losses.
     pub losses: Vec<T>,
-    /// U = W2 ∘ d1, [h·K].
-    pub u: Vec<T>,
     /// K': how many values S, Q and R take a sample in the output basis (see [`output_basis`]), and these in it:
-    /// U, Q = S U \[h·K'\] with row j·K' + k, r \[K'\], S packed \[K'(K' + 1)/2\].
+    /// W2 \[K', h\], U = W2 ∘ d1 and Q = S U \[h·K'\] with row j·K' + k, r \[K'\], S packed \[K'(K' + 1)/2\].
     pub rank: usize,
+    pub w2_basis: Vec<T>,
     pub u_basis: Vec<T>,
     pub q_basis: Vec<T>,
     pub r_basis: Vec<T>,
@@ -60,7 +59,6 @@ pub struct Forward<T> {
     pub sigma: T,
     scratch: Vec<T>,
     packed: Vec<T>,
-    rows: [Vec<T>; 2],
     softmax_rows: [Vec<T>; 3],
 }
 
@@ -382,54 +380,19 @@ impl<T: Real> Forward<T> {
             r.copy_from_slice(&self.r[..outputs * n]);
         }
 
-        let w2 = network.output_weight();
-        sized(&mut self.u, h * outputs * n);
-        sized(&mut self.u_basis, h * rank * n);
-        sized(&mut self.q_basis, h * rank * n);
-        let [rows, scratch] = &mut self.rows;
-        let rows = sized(rows, outputs * n);
-        let scratch = sized(scratch, 2 * n);
-        for j in 0..h {
-            let d1 = row(&self.d1, n, j);
-            let u = &mut self.u[j * outputs * n..(j + 1) * outputs * n];
-            for k in 0..outputs {
-                let weight = w2[k * h + j];
-                for (u, &d1) in row_mut(u, n, k).iter_mut().zip(d1) {
-                    *u = weight * d1;
-                }
-            }
-            let curvature = CurvatureOf {
-                kind: self.loss_kind.expect("a forward pass was run"),
-                outputs,
-                stride: n,
-                p: &self.p,
-                top: &self.top,
-                omega: &self.omega,
-                s_diagonal: &self.s_diagonal,
-            };
-            let in_basis = j * rank * n..(j + 1) * rank * n;
-            let u_basis = &mut self.u_basis[in_basis.clone()];
-            let q_basis = &mut self.q_basis[in_basis];
-            if reduce {
-                curvature.apply(u, n, 0, n, rows, scratch);
-                output_basis::project(rows, n, outputs, q_basis, n, n);
-                output_basis::project(u, n, outputs, u_basis, n, n);
-            } else {
-                curvature.apply(u, n, 0, n, q_basis, scratch);
-                u_basis.copy_from_slice(u);
-            }
+        let w2 = sized(&mut self.w2_basis, rank * h);
+        if reduce {
+            output_basis::project(network.output_weight(), h, outputs, w2, h, h);
+            kernels::basis::u_and_q(self);
+        } else {
+            w2.copy_from_slice(network.output_weight());
+            self.u_and_q();
         }
 
         let g = sized(&mut self.g, h * n);
-        let weight = Mat::new(w2, outputs, h, h).t();
-        matmul(
-            g,
-            n,
-            Write::Replace,
-            T::one(),
-            weight,
-            Mat::new(&self.r, outputs, n, n),
-        );
+        let weight = Mat::new(&self.w2_basis, rank, h, h).t();
+        let r = Mat::new(&self.r_basis, rank, n, n);
+        matmul(g, n, Write::Replace, T::one(), weight, r);
         let c = sized(&mut self.c, h * n);
         for ((c, &g), &d2) in c.iter_mut().zip(g.iter()).zip(&self.d2[..h * n]) {
             *c = g * d2;
@@ -447,6 +410,42 @@ impl<T: Real> Forward<T> {
                 what: "the Hessian",
             })
         }
+    }
+
+    /// U = W2 ∘ d1 and Q = S U in the outputs' own basis.
+    #[inline(always)]
+    fn u_and_q(&mut self) {
+        let (n, h, outputs) = (self.stride, self.dims().hidden, self.rank);
+        sized(&mut self.u_basis, h * outputs * n);
+        sized(&mut self.q_basis, h * outputs * n);
+        let scratch = sized(&mut self.scratch, 2 * n);
+        let curvature = CurvatureOf {
+            kind: self.loss_kind.expect("a forward pass was run"),
+            outputs,
+            stride: n,
+            p: &self.p,
+            top: &self.top,
+            omega: &self.omega,
+            s_diagonal: &self.s_diagonal,
+        };
+        for j in 0..h {
+            let d1 = row(&self.d1, n, j);
+            let of_unit = j * outputs * n..(j + 1) * outputs * n;
+            let u = &mut self.u_basis[of_unit.clone()];
+            for k in 0..outputs {
+                let weight = self.w2_basis[k * h + j];
+                for (u, &d1) in row_mut(u, n, k).iter_mut().zip(d1) {
+                    *u = weight * d1;
+                }
+            }
+            curvature.apply(u, n, 0, n, &mut self.q_basis[of_unit], scratch);
+        }
+    }
+
+    /// Whether S, Q and R are in a basis smaller than the outputs' own.
+    #[inline(always)]
+    pub fn in_basis(&self) -> bool {
+        self.rank < self.dims().outputs
     }
 
     /// Divides ω, r and S by σ = max(|S|, |r|), so that squares of a vanishing loss do not underflow (theory §5).

@@ -5,11 +5,12 @@ use crate::batch::OutputLoss;
 use crate::bounds::SpectralWeights;
 use crate::contraction::Contraction;
 use crate::forward::Forward;
+use crate::kernels::basis::ThroughU;
 use crate::lanes::{
     add_product, add_scaled, dot, part, part_mut, row, row_mut, sized, sum, zeroed,
 };
 use crate::matmul::{Mat, Write, matmul};
-use crate::{Network, Real, output_basis, svec};
+use crate::{Network, Real, kernels, output_basis, svec};
 
 /// Samples a pass over the hidden units: K rows of U, Q̄ and their sums stay in the first-level cache.
 const WIDTH: usize = 128;
@@ -26,10 +27,13 @@ pub struct Pullback<T> {
     /// diag S̄ and (S̄ + S̄ᵀ) p, \[K\].
     s_diagonal: Vec<T>,
     s_p: Vec<T>,
-    /// One hidden unit: Q̄, P + Q̄, Ū \[K\], and the first two in the output basis.
-    rows: [Vec<T>; 5],
-    /// S̃ packed in the outputs' own basis.
-    s: Vec<T>,
+    /// W̄2 \[K', h\] and b̄2 \[K'\] in the output basis.
+    w2_bar: Vec<T>,
+    b2_bar: Vec<T>,
+    /// S̄ in the output basis, pairs k ≤ l.
+    s_bar: Vec<T>,
+    /// One hidden unit: Q̄, P + Q̄, Ū \[K\].
+    rows: [Vec<T>; 3],
     scratch: Vec<T>,
     x_bar: Vec<T>,
 }
@@ -54,7 +58,8 @@ impl<T: Real> Pullback<T> {
         out: &mut Out<T>,
     ) {
         let dims = f.dims();
-        let (n, h, outputs) = (f.stride, dims.hidden, dims.outputs);
+        // Everything between here and the gradient is in the output basis, K' values a sample.
+        let (n, h, outputs) = (f.stride, dims.hidden, f.rank);
         // σ·λ_sup(H/σ): the whole gradient carries σ, and so do the weights it starts from.
         let sigma = f.sigma;
         let w_t = T::of(weights.trace);
@@ -64,17 +69,12 @@ impl<T: Real> Pullback<T> {
         let layout = dims.layout();
         let theta = &mut *out.parameters;
         theta.fill(T::zero());
-        let w2 = network.output_weight();
+        let w2_bar = sized(&mut self.w2_bar, outputs * h);
 
         // Starting values: r̄ = R̄ d1, d̄1 = R̄ᵀ r, ā = 4w_q(…) + 2w_t tr S · a, ḡ = c̄ ∘ d2.
         let r_bar = sized(&mut self.o_bar, outputs * n);
-        if f.rank < outputs {
-            output_basis::expand(&contraction.r_d1, n, outputs, r_bar, n, n);
-        } else {
-            r_bar.copy_from_slice(&contraction.r_d1[..outputs * n]);
-        }
-        for r_bar in r_bar.iter_mut() {
-            *r_bar *= w_q4;
+        for (r_bar, &value) in r_bar.iter_mut().zip(&contraction.r_d1) {
+            *r_bar = w_q4 * value;
         }
         let d1_bar = sized(&mut self.d1_bar, h * n);
         for (d1_bar, &value) in d1_bar.iter_mut().zip(&contraction.r_r) {
@@ -93,7 +93,7 @@ impl<T: Real> Pullback<T> {
             }
         }
         // r̄ += W2 ḡ, and W̄2 += Σ r ḡᵀ.
-        let weight = Mat::new(w2, outputs, h, h);
+        let weight = Mat::new(&f.w2_basis, outputs, h, h);
         matmul(
             r_bar,
             n,
@@ -102,26 +102,57 @@ impl<T: Real> Pullback<T> {
             weight,
             Mat::new(g_bar, h, n, n),
         );
-        let r = Mat::new(&f.r, outputs, n, n);
-        let w2_bar = &mut theta[layout.output_weight()];
+        let r = Mat::new(&f.r_basis, outputs, n, n);
         matmul(
             w2_bar,
             h,
-            Write::Add,
+            Write::Replace,
             T::one(),
             r,
             Mat::new(g_bar, h, n, n).t(),
         );
 
-        self.through_u(network, f, contraction, w_t, [w_q2, w_q4], w2_bar);
-        self.pull(f, contraction, w_t, w_q2);
+        if f.in_basis() {
+            let s_bar = sized(&mut self.s_bar, svec::len(outputs) * n);
+            kernels::basis::through_u(
+                f,
+                contraction,
+                ThroughU {
+                    w_t,
+                    w_q2,
+                    w_q4,
+                    w2_bar,
+                    d1_bar,
+                    s_bar,
+                    lanes: &mut self.scratch,
+                },
+            );
+            kernels::basis::pull(f, contraction, [w_t, w_q2], s_bar, r_bar);
+        } else {
+            self.through_u(f, contraction, w_t, [w_q2, w_q4]);
+            self.pull(f, contraction, w_t, w_q2);
+        }
 
         // W̄2 += Σ ō aᵀ, b̄2 = Σ ō, ā += W2ᵀ ō.
         let o_bar = Mat::new(&self.o_bar, outputs, n, n);
         let a = Mat::new(&f.a, h, n, n);
+        let w2_bar = &mut self.w2_bar[..outputs * h];
         matmul(w2_bar, h, Write::Add, T::one(), o_bar, a.t());
-        for (k, bias) in theta[layout.output_bias()].iter_mut().enumerate() {
+        let b2_bar = sized(&mut self.b2_bar, outputs);
+        for (k, bias) in b2_bar.iter_mut().enumerate() {
             *bias = sum(row(&self.o_bar, n, k));
+        }
+        let (of_weight, of_bias) = (layout.output_weight(), layout.output_bias());
+        if f.in_basis() {
+            output_basis::expand(w2_bar, h, dims.outputs, &mut theta[of_weight], h, h);
+            if !of_bias.is_empty() {
+                output_basis::expand(b2_bar, 1, dims.outputs, &mut theta[of_bias], 1, 1);
+            }
+        } else {
+            theta[of_weight].copy_from_slice(w2_bar);
+            if !of_bias.is_empty() {
+                theta[of_bias].copy_from_slice(b2_bar);
+            }
         }
         matmul(&mut self.a_bar, n, Write::Add, T::one(), weight.t(), o_bar);
 
@@ -174,57 +205,43 @@ impl<T: Real> Pullback<T> {
     #[inline(always)]
     fn through_u(
         &mut self,
-        network: &Network<T>,
         f: &Forward<T>,
         contraction: &Contraction<T>,
         w_t: T,
         [w_q2, w_q4]: [T; 2],
-        w2_bar: &mut [T],
     ) {
         let dims = f.dims();
         let (n, h, outputs) = (f.stride, dims.hidden, dims.outputs);
         let softmax = f.loss_of() == OutputLoss::SoftmaxCrossEntropy;
-        let w2 = network.output_weight();
+        let (w2, w2_bar) = (&f.w2_basis, &mut self.w2_bar);
         let s_diagonal = zeroed(&mut self.s_diagonal, outputs * n);
         let s_p = zeroed(&mut self.s_p, outputs * n);
-        let reduce = f.rank < outputs;
-        let [q_bar, p_plus_q, u_bar, p_basis, q_basis] = &mut self.rows;
+        let [q_bar, p_plus_q, u_bar] = &mut self.rows;
         let most = WIDTH.min(n);
         let q_bar = sized(q_bar, outputs * most);
         let p_plus_q = sized(p_plus_q, outputs * most);
         let u_bar = sized(u_bar, outputs * most);
-        let p_basis = sized(p_basis, f.rank * most);
-        let q_basis = sized(q_basis, f.rank * most);
         let scratch = sized(&mut self.scratch, 2 * most);
         let curvature = f.curvature_of();
         for start in (0..n).step_by(WIDTH) {
             let width = WIDTH.min(n - start);
             let x_squared = &f.x_squared[start..][..width];
             for j in 0..h {
-                // P and Q̄ in the output basis, then in the outputs' own.
-                for k in 0..f.rank {
-                    let jk = j * f.rank + k;
+                for k in 0..outputs {
+                    let jk = j * outputs + k;
                     let u = part(&f.u_basis, n, jk, start, width);
                     let um = part(&contraction.um, n, jk, start, width);
                     let q = part(&contraction.q, n, jk, start, width);
-                    let (p, q_bar) = if reduce {
-                        (&mut p_basis[k * width..], &mut q_basis[k * width..])
-                    } else {
-                        (&mut p_plus_q[k * width..], &mut q_bar[k * width..])
-                    };
-                    let (p, q_bar) = (&mut p[..width], &mut q_bar[..width]);
+                    let p = &mut p_plus_q[k * width..][..width];
+                    let q_bar = &mut q_bar[k * width..][..width];
                     for i in 0..width {
                         let of_m = w_q2 * um[i] + w_t * x_squared[i] * u[i];
                         q_bar[i] = w_q4 * q[i] + of_m;
                         p[i] = of_m + q_bar[i];
                     }
                 }
-                if reduce {
-                    output_basis::expand(p_basis, width, outputs, p_plus_q, width, width);
-                    output_basis::expand(q_basis, width, outputs, q_bar, width, width);
-                }
                 for k in 0..outputs {
-                    let u = part(&f.u, n, j * outputs + k, start, width);
+                    let u = part(&f.u_basis, n, j * outputs + k, start, width);
                     let q_bar = &q_bar[k * width..][..width];
                     add_product(part_mut(s_diagonal, n, k, start, width), q_bar, u);
                 }
@@ -235,12 +252,12 @@ impl<T: Real> Pullback<T> {
                     q_p.fill(T::zero());
                     for k in 0..outputs {
                         let p = part(&f.p, n, k, start, width);
-                        add_product(u_p, p, part(&f.u, n, j * outputs + k, start, width));
+                        add_product(u_p, p, part(&f.u_basis, n, j * outputs + k, start, width));
                         add_product(q_p, p, &q_bar[k * width..][..width]);
                     }
                     for k in 0..outputs {
                         let s_p = part_mut(s_p, n, k, start, width);
-                        let u = part(&f.u, n, j * outputs + k, start, width);
+                        let u = part(&f.u_basis, n, j * outputs + k, start, width);
                         let q_bar = &q_bar[k * width..][..width];
                         for i in 0..width {
                             s_p[i] += q_bar[i] * u_p[i] + u[i] * q_p[i];
@@ -267,13 +284,7 @@ impl<T: Real> Pullback<T> {
         let (n, outputs) = (f.stride, dims.outputs);
         let two = T::of(2.0);
         // The symmetric part of S̄ still missing: 2w_q S̃ + w_t‖ã‖² I.
-        let contracted_s = if f.rank < outputs {
-            let s = sized(&mut self.s, svec::len(outputs) * n);
-            output_basis::expand_packed(&contraction.s, outputs, n, s, &mut self.scratch);
-            &*s
-        } else {
-            &contraction.s
-        };
+        let contracted_s = &contraction.s;
         for k in 0..outputs {
             let s = row(contracted_s, n, svec::diagonal(outputs, k));
             let diagonal = row_mut(&mut self.s_diagonal, n, k);

@@ -252,8 +252,6 @@ impl<T: Real> Workspace<T> {
     /// The blocks by their evaluations.
     #[inline(always)]
     pub(crate) fn contract_blocks(&mut self, plan: &Plan, want: Want) {
-        // Every vector unit that `pulp` dispatches to has fused multiply-add; without one, so may be the machine.
-        self.assembled.fma = !matches!(pulp::Arch::new(), pulp::Arch::Scalar);
         let f = &self.forward;
         self.contraction.clear(f, want);
         if plan.output == BlockEvaluation::Assembled {

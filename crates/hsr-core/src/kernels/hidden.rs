@@ -6,66 +6,28 @@
 use crate::Real;
 use crate::contraction::Contraction;
 use crate::forward::Forward;
+use crate::kernels::{multiply_add, rows, with_sizes};
 use crate::lanes::{LANE, row, sized, zeroed};
 use crate::svec;
 
 /// Buffers of the kernels.
 #[derive(Default)]
-pub(crate) struct ShortInputs<T> {
+pub(crate) struct HiddenKernel<T> {
     u: Vec<T>,
     um: Vec<T>,
-}
-
-/// `a·b + c` in one rounding where the machine has that instruction. Elsewhere it would be a slow library call.
-#[inline(always)]
-fn multiply_add<T: Real, const FMA: bool>(a: T, b: T, c: T) -> T {
-    if FMA { a.mul_add(b, c) } else { a * b + c }
-}
-
-/// Calls a kernel with the sizes as constants; `None` where they are too large for registers.
-macro_rules! with_sizes {
-    ($pairs:expr, $rank:expr, $fma:expr, $call:ident($($argument:expr),*)) => {
-        match ($pairs, $rank, $fma) {
-            (1, 1, true) => Some($call::<T, 1, 1, true>($($argument),*)),
-            (1, 2, true) => Some($call::<T, 1, 2, true>($($argument),*)),
-            (1, 3, true) => Some($call::<T, 1, 3, true>($($argument),*)),
-            (3, 1, true) => Some($call::<T, 3, 1, true>($($argument),*)),
-            (3, 2, true) => Some($call::<T, 3, 2, true>($($argument),*)),
-            (3, 3, true) => Some($call::<T, 3, 3, true>($($argument),*)),
-            (6, 1, true) => Some($call::<T, 6, 1, true>($($argument),*)),
-            (6, 2, true) => Some($call::<T, 6, 2, true>($($argument),*)),
-            (6, 3, true) => Some($call::<T, 6, 3, true>($($argument),*)),
-            (1, 1, false) => Some($call::<T, 1, 1, false>($($argument),*)),
-            (1, 2, false) => Some($call::<T, 1, 2, false>($($argument),*)),
-            (1, 3, false) => Some($call::<T, 1, 3, false>($($argument),*)),
-            (3, 1, false) => Some($call::<T, 3, 1, false>($($argument),*)),
-            (3, 2, false) => Some($call::<T, 3, 2, false>($($argument),*)),
-            (3, 3, false) => Some($call::<T, 3, 3, false>($($argument),*)),
-            (6, 1, false) => Some($call::<T, 6, 1, false>($($argument),*)),
-            (6, 2, false) => Some($call::<T, 6, 2, false>($($argument),*)),
-            (6, 3, false) => Some($call::<T, 6, 3, false>($($argument),*)),
-            _ => None,
-        }
-    };
-}
-
-/// Whether the kernels take these sizes.
-pub(crate) fn fits(inputs_extended: usize, rank: usize) -> bool {
-    inputs_extended <= 3 && rank <= 3
 }
 
 /// C = Σ svec(M) svec(x̃x̃ᵀ)ᵀ into `c`; `xx` holds svec(x̃x̃ᵀ) for all samples.
 #[inline(always)]
 pub(crate) fn assemble<T: Real>(f: &Forward<T>, xx: &[T], c: &mut [T], fma: bool) {
     let pairs = svec::len(f.dims().inputs_extended());
-    with_sizes!(pairs, f.rank, fma, assemble_kernel(f, xx, c))
-        .expect("the caller has asked whether the sizes fit");
+    with_sizes!(pairs, f.rank, fma, [1, 3, 6], assemble_kernel(f, xx, c));
 }
 
 /// U M̃ and diag M̃ from C, into `out`.
 #[inline(always)]
 pub(crate) fn contract<T: Real>(
-    buffers: &mut ShortInputs<T>,
+    buffers: &mut HiddenKernel<T>,
     f: &Forward<T>,
     xx: &[T],
     c: &[T],
@@ -73,18 +35,7 @@ pub(crate) fn contract<T: Real>(
     fma: bool,
 ) {
     let pairs = svec::len(f.dims().inputs_extended());
-    with_sizes!(pairs, f.rank, fma, contract_kernel(buffers, f, xx, c, out))
-        .expect("the caller has asked whether the sizes fit");
-}
-
-/// The lanes of `ROWS` consecutive rows.
-#[inline(always)]
-fn rows<T, const ROWS: usize>(data: &[T], stride: usize, first: usize) -> [&[[T; LANE]]; ROWS] {
-    let mut rows = [&[][..]; ROWS];
-    for (i, out) in rows.iter_mut().enumerate() {
-        *out = row(data, stride, first + i).as_chunks::<LANE>().0;
-    }
-    rows
+    with_sizes!(pairs, f.rank, fma, [1, 3, 6], contract_kernel(buffers, f, xx, c, out));
 }
 
 #[inline(always)]
@@ -132,7 +83,7 @@ fn assemble_kernel<T: Real, const PAIRS: usize, const RANK: usize, const FMA: bo
 
 #[inline(always)]
 fn contract_kernel<T: Real, const PAIRS: usize, const RANK: usize, const FMA: bool>(
-    buffers: &mut ShortInputs<T>,
+    buffers: &mut HiddenKernel<T>,
     f: &Forward<T>,
     xx: &[T],
     c: &[T],
