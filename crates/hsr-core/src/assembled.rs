@@ -2,12 +2,12 @@
 
 use crate::contraction::{Contraction, contract_m, form_m};
 use crate::forward::Forward;
-use crate::kernels::fused;
-use crate::lanes::{LANE, dot, part, part_mut, row, row_mut, sized, zeroed};
-use crate::matmul::{Mat, Write, matmul};
 use crate::kernels::cross::CrossKernel;
+use crate::kernels::fused;
 use crate::kernels::hidden::HiddenKernel;
 use crate::kernels::output::OutputKernel;
+use crate::lanes::{LANE, dot, part, part_mut, row, row_mut, sized, zeroed};
+use crate::matmul::{Mat, Write, matmul};
 use crate::plan::Want;
 use crate::{Real, kernels, svec};
 

@@ -246,24 +246,27 @@ impl<T: Real> Forward<T> {
                 largest[i] = if o[i] > largest[i] { o[i] } else { largest[i] };
             }
         }
+        // Whole rows: the exponentials of one lane would be unrolled and stay scalar. The largest gives 1.
+        for k in 0..outputs {
+            let (p, o) = (row_mut(&mut self.p, n, k), row(&self.o, n, k));
+            for ((p, &o), &largest) in p.iter_mut().zip(o).zip(&*largest) {
+                *p = (o - largest).exp_decay();
+            }
+        }
         sized(&mut self.top, outputs * n);
         // Lane by lane through local arrays, which cannot overlap: only then does the compiler vectorise.
         for start in (0..n).step_by(LANE) {
-            let (largest, best) = (lane(largest, start), lane(best, start));
+            let best = lane(best, start);
             let omega = lane(&self.omega, start);
             let mut sum = [zero; LANE];
             for k in 0..outputs {
                 let class = T::of(k as f64);
-                let o = lane(row(&self.o, n, k), start);
-                let (mut p, mut top) = ([zero; LANE], [zero; LANE]);
+                let p = lane(row(&self.p, n, k), start);
+                let mut top = [zero; LANE];
                 for l in 0..LANE {
-                    let e = (o[l] - largest[l]).exp_decay();
-                    let is_best = best[l] == class;
-                    p[l] = if is_best { one } else { e };
-                    top[l] = if is_best { one } else { zero };
-                    sum[l] += if is_best { zero } else { e };
+                    top[l] = if best[l] == class { one } else { zero };
+                    sum[l] += p[l] * (one - top[l]);
                 }
-                row_mut(&mut self.p, n, k)[start..][..LANE].copy_from_slice(&p);
                 row_mut(&mut self.top, n, k)[start..][..LANE].copy_from_slice(&top);
             }
             rest[start..][..LANE].copy_from_slice(&sum);

@@ -47,6 +47,38 @@ fn tile<T>(data: &[T], rows: usize, n: usize, start: usize, width: usize) -> Mat
     Mat::new(&data[start..], rows, width, n)
 }
 
+/// Columns of a block of a symmetric product, and the rows from which halving it pays.
+const BLOCK: usize = 64;
+
+/// Inner products of all samples with those of a tile: `out` = dataᵀ data\[tile\]. Where the tile is everything the
+/// product is symmetric, and only the blocks on and below its diagonal are computed.
+fn inner_products<T: Real>(
+    out: &mut [T],
+    data: &[T],
+    rows: usize,
+    n: usize,
+    [start, width]: [usize; 2],
+) {
+    if width < n || rows < BLOCK {
+        let columns = tile(data, rows, n, start, width);
+        let left = all(data, rows, n).t();
+        matmul(out, width, Write::Replace, T::one(), left, columns);
+        return;
+    }
+    for from in (0..n).step_by(BLOCK) {
+        let width = BLOCK.min(n - from);
+        let left = tile(data, rows, n, from, n - from).t();
+        let columns = tile(data, rows, n, from, width);
+        let block = &mut out[from * n + from..];
+        matmul(block, n, Write::Replace, T::one(), left, columns);
+        for i in from + width..n {
+            for j in from..from + width {
+                out[j * n + i] = out[i * n + j];
+            }
+        }
+    }
+}
+
 impl<T: Real> Gram<T> {
     /// The blocks that `plan` gives to this evaluation.
     #[inline(always)]
@@ -76,27 +108,11 @@ impl<T: Real> Gram<T> {
             let width = width.min(n - start);
             if hidden || cross {
                 let inner = sized(&mut self.inner, n * width);
-                let columns = tile(&f.x, d, n, start, width);
-                matmul(
-                    inner,
-                    width,
-                    Write::Replace,
-                    T::one(),
-                    all(&f.x, d, n).t(),
-                    columns,
-                );
+                inner_products(inner, &f.x, d, n, [start, width]);
             }
             if output || cross {
                 let alpha = sized(&mut self.alpha, n * width);
-                let columns = tile(&f.a, ha, n, start, width);
-                matmul(
-                    alpha,
-                    width,
-                    Write::Replace,
-                    T::one(),
-                    all(&f.a, ha, n).t(),
-                    columns,
-                );
+                inner_products(alpha, &f.a, ha, n, [start, width]);
             }
             // What the pairs weigh a_m and x_m with, in ā and x̄.
             if want != Want::Moments && (output || cross) {
@@ -258,9 +274,7 @@ impl<T: Real> Gram<T> {
         contract_m(f, m_tile, start, width, out, &mut self.lanes);
         if want == Want::InputGradient && keep_m {
             let products = sized(&mut self.products, size);
-            let m = all(&self.m, mp, n);
-            let own = tile(&self.m, mp, n, start, width);
-            matmul(products, width, Write::Replace, T::one(), m.t(), own);
+            inner_products(products, &self.m, mp, n, [start, width]);
             add_product(
                 &mut self.input_weights[..size],
                 products,
@@ -367,16 +381,8 @@ impl<T: Real> Gram<T> {
         out.cross_norm += coupled;
 
         let products = sized(&mut self.products, size);
-        let q_tile = tile(&f.q_basis, hk, n, start, width);
         if want == Want::Moments {
-            matmul(
-                products,
-                width,
-                Write::Replace,
-                T::one(),
-                all(&f.q_basis, hk, n).t(),
-                q_tile,
-            );
+            inner_products(products, &f.q_basis, hk, n, [start, width]);
             out.cross_norm += weighted_sum(products, &self.inner[..size], &self.alpha[..size]);
             return;
         }
@@ -402,14 +408,7 @@ impl<T: Real> Gram<T> {
                 part(&out.q, n, jk, start, width),
             );
         }
-        matmul(
-            products,
-            width,
-            Write::Replace,
-            T::one(),
-            all(&f.q_basis, hk, n).t(),
-            q_tile,
-        );
+        inner_products(products, &f.q_basis, hk, n, [start, width]);
         add_product(&mut self.weights[..size], products, &self.inner[..size]);
         if want == Want::InputGradient {
             add_product(

@@ -35,7 +35,13 @@ pub(crate) fn contract<T: Real>(
     fma: bool,
 ) {
     let pairs = svec::len(f.dims().inputs_extended());
-    with_sizes!(pairs, f.rank, fma, [1, 3, 6], contract_kernel(buffers, f, xx, c, out));
+    with_sizes!(
+        pairs,
+        f.rank,
+        fma,
+        [1, 3, 6],
+        contract_kernel(buffers, f, xx, c, out)
+    );
 }
 
 #[inline(always)]

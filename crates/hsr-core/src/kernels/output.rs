@@ -3,7 +3,9 @@
 use crate::Real;
 use crate::contraction::Contraction;
 use crate::forward::Forward;
-use crate::kernels::{Lane, add_scaled_to, add_to, lanes_at, product, rows, with_rank, write_lanes};
+use crate::kernels::{
+    Lane, add_scaled_to, add_to, lanes_at, product, rows, with_rank, write_lanes,
+};
 use crate::lanes::{LANE, row, sized, zeroed};
 use crate::svec;
 
