@@ -138,10 +138,11 @@ fn reduce(
         _ => omega.clone(),
     };
     let omega = omega / normalizer.sum().reshape([1, 1]);
-    let y = if config.label_smoothing == 0.0 {
+    let smoothing = config.softmax_smoothing();
+    let y = if smoothing == 0.0 {
         one_hot
     } else {
-        one_hot * (1.0 - config.label_smoothing) + config.label_smoothing / outputs as f64
+        one_hot * (1.0 - smoothing) + smoothing / outputs as f64
     };
     match class_weights {
         None => (y, omega),
@@ -166,14 +167,14 @@ impl Forward {
         let dims = model.dimensions();
         let (hidden, output) = (model.hidden(), model.output());
         let (device, dtype) = (inputs.device(), inputs.dtype());
-        let mut z = inputs.clone().matmul(hidden.weight.val().inner());
+        let mut z = inputs.clone().matmul(hidden.weight.val().inner().cast(dtype));
         if let Some(bias) = &hidden.bias {
-            z = z + bias.val().inner().unsqueeze::<2>();
+            z = z + bias.val().inner().cast(dtype).unsqueeze::<2>();
         }
         let [a, d1, d2, d3] = derivatives(model.activation(), z);
-        let mut o = a.clone().matmul(output.weight.val().inner());
+        let mut o = a.clone().matmul(output.weight.val().inner().cast(dtype));
         if let Some(bias) = &output.bias {
-            o = o + bias.val().inner().unsqueeze::<2>();
+            o = o + bias.val().inner().cast(dtype).unsqueeze::<2>();
         }
         let (y, omega) = reduce(config, targets, dims.outputs, &inputs);
 
@@ -240,7 +241,7 @@ impl Forward {
         };
         let u = w2.transpose().unsqueeze_dim::<3>(0) * d1.clone().unsqueeze_dim::<3>(1);
         let q = s.clone().matmul(u.clone());
-        let g = r.clone().matmul(output.weight.val().inner().transpose());
+        let g = r.clone().matmul(output.weight.val().inner().cast(dtype).transpose());
         let c = g.clone() * d2.clone();
         let m = u.clone().swap_dims(1, 2).matmul(q.clone())
             + c.clone().unsqueeze_dim::<3>(2) * eye(dims.hidden, &device, dtype);
@@ -465,15 +466,21 @@ pub(crate) fn gradient<M: ThreeLayer>(
     with_inputs: bool,
 ) -> Result<HsrGradient, HsrError> {
     let dims = model.dimensions();
-    let inputs = inputs.inner().cast(model.hidden().weight.val().dtype());
+    // Squares of half-precision values overflow and vanish: moments are computed in single precision.
+    let given = model.hidden().weight.val().dtype();
+    let dtype = match given {
+        DType::F16 | DType::BF16 => DType::F32,
+        other => other,
+    };
+    let inputs = inputs.inner().cast(dtype);
     let [samples, _] = inputs.dims();
     let plan = Plan::new(config.evaluation, &dims, samples)?;
-    let w1 = model.hidden().weight.val().inner();
-    let w2 = model.output().weight.val().inner();
+    let w1 = model.hidden().weight.val().inner().cast(dtype);
+    let w2 = model.output().weight.val().inner().cast(dtype);
     let parameters = dims.parameters() as f64;
     let f = Forward::run(config, model, inputs, targets, w2.clone());
     let contraction = contract(&f, &plan, with_inputs);
-    let (device, dtype) = (f.x.device(), f.x.dtype());
+    let device = f.x.device();
 
     // t, q, and the weights w_t and w_q (theory §4), all as tensors: nothing is read back.
     let x_squared = f.x.clone().square().sum_dim(1);
@@ -556,7 +563,7 @@ pub(crate) fn gradient<M: ThreeLayer>(
         output_bias: dims.output_bias.then(|| column_sum(o_bar)),
         inputs,
     };
-    Ok(gradient.map(&ZeroWhere(broken)))
+    Ok(gradient.map(&ZeroWhere(broken)).cast(given))
 }
 
 /// The adjoint of the logits from those of S and r (theory §1).

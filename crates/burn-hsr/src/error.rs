@@ -33,6 +33,24 @@ pub enum HsrError {
         /// The method that was called.
         entry: &'static str,
     },
+    /// The strength is relative to the loss's gradient, which this entry point does not have.
+    #[error(
+        "an adaptive strength needs the gradient of the loss, which {entry} does not have: use Hsr::inject or Hsr::step"
+    )]
+    Adaptive {
+        /// The method that was called.
+        entry: &'static str,
+    },
+    /// The loss has an option under which its Hessian is not the closed form's.
+    #[error("{loss} with {option} cannot be regularised: {expected}")]
+    Loss {
+        /// The loss.
+        loss: &'static str,
+        /// The option.
+        option: &'static str,
+        /// What to do instead.
+        expected: &'static str,
+    },
     /// A tensor could not be read from its device.
     #[error("cannot read {what} from its device: {message}")]
     Read {

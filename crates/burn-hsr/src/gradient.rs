@@ -1,7 +1,8 @@
 //! The gradient of the bound as tensors shaped like the parameters they belong to.
 
 use burn::module::{Param, ParamId};
-use burn::tensor::{Bool, Tensor};
+use burn::optim::GradientsParams;
+use burn::tensor::{Bool, DType, Tensor};
 
 use crate::ThreeLayer;
 
@@ -31,6 +32,15 @@ impl HsrGradient {
             sum = sum + bias.clone().square().sum();
         }
         sum.sqrt()
+    }
+
+    /// The same in another precision.
+    pub(crate) fn cast(self, dtype: DType) -> Self {
+        let lambda_sup = self.lambda_sup.clone().cast(dtype);
+        Self {
+            lambda_sup,
+            ..self.map(&Cast(dtype))
+        }
     }
 
     /// The same λ_sup with every part of the gradient changed alike.
@@ -80,6 +90,15 @@ impl Change for ZeroWhere {
     }
 }
 
+/// In another precision.
+pub(crate) struct Cast(pub DType);
+
+impl Change for Cast {
+    fn change<const D: usize>(&self, part: Tensor<D>) -> Tensor<D> {
+        part.cast(self.0)
+    }
+}
+
 /// What is done with each trainable parameter of a three-layer model and its part of the gradient.
 pub(crate) trait Visit {
     fn visit<const D: usize>(&mut self, id: ParamId, parameter: Tensor<D>, gradient: Tensor<D>);
@@ -111,5 +130,36 @@ pub(crate) fn for_each_parameter<M: ThreeLayer>(
     one(&output.weight, Some(gradient.output_weight), visit);
     if let Some(bias) = &output.bias {
         one(bias, gradient.output_bias, visit);
+    }
+}
+
+/// Adds to the gradients of an optimizer.
+pub(crate) struct Injection<'a> {
+    pub gradients: &'a mut GradientsParams,
+}
+
+impl Visit for Injection<'_> {
+    fn visit<const D: usize>(&mut self, id: ParamId, _parameter: Tensor<D>, gradient: Tensor<D>) {
+        let sum = match self.gradients.remove::<D>(id) {
+            Some(of_loss) => of_loss + gradient,
+            None => gradient,
+        };
+        self.gradients.register(id, sum);
+    }
+}
+
+/// Sums ‖∇L‖² and ‖∇λ_sup‖² over the trainable parameters.
+pub(crate) struct SquaredNorms<'a> {
+    pub gradients: &'a GradientsParams,
+    pub of_loss: Tensor<1>,
+    pub of_bound: Tensor<1>,
+}
+
+impl Visit for SquaredNorms<'_> {
+    fn visit<const D: usize>(&mut self, id: ParamId, _parameter: Tensor<D>, gradient: Tensor<D>) {
+        self.of_bound = self.of_bound.clone() + gradient.square().sum();
+        if let Some(of_loss) = self.gradients.get::<D>(id) {
+            self.of_loss = self.of_loss.clone() + of_loss.square().sum();
+        }
     }
 }

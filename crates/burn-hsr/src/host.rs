@@ -120,7 +120,7 @@ impl<T: Real + Element> Problem<T> {
             HostLabels::Values(values) => hsr_core::Targets::Values(values),
         };
         let mut batch = Batch::new(config.loss, &self.inputs, targets)
-            .with_label_smoothing(T::of(config.label_smoothing));
+            .with_label_smoothing(T::of(config.softmax_smoothing()));
         if let Some(weights) = &self.sample_weights {
             batch = batch.with_sample_weights(weights);
         }

@@ -1,5 +1,7 @@
 //! The regulariser and the ways it enters a training loop.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use burn::config::Config;
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::optim::{GradientsParams, LearningRate, ModuleOptimizer};
@@ -7,10 +9,13 @@ use burn::tensor::Tensor;
 use hsr_core::{Evaluation, OutputLoss, SpectralBounds};
 use serde::{Deserialize, Serialize};
 
-use crate::gradient::{HsrGradient, Scaled, ScaledBy, Visit, for_each_parameter};
+use crate::gradient::{
+    HsrGradient, Injection, Scaled, ScaledBy, SquaredNorms, Visit, for_each_parameter,
+};
+use crate::head::HeadTerm;
 use crate::host::Host;
 use crate::targets::{Labels, Targets};
-use crate::{HsrError, ThreeLayer, backend, device};
+use crate::{HsrError, HsrRecord, Schedule, ThreeLayer, backend, device, subsample};
 
 /// How ∇λ_sup enters the step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +49,8 @@ pub enum Execution {
 
 /// Configuration of [`Hsr`]: the loss to be regularised and how.
 ///
-/// The loss must be the one that is trained: build both from the same values.
+/// The loss must be the one that is trained: [`for_cross_entropy`](HsrConfig::for_cross_entropy) and its like take it
+/// from the configuration of Burn's own losses.
 ///
 /// ```
 /// use burn_hsr::{HsrConfig, Mode};
@@ -57,17 +63,33 @@ pub struct HsrConfig {
     /// The factor of λ_sup. 0 leaves training exactly as it was.
     #[config(default = 0.01)]
     pub strength: f64,
+    /// Whether the strength is a ratio: what is added is then always strength·‖∇L‖ long, ‖·‖ over the trainable
+    /// parameters of the three layers and ∇L the gradient that [`Hsr::inject`] or [`Hsr::step`] is given. Not for the
+    /// mode [`Direction`](Mode::Direction).
+    #[config(default = false)]
+    pub adaptive: bool,
+    /// How the strength changes from step to step.
+    #[config(default = "Schedule::new()")]
+    pub schedule: Schedule,
     /// How the gradient enters the step.
     #[config(default = "Mode::Coupled")]
     pub mode: Mode,
+    /// Rows of the batch that the regulariser takes, chosen anew each step; none for all.
+    pub subsample: Option<usize>,
+    /// The seed of that choice.
+    #[config(default = 0)]
+    pub seed: u64,
     /// The loss.
     #[config(default = "OutputLoss::SoftmaxCrossEntropy")]
     pub loss: OutputLoss,
-    /// Label smoothing ε of the softmax cross-entropy.
+    /// Label smoothing ε of the cross-entropies. For the sigmoid one as in Burn: y(1 − ε) + ε/K, for targets \[N\] with
+    /// 2 in place of K.
     #[config(default = 0.0)]
     pub label_smoothing: f64,
     /// Class weights of the softmax cross-entropy, \[K\].
     pub class_weights: Option<Vec<f64>>,
+    /// Class indices that are padding: samples so labelled count as absent.
+    pub pad_tokens: Option<Vec<usize>>,
     /// Which of the two exact evaluations.
     #[config(default = "Evaluation::Auto")]
     pub evaluation: Evaluation,
@@ -81,7 +103,9 @@ impl HsrConfig {
     ///
     /// # Errors
     ///
-    /// [`HsrError::Config`] where the strength is negative or not finite, or the smoothing outside 0…1.
+    /// [`HsrError::Config`] where a value is outside its range: a strength or a class weight that is negative or not
+    /// finite, a smoothing outside 0…1, an interval or a subsample of 0, an adaptive strength in the mode
+    /// [`Direction`](Mode::Direction).
     pub fn init(&self) -> Result<Hsr, HsrError> {
         let refuse = |option, value, expected| {
             Err(HsrError::Config {
@@ -96,6 +120,19 @@ impl HsrConfig {
         if !(0.0..=1.0).contains(&self.label_smoothing) {
             return refuse("label_smoothing", self.label_smoothing, "a number in 0…1");
         }
+        if self.schedule.interval == 0 {
+            return refuse("the interval of the schedule", 0.0, "1 or more");
+        }
+        if self.subsample == Some(0) {
+            return refuse("subsample", 0.0, "1 row or more");
+        }
+        if self.adaptive && self.mode == Mode::Direction {
+            return refuse(
+                "adaptive",
+                1.0,
+                "false in the mode Direction, which fixes the length itself",
+            );
+        }
         for &weight in self.class_weights.iter().flatten() {
             if !weight.is_finite() || weight < 0.0 {
                 return refuse("a class weight", weight, "a finite number, 0 or more");
@@ -104,7 +141,16 @@ impl HsrConfig {
         Ok(Hsr {
             config: self.clone(),
             host: Host::default(),
+            steps: AtomicU64::new(0),
         })
+    }
+
+    /// The smoothing that is left to the closed form; that of the sigmoid cross-entropy acts on its targets.
+    pub(crate) fn softmax_smoothing(&self) -> f64 {
+        match self.loss {
+            OutputLoss::SigmoidCrossEntropy => 0.0,
+            _ => self.label_smoothing,
+        }
     }
 }
 
@@ -141,22 +187,26 @@ impl HsrConfig {
 pub struct Hsr {
     config: HsrConfig,
     host: Host,
+    /// Steps taken. Atomic, so that the entry points need no `&mut` in the loops they are put into.
+    steps: AtomicU64,
 }
 
 impl core::fmt::Debug for Hsr {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Hsr")
             .field("config", &self.config)
+            .field("steps", &self.steps)
             .finish_non_exhaustive()
     }
 }
 
 impl Clone for Hsr {
-    /// The same regulariser with buffers of its own.
+    /// The same regulariser at the same step, with buffers and a count of its own.
     fn clone(&self) -> Self {
         Self {
             config: self.config.clone(),
             host: Host::default(),
+            steps: AtomicU64::new(self.steps.load(Ordering::Relaxed)),
         }
     }
 }
@@ -167,7 +217,20 @@ impl Hsr {
         &self.config
     }
 
-    /// λ_sup and its gradient, without strength or mode; with `with_inputs` also the gradient for the inputs.
+    /// What a resumed run needs to go on where this one is.
+    pub fn to_record(&self) -> HsrRecord {
+        HsrRecord {
+            steps: self.steps.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The regulariser where the record was taken.
+    pub fn load_record(mut self, record: HsrRecord) -> Self {
+        *self.steps.get_mut() = record.steps;
+        self
+    }
+
+    /// λ_sup and its gradient, without strength, schedule or mode; with `with_inputs` also the gradient for the inputs.
     ///
     /// # Shapes
     ///
@@ -185,8 +248,7 @@ impl Hsr {
         targets: impl Into<Targets>,
         with_inputs: bool,
     ) -> Result<HsrGradient, HsrError> {
-        let targets = targets.into();
-        self.check(model, &inputs, &targets)?;
+        let targets = self.prepared(model, &inputs, targets.into())?;
         let on_host = match self.config.execution {
             Execution::Host => true,
             Execution::Device => false,
@@ -211,8 +273,7 @@ impl Hsr {
         inputs: Tensor<2>,
         targets: impl Into<Targets>,
     ) -> Result<SpectralBounds<f64>, HsrError> {
-        let targets = targets.into();
-        self.check(model, &inputs, &targets)?;
+        let targets = self.prepared(model, &inputs, targets.into())?;
         self.host.bounds(&self.config, model, inputs, targets)
     }
 
@@ -224,30 +285,39 @@ impl Hsr {
     ///
     /// # Errors
     ///
-    /// As [`gradient`](Self::gradient); [`HsrError::Decoupled`] in the decoupled mode.
+    /// As [`gradient`](Self::gradient); [`HsrError::Decoupled`] in the decoupled mode, [`HsrError::Adaptive`] with an
+    /// adaptive strength.
     pub fn penalty<M: ThreeLayer>(
         &self,
         model: &M,
         inputs: Tensor<2>,
         targets: impl Into<Targets>,
     ) -> Result<Tensor<1>, HsrError> {
-        self.refuse_decoupled("Hsr::penalty")?;
-        let tracked = inputs.is_tracked();
-        if self.config.strength == 0.0 {
-            return Ok(Tensor::zeros([1], (&inputs.device(), inputs.dtype())));
+        self.refuse_what_needs_gradients("Hsr::penalty")?;
+        let strength = self.strength_now();
+        let zero = Tensor::zeros([1], (&inputs.device(), inputs.dtype()));
+        let mut term = zero;
+        if strength != 0.0 {
+            let (inputs, targets) = self.rows_of_step(inputs, targets.into());
+            let tracked = inputs.is_tracked();
+            let gradient = self.gradient(model, inputs.clone(), targets, tracked)?;
+            let gradient = self.directed(gradient, strength);
+            // value + Σ⟨θ − θ.inner(), g⟩: the sum is 0, its gradient is g. No operation of a backend is needed.
+            let mut surrogate = Surrogate {
+                sum: gradient.lambda_sup.clone() * strength,
+            };
+            if let (true, Some(of_inputs)) = (tracked, gradient.inputs.clone()) {
+                surrogate.add(inputs, of_inputs);
+            }
+            for_each_parameter(model, gradient, &mut surrogate);
+            term = surrogate.sum;
         }
-        let gradient = self.directed(self.gradient(model, inputs.clone(), targets, tracked)?);
-        let value = gradient.lambda_sup.clone() * self.config.strength;
-        // value + Σ⟨θ − θ.inner(), g⟩: the sum is 0, its gradient is g. No operation of a backend is needed.
-        let mut surrogate = Surrogate { sum: value };
-        if let (true, Some(of_inputs)) = (tracked, gradient.inputs.clone()) {
-            surrogate.add(inputs, of_inputs);
-        }
-        for_each_parameter(model, gradient, &mut surrogate);
-        Ok(surrogate.sum)
+        self.count_step();
+        Ok(term)
     }
 
-    /// Adds strength·∇λ_sup to gradients, between `backward` and the optimizer's step. Frozen parameters get nothing.
+    /// Adds strength·∇λ_sup to gradients, between `backward` and the optimizer's step. Frozen parameters get nothing,
+    /// and the inputs neither: see [`head`](Self::head) where they are the features of a backbone.
     ///
     /// # Errors
     ///
@@ -260,15 +330,84 @@ impl Hsr {
         mut gradients: GradientsParams,
     ) -> Result<GradientsParams, HsrError> {
         self.refuse_decoupled("Hsr::inject")?;
-        if self.config.strength == 0.0 {
-            return Ok(gradients);
+        let strength = self.strength_now();
+        if strength != 0.0 {
+            let (inputs, targets) = self.rows_of_step(inputs, targets.into());
+            let gradient = self.gradient(model, inputs, targets, false)?;
+            let gradient = if self.config.adaptive {
+                relative(gradient, strength, model, &gradients)
+            } else {
+                self.directed(gradient, strength)
+            };
+            let mut injection = Injection {
+                gradients: &mut gradients,
+            };
+            for_each_parameter(model, gradient, &mut injection);
         }
-        let gradient = self.directed(self.gradient(model, inputs, targets, false)?);
-        let mut injection = Injection {
-            gradients: &mut gradients,
-        };
-        for_each_parameter(model, gradient, &mut injection);
+        self.count_step();
         Ok(gradients)
+    }
+
+    /// HSR on the three-layer head of a deeper model, injected: with `features` the tracked output of the backbone,
+    ///
+    /// ```
+    /// # use burn::module::Module;
+    /// # use burn::nn::loss::CrossEntropyLossConfig;
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::optim::{GradientsParams, SgdConfig};
+    /// # use burn::tensor::{Device, Int, Tensor};
+    /// # use burn_hsr::{HsrConfig, ThreeLayerNet, ThreeLayerNetConfig};
+    /// # #[derive(Module, Debug)]
+    /// # struct Deep { backbone: Linear, head: ThreeLayerNet }
+    /// # let device = Device::flex().autodiff();
+    /// # let model = Deep {
+    /// #     backbone: LinearConfig::new(4, 3).init(&device),
+    /// #     head: ThreeLayerNetConfig::new(3, 5, 2).init(&device),
+    /// # };
+    /// # let loss = CrossEntropyLossConfig::new().init(&device);
+    /// # let hsr = HsrConfig::new().init()?;
+    /// # let x = Tensor::<2>::ones([2, 4], &device);
+    /// # let y = Tensor::<1, Int>::from_ints([0, 1], &device);
+    /// let features = model.backbone.forward(x).tanh();
+    /// let loss = loss.forward(model.head.forward(features.clone()), y.clone());
+    /// let term = hsr.head(&model.head, features, y)?;
+    /// let grads = (loss + term.features_term()).backward();
+    /// let grads = GradientsParams::from_grads(grads, &model);
+    /// let grads = term.inject(&model.head, grads);
+    /// # SgdConfig::new().init().step(0.1, model, grads);
+    /// # Ok::<(), burn_hsr::HsrError>(())
+    /// ```
+    ///
+    /// The gradients are those of [`penalty`](Self::penalty).
+    ///
+    /// # Errors
+    ///
+    /// As [`penalty`](Self::penalty).
+    pub fn head<M: ThreeLayer>(
+        &self,
+        head: &M,
+        features: Tensor<2>,
+        targets: impl Into<Targets>,
+    ) -> Result<HeadTerm, HsrError> {
+        self.refuse_what_needs_gradients("Hsr::head")?;
+        let strength = self.strength_now();
+        let mut term = HeadTerm {
+            features: Tensor::zeros([1], (&features.device(), features.dtype())),
+            gradient: None,
+        };
+        if strength != 0.0 {
+            let (features, targets) = self.rows_of_step(features, targets.into());
+            let gradient = self.gradient(head, features.clone(), targets, true)?;
+            let mut gradient = self.directed(gradient, strength);
+            if let (true, Some(of_features)) = (features.is_tracked(), gradient.inputs.take()) {
+                let mut surrogate = Surrogate { sum: term.features };
+                surrogate.add(features, of_features);
+                term.features = surrogate.sum;
+            }
+            term.gradient = Some(gradient);
+        }
+        self.count_step();
+        Ok(term)
     }
 
     /// The optimizer's step with HSR in whatever mode: `model = hsr.step(&mut optimizer, lr, model, x, y, grads)?`.
@@ -289,23 +428,27 @@ impl Hsr {
             let gradients = self.inject(&model, inputs, targets, gradients)?;
             return Ok(optimizer.step(lr, model, gradients));
         }
-        if self.config.strength == 0.0 {
+        let strength = self.strength_now();
+        if strength == 0.0 {
+            self.count_step();
             return Ok(optimizer.step(lr, model, gradients));
         }
+        let (inputs, targets) = self.rows_of_step(inputs, targets.into());
         let gradient = self.gradient(&model, inputs, targets, false)?;
+        let decrement = if self.config.adaptive {
+            relative(gradient, lr * strength, &model, &gradients)
+        } else {
+            gradient.map(&ScaledBy(lr * strength))
+        };
         let mut decrements = Decrements::default();
-        for_each_parameter(
-            &model,
-            gradient.map(&ScaledBy(lr * self.config.strength)),
-            &mut decrements,
-        );
+        for_each_parameter(&model, decrement, &mut decrements);
         let model = optimizer.step(lr, model, gradients);
+        self.count_step();
         Ok(model.map(&mut decrements))
     }
 
     /// The gradient that the coupled modes add: strength·∇λ_sup, normalised or not.
-    fn directed(&self, gradient: HsrGradient) -> HsrGradient {
-        let strength = self.config.strength;
+    fn directed(&self, gradient: HsrGradient, strength: f64) -> HsrGradient {
         if self.config.mode == Mode::Direction {
             let norm = gradient.norm();
             let nothing = norm.clone().equal_elem(0.0);
@@ -314,6 +457,65 @@ impl Hsr {
         } else {
             gradient.map(&ScaledBy(strength))
         }
+    }
+
+    /// The strength at this step.
+    fn strength_now(&self) -> f64 {
+        let step = self.steps.load(Ordering::Relaxed);
+        self.config.strength * self.config.schedule.factor(step)
+    }
+
+    fn count_step(&self) {
+        self.steps.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The rows of the batch that this step's regulariser takes.
+    fn rows_of_step(&self, inputs: Tensor<2>, targets: Targets) -> (Tensor<2>, Targets) {
+        let [samples, _] = inputs.dims();
+        let step = self.steps.load(Ordering::Relaxed);
+        let config = &self.config;
+        let device = inputs.clone().inner().device();
+        let rows = subsample::choose(config.subsample, samples, config.seed, step, &device);
+        match rows {
+            None => (inputs, targets),
+            Some(rows) => {
+                let targets = targets.inner().select(&rows);
+                // Tracked features stay tracked: the rows not chosen get a zero.
+                let inputs = if inputs.is_tracked() {
+                    let rows = Tensor::from_inner(rows);
+                    inputs.select(0, rows)
+                } else {
+                    inputs.inner().select(0, rows)
+                };
+                (inputs, targets)
+            }
+        }
+    }
+
+    fn refuse_what_needs_gradients(&self, entry: &'static str) -> Result<(), HsrError> {
+        self.refuse_decoupled(entry)?;
+        if self.config.adaptive {
+            return Err(HsrError::Adaptive { entry });
+        }
+        Ok(())
+    }
+
+    /// The targets with padding, and the smoothing that acts on them, applied.
+    fn prepared<M: ThreeLayer>(
+        &self,
+        model: &M,
+        inputs: &Tensor<2>,
+        targets: Targets,
+    ) -> Result<Targets, HsrError> {
+        self.check(model, inputs, &targets)?;
+        let mut targets = targets;
+        if let Some(pad_tokens) = &self.config.pad_tokens {
+            targets = targets.without_padding(pad_tokens);
+        }
+        if self.config.loss == OutputLoss::SigmoidCrossEntropy {
+            targets = targets.smoothed(self.config.label_smoothing);
+        }
+        Ok(targets)
     }
 
     fn refuse_decoupled(&self, entry: &'static str) -> Result<(), HsrError> {
@@ -378,14 +580,16 @@ impl Hsr {
                 format!("[{}]", dims.outputs),
             );
         }
-        let softmax = self.config.loss == OutputLoss::SoftmaxCrossEntropy;
-        let option = match (&self.config.class_weights, self.config.label_smoothing) {
-            (Some(_), _) => Some("a class weight"),
-            (None, smoothing) if smoothing != 0.0 => Some("label smoothing"),
-            _ => None,
-        };
-        if let (false, Some(option)) = (softmax, option) {
-            let loss = self.config.loss.name();
+        let config = &self.config;
+        let given = [
+            ("a class weight", config.class_weights.is_some()),
+            ("a pad token", config.pad_tokens.is_some()),
+            ("label smoothing", config.softmax_smoothing() != 0.0),
+        ];
+        if config.loss != OutputLoss::SoftmaxCrossEntropy
+            && let Some((option, _)) = given.into_iter().find(|&(_, given)| given)
+        {
+            let loss = config.loss.name();
             return Err(hsr_core::Error::Unsupported { option, loss }.into());
         }
         Ok(())
@@ -410,19 +614,23 @@ impl Visit for Surrogate {
     }
 }
 
-/// Adds to the gradients of an optimizer.
-struct Injection<'a> {
-    gradients: &'a mut GradientsParams,
-}
-
-impl Visit for Injection<'_> {
-    fn visit<const D: usize>(&mut self, id: ParamId, _parameter: Tensor<D>, gradient: Tensor<D>) {
-        let sum = match self.gradients.remove::<D>(id) {
-            Some(of_loss) => of_loss + gradient,
-            None => gradient,
-        };
-        self.gradients.register(id, sum);
-    }
+/// ∇λ_sup scaled to strength·‖∇L‖, both norms over the trainable parameters; a zero gradient stays zero.
+fn relative<M: ThreeLayer>(
+    gradient: HsrGradient,
+    strength: f64,
+    model: &M,
+    gradients: &GradientsParams,
+) -> HsrGradient {
+    let zero = gradient.lambda_sup.zeros_like();
+    let mut norms = SquaredNorms {
+        gradients,
+        of_loss: zero.clone(),
+        of_bound: zero,
+    };
+    for_each_parameter(model, gradient.clone(), &mut norms);
+    let nothing = norms.of_bound.clone().equal_elem(0.0);
+    let ratio = norms.of_loss.sqrt() / norms.of_bound.mask_fill(nothing, 1.0).sqrt();
+    gradient.map(&Scaled(ratio * strength))
 }
 
 /// What the decoupled mode takes from each parameter.

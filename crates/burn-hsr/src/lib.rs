@@ -13,7 +13,8 @@
 //!
 //! * [`ThreeLayerNet`], [`ThreeLayer`]: what can be regularised.
 //! * [`HsrConfig`], [`Hsr`]: the regulariser; [`Mode`] and [`Execution`] are its choices.
-//! * [`HsrGradient`]: the bound's gradient as tensors.
+//! * [`Schedule`]: when and how strongly; [`HsrRecord`]: what a resumed run needs.
+//! * [`HsrGradient`]: the bound's gradient as tensors; [`HeadTerm`]: the head of a deeper model.
 //! * [`Backend`]: backends by name.
 //!
 //! The mathematics is in [`hsr_core`].
@@ -23,16 +24,24 @@ mod backend;
 mod device;
 mod error;
 mod gradient;
+mod head;
 mod host;
 mod hsr;
+mod losses;
 mod net;
+mod record;
+mod schedule;
+mod subsample;
 mod targets;
 
 pub use activation::forward as activation_forward;
 pub use backend::{Backend, BackendError};
 pub use error::HsrError;
 pub use gradient::HsrGradient;
+pub use head::HeadTerm;
 pub use hsr::{Execution, Hsr, HsrConfig, Mode};
 pub use hsr_core::{Activation, Evaluation, OutputLoss, SpectralBounds};
 pub use net::{ThreeLayer, ThreeLayerNet, ThreeLayerNetConfig};
+pub use record::{HsrRecord, HsrRecordError};
+pub use schedule::Schedule;
 pub use targets::Targets;

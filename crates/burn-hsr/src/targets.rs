@@ -24,6 +24,74 @@ impl Targets {
         self.sample_weights = Some(weights);
         self
     }
+
+    /// The same without autodiff.
+    pub(crate) fn inner(self) -> Self {
+        Self {
+            labels: match self.labels {
+                Labels::Classes(classes) => Labels::Classes(classes.inner()),
+                Labels::Values(values) => Labels::Values(values.inner()),
+            },
+            sample_weights: self.sample_weights.map(Tensor::inner),
+        }
+    }
+
+    /// The targets of some of the rows.
+    pub(crate) fn select(self, rows: &Tensor<1, Int>) -> Self {
+        Self {
+            labels: match self.labels {
+                Labels::Classes(classes) => Labels::Classes(classes.select(0, rows.clone())),
+                Labels::Values(values) => Labels::Values(values.select(0, rows.clone())),
+            },
+            sample_weights: self
+                .sample_weights
+                .map(|weights| weights.select(0, rows.clone())),
+        }
+    }
+
+    /// Class indices that are padding weigh nothing, and become class 0 so that they are in range.
+    pub(crate) fn without_padding(self, pad_tokens: &[usize]) -> Self {
+        let Labels::Classes(classes) = &self.labels else {
+            return self;
+        };
+        let mask = pad_tokens
+            .iter()
+            .map(|&token| classes.clone().equal_elem(token as i64))
+            .reduce(|mask, of_token| mask.bool_or(of_token));
+        let Some(mask) = mask else {
+            return self;
+        };
+        let weights = self
+            .sample_weights
+            .unwrap_or_else(|| Tensor::ones(classes.shape(), &classes.device()));
+        Self {
+            labels: Labels::Classes(classes.clone().mask_fill(mask.clone(), 0)),
+            sample_weights: Some(weights.mask_fill(mask, 0.0)),
+        }
+    }
+
+    /// 0/1 targets smoothed as Burn's binary cross-entropy smooths them: y(1 − ε) + ε/c, c the number of columns, or
+    /// 2 for targets in one dimension.
+    pub(crate) fn smoothed(self, smoothing: f64) -> Self {
+        if smoothing == 0.0 {
+            return self;
+        }
+        let (values, classes) = match self.labels {
+            Labels::Values(values) => {
+                let [_, columns] = values.dims();
+                (values, columns)
+            }
+            Labels::Classes(classes) => {
+                let [samples] = classes.dims();
+                (classes.reshape([samples, 1]).float(), 2)
+            }
+        };
+        let values = values * (1.0 - smoothing) + smoothing / classes as f64;
+        Self {
+            labels: Labels::Values(values),
+            sample_weights: self.sample_weights,
+        }
+    }
 }
 
 impl From<Tensor<1, Int>> for Targets {

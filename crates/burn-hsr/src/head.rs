@@ -1,0 +1,37 @@
+//! HSR on the three-layer head of a deeper model, injected.
+
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+
+use crate::ThreeLayer;
+use crate::gradient::{HsrGradient, Injection, for_each_parameter};
+
+/// strength·∇λ_sup of a head, in the two parts that [`Hsr::head`](crate::Hsr::head) divides it into: the features' part
+/// goes through the backbone as a term of the loss, the head's own part is injected after `backward`.
+#[derive(Clone, Debug)]
+pub struct HeadTerm {
+    pub(crate) features: Tensor<1>,
+    pub(crate) gradient: Option<HsrGradient>,
+}
+
+impl HeadTerm {
+    /// A term of the loss, \[1\], of value 0: its backward pass gives the features, and so the backbone, their part.
+    pub fn features_term(&self) -> Tensor<1> {
+        self.features.clone()
+    }
+
+    /// Adds the head's own part to the gradients. Frozen parameters get nothing.
+    pub fn inject<M: ThreeLayer>(
+        self,
+        head: &M,
+        mut gradients: GradientsParams,
+    ) -> GradientsParams {
+        if let Some(gradient) = self.gradient {
+            let mut injection = Injection {
+                gradients: &mut gradients,
+            };
+            for_each_parameter(head, gradient, &mut injection);
+        }
+        gradients
+    }
+}
