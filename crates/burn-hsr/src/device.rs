@@ -167,7 +167,9 @@ impl Forward {
         let dims = model.dimensions();
         let (hidden, output) = (model.hidden(), model.output());
         let (device, dtype) = (inputs.device(), inputs.dtype());
-        let mut z = inputs.clone().matmul(hidden.weight.val().inner().cast(dtype));
+        let mut z = inputs
+            .clone()
+            .matmul(hidden.weight.val().inner().cast(dtype));
         if let Some(bias) = &hidden.bias {
             z = z + bias.val().inner().cast(dtype).unsqueeze::<2>();
         }
@@ -241,7 +243,9 @@ impl Forward {
         };
         let u = w2.transpose().unsqueeze_dim::<3>(0) * d1.clone().unsqueeze_dim::<3>(1);
         let q = s.clone().matmul(u.clone());
-        let g = r.clone().matmul(output.weight.val().inner().cast(dtype).transpose());
+        let g = r
+            .clone()
+            .matmul(output.weight.val().inner().cast(dtype).transpose());
         let c = g.clone() * d2.clone();
         let m = u.clone().swap_dims(1, 2).matmul(q.clone())
             + c.clone().unsqueeze_dim::<3>(2) * eye(dims.hidden, &device, dtype);

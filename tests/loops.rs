@@ -1,0 +1,632 @@
+//! HSR in the loops that people have: losses of Burn, heads of deeper models, schedules, subsamples, adaptive strength,
+//! resuming, half precision. All on flex in f64, so that finite differences are a judge.
+
+use std::sync::OnceLock;
+
+use burn::module::{Module, Param};
+use burn::nn::Linear;
+use burn::nn::loss::{BinaryCrossEntropyLossConfig, CrossEntropyLossConfig, MseLoss, Reduction};
+use burn::optim::{AdamConfig, GradientsParams, SgdConfig};
+use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
+use burn_hsr::{
+    Activation, Execution, HsrConfig, HsrError, HsrRecord, Mode, Schedule, Targets, ThreeLayer,
+    ThreeLayerNet, ThreeLayerNetConfig,
+};
+use hsr_tests::relative_error;
+
+/// Flex with autodiff and f64 as its default type.
+fn device() -> Device {
+    static DEVICE: OnceLock<Device> = OnceLock::new();
+    DEVICE
+        .get_or_init(|| {
+            let mut device = Device::flex();
+            device
+                .configure(FloatDType::F64)
+                .expect("flex takes f64 before its first use");
+            device
+        })
+        .clone()
+        .autodiff()
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    tensor.inner().into_data().iter::<f64>().collect()
+}
+
+/// Reproducible numbers in −1…1.
+fn noise(count: usize, seed: usize) -> Vec<f64> {
+    (0..count)
+        .map(|i| (1.7 * (i + 31 * seed) as f64 + 0.3).sin() * (0.9 * i as f64).cos())
+        .collect()
+}
+
+fn matrix(rows: usize, columns: usize, seed: usize) -> Tensor<2> {
+    let data = TensorData::new(noise(rows * columns, seed), [rows, columns]);
+    Tensor::from_data(data, (&device(), DType::F64))
+}
+
+fn layer(inputs: usize, outputs: usize, seed: usize) -> Linear {
+    let bias = Tensor::from_data(
+        TensorData::new(noise(outputs, seed + 1), [outputs]),
+        (&device(), DType::F64),
+    );
+    Linear {
+        weight: Param::from_tensor(matrix(inputs, outputs, seed)),
+        bias: Some(Param::from_tensor(bias)),
+    }
+}
+
+fn net(inputs: usize, hidden: usize, outputs: usize) -> ThreeLayerNet {
+    ThreeLayerNet::new(
+        layer(inputs, hidden, 3),
+        Activation::Tanh,
+        layer(hidden, outputs, 7),
+    )
+}
+
+fn classes(labels: &[i64]) -> Tensor<1, Int> {
+    Tensor::from_data(TensorData::new(labels.to_vec(), [labels.len()]), &device())
+}
+
+/// A linear layer's numbers, weight first.
+fn of_linear(linear: &Linear) -> Vec<f64> {
+    let mut all = values(linear.weight.val());
+    all.extend(linear.bias.iter().flat_map(|bias| values(bias.val())));
+    all
+}
+
+fn gradient_of_linear(linear: &Linear, gradients: &GradientsParams) -> Vec<f64> {
+    let weight = gradients.get::<2>(linear.weight.id).expect("a gradient");
+    let mut all = values(weight);
+    for bias in &linear.bias {
+        all.extend(values(gradients.get::<1>(bias.id).expect("a gradient")));
+    }
+    all
+}
+
+/// The layer with other numbers.
+fn with_numbers(linear: &Linear, numbers: &[f64]) -> Linear {
+    let shape = linear.weight.shape();
+    let [inputs, outputs] = shape.dims();
+    let (weight, bias) = numbers.split_at(inputs * outputs);
+    let tensor = |values: &[f64], shape: Vec<usize>| TensorData::new(values.to_vec(), shape);
+    Linear {
+        weight: Param::from_data(
+            tensor(weight, vec![inputs, outputs]),
+            (&device(), DType::F64),
+        ),
+        bias: linear
+            .bias
+            .as_ref()
+            .map(|_| Param::from_data(tensor(bias, vec![outputs]), (&device(), DType::F64))),
+    }
+}
+
+fn theta(net: &ThreeLayerNet) -> Vec<f64> {
+    [of_linear(&net.hidden), of_linear(&net.output)].concat()
+}
+
+fn with_theta(net: &ThreeLayerNet, theta: &[f64]) -> ThreeLayerNet {
+    let (hidden, output) = theta.split_at(of_linear(&net.hidden).len());
+    ThreeLayerNet::new(
+        with_numbers(&net.hidden, hidden),
+        net.activation(),
+        with_numbers(&net.output, output),
+    )
+}
+
+fn gradient(net: &ThreeLayerNet, gradients: &GradientsParams) -> Vec<f64> {
+    [
+        gradient_of_linear(&net.hidden, gradients),
+        gradient_of_linear(&net.output, gradients),
+    ]
+    .concat()
+}
+
+/// Trace and squared norm of the Hessian of a loss, by central differences of Burn's gradients.
+fn moments_by_differences(
+    net: &ThreeLayerNet,
+    loss: impl Fn(&ThreeLayerNet) -> Tensor<1>,
+) -> [f64; 2] {
+    let at = theta(net);
+    let gradient_at = |theta: &[f64]| {
+        let net = with_theta(net, theta);
+        gradient(
+            &net,
+            &GradientsParams::from_grads(loss(&net).backward(), &net),
+        )
+    };
+    let step = f64::EPSILON.cbrt();
+    let (mut trace, mut norm) = (0.0, 0.0);
+    for i in 0..at.len() {
+        let mut moved = at.clone();
+        moved[i] = at[i] + step;
+        let after = gradient_at(&moved);
+        moved[i] = at[i] - step;
+        let before = gradient_at(&moved);
+        let column = after
+            .iter()
+            .zip(&before)
+            .map(|(a, b)| (a - b) / (2.0 * step));
+        for (j, value) in column.enumerate() {
+            norm += value * value;
+            if i == j {
+                trace += value;
+            }
+        }
+    }
+    [trace, norm]
+}
+
+fn assert_same_hessian(
+    name: &str,
+    config: HsrConfig,
+    net: &ThreeLayerNet,
+    targets: impl Into<Targets>,
+    x: Tensor<2>,
+    loss: impl Fn(&ThreeLayerNet) -> Tensor<1>,
+) {
+    let expected = moments_by_differences(net, loss);
+    let targets = targets.into();
+    let hsr = config.init().unwrap();
+    let moments = hsr.bounds(net, x.clone(), targets.clone()).unwrap().moments;
+    let got = [moments.trace, moments.frobenius_squared];
+    let error = relative_error(&got, &expected, 0.0);
+    assert!(error < 1e-7, "{name}: {got:?} against {expected:?}");
+    // The device sees the same loss as the host.
+    let of = |execution| {
+        let hsr = config.clone().with_execution(execution).init().unwrap();
+        let gradient = hsr
+            .gradient(net, x.clone(), targets.clone(), false)
+            .unwrap();
+        values(gradient.output_weight)
+    };
+    let error = relative_error(&of(Execution::Device), &of(Execution::Host), 0.0);
+    assert!(error < 1e-10, "{name}: {error}");
+}
+
+#[test]
+fn the_regulariser_of_burns_cross_entropy_has_the_hessian_of_burns_cross_entropy() {
+    let net = net(3, 4, 3);
+    let x = matrix(9, 3, 11);
+    let y = classes(&[0, 1, 2, 1, 0, 2, 2, 1, 0]);
+    let weights = Some(vec![0.5_f32, 2.0, 1.25]);
+    let base = CrossEntropyLossConfig::new();
+    let configs = [
+        ("plain", base.clone()),
+        ("smoothed", base.clone().with_smoothing(Some(0.125))),
+        ("weighted", base.clone().with_weights(weights.clone())),
+        ("padded", base.clone().with_pad_tokens(Some(vec![1]))),
+        (
+            "weighted, smoothed and padded",
+            base.with_weights(weights)
+                .with_smoothing(Some(0.125))
+                .with_pad_tokens(Some(vec![2])),
+        ),
+    ];
+    for (name, config) in configs {
+        let loss = config.init(&device());
+        assert_same_hessian(
+            name,
+            HsrConfig::for_cross_entropy(&config).unwrap(),
+            &net,
+            y.clone(),
+            x.clone(),
+            |net| loss.forward(net.forward(x.clone()), y.clone()),
+        );
+    }
+}
+
+#[test]
+fn the_regulariser_of_burns_binary_cross_entropy_has_the_hessian_of_burns_binary_cross_entropy() {
+    let x = matrix(7, 3, 11);
+    for smoothing in [None, Some(0.125)] {
+        let config = BinaryCrossEntropyLossConfig::new()
+            .with_logits(true)
+            .with_smoothing(smoothing);
+        let loss = config.init(&device());
+        let hsr = HsrConfig::for_binary_cross_entropy(&config).unwrap();
+        // Several labels a sample.
+        let net_of_three = net(3, 4, 3);
+        let labels: Vec<i64> = (0..21)
+            .map(|i| i64::from(i % 2 == 0 || i % 5 == 0))
+            .collect();
+        let y = Tensor::<2, Int>::from_data(TensorData::new(labels, [7, 3]), &device());
+        assert_same_hessian(
+            "multi-label",
+            hsr.clone(),
+            &net_of_three,
+            y.clone(),
+            x.clone(),
+            |net| loss.forward(net.forward(x.clone()), y.clone()),
+        );
+        // One label a sample, in one dimension.
+        let net_of_one = net(3, 4, 1);
+        let y = classes(&[0, 1, 1, 0, 1, 0, 0]);
+        assert_same_hessian("binary", hsr, &net_of_one, y.clone(), x.clone(), |net| {
+            loss.forward(net.forward(x.clone()).squeeze_dim::<1>(1), y.clone())
+        });
+    }
+}
+
+#[test]
+fn the_regulariser_of_burns_squared_error_has_the_hessian_of_burns_squared_error() {
+    let net = net(3, 4, 2);
+    let (x, y) = (matrix(6, 3, 11), matrix(6, 2, 13));
+    let config = HsrConfig::for_mean_squared_error();
+    assert_same_hessian("mse", config, &net, y.clone(), x.clone(), |net| {
+        MseLoss::new().forward(net.forward(x.clone()), y.clone(), Reduction::Mean)
+    });
+}
+
+#[test]
+fn losses_whose_hessian_is_another_are_refused() {
+    let of_probabilities = CrossEntropyLossConfig::new().with_logits(false);
+    let error = HsrConfig::for_cross_entropy(&of_probabilities).unwrap_err();
+    assert!(matches!(error, HsrError::Loss { .. }) && error.to_string().contains("logits"));
+    // Burn's default.
+    let of_probabilities = BinaryCrossEntropyLossConfig::new();
+    let error = HsrConfig::for_binary_cross_entropy(&of_probabilities).unwrap_err();
+    assert!(error.to_string().contains("logits = true"), "{error}");
+    let weighted = BinaryCrossEntropyLossConfig::new()
+        .with_logits(true)
+        .with_weights(Some(vec![1.0, 2.0]));
+    let error = HsrConfig::for_binary_cross_entropy(&weighted).unwrap_err();
+    assert!(error.to_string().contains("weights"), "{error}");
+}
+
+/// A backbone and a three-layer head.
+#[derive(Module, Debug)]
+struct Deep {
+    backbone: Linear,
+    head: ThreeLayerNet,
+}
+
+impl Deep {
+    fn new() -> Self {
+        Self {
+            backbone: layer(4, 3, 5),
+            head: net(3, 5, 3),
+        }
+    }
+
+    fn features(&self, x: Tensor<2>) -> Tensor<2> {
+        self.backbone.forward(x).sin()
+    }
+
+    fn numbers(&self) -> Vec<f64> {
+        [of_linear(&self.backbone), theta(&self.head)].concat()
+    }
+
+    fn with_numbers(&self, numbers: &[f64]) -> Self {
+        let (backbone, head) = numbers.split_at(of_linear(&self.backbone).len());
+        Self {
+            backbone: with_numbers(&self.backbone, backbone),
+            head: with_theta(&self.head, head),
+        }
+    }
+
+    fn gradient(&self, gradients: &GradientsParams) -> Vec<f64> {
+        [
+            gradient_of_linear(&self.backbone, gradients),
+            gradient(&self.head, gradients),
+        ]
+        .concat()
+    }
+}
+
+#[test]
+fn the_whole_backbone_gets_the_gradient_of_loss_and_bound() {
+    let model = Deep::new();
+    let x = matrix(8, 4, 11);
+    let y = classes(&[0, 1, 2, 1, 0, 2, 2, 1]);
+    let loss = CrossEntropyLossConfig::new().init(&device());
+    let config = HsrConfig::new().with_strength(0.3);
+    let hsr = config.init().unwrap();
+    let objective = |numbers: &[f64]| {
+        let model = model.with_numbers(numbers);
+        let features = model.features(x.clone());
+        let bound = hsr
+            .bounds(&model.head, features.clone(), y.clone())
+            .unwrap()
+            .lambda_sup;
+        let loss = loss.forward(model.head.forward(features), y.clone());
+        values(loss)[0] + 0.3 * bound
+    };
+    let expected = hsr_tests::central_differences(&model.numbers(), objective);
+
+    for execution in [Execution::Host, Execution::Device] {
+        let hsr = config.clone().with_execution(execution).init().unwrap();
+        let features = model.features(x.clone());
+        let loss_value = loss.forward(model.head.forward(features.clone()), y.clone());
+        let penalty = hsr
+            .penalty(&model.head, features.clone(), y.clone())
+            .unwrap();
+        let grads = GradientsParams::from_grads((loss_value + penalty).backward(), &model);
+        let by_penalty = model.gradient(&grads);
+        let error = relative_error(&by_penalty, &expected, 0.0);
+        assert!(error < 1e-8, "{execution:?}: penalty {error}");
+
+        let features = model.features(x.clone());
+        let loss_value = loss.forward(model.head.forward(features.clone()), y.clone());
+        let term = hsr.head(&model.head, features, y.clone()).unwrap();
+        assert_eq!(values(term.features_term()), [0.0]);
+        let grads = (loss_value + term.features_term()).backward();
+        let grads = GradientsParams::from_grads(grads, &model);
+        let by_injection = model.gradient(&term.inject(&model.head, grads));
+        let error = relative_error(&by_injection, &by_penalty, 0.0);
+        assert!(error < 1e-13, "{execution:?}: head {error}");
+    }
+}
+
+#[test]
+fn a_subsample_regularises_its_rows_and_leaves_the_features_of_the_others_alone() {
+    let model = Deep::new();
+    let x = matrix(8, 4, 11);
+    let y = classes(&[0, 1, 2, 1, 0, 2, 2, 1]);
+    let hsr = HsrConfig::new()
+        .with_strength(1.0)
+        .with_subsample(Some(3))
+        .with_seed(5)
+        .init()
+        .unwrap();
+    let features = model.features(x).detach().require_grad();
+    let penalty = hsr
+        .penalty(&model.head, features.clone(), y.clone())
+        .unwrap();
+    let gradients = penalty.clone().backward();
+    let of_features = values(features.grad(&gradients).expect("tracked features"));
+    let rows: Vec<i64> = of_features
+        .chunks(3)
+        .zip(0..)
+        .filter(|(row, _)| row.iter().any(|&v| v != 0.0))
+        .map(|(_, row)| row)
+        .collect();
+    assert_eq!(rows.len(), 3, "{of_features:?}");
+    // The value is λ_sup of these rows alone.
+    let index = classes(&rows);
+    let expected = hsr
+        .bounds(
+            &model.head,
+            features.select(0, index.clone()),
+            y.select(0, index),
+        )
+        .unwrap()
+        .lambda_sup;
+    assert!(relative_error(&values(penalty), &[expected], 0.0) < 1e-13);
+}
+
+/// Plain SGD or Adam steps with a regulariser, from one start; the numbers after each step.
+struct Run {
+    net: ThreeLayerNet,
+    optimizer: burn::optim::ModuleOptimizer,
+    hsr: burn_hsr::Hsr,
+    x: Tensor<2>,
+    y: Tensor<1, Int>,
+}
+
+impl Run {
+    fn new(config: &HsrConfig, optimizer: burn::optim::ModuleOptimizer) -> Self {
+        Self {
+            net: net(3, 4, 3),
+            optimizer,
+            hsr: config.init().unwrap(),
+            x: matrix(9, 3, 11),
+            y: classes(&[0, 1, 2, 1, 0, 2, 2, 1, 0]),
+        }
+    }
+
+    fn loss_gradients(&self) -> GradientsParams {
+        let loss = CrossEntropyLossConfig::new().init(&device());
+        let loss = loss.forward(self.net.forward(self.x.clone()), self.y.clone());
+        GradientsParams::from_grads(loss.backward(), &self.net)
+    }
+
+    fn step(&mut self) -> Vec<f64> {
+        let gradients = self.loss_gradients();
+        self.net = self
+            .hsr
+            .step(
+                &mut self.optimizer,
+                0.1,
+                self.net.clone(),
+                self.x.clone(),
+                self.y.clone(),
+                gradients,
+            )
+            .unwrap();
+        theta(&self.net)
+    }
+}
+
+#[test]
+fn a_schedule_scales_each_step_and_its_pauses_are_the_plain_optimizer() {
+    let schedule = Schedule::new()
+        .with_interval(2)
+        .with_warmup_steps(4)
+        .with_stop_after(Some(6));
+    for mode in [Mode::Coupled, Mode::Decoupled, Mode::Direction] {
+        let config = HsrConfig::new().with_strength(0.2).with_mode(mode);
+        let mut scheduled = Run::new(
+            &config.clone().with_schedule(schedule.clone()),
+            SgdConfig::new().init(),
+        );
+        // The same steps with the strength written out: (t + 1)/4 · 2 at t = 0 and 2, 1 · 2 at 4, else 0.
+        for strength in [0.1, 0.0, 0.3, 0.0, 0.4, 0.0, 0.0, 0.0] {
+            let mut by_hand = Run::new(
+                &config.clone().with_strength(strength),
+                SgdConfig::new().init(),
+            );
+            by_hand.net = scheduled.net.clone();
+            let expected = by_hand.step();
+            let got = scheduled.step();
+            if strength == 0.0 {
+                assert_eq!(got, expected, "{mode:?}");
+            } else {
+                let error = relative_error(&got, &expected, 0.0);
+                assert!(error < 1e-14, "{mode:?}, {strength}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_resumed_run_takes_the_very_steps_of_an_uninterrupted_one() {
+    let config = HsrConfig::new()
+        .with_strength(0.2)
+        .with_subsample(Some(4))
+        .with_seed(9)
+        .with_schedule(
+            Schedule::new()
+                .with_warmup_steps(3)
+                .with_cosine_steps(Some(8)),
+        );
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hsr.json");
+    let mut whole = Run::new(&config, AdamConfig::new().init());
+    let mut first = Run::new(&config, AdamConfig::new().init());
+    for _ in 0..4 {
+        assert_eq!(whole.step(), first.step());
+    }
+    first.hsr.to_record().save(&path).unwrap();
+    let optimizer = first.optimizer.into_bytes().unwrap();
+    let mut second = Run::new(
+        &config,
+        AdamConfig::new().init().from_bytes(optimizer).unwrap(),
+    );
+    second.net = first.net;
+    second.hsr = second.hsr.load_record(HsrRecord::load(&path).unwrap());
+    let mut forgetful = Run::new(&config, AdamConfig::new().init());
+    forgetful.net = second.net.clone();
+    forgetful.optimizer = second.optimizer.clone();
+    let mut differs = false;
+    for _ in 0..6 {
+        let expected = whole.step();
+        assert_eq!(second.step(), expected);
+        differs |= forgetful.step() != expected;
+    }
+    assert!(
+        differs,
+        "without its record the run would have been another"
+    );
+    assert!(HsrRecord::from_bytes(b"{}").is_err());
+    assert!(HsrRecord::load(folder.path().join("none")).is_err());
+}
+
+#[test]
+fn an_adaptive_strength_keeps_its_ratio_to_the_gradient_of_the_loss() {
+    let config = HsrConfig::new().with_strength(0.25).with_adaptive(true);
+    let mut run = Run::new(&config, SgdConfig::new().init());
+    // A frozen parameter counts on neither side.
+    run.net.hidden.bias = run.net.hidden.bias.map(|bias| bias.set_require_grad(false));
+    let norm = |gradients: &GradientsParams, net: &ThreeLayerNet| {
+        let mut all = values(gradients.get::<2>(net.hidden.weight.id).unwrap());
+        all.extend(gradient_of_linear(&net.output, gradients));
+        all
+    };
+    let length = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let of_loss = norm(&run.loss_gradients(), &run.net);
+    let gradients = run
+        .hsr
+        .inject(&run.net, run.x.clone(), run.y.clone(), run.loss_gradients())
+        .unwrap();
+    assert!(
+        run.net
+            .hidden
+            .bias
+            .iter()
+            .all(|bias| gradients.get::<1>(bias.id).is_none())
+    );
+    let with = norm(&gradients, &run.net);
+    let added: Vec<f64> = with.iter().zip(&of_loss).map(|(a, b)| a - b).collect();
+    let ratio = length(&added) / length(&of_loss);
+    assert!((ratio - 0.25).abs() < 1e-12, "{ratio}");
+
+    // Decoupled, the same length is taken from the parameters after the step.
+    let config = config.with_mode(Mode::Decoupled);
+    let mut decoupled = Run::new(&config, SgdConfig::new().init());
+    let of_loss = length(&gradient(&decoupled.net, &decoupled.loss_gradients()));
+    let mut plain = Run::new(&config.clone().with_strength(0.0), SgdConfig::new().init());
+    let (with, without) = (decoupled.step(), plain.step());
+    let taken: Vec<f64> = with.iter().zip(&without).map(|(a, b)| a - b).collect();
+    let ratio = length(&taken) / (0.1 * of_loss);
+    assert!((ratio - 0.25).abs() < 1e-12, "{ratio}");
+
+    let hsr = HsrConfig::new().with_adaptive(true).init().unwrap();
+    let error = hsr
+        .penalty(&run.net, run.x.clone(), run.y.clone())
+        .unwrap_err();
+    assert!(matches!(error, HsrError::Adaptive { .. }));
+    let error = HsrConfig::new()
+        .with_adaptive(true)
+        .with_mode(Mode::Direction)
+        .init()
+        .unwrap_err();
+    assert!(matches!(error, HsrError::Config { .. }));
+}
+
+#[test]
+fn half_precision_parameters_get_the_gradient_of_single_precision() {
+    let net = net(3, 4, 3);
+    let x = matrix(9, 3, 11);
+    let y = classes(&[0, 1, 2, 1, 0, 2, 2, 1, 0]);
+    // bf16 keeps 8 bits, f16 11: the rounded parameters are the same on both sides, so only the result is rounded.
+    for (dtype, tolerance) in [(DType::F16, 2e-3), (DType::BF16, 2e-2)] {
+        let cast = |linear: &Linear, dtype| Linear {
+            weight: Param::from_tensor(linear.weight.val().inner().cast(dtype)),
+            bias: linear
+                .bias
+                .as_ref()
+                .map(|bias| Param::from_tensor(bias.val().inner().cast(dtype))),
+        };
+        let half = |linear: &Linear| cast(linear, dtype);
+        let narrow = ThreeLayerNet::new(half(&net.hidden), Activation::Tanh, half(&net.output));
+        let wide = ThreeLayerNet::new(
+            cast(&narrow.hidden, DType::F32),
+            Activation::Tanh,
+            cast(&narrow.output, DType::F32),
+        );
+        let x = x.clone().inner().cast(dtype);
+        for execution in [Execution::Host, Execution::Device] {
+            let hsr = HsrConfig::new().with_execution(execution).init().unwrap();
+            let of = |net: &ThreeLayerNet, x: Tensor<2>| {
+                let gradient = hsr.gradient(net, x, y.clone(), false).unwrap();
+                (
+                    gradient.output_weight.dtype(),
+                    values(gradient.output_weight),
+                )
+            };
+            let (got_type, got) = of(&narrow, x.clone());
+            let (_, expected) = of(&wide, x.clone().cast(DType::F32));
+            assert_eq!(got_type, dtype);
+            let error = relative_error(&got, &expected, 0.0);
+            assert!(error < tolerance, "{dtype:?} {execution:?}: {error}");
+            assert!(got.iter().any(|&v| v != 0.0));
+        }
+    }
+}
+
+#[test]
+fn a_network_made_by_its_configuration_trains_in_burns_own_pattern() {
+    // The loop of Burn's book with the three lines of HSR, in f64 here.
+    let device = device();
+    let mut model = ThreeLayerNetConfig::new(3, 4, 3).init(&device);
+    let mut optimizer = AdamConfig::new().init();
+    let config = CrossEntropyLossConfig::new();
+    let loss = config.init(&device);
+    let hsr = HsrConfig::for_cross_entropy(&config)
+        .unwrap()
+        .with_strength(0.5)
+        .init()
+        .unwrap();
+    let (x, y) = (matrix(9, 3, 11), classes(&[0, 1, 2, 1, 0, 2, 2, 1, 0]));
+    let before = hsr.bounds(&model, x.clone(), y.clone()).unwrap().lambda_sup;
+    for _ in 0..50 {
+        let loss = loss.forward(model.forward(x.clone()), y.clone());
+        let loss = loss + hsr.penalty(&model, x.clone(), y.clone()).unwrap();
+        let grads = GradientsParams::from_grads(loss.backward(), &model);
+        model = optimizer.step(0.02, model, grads);
+    }
+    let after = hsr.bounds(&model, x, y).unwrap().lambda_sup;
+    assert!(after < 0.7 * before, "{before} to {after}");
+}
