@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::optim::{GradientsParams, LearningRate, ModuleOptimizer};
 use burn::tensor::Tensor;
-use hsr_core::{Evaluation, OutputLoss, SpectralBounds};
+use hsr_core::{Evaluation, Extremes, LanczosOptions, OutputLoss, SpectralBounds};
 use serde::{Deserialize, Serialize};
 
 use crate::gradient::{HsrGradient, Scaled, ScaledBy, Visit, for_each_parameter};
@@ -216,6 +216,25 @@ impl Hsr {
         self.host.bounds(&self.config, model, inputs, targets)
     }
 
+    /// Both ends of the Hessian's spectrum, λ_max and λ_min, by Lanczos on the closed-form Hessian-vector product,
+    /// computed on the host in f64.
+    ///
+    /// # Errors
+    ///
+    /// As [`gradient`](Self::gradient).
+    pub fn extremes<M: ThreeLayer>(
+        &self,
+        model: &M,
+        inputs: Tensor<2>,
+        targets: impl Into<Targets>,
+        options: &LanczosOptions,
+    ) -> Result<Extremes, HsrError> {
+        let targets = targets.into();
+        self.check(model, &inputs, &targets)?;
+        self.host
+            .extremes(&self.config, model, inputs, targets, options)
+    }
+
     /// strength·λ_sup as a term of the loss, \[1\]: `loss + hsr.penalty(&model, x, y)?`.
     ///
     /// Its backward pass gives every trainable parameter the closed-form gradient, and `inputs` theirs where autodiff
@@ -316,14 +335,14 @@ impl Hsr {
         }
     }
 
-    fn refuse_decoupled(&self, entry: &'static str) -> Result<(), HsrError> {
+    pub(crate) fn refuse_decoupled(&self, entry: &'static str) -> Result<(), HsrError> {
         match self.config.mode {
             Mode::Decoupled => Err(HsrError::Decoupled { entry }),
             Mode::Coupled | Mode::Direction => Ok(()),
         }
     }
 
-    fn check<M: ThreeLayer>(
+    pub(crate) fn check<M: ThreeLayer>(
         &self,
         model: &M,
         inputs: &Tensor<2>,

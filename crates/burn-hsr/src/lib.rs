@@ -33,6 +33,6 @@ pub use backend::{Backend, BackendError};
 pub use error::HsrError;
 pub use gradient::HsrGradient;
 pub use hsr::{Execution, Hsr, HsrConfig, Mode};
-pub use hsr_core::{Activation, Evaluation, OutputLoss, SpectralBounds};
+pub use hsr_core::{Activation, Evaluation, Extremes, LanczosOptions, OutputLoss, SpectralBounds};
 pub use net::{ThreeLayer, ThreeLayerNet, ThreeLayerNetConfig};
 pub use targets::Targets;
