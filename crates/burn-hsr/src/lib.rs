@@ -15,6 +15,7 @@
 //! * [`HsrConfig`], [`Hsr`]: the regulariser; [`Mode`] and [`Execution`] are its choices.
 //! * [`HsrGradient`]: the bound's gradient as tensors.
 //! * [`Backend`]: backends by name.
+//! * `train` (feature `train`): `HsrLearner` and curvature metrics for Burn's `SupervisedTraining`.
 //!
 //! The mathematics is in [`hsr_core`].
 
@@ -27,6 +28,8 @@ mod host;
 mod hsr;
 mod net;
 mod targets;
+#[cfg(feature = "train")]
+pub mod train;
 
 pub use activation::forward as activation_forward;
 pub use backend::{Backend, BackendError};

@@ -24,6 +24,18 @@ impl Targets {
         self.sample_weights = Some(weights);
         self
     }
+
+    /// The same targets, off the autodiff graph.
+    #[cfg(feature = "train")]
+    pub(crate) fn without_autodiff(self) -> Self {
+        Self {
+            labels: match self.labels {
+                Labels::Classes(classes) => Labels::Classes(classes.without_autodiff()),
+                Labels::Values(values) => Labels::Values(values.without_autodiff()),
+            },
+            sample_weights: self.sample_weights.map(Tensor::without_autodiff),
+        }
+    }
 }
 
 impl From<Tensor<1, Int>> for Targets {
