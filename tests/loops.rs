@@ -91,14 +91,11 @@ fn with_numbers(linear: &Linear, numbers: &[f64]) -> Linear {
     let (weight, bias) = numbers.split_at(inputs * outputs);
     let tensor = |values: &[f64], shape: Vec<usize>| TensorData::new(values.to_vec(), shape);
     Linear {
-        weight: Param::from_data(
-            tensor(weight, vec![inputs, outputs]),
-            (&device(), DType::F64),
-        ),
+        weight: Param::from_data(tensor(weight, vec![inputs, outputs]), &device()),
         bias: linear
             .bias
             .as_ref()
-            .map(|_| Param::from_data(tensor(bias, vec![outputs]), (&device(), DType::F64))),
+            .map(|_| Param::from_data(tensor(bias, vec![outputs]), &device())),
     }
 }
 

@@ -98,7 +98,7 @@ fn with_ones(tensor: Tensor<2>) -> Tensor<2> {
 }
 
 /// y \[N, K\] and ω \[N, 1\] after smoothing, class and sample weights (see [`hsr_core::Batch`]).
-fn reduce(
+pub(crate) fn reduce(
     config: &HsrConfig,
     targets: Targets,
     outputs: usize,

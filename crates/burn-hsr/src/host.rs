@@ -3,7 +3,9 @@
 use std::sync::Mutex;
 
 use burn::tensor::{Device, Element, Tensor, TensorData};
-use hsr_core::{Batch, Dimensions, Error, Network, Real, SpectralBounds, Workspace};
+use hsr_core::{
+    Batch, Dimensions, Error, Extremes, LanczosOptions, Network, Real, SpectralBounds, Workspace,
+};
 
 use crate::gradient::HsrGradient;
 use crate::targets::{Labels, Targets};
@@ -225,6 +227,30 @@ impl Host {
             .unwrap_or_else(|poison| poison.into_inner());
         Ok(problem.with(config, |network, batch| {
             workspace.bounds(network, batch, config.evaluation)
+        })?)
+    }
+
+    /// Both ends of the spectrum, in f64 whatever the model's precision.
+    pub fn extremes<M: ThreeLayer>(
+        &self,
+        config: &HsrConfig,
+        model: &M,
+        inputs: Tensor<2>,
+        targets: Targets,
+        options: &LanczosOptions,
+    ) -> Result<Extremes, HsrError> {
+        let problem = Problem::<f64>::read(config, model, inputs, targets)?;
+        let mut workspace = self
+            .double
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner());
+        Ok(problem.with(config, |network, batch| {
+            let mut operator = workspace.linearize(network, batch)?;
+            hsr_core::extremes(
+                operator.parameters(),
+                |v, product| operator.apply(v, product),
+                options,
+            )
         })?)
     }
 }

@@ -6,7 +6,7 @@ use burn::config::Config;
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::optim::{GradientsParams, LearningRate, ModuleOptimizer};
 use burn::tensor::Tensor;
-use hsr_core::{Evaluation, OutputLoss, SpectralBounds};
+use hsr_core::{Evaluation, Extremes, LanczosOptions, OutputLoss, SpectralBounds};
 use serde::{Deserialize, Serialize};
 
 use crate::gradient::{
@@ -248,7 +248,7 @@ impl Hsr {
         targets: impl Into<Targets>,
         with_inputs: bool,
     ) -> Result<HsrGradient, HsrError> {
-        let targets = self.prepared(model, &inputs, targets.into())?;
+        let targets = self.checked(model, &inputs, targets.into())?;
         let on_host = match self.config.execution {
             Execution::Host => true,
             Execution::Device => false,
@@ -273,8 +273,26 @@ impl Hsr {
         inputs: Tensor<2>,
         targets: impl Into<Targets>,
     ) -> Result<SpectralBounds<f64>, HsrError> {
-        let targets = self.prepared(model, &inputs, targets.into())?;
+        let targets = self.checked(model, &inputs, targets.into())?;
         self.host.bounds(&self.config, model, inputs, targets)
+    }
+
+    /// Both ends of the Hessian's spectrum, λ_max and λ_min, by Lanczos on the closed-form Hessian-vector product,
+    /// computed on the host in f64.
+    ///
+    /// # Errors
+    ///
+    /// As [`gradient`](Self::gradient).
+    pub fn extremes<M: ThreeLayer>(
+        &self,
+        model: &M,
+        inputs: Tensor<2>,
+        targets: impl Into<Targets>,
+        options: &LanczosOptions,
+    ) -> Result<Extremes, HsrError> {
+        let targets = self.checked(model, &inputs, targets.into())?;
+        self.host
+            .extremes(&self.config, model, inputs, targets, options)
     }
 
     /// strength·λ_sup as a term of the loss, \[1\]: `loss + hsr.penalty(&model, x, y)?`.
@@ -479,7 +497,7 @@ impl Hsr {
         match rows {
             None => (inputs, targets),
             Some(rows) => {
-                let targets = targets.inner().select(&rows);
+                let targets = targets.without_autodiff().select(&rows);
                 // Tracked features stay tracked: the rows not chosen get a zero.
                 let inputs = if inputs.is_tracked() {
                     let rows = Tensor::from_inner(rows);
@@ -492,7 +510,7 @@ impl Hsr {
         }
     }
 
-    fn refuse_what_needs_gradients(&self, entry: &'static str) -> Result<(), HsrError> {
+    pub(crate) fn refuse_what_needs_gradients(&self, entry: &'static str) -> Result<(), HsrError> {
         self.refuse_decoupled(entry)?;
         if self.config.adaptive {
             return Err(HsrError::Adaptive { entry });
@@ -500,14 +518,19 @@ impl Hsr {
         Ok(())
     }
 
-    /// The targets with padding, and the smoothing that acts on them, applied.
-    fn prepared<M: ThreeLayer>(
+    /// The targets, where they fit, as the closed form takes them.
+    fn checked<M: ThreeLayer>(
         &self,
         model: &M,
         inputs: &Tensor<2>,
         targets: Targets,
     ) -> Result<Targets, HsrError> {
         self.check(model, inputs, &targets)?;
+        Ok(self.prepare(targets))
+    }
+
+    /// The targets with padding, and the smoothing that acts on them, applied.
+    pub(crate) fn prepare(&self, targets: Targets) -> Targets {
         let mut targets = targets;
         if let Some(pad_tokens) = &self.config.pad_tokens {
             targets = targets.without_padding(pad_tokens);
@@ -515,7 +538,7 @@ impl Hsr {
         if self.config.loss == OutputLoss::SigmoidCrossEntropy {
             targets = targets.smoothed(self.config.label_smoothing);
         }
-        Ok(targets)
+        targets
     }
 
     fn refuse_decoupled(&self, entry: &'static str) -> Result<(), HsrError> {
@@ -525,7 +548,7 @@ impl Hsr {
         }
     }
 
-    fn check<M: ThreeLayer>(
+    pub(crate) fn check<M: ThreeLayer>(
         &self,
         model: &M,
         inputs: &Tensor<2>,

@@ -16,6 +16,7 @@
 //! * [`Schedule`]: when and how strongly; [`HsrRecord`]: what a resumed run needs.
 //! * [`HsrGradient`]: the bound's gradient as tensors; [`HeadTerm`]: the head of a deeper model.
 //! * [`Backend`]: backends by name.
+//! * `train` (feature `train`): `HsrLearner` and curvature metrics for Burn's `SupervisedTraining`.
 //!
 //! The mathematics is in [`hsr_core`].
 
@@ -33,6 +34,8 @@ mod record;
 mod schedule;
 mod subsample;
 mod targets;
+#[cfg(feature = "train")]
+pub mod train;
 
 pub use activation::forward as activation_forward;
 pub use backend::{Backend, BackendError};
@@ -40,7 +43,7 @@ pub use error::HsrError;
 pub use gradient::HsrGradient;
 pub use head::HeadTerm;
 pub use hsr::{Execution, Hsr, HsrConfig, Mode};
-pub use hsr_core::{Activation, Evaluation, OutputLoss, SpectralBounds};
+pub use hsr_core::{Activation, Evaluation, Extremes, LanczosOptions, OutputLoss, SpectralBounds};
 pub use net::{ThreeLayer, ThreeLayerNet, ThreeLayerNetConfig};
 pub use record::{HsrRecord, HsrRecordError};
 pub use schedule::Schedule;

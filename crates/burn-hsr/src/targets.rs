@@ -25,14 +25,14 @@ impl Targets {
         self
     }
 
-    /// The same without autodiff.
-    pub(crate) fn inner(self) -> Self {
+    /// The same targets, off the autodiff graph.
+    pub(crate) fn without_autodiff(self) -> Self {
         Self {
             labels: match self.labels {
-                Labels::Classes(classes) => Labels::Classes(classes.inner()),
-                Labels::Values(values) => Labels::Values(values.inner()),
+                Labels::Classes(classes) => Labels::Classes(classes.without_autodiff()),
+                Labels::Values(values) => Labels::Values(values.without_autodiff()),
             },
-            sample_weights: self.sample_weights.map(Tensor::inner),
+            sample_weights: self.sample_weights.map(Tensor::without_autodiff),
         }
     }
 

@@ -85,6 +85,9 @@ pub enum Error {
         /// The quantity.
         what: &'static str,
     },
+    /// An eigenvalue iteration met values that are not finite, or did not converge.
+    #[error("the eigenvalues of the Hessian did not converge")]
+    Eigenvalues,
     /// A matrix of this size was refused.
     #[error("{what} of {elements} values was asked for, the limit is {limit}")]
     TooLarge {

@@ -15,8 +15,6 @@ pub(crate) enum Stream {
     Parameters = 3,
     /// The order of the samples in an epoch; the epoch is added to the seed's stream.
     Shuffle = 4,
-    /// The vector an eigenvalue iteration starts from.
-    Eigen = 5,
 }
 
 /// The generator of a purpose at one epoch, so that a resumed run shuffles as an uninterrupted one.

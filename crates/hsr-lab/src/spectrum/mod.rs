@@ -1,13 +1,12 @@
 //! Eigenvalues of the loss Hessian: all of them where it can be formed, both ends by Lanczos where it cannot.
 
 mod dense;
-mod lanczos;
 
-use hsr_core::{Activation, Batch, Workspace};
+use hsr_core::{Activation, Batch, Error, Workspace};
 use serde::Serialize;
 
 pub use dense::eigenvalues;
-pub use lanczos::{Extremes, LanczosOptions, extremes};
+pub use hsr_core::{Extremes, LanczosOptions, extremes};
 
 use crate::{LabError, Weights};
 
@@ -90,12 +89,17 @@ pub fn ends(
     let mut operator = workspace.linearize(&network, batch)?;
     let found = extremes(
         parameters,
-        |v, product| Ok(operator.apply(v, product)?),
+        |v, product| operator.apply(v, product),
         &LanczosOptions {
             seed,
             ..LanczosOptions::default()
         },
-    )?;
+    )
+    .map_err(|error| match error {
+        // The numbers' fault, not the input's.
+        Error::Eigenvalues => LabError::Eigenvalues,
+        error => error.into(),
+    })?;
     Ok(Ends {
         lambda_max: found.largest,
         lambda_min: found.smallest,

@@ -1,0 +1,104 @@
+//! HSR in burn-train (feature `train`): a model wrapper for Burn's `SupervisedTraining`, and curvature metrics.
+//!
+//! * [`HsrLearner`] wraps a three-layer model; its training step adds strength·λ_sup to the loss.
+//! * [`HsrStep`] is the same for a model with its own `TrainStep`: the head of a deeper network.
+//! * [`LambdaSupMetric`], [`HessianTraceMetric`], [`LambdaMaxMetric`] and [`TightnessMetric`] are numeric metrics: they
+//!   are plotted, summarised, and early stopping and checkpointing can follow them.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use burn::data::dataloader::batcher::Batcher;
+//! use burn::data::dataloader::DataLoaderBuilder;
+//! use burn::data::dataset::InMemDataset;
+//! use burn::lr_scheduler::constant::ConstantLr;
+//! use burn::optim::SgdConfig;
+//! use burn::tensor::{Device, Int, Tensor};
+//! use burn::train::logger::InMemoryMetricLogger;
+//! use burn::train::metric::store::{Aggregate, Direction, Split};
+//! use burn::train::metric::{AccuracyMetric, LossMetric};
+//! use burn::train::{Learner, MetricEarlyStoppingStrategy, StoppingCondition, SupervisedTraining};
+//! use burn_hsr::train::{HsrBatch, HsrLearner, LambdaMaxMetric, LambdaSupMetric, TightnessMetric};
+//! use burn_hsr::{HsrConfig, ThreeLayerNetConfig};
+//!
+//! /// A point and its class.
+//! type Item = ([f32; 2], i64);
+//!
+//! struct Batches;
+//!
+//! impl Batcher<Item, HsrBatch> for Batches {
+//!     fn batch(&self, items: Vec<Item>, device: &Device) -> HsrBatch {
+//!         let rows = items.iter().map(|(x, _)| Tensor::<1>::from_floats(*x, device)).collect();
+//!         let classes: Vec<i64> = items.iter().map(|(_, class)| *class).collect();
+//!         HsrBatch::new(Tensor::stack(rows, 0), Tensor::<1, Int>::from_data(&classes[..], device))
+//!     }
+//! }
+//!
+//! let device = Device::flex().autodiff();
+//! let data = vec![([0., 1.], 0), ([1., 0.], 1), ([1., 1.], 1), ([0., 0.], 0)];
+//! let loader = || DataLoaderBuilder::new(Batches).batch_size(2).build(InMemDataset::new(data.clone()));
+//! let hsr = HsrConfig::new().with_strength(0.1).init()?;
+//! let model = HsrLearner::new(ThreeLayerNetConfig::new(2, 3, 2).init(&device), hsr)?;
+//! let result = SupervisedTraining::new(std::env::temp_dir(), loader(), loader())
+//!     .metrics((
+//!         LossMetric::new(),
+//!         AccuracyMetric::new(),
+//!         LambdaSupMetric::new(),
+//!         LambdaMaxMetric::new(),
+//!         TightnessMetric::new(),
+//!     ))
+//!     .early_stopping(MetricEarlyStoppingStrategy::new(
+//!         &LambdaSupMetric::new(),
+//!         Aggregate::Mean,
+//!         Direction::Lowest,
+//!         Split::Valid,
+//!         StoppingCondition::NoImprovementSince { n_epochs: 3 },
+//!     ))
+//!     .with_metric_logger(InMemoryMetricLogger::new())
+//!     .with_application_logger(None)
+//!     .num_epochs(2)
+//!     .launch(Learner::new(model, SgdConfig::new().init(), ConstantLr::new(0.1)));
+//! assert!(result.error.is_none());
+//! let network = result.model.into_model();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Several devices
+//!
+//! HSR enters as a term of the loss. Where burn-train reduces gradients, the regulariser's part is in them:
+//!
+//! * `ExecutionStrategy::MultiDevice` sums the gradients of the devices' batches, the loss's and the regulariser's
+//!   alike, each λ_sup being that of its own batch.
+//! * `ExecutionStrategy::DistributedDataParallel` reduces inside `backward`, which the term goes through. Burn 0.22
+//!   offers it on CUDA and remote devices only and refuses all others itself.
+//!
+//! # Errors
+//!
+//! A training step has no result in burn-train. What the regulariser refuses (a shape that does not fit, a weight
+//! that became NaN) travels with the step's output: the step gives no gradients, training stops, and
+//! `LearningResult::error` holds the message. With `DistributedDataParallel` burn-train panics with it.
+//!
+//! # Checkpoints
+//!
+//! The model's record is that of the wrapped module under the name `model`. The schedule of the metrics begins anew
+//! with every epoch, so that a resumed run, which begins with one, measures the same steps. What burn-train itself
+//! does not save starts afresh: the order of a shuffling data loader, and the best value of early stopping. The
+//! regulariser's [`Schedule`](crate::Schedule) counts training batches (those of all devices together); a resumed run
+//! puts it where it was with [`Hsr::load_record`](crate::Hsr::load_record) and
+//! `HsrRecord { steps: epochs done · batches an epoch }`.
+
+mod curvature;
+mod learner;
+mod loss;
+mod metric;
+mod output;
+mod step;
+
+pub use curvature::Curvature;
+pub use learner::{HsrBatch, HsrLearner};
+pub use metric::{
+    CurvatureInput, CurvatureMetric, HessianTrace, HessianTraceMetric, LambdaMax, LambdaMaxMetric,
+    LambdaSup, LambdaSupMetric, Quantity, Tightness, TightnessMetric,
+};
+pub use output::HsrOutput;
+pub use step::HsrStep;

@@ -1,0 +1,231 @@
+//! A training and a validation step with HSR, for any module with a three-layer head.
+
+use core::cell::OnceCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+use burn::train::TrainOutput;
+use hsr_core::LanczosOptions;
+
+use super::loss::loss;
+use super::{Curvature, HsrOutput};
+use crate::{Hsr, HsrError, Targets, ThreeLayer, ThreeLayerNet};
+
+/// The steps of [`HsrLearner`](super::HsrLearner) as parts, for a model with a `TrainStep` of its own: keep one in a
+/// field that the module skips.
+///
+/// ```
+/// use burn::module::Module;
+/// use burn::nn::Linear;
+/// use burn::tensor::Tensor;
+/// use burn::train::{InferenceStep, TrainOutput, TrainStep};
+/// use burn_hsr::train::{HsrBatch, HsrOutput, HsrStep};
+/// use burn_hsr::ThreeLayerNet;
+///
+/// #[derive(Module, Debug)]
+/// struct Deep { backbone: Linear, head: ThreeLayerNet, #[module(skip)] hsr: HsrStep }
+///
+/// impl Deep {
+///     fn features(&self, x: Tensor<2>) -> Tensor<2> { self.backbone.forward(x).tanh() }
+/// }
+///
+/// impl TrainStep for Deep {
+///     type Input = HsrBatch;
+///     type Output = HsrOutput;
+///     fn step(&self, batch: HsrBatch) -> TrainOutput<HsrOutput> {
+///         self.hsr.train(self, &self.head, self.features(batch.inputs), batch.targets)
+///     }
+/// }
+///
+/// impl InferenceStep for Deep {
+///     type Input = HsrBatch;
+///     type Output = HsrOutput;
+///     fn step(&self, batch: HsrBatch) -> HsrOutput {
+///         self.hsr.valid(&self.head, self.features(batch.inputs), batch.targets)
+///     }
+/// }
+/// ```
+#[derive(Clone)]
+pub struct HsrStep {
+    hsr: Arc<Hsr>,
+    /// The same regulariser with buffers of its own, so that metrics do not wait for training.
+    probe: Arc<Hsr>,
+    bounds_every: usize,
+    lambda_max_every: usize,
+    lanczos: LanczosOptions,
+    /// burn-train clones a model for every step and device; all clones count together.
+    batches: Arc<Batches>,
+}
+
+impl core::fmt::Debug for HsrStep {
+    /// What a model's summary should say of it.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let config = self.hsr.config();
+        f.debug_struct("HsrStep")
+            .field("strength", &config.strength)
+            .field("mode", &config.mode)
+            .field("loss", &config.loss)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Batches since the other split was last seen: both begin anew with every epoch, also with that of a resumed run.
+#[derive(Debug, Default)]
+struct Batches {
+    train: AtomicUsize,
+    valid: AtomicUsize,
+}
+
+impl HsrStep {
+    /// Steps with this regulariser, bounds measured at every batch and λ_max at every tenth. The loss is the one
+    /// that the regulariser's configuration names.
+    ///
+    /// # Errors
+    ///
+    /// [`HsrError::Decoupled`] in the decoupled mode, which no term of a loss can express, and
+    /// [`HsrError::Adaptive`] with an adaptive strength, for the same reason.
+    pub fn new(hsr: Hsr) -> Result<Self, HsrError> {
+        hsr.refuse_what_needs_gradients("a burn-train learner")?;
+        Ok(Self {
+            probe: Arc::new(hsr.clone()),
+            hsr: Arc::new(hsr),
+            bounds_every: 1,
+            lambda_max_every: 10,
+            // Metrics are read to a few digits, and a training step should not wait for more.
+            lanczos: LanczosOptions {
+                iterations: 100,
+                tolerance: 1e-6,
+                seed: 0,
+            },
+            batches: Arc::default(),
+        })
+    }
+
+    /// The bounds (λ_sup and the trace) are measured at the first batch of an epoch and at every `batches`-th after
+    /// it, in training and in validation; 0 is never.
+    pub fn with_bounds_every(mut self, batches: usize) -> Self {
+        self.bounds_every = batches;
+        self
+    }
+
+    /// λ_max and the tightness are measured at the first batch of an epoch and at every `batches`-th after it, in
+    /// training and in validation; 0 is never.
+    pub fn with_lambda_max_every(mut self, batches: usize) -> Self {
+        self.lambda_max_every = batches;
+        self
+    }
+
+    /// When the Lanczos iteration for λ_max stops: at 100 products or a relative residual of 10⁻⁶ unless told. An
+    /// iteration that ends before it has converged gives a lower bound.
+    pub fn with_lanczos(mut self, options: LanczosOptions) -> Self {
+        self.lanczos = options;
+        self
+    }
+
+    /// The regulariser.
+    pub fn hsr(&self) -> &Hsr {
+        &self.hsr
+    }
+
+    /// A training step: the gradients of loss + strength·λ_sup for the parameters of `model`, whose head `head` sees
+    /// `features`. An error is in the output; there are no gradients then.
+    ///
+    /// # Shapes
+    ///
+    /// - features: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
+    pub fn train<M: Module, H: ThreeLayer>(
+        &self,
+        model: &M,
+        head: &H,
+        features: Tensor<2>,
+        targets: impl Into<Targets>,
+    ) -> TrainOutput<HsrOutput> {
+        let targets = targets.into();
+        // Before the loss: what does not fit is refused with a name here, while there a tensor operation would panic.
+        match self.hsr.penalty(head, features.clone(), targets.clone()) {
+            Ok(penalty) => {
+                let item = self.output(head, features, targets, Split::Train);
+                let objective = item.loss.clone() + penalty;
+                TrainOutput::new(model, objective.backward(), item)
+            }
+            Err(error) => TrainOutput {
+                grads: GradientsParams::new(),
+                item: HsrOutput::failed(head, features, targets, &self.hsr, error),
+            },
+        }
+    }
+
+    /// A validation step: the loss without the penalty.
+    ///
+    /// # Shapes
+    ///
+    /// As [`train`](Self::train).
+    pub fn valid<H: ThreeLayer>(
+        &self,
+        head: &H,
+        features: Tensor<2>,
+        targets: impl Into<Targets>,
+    ) -> HsrOutput {
+        let targets = targets.into();
+        match self.hsr.check(head, &features, &targets) {
+            Ok(()) => self.output(head, features, targets, Split::Valid),
+            Err(error) => HsrOutput::failed(head, features, targets, &self.hsr, error),
+        }
+    }
+
+    fn output<H: ThreeLayer>(
+        &self,
+        head: &H,
+        features: Tensor<2>,
+        targets: Targets,
+        split: Split,
+    ) -> HsrOutput {
+        let network = ThreeLayerNet::new(
+            head.hidden().clone(),
+            head.activation(),
+            head.output().clone(),
+        );
+        let logits = network.forward(features.clone());
+        let batch = self.batches.next(split);
+        let due = |every: usize| every != 0 && batch.is_multiple_of(every);
+        HsrOutput {
+            loss: loss(&self.hsr, logits.clone(), &targets),
+            logits,
+            targets: targets.clone(),
+            kind: self.hsr.config().loss,
+            curvature: Some(Curvature {
+                hsr: self.probe.clone(),
+                network: network.valid(),
+                inputs: features.without_autodiff(),
+                targets: targets.without_autodiff(),
+                with_bounds: due(self.bounds_every),
+                lanczos: due(self.lambda_max_every).then_some(self.lanczos),
+                bounds: OnceCell::new(),
+                extremes: OnceCell::new(),
+            }),
+            error: None,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Split {
+    Train,
+    Valid,
+}
+
+impl Batches {
+    /// The number of this batch in its epoch, from 0.
+    fn next(&self, split: Split) -> usize {
+        let (this, other) = match split {
+            Split::Train => (&self.train, &self.valid),
+            Split::Valid => (&self.valid, &self.train),
+        };
+        other.store(0, Ordering::Relaxed);
+        this.fetch_add(1, Ordering::Relaxed)
+    }
+}
