@@ -1,5 +1,7 @@
 //! The `hsr` command as other programs meet it: exit codes, one-line errors, JSON keys, run directories.
 
+mod mnist;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -779,12 +781,15 @@ fn tasks_are_listed_for_people_and_programs() {
         "wine",
         "breast-cancer",
         "digits",
+        "mnist",
         "moons",
         "circles",
         "spirals",
         "gaussians",
     ];
     let table = text(&hsr(folder.path(), &["tasks"]).stdout);
+    let mnist = table.lines().find(|line| line.starts_with("mnist"));
+    assert!(mnist.is_some_and(|line| line.contains("--data-dir")));
     let listed = json(&hsr(folder.path(), &["tasks", "--json"]));
     for name in names {
         assert!(table.lines().any(|line| line.starts_with(name)), "{name}");

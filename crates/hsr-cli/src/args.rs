@@ -47,7 +47,7 @@ pub struct TasksOptions {
 #[command(allow_negative_numbers = true)] // So that they are refused by the option's name, not as an unknown flag.
 #[command(group = ArgGroup::new("source").args(["task", "data"]))]
 #[command(
-    after_help = "Examples:\n  hsr train\n  hsr train --task wine --strength 0.1 --seed 3\n  hsr train --data mine.csv --label species --hidden 8 --epochs 300\n  hsr train --task gaussians --overlap 0.7 --covariance 1,0.5,1\n  hsr train --resume runs/digits-hsr"
+    after_help = "Examples:\n  hsr train\n  hsr train --task wine --strength 0.1 --seed 3\n  hsr train --data mine.csv --label species --hidden 8 --epochs 300\n  hsr train --task mnist --data-dir ~/mnist --samples 5000\n  hsr train --task gaussians --overlap 0.7 --covariance 1,0.5,1\n  hsr train --resume runs/digits-hsr"
 )]
 pub struct TrainOptions {
     /// A built-in task (see `hsr tasks`) [default: digits].
@@ -59,6 +59,12 @@ pub struct TrainOptions {
     /// The label column of the CSV.
     #[arg(long, value_name = "COLUMN", requires = "data")]
     pub label: Option<String>,
+    /// The directory with the IDX files of the task mnist.
+    #[arg(long, value_name = "DIR", requires = "task")]
+    pub data_dir: Option<PathBuf>,
+    /// Of the task mnist, how many samples are used; of a synthetic one, how many are drawn.
+    #[arg(long, value_name = "N")]
+    pub samples: Option<usize>,
     /// What is compared with the plain network; `plain` trains that alone.
     #[arg(long, value_enum, default_value = "hsr")]
     pub method: MethodName,
@@ -113,9 +119,6 @@ pub struct TrainOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Synthetic tasks")]
 pub struct SyntheticOptions {
-    /// Samples drawn.
-    #[arg(long, value_name = "N")]
-    pub samples: Option<usize>,
     /// Standard deviation of the noise (moons, circles, spirals).
     #[arg(long, value_name = "X")]
     pub noise: Option<f64>,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use hsr_lab::LabError;
 use hsr_lab::burn_hsr::{Activation, Backend, Mode};
-use hsr_lab::tasks::TaskOptions;
+use hsr_lab::tasks::{self, TaskInfo, TaskOptions};
 use hsr_lab::train::{Control, Method, Optimizer, Progress, Run, Source, TrainConfig};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -30,7 +30,7 @@ pub fn run(options: TrainOptions, given: &[String]) -> Result<String, LabError> 
             Run::resume(directory)?
         }
         None => {
-            let (config, out) = configure(options)?;
+            let (config, out) = configure(options, given)?;
             let directory = out.unwrap_or_else(|| free_directory(&config));
             Run::create(config, &directory)?
         }
@@ -71,32 +71,47 @@ fn refuse_options_of_a_new_run(given: &[String]) -> Result<(), LabError> {
     }
 }
 
-fn configure(options: TrainOptions) -> Result<(TrainConfig, Option<PathBuf>), LabError> {
-    let synthetic = TaskOptions {
-        samples: options.synthetic.samples,
+fn configure(
+    options: TrainOptions,
+    given: &[String],
+) -> Result<(TrainConfig, Option<PathBuf>), LabError> {
+    let of_task = TaskOptions {
+        samples: options.samples,
         noise: options.synthetic.noise,
         classes: options.synthetic.classes,
         means: options.synthetic.means.map(|means| means.0),
         covariance: options.synthetic.covariance.map(|covariance| covariance.0),
         overlap: options.synthetic.overlap,
+        // Absolute, so that a run can be resumed from any directory.
+        data_dir: options
+            .data_dir
+            .map(|path| std::path::absolute(&path).unwrap_or(path)),
     };
     let source = match (options.data, options.label) {
         (Some(path), Some(label)) => {
-            if synthetic != TaskOptions::default() {
+            if of_task != TaskOptions::default() {
                 return Err(LabError::Option(
-                    "--samples, --noise, --classes, --means, --covariance and --overlap belong to synthetic tasks, \
+                    "--samples, --noise, --classes, --means, --covariance and --overlap belong to built-in tasks, \
                      not to --data"
                         .to_owned(),
                 ));
             }
-            // Absolute, so that a run can be resumed from any directory.
             let path = std::path::absolute(&path).unwrap_or(path);
             Source::Csv { path, label }
         }
-        _ => Source::Task {
-            name: options.task.unwrap_or_else(|| "digits".to_owned()),
-            options: synthetic,
-        },
+        _ => {
+            let name = options.task.unwrap_or_else(|| "digits".to_owned());
+            let fixed = |task: &TaskInfo| task.name == name && task.fixed_split;
+            if tasks::all().iter().any(fixed) && given.iter().any(|it| it == "test-fraction") {
+                return Err(LabError::Option(format!(
+                    "--test-fraction does not apply to task {name:?}, which keeps the split it is distributed with"
+                )));
+            }
+            Source::Task {
+                name,
+                options: of_task,
+            }
+        }
     };
     let optimizer = Optimizer::from(options.optimizer);
     let config = TrainConfig {

@@ -101,7 +101,11 @@ impl LabError {
     pub fn is_input(&self) -> bool {
         !matches!(
             self,
-            Self::Figure(_) | Self::Diverged { .. } | Self::Interrupted { .. } | Self::Eigenvalues
+            Self::Figure(_)
+                | Self::Task(TaskError::Fetch { .. })
+                | Self::Diverged { .. }
+                | Self::Interrupted { .. }
+                | Self::Eigenvalues
         )
     }
 }

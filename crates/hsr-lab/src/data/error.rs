@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use super::IdxError;
+
 /// The column a name was meant to name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColumnRole {
@@ -243,6 +245,9 @@ pub enum DataError {
         /// The fraction asked for.
         fraction: f64,
     },
+    /// The file is not the IDX file that it should be.
+    #[error(transparent)]
+    Idx(#[from] IdxError),
     /// A standardizer meets data of another width.
     #[error(
         "standardizing {}: found {found} features, expected {expected} as fitted",

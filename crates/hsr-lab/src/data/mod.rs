@@ -1,11 +1,13 @@
-//! Data sets: reading a CSV, interpreting its labels, splitting and standardising.
+//! Data sets: reading a CSV or IDX files, interpreting labels, splitting and standardising.
 //!
 //! ```text
 //! Table (a CSV, labels still text) ── into_dataset ──> Dataset (class indices) ── Split, Standardizer
+//! Idx (images or labels in bytes)  ── tasks::mnist ──> Dataset
 //! ```
 
 mod dataset;
 mod error;
+mod idx;
 mod labels;
 pub(crate) mod nearest;
 pub(crate) mod random;
@@ -15,6 +17,7 @@ mod table;
 
 pub use dataset::Dataset;
 pub use error::{ColumnRole, DataError, Side};
-pub use split::{Split, stratified_split};
+pub use idx::{Idx, IdxError};
+pub use split::{Split, stratified_split, stratified_subset};
 pub use standardize::Standardizer;
 pub use table::Table;

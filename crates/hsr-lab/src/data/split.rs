@@ -84,9 +84,63 @@ pub fn stratified_split(
     Ok(split)
 }
 
+/// `count` samples in which every class keeps its share, ascending; all of them where there are no more.
+///
+/// The seed decides which. Of one seed, the samples of a smaller count are among those of a larger one.
+///
+/// # Panics
+///
+/// If a label is not below `classes`.
+pub fn stratified_subset(labels: &[usize], classes: usize, count: usize, seed: u64) -> Vec<usize> {
+    let mut members = vec![Vec::new(); classes];
+    for (sample, &label) in labels.iter().enumerate() {
+        members[label].push(sample);
+    }
+    let mut random = generator(seed, Stream::Split);
+    // The r-th of the n samples of a class stands at (r + 1/2)/n: whatever the length of the queue, its head holds the
+    // classes in their proportions.
+    let mut queue = Vec::with_capacity(labels.len());
+    for samples in &mut members {
+        samples.shuffle(&mut random);
+        let size = samples.len() as f64;
+        let places = samples.iter().enumerate();
+        queue.extend(places.map(|(rank, &sample)| ((rank as f64 + 0.5) / size, sample)));
+    }
+    queue.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut subset: Vec<usize> = queue
+        .into_iter()
+        .take(count)
+        .map(|(_, sample)| sample)
+        .collect();
+    subset.sort_unstable();
+    subset
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_subset_keeps_the_shares_of_the_classes() {
+        let labels: Vec<usize> = (0..1000)
+            .map(|i| if i % 10 == 0 { 2 } else { i % 2 })
+            .collect();
+        let whole = counts(&(0..1000).collect::<Vec<_>>(), &labels, 4);
+        for count in [1, 7, 100, 999] {
+            let subset = stratified_subset(&labels, 4, count, 3);
+            assert_eq!(subset.len(), count);
+            assert!(subset.is_sorted_by(|a, b| a < b));
+            for (part, whole) in counts(&subset, &labels, 4).iter().zip(&whole) {
+                let share = *whole as f64 * count as f64 / 1000.0;
+                assert!((*part as f64 - share).abs() <= 1.0, "{part} of {share}");
+            }
+        }
+        let of = |count, seed| stratified_subset(&labels, 4, count, seed);
+        assert_eq!(of(5000, 3), (0..1000).collect::<Vec<_>>());
+        assert_ne!(of(50, 3), of(50, 4));
+        assert!(of(50, 3).iter().all(|sample| of(60, 3).contains(sample)));
+        assert!(of(0, 3).is_empty());
+    }
 
     /// The number of samples of each class among `samples`.
     fn counts(samples: &[usize], labels: &[usize], classes: usize) -> Vec<usize> {

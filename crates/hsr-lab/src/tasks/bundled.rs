@@ -25,6 +25,7 @@ pub(super) static ALL: [Bundled; 4] = [
             description: "species of iris from the size of sepals and petals",
             source: "UCI: R. A. Fisher, Iris (1936), doi:10.24432/C56C76",
             licence: UCI,
+            fixed_split: false,
         },
         csv: include_str!("../../data/iris.csv"),
     },
@@ -37,6 +38,7 @@ pub(super) static ALL: [Bundled; 4] = [
             description: "cultivar of a wine from its chemical analysis",
             source: "UCI: S. Aeberhard, M. Forina, Wine (1992), doi:10.24432/C5PC7J",
             licence: UCI,
+            fixed_split: false,
         },
         csv: include_str!("../../data/wine.csv"),
     },
@@ -50,6 +52,7 @@ pub(super) static ALL: [Bundled; 4] = [
             source: "UCI: W. Wolberg, O. Mangasarian, N. Street, W. Street, Breast Cancer Wisconsin (Diagnostic) (1993), \
                      doi:10.24432/C5DW2B",
             licence: UCI,
+            fixed_split: false,
         },
         csv: include_str!("../../data/breast-cancer.csv"),
     },
@@ -63,6 +66,7 @@ pub(super) static ALL: [Bundled; 4] = [
             source: "UCI: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits (1998), test set, \
                      doi:10.24432/C50P49",
             licence: UCI,
+            fixed_split: false,
         },
         csv: include_str!("../../data/digits.csv"),
     },

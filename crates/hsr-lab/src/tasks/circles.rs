@@ -14,6 +14,7 @@ pub(super) const INFO: TaskInfo = TaskInfo {
     description: "two concentric circles in the plane",
     source: SOURCE,
     licence: LICENCE,
+    fixed_split: false,
 };
 
 /// The radii of the classes.

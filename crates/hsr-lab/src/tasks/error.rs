@@ -59,6 +59,25 @@ pub enum TaskError {
         /// Why not both.
         reason: String,
     },
+    /// The task's files are the user's, and none are given.
+    #[error(
+        "task {task:?} is not bundled: give the directory of its files with --data-dir, or build with --features \
+         download to have them fetched"
+    )]
+    FilesNeeded {
+        /// The task.
+        task: &'static str,
+    },
+    /// The task's files are to be fetched, and cannot be.
+    #[error(
+        "the files of task {task:?} cannot be fetched: {reason}; without a network give their directory with --data-dir"
+    )]
+    Fetch {
+        /// The task.
+        task: &'static str,
+        /// What went wrong.
+        reason: String,
+    },
     /// The data cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),

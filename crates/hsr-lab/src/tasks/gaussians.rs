@@ -15,6 +15,7 @@ pub(super) const INFO: TaskInfo = TaskInfo {
     description: "bivariate normal classes of adjustable means, covariance and overlap",
     source: SOURCE,
     licence: LICENCE,
+    fixed_split: false,
 };
 
 /// The overlap by default: enough to learn, not enough to be trivial.

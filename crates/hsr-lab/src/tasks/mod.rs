@@ -1,8 +1,12 @@
-//! The built-in tasks: four real data sets embedded in the program and four synthetic ones drawn from a seed.
+//! The built-in tasks: four real data sets embedded in the program, MNIST from the user's files, and four synthetic
+//! ones drawn from a seed.
 //!
 //! # Real tasks
 //!
 //! `iris`, `wine`, `breast-cancer` and `digits` of the UCI repository, as scikit-learn distributes them.
+//!
+//! `mnist`, whose files are too large to embed and are read from where the user has them, with the split into train and
+//! test with which it is distributed. Any set in the same format will do (Fashion-MNIST, KMNIST).
 //!
 //! # Synthetic tasks
 //!
@@ -56,6 +60,7 @@ mod bundled;
 mod circles;
 mod error;
 mod gaussians;
+mod mnist;
 mod moons;
 mod options;
 mod spirals;
@@ -66,7 +71,7 @@ use serde::Serialize;
 pub use error::TaskError;
 pub use options::TaskOptions;
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Split};
 
 /// A built-in task as `hsr tasks` lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -85,12 +90,15 @@ pub struct TaskInfo {
     pub source: &'static str,
     /// The licence of the data.
     pub licence: &'static str,
+    /// Whether train and test split are as distributed; otherwise they are drawn.
+    pub fixed_split: bool,
 }
 
 /// A built-in task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Task {
     Bundled(&'static bundled::Bundled),
+    Mnist,
     Moons,
     Circles,
     Spirals,
@@ -99,13 +107,20 @@ enum Task {
 
 impl Task {
     fn every() -> impl Iterator<Item = Task> {
-        let synthetic = [Task::Moons, Task::Circles, Task::Spirals, Task::Gaussians];
-        bundled::ALL.iter().map(Task::Bundled).chain(synthetic)
+        let others = [
+            Task::Mnist,
+            Task::Moons,
+            Task::Circles,
+            Task::Spirals,
+            Task::Gaussians,
+        ];
+        bundled::ALL.iter().map(Task::Bundled).chain(others)
     }
 
     fn info(self) -> TaskInfo {
         match self {
             Task::Bundled(bundled) => bundled.info.clone(),
+            Task::Mnist => mnist::INFO,
             Task::Moons => moons::INFO,
             Task::Circles => circles::INFO,
             Task::Spirals => spirals::INFO,
@@ -124,26 +139,45 @@ pub fn all() -> Vec<TaskInfo> {
 /// # Arguments
 ///
 /// * `name`: one of the names in [`all`].
-/// * `options`: what to change of a synthetic task; a real task takes none.
+/// * `options`: what to change of the task; a bundled one takes none.
 /// * `seed`: decides the samples of a synthetic task. The same seed and options give the same data. Options only shape
-///   the random numbers, which stay the same: data that differ in noise, say, differ in nothing else. A real task is
-///   the same for every seed.
+///   the random numbers, which stay the same: data that differ in noise, say, differ in nothing else. A bundled task is
+///   the same for every seed, and so is all of `mnist`; where only some samples of that are wanted, the seed chooses.
 ///
 /// # Errors
 ///
 /// [`TaskError::UnknownTask`]; [`TaskError::ForeignOption`] for an option which the task does not take;
-/// [`TaskError::InvalidOption`] and [`TaskError::ConflictingOptions`] for what an option is set to.
+/// [`TaskError::InvalidOption`] and [`TaskError::ConflictingOptions`] for what an option is set to; of `mnist`,
+/// [`TaskError::FilesNeeded`], [`TaskError::Data`] and [`TaskError::Fetch`].
 pub fn load(name: &str, options: &TaskOptions, seed: u64) -> Result<Dataset, TaskError> {
+    load_with_split(name, options, seed).map(|(data, _)| data)
+}
+
+/// As [`load`], with the split of a task whose [`fixed_split`](TaskInfo::fixed_split) is set.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_with_split(
+    name: &str,
+    options: &TaskOptions,
+    seed: u64,
+) -> Result<(Dataset, Option<Split>), TaskError> {
     let task = Task::every()
         .find(|task| task.info().name == name)
         .ok_or_else(|| TaskError::unknown(name))?;
-    match task {
+    let data = match task {
+        Task::Mnist => {
+            let (data, split) = mnist::load(options, seed)?;
+            return Ok((data, Some(split)));
+        }
         Task::Bundled(bundled) => bundled.load(options),
         Task::Moons => moons::load(options, seed),
         Task::Circles => circles::load(options, seed),
         Task::Spirals => spirals::load(options, seed),
         Task::Gaussians => gaussians::load(options, seed),
-    }
+    };
+    Ok((data?, None))
 }
 
 #[cfg(test)]
@@ -160,6 +194,7 @@ mod tests {
                 "wine",
                 "breast-cancer",
                 "digits",
+                "mnist",
                 "moons",
                 "circles",
                 "spirals",
@@ -170,7 +205,8 @@ mod tests {
 
     #[test]
     fn every_task_loads_as_it_is_listed() {
-        for info in all() {
+        // `mnist` has a test of its own.
+        for info in all().into_iter().filter(|info| info.name != "mnist") {
             let data = load(info.name, &TaskOptions::default(), 1).unwrap();
             assert_eq!(data.name, info.name);
             assert_eq!(
@@ -209,10 +245,10 @@ mod tests {
         assert_eq!(
             message("gausians"),
             "no task named \"gausians\" (did you mean \"gaussians\"?); the tasks are \"iris\", \"wine\", \
-             \"breast-cancer\", \"digits\", \"moons\", \"circles\", \"spirals\", \"gaussians\""
+             \"breast-cancer\", \"digits\", \"mnist\", \"moons\", \"circles\", \"spirals\", \"gaussians\""
         );
         assert!(message("breast_cancer").contains("did you mean \"breast-cancer\"?"));
-        assert!(!message("mnist2000000").contains("did you mean"));
+        assert!(!message("cifar2000000").contains("did you mean"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub(super) const INFO: TaskInfo = TaskInfo {
     description: "two interleaved half circles in the plane",
     source: SOURCE,
     licence: LICENCE,
+    fixed_split: false,
 };
 
 pub(super) fn load(options: &TaskOptions, seed: u64) -> Result<Dataset, TaskError> {

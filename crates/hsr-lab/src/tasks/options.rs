@@ -1,16 +1,19 @@
-//! The options of the synthetic tasks.
+//! The options of the tasks.
+
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::TaskError;
 
-/// What to change of a synthetic task. `None` leaves the default of the task; an option that the task does not take is
+/// What to change of a task. `None` leaves the default of the task; an option that the task does not take is
 /// an error, not ignored.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TaskOptions {
     /// N, the samples of all classes together, at least 2 a class; class k gets those with index ≡ k (mod K). Default 200.
-    /// All synthetic tasks.
+    /// All synthetic tasks. Of `mnist`, the samples of both splits together that are used (default all): so many of
+    /// either that the proportion stays, chosen by the seed, every class with its share.
     pub samples: Option<usize>,
     /// The standard deviation of the normal noise added to either coordinate, ≥ 0. `moons` and `circles` (default 0.1),
     /// `spirals` (default 0.02).
@@ -24,6 +27,8 @@ pub struct TaskOptions {
     pub covariance: Option<[f64; 3]>,
     /// From 0 (means well apart) to 1 (identical means). `gaussians` (default 0.5).
     pub overlap: Option<f64>,
+    /// The directory of the task's files. `mnist`.
+    pub data_dir: Option<PathBuf>,
 }
 
 /// Samples that may be asked for: a slip of the finger should not ask for all memory.
@@ -42,6 +47,7 @@ impl TaskOptions {
             means,
             covariance,
             overlap,
+            data_dir,
         } = self;
         [
             ("samples", samples.is_some()),
@@ -50,6 +56,7 @@ impl TaskOptions {
             ("means", means.is_some()),
             ("covariance", covariance.is_some()),
             ("overlap", overlap.is_some()),
+            ("data-dir", data_dir.is_some()),
         ]
         .into_iter()
         .filter_map(|(name, given)| given.then_some(name))

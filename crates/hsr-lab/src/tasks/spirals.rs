@@ -14,6 +14,7 @@ pub(super) const INFO: TaskInfo = TaskInfo {
     description: "spiral arms wound into each other in the plane",
     source: SOURCE,
     licence: LICENCE,
+    fixed_split: false,
 };
 
 /// The radius at which the arms start.

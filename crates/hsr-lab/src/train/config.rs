@@ -8,7 +8,7 @@ use burn_hsr::{Activation, Backend, HsrConfig, Mode};
 use serde::{Deserialize, Serialize};
 
 use crate::LabError;
-use crate::data::{Dataset, Table};
+use crate::data::{Dataset, Split, Table};
 use crate::tasks::{self, TaskOptions};
 
 /// Where the data come from.
@@ -43,11 +43,13 @@ impl Source {
         }
     }
 
-    pub(crate) fn load(&self, seed: u64) -> Result<Dataset, LabError> {
+    /// The data, and their split where they have one of their own.
+    pub(crate) fn load(&self, seed: u64) -> Result<(Dataset, Option<Split>), LabError> {
         match self {
-            Source::Task { name, options } => Ok(tasks::load(name, options, seed)?),
+            Source::Task { name, options } => Ok(tasks::load_with_split(name, options, seed)?),
             Source::Csv { path, label } => {
-                Ok(Table::read(path, label, None)?.into_dataset(self.name())?)
+                let table = Table::read(path, label, None)?;
+                Ok((table.into_dataset(self.name())?, None))
             }
         }
     }
@@ -138,7 +140,7 @@ pub struct TrainConfig {
     pub epochs: Option<usize>,
     /// Samples a step; none for all of them.
     pub batch: Option<usize>,
-    /// The share of samples held out for testing.
+    /// The share of samples held out for testing, where the data have no split of their own.
     pub test_fraction: f64,
     /// The seed of data, split, start and order.
     pub seed: u64,

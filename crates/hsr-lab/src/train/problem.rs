@@ -51,13 +51,16 @@ pub(crate) struct Problem {
 
 impl Problem {
     pub fn load(config: &TrainConfig, device: &Device) -> Result<Self, LabError> {
-        let data = config.source.load(config.seed)?;
-        let split = stratified_split(
-            &data.labels,
-            data.classes(),
-            config.test_fraction,
-            config.seed,
-        )?;
+        let (data, split) = config.source.load(config.seed)?;
+        let split = match split {
+            Some(split) => split,
+            None => stratified_split(
+                &data.labels,
+                data.classes(),
+                config.test_fraction,
+                config.seed,
+            )?,
+        };
         let (mut train, mut test) = (data.subset(&split.train), data.subset(&split.test));
         // Fitted on the training split alone: the test split must not leak into training.
         let standardizer = Standardizer::fit(&train);

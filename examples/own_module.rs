@@ -1,0 +1,90 @@
+//! A module of your own under HSR, with the gradient injected between `backward` and `step`, on real data:
+//! `cargo run --release -p hsr-examples --example own_module`.
+
+use burn::module::Module;
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::{AdamConfig, GradientsParams};
+use burn::tensor::activation::silu;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn_hsr::{Activation, Backend, HsrConfig, ThreeLayer};
+use hsr_lab::data::Standardizer;
+use hsr_lab::tasks::{self, TaskOptions};
+
+/// Hidden units with silu, logits without a bias.
+#[derive(Module, Debug)]
+struct Classifier {
+    embed: Linear,
+    score: Linear,
+}
+
+impl Classifier {
+    fn new(inputs: usize, hidden: usize, classes: usize, device: &Device) -> Self {
+        let score = LinearConfig::new(hidden, classes).with_bias(false);
+        Self {
+            embed: LinearConfig::new(inputs, hidden).init(device),
+            score: score.init(device),
+        }
+    }
+
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.score.forward(silu(self.embed.forward(x)))
+    }
+}
+
+/// What HSR has to know of it.
+impl ThreeLayer for Classifier {
+    fn hidden(&self) -> &Linear {
+        &self.embed
+    }
+    fn activation(&self) -> Activation {
+        Activation::Silu
+    }
+    fn output(&self) -> &Linear {
+        &self.score
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let backend = std::env::args().nth(1).unwrap_or("flex".to_owned());
+    let device = backend.parse::<Backend>()?.device()?.autodiff();
+
+    let mut data = tasks::load("breast-cancer", &TaskOptions::default(), 0)?;
+    Standardizer::fit(&data).apply(&mut data)?;
+    let (samples, inputs, classes) = (data.samples(), data.inputs, data.classes());
+    let x: Vec<f32> = data.features.iter().map(|&v| v as f32).collect();
+    let y: Vec<i64> = data.labels.iter().map(|&label| label as i64).collect();
+    let x = Tensor::<2>::from_data(TensorData::new(x, [samples, inputs]), &device);
+    let y = Tensor::<1, Int>::from_data(TensorData::new(y, [samples]), &device);
+
+    let mut spectra = Vec::new();
+    for strength in [0.0, 0.05] {
+        device.seed(0);
+        let mut model = Classifier::new(inputs, 8, classes, &device);
+        let mut optimizer = AdamConfig::new().init();
+        let loss_fn = CrossEntropyLossConfig::new().init(&device);
+        let hsr = HsrConfig::new().with_strength(strength).init()?;
+        let before = hsr.bounds(&model, x.clone(), y.clone())?.lambda_sup;
+        for _ in 0..200 {
+            let loss = loss_fn.forward(model.forward(x.clone()), y.clone());
+            let gradients = GradientsParams::from_grads(loss.backward(), &model);
+            let gradients = hsr.inject(&model, x.clone(), y.clone(), gradients)?;
+            model = optimizer.step(0.01, model, gradients);
+        }
+        let after = hsr.bounds(&model, x.clone(), y.clone())?.lambda_sup;
+        let right = model.forward(x.clone()).argmax(1).squeeze_dim::<1>(1);
+        let right: i64 = right.equal(y.clone()).int().sum().into_scalar();
+        let accuracy = right as f64 / samples as f64;
+        println!(
+            "strength {strength}: λ_sup {before:.4} → {after:.4}, training accuracy {accuracy:.3}"
+        );
+        if accuracy < 0.95 {
+            return Err("the network has not learned the task".into());
+        }
+        spectra.push(after);
+    }
+    if spectra[1] >= spectra[0] {
+        return Err("HSR did not narrow the spectrum".into());
+    }
+    Ok(())
+}
