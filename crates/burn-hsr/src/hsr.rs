@@ -1,8 +1,9 @@
 //! The regulariser and the ways it enters a training loop.
 
 use burn::config::Config;
-use burn::module::{Module, ModuleMapper, Param, ParamId};
-use burn::optim::{GradientsParams, LearningRate, ModuleOptimizer};
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::module::{Module, ParamId};
+use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::Tensor;
 use hsr_core::{Evaluation, OutputLoss, SpectralBounds};
 use serde::{Deserialize, Serialize};
@@ -273,13 +274,15 @@ impl Hsr {
 
     /// The optimizer's step with HSR in whatever mode: `model = hsr.step(&mut optimizer, lr, model, x, y, grads)?`.
     ///
+    /// `lr` is a number, or the rates of parameter groups that a `ModuleLrScheduler` gives.
+    ///
     /// # Errors
     ///
     /// As [`gradient`](Self::gradient).
     pub fn step<M: ThreeLayer + Module>(
         &self,
         optimizer: &mut ModuleOptimizer,
-        lr: LearningRate,
+        lr: impl Into<ModuleLearningRate>,
         model: M,
         inputs: Tensor<2>,
         targets: impl Into<Targets>,
@@ -292,15 +295,18 @@ impl Hsr {
         if self.config.strength == 0.0 {
             return Ok(optimizer.step(lr, model, gradients));
         }
+        let lr = lr.into();
         let gradient = self.gradient(&model, inputs, targets, false)?;
-        let mut decrements = Decrements::default();
-        for_each_parameter(
-            &model,
-            gradient.map(&ScaledBy(lr * self.config.strength)),
-            &mut decrements,
-        );
-        let model = optimizer.step(lr, model, gradients);
-        Ok(model.map(&mut decrements))
+        let mut decrements = GradientsParams::new();
+        let mut injection = Injection {
+            gradients: &mut decrements,
+        };
+        let gradient = gradient.map(&ScaledBy(self.config.strength));
+        for_each_parameter(&model, gradient, &mut injection);
+        let model = optimizer.step(lr.clone(), model, gradients);
+        // Burn's plain SGD is θ − lr·g with the rate of each parameter's group, and leaves a parameter's autodiff
+        // settings as they were.
+        Ok(SgdConfig::new().init().step(lr, model, decrements))
     }
 
     /// The gradient that the coupled modes add: strength·∇λ_sup, normalised or not.
@@ -422,28 +428,5 @@ impl Visit for Injection<'_> {
             None => gradient,
         };
         self.gradients.register(id, sum);
-    }
-}
-
-/// What the decoupled mode takes from each parameter.
-#[derive(Default)]
-struct Decrements {
-    of: GradientsParams,
-}
-
-impl Visit for Decrements {
-    fn visit<const D: usize>(&mut self, id: ParamId, _parameter: Tensor<D>, gradient: Tensor<D>) {
-        self.of.register(id, gradient);
-    }
-}
-
-impl ModuleMapper for Decrements {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(decrement) = self.of.remove::<D>(param.id) else {
-            return param;
-        };
-        let (id, tensor, mapper) = param.consume();
-        let tensor = Tensor::from_inner(tensor.inner() - decrement).require_grad();
-        Param::from_mapped_value(id, tensor, mapper)
     }
 }
