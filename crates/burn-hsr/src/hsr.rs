@@ -237,7 +237,10 @@ impl Hsr {
         if self.config.strength == 0.0 {
             return Ok(Tensor::zeros([1], (&inputs.device(), inputs.dtype())));
         }
-        let gradient = self.directed(self.gradient(model, inputs.clone(), targets, tracked)?);
+        let gradient = self.directed(
+            model,
+            self.gradient(model, inputs.clone(), targets, tracked)?,
+        );
         let value = gradient.lambda_sup.clone() * self.config.strength;
         // value + Σ⟨θ − θ.inner(), g⟩: the sum is 0, its gradient is g. No operation of a backend is needed.
         let mut surrogate = Surrogate { sum: value };
@@ -264,7 +267,7 @@ impl Hsr {
         if self.config.strength == 0.0 {
             return Ok(gradients);
         }
-        let gradient = self.directed(self.gradient(model, inputs, targets, false)?);
+        let gradient = self.directed(model, self.gradient(model, inputs, targets, false)?);
         let mut injection = Injection {
             gradients: &mut gradients,
         };
@@ -310,16 +313,16 @@ impl Hsr {
     }
 
     /// The gradient that the coupled modes add: strength·∇λ_sup, normalised or not.
-    fn directed(&self, gradient: HsrGradient) -> HsrGradient {
+    fn directed<M: ThreeLayer>(&self, model: &M, gradient: HsrGradient) -> HsrGradient {
         let strength = self.config.strength;
-        if self.config.mode == Mode::Direction {
-            let norm = gradient.norm();
-            let nothing = norm.clone().equal_elem(0.0);
-            let factor = norm.mask_fill(nothing, 1.0).recip() * strength;
-            gradient.map(&Scaled(factor))
-        } else {
-            gradient.map(&ScaledBy(strength))
+        if self.config.mode != Mode::Direction {
+            return gradient.map(&ScaledBy(strength));
         }
+        // Divided by its largest entry first: the squares can be beyond the type where the gradient is not.
+        let largest = Measure::Largest.of(model, &gradient);
+        let gradient = gradient.map(&Scaled(reciprocal(largest)));
+        let norm = Measure::Norm.of(model, &gradient);
+        gradient.map(&Scaled(reciprocal(norm) * strength))
     }
 
     fn refuse_decoupled(&self, entry: &'static str) -> Result<(), HsrError> {
@@ -395,6 +398,52 @@ impl Hsr {
             return Err(hsr_core::Error::Unsupported { option, loss }.into());
         }
         Ok(())
+    }
+}
+
+/// 1/x; 1 where x is too small for that, so that zero stays zero.
+fn reciprocal(x: Tensor<1>) -> Tensor<1> {
+    let nothing = x.clone().lower_elem(device::smallest(x.dtype()));
+    x.mask_fill(nothing, 1.0).recip()
+}
+
+/// The size of a gradient over the parameters that are trained.
+#[derive(Clone, Copy)]
+enum Measure {
+    Largest,
+    Norm,
+}
+
+impl Measure {
+    fn of<M: ThreeLayer>(self, model: &M, gradient: &HsrGradient) -> Tensor<1> {
+        let mut parts = Parts {
+            measure: self,
+            of: Vec::new(),
+        };
+        for_each_parameter(model, gradient.clone(), &mut parts);
+        if parts.of.is_empty() {
+            return gradient.lambda_sup.zeros_like();
+        }
+        let parts = Tensor::cat(parts.of, 0);
+        match self {
+            Measure::Largest => parts.max(),
+            Measure::Norm => parts.sum().sqrt(),
+        }
+    }
+}
+
+/// What each parameter contributes to a measure.
+struct Parts {
+    measure: Measure,
+    of: Vec<Tensor<1>>,
+}
+
+impl Visit for Parts {
+    fn visit<const D: usize>(&mut self, _id: ParamId, _parameter: Tensor<D>, gradient: Tensor<D>) {
+        self.of.push(match self.measure {
+            Measure::Largest => gradient.max_abs(),
+            Measure::Norm => gradient.square().sum(),
+        });
     }
 }
 
