@@ -90,6 +90,13 @@ fn eye(n: usize, device: &Device, dtype: DType) -> Tensor<3> {
     rows.equal(columns).float().cast(dtype)
 }
 
+/// The smallest number that has a reciprocal in the type.
+pub(crate) fn smallest(dtype: DType) -> f64 {
+    dtype
+        .finfo()
+        .map_or(f64::from(f32::MIN_POSITIVE), |info| info.min_positive)
+}
+
 /// A column of ones appended.
 fn with_ones(tensor: Tensor<2>) -> Tensor<2> {
     let [n, _] = tensor.dims();
@@ -225,7 +232,7 @@ impl Forward {
         };
         // H is linear in (r, S): without σ the squares of a vanishing loss would underflow (theory §5).
         let sigma = Tensor::cat(vec![r.clone().max_abs(), s_diagonal.clone().max_abs()], 0).max();
-        let zero = sigma.clone().lower_elem(f64::from(f32::MIN_POSITIVE));
+        let zero = sigma.clone().lower_elem(smallest(dtype));
         let sigma = sigma.mask_fill(zero.clone(), 1.0);
         let inverse = sigma.clone().recip().mask_fill(zero, 0.0).unsqueeze::<2>();
         let r = r * inverse.clone();

@@ -148,18 +148,16 @@ impl Visit for Injection<'_> {
     }
 }
 
-/// Sums ‖∇L‖² and ‖∇λ_sup‖² over the trainable parameters.
-pub(crate) struct SquaredNorms<'a> {
+/// Sums ‖∇L‖² over the trainable parameters.
+pub(crate) struct SquaredNorm<'a> {
     pub gradients: &'a GradientsParams,
-    pub of_loss: Tensor<1>,
-    pub of_bound: Tensor<1>,
+    pub sum: Tensor<1>,
 }
 
-impl Visit for SquaredNorms<'_> {
-    fn visit<const D: usize>(&mut self, id: ParamId, _parameter: Tensor<D>, gradient: Tensor<D>) {
-        self.of_bound = self.of_bound.clone() + gradient.square().sum();
+impl Visit for SquaredNorm<'_> {
+    fn visit<const D: usize>(&mut self, id: ParamId, _parameter: Tensor<D>, _gradient: Tensor<D>) {
         if let Some(of_loss) = self.gradients.get::<D>(id) {
-            self.of_loss = self.of_loss.clone() + of_loss.square().sum();
+            self.sum = self.sum.clone() + of_loss.square().sum();
         }
     }
 }

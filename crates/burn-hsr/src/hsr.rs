@@ -3,14 +3,15 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use burn::config::Config;
-use burn::module::{Module, ModuleMapper, Param, ParamId};
-use burn::optim::{GradientsParams, LearningRate, ModuleOptimizer};
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::module::{Module, ParamId};
+use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::Tensor;
 use hsr_core::{Evaluation, Extremes, LanczosOptions, OutputLoss, SpectralBounds};
 use serde::{Deserialize, Serialize};
 
 use crate::gradient::{
-    HsrGradient, Injection, Scaled, ScaledBy, SquaredNorms, Visit, for_each_parameter,
+    HsrGradient, Injection, Scaled, ScaledBy, SquaredNorm, Visit, for_each_parameter,
 };
 use crate::head::HeadTerm;
 use crate::host::Host;
@@ -18,18 +19,27 @@ use crate::targets::{Labels, Targets};
 use crate::{HsrError, HsrRecord, Schedule, ThreeLayer, backend, device, subsample};
 
 /// How ∇λ_sup enters the step.
+///
+/// Burn's optimizers clip inside their step, each tensor for itself, then add weight decay, then apply momentum and
+/// preconditioner, with the settings of each parameter group. A mode says whether ∇λ_sup is there by then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// strength·∇λ_sup is added to the loss's gradient: it goes through the optimizer's clipping, momentum and
-    /// preconditioner, as an L2 penalty would.
+    /// strength·∇λ_sup is added to the loss's gradient: the optimizer clips the sum of the two and treats it as one,
+    /// as it would with an L2 penalty. Weight decay is added to it; in which order does not matter.
     #[default]
     Coupled,
     /// θ ← θ − lr·strength·∇λ_sup after the optimizer's step, as AdamW does with weight decay: neither clipped nor
-    /// preconditioned. The gradient is that of the point before the step.
+    /// preconditioned. The gradient is that of the point before the step, as is AdamW's decay, so that neither scales
+    /// the other.
+    ///
+    /// lr is the one that [`Hsr::step`] is given, for each parameter group its own. What an optimizer makes of it
+    /// inside is not known here: Muon's factor for a matrix's shape, AdaGrad's `lr_decay`, Adafactor's relative step,
+    /// LAMB's trust ratio.
     Decoupled,
-    /// As coupled, with ∇λ_sup/‖∇λ_sup‖ (over all parameters together): the step's size no longer depends on the
-    /// curvature, only its direction does. A zero gradient stays zero.
+    /// As coupled, with ∇λ_sup/‖∇λ_sup‖, the norm over all parameters that are trained together: what is added has
+    /// the length strength whatever the curvature. A zero gradient stays zero. Clipping comes afterwards and per
+    /// tensor, so it can bend the direction.
     Direction,
 }
 
@@ -161,6 +171,24 @@ impl HsrConfig {
 /// * [`penalty`](Hsr::penalty): a term of the loss;
 /// * [`inject`](Hsr::inject): into the gradients, between `backward` and the optimizer's step;
 /// * [`step`](Hsr::step): in place of the optimizer's step; the only one for the decoupled mode.
+///
+/// Frozen parameters get no gradient by any of them and do not move.
+///
+/// # Accumulation and several devices
+///
+/// Burn's `GradientsAccumulator` and its multi-device training add gradients and do not average them. What is added
+/// should be share·(L + strength·λ_sup) of each part, its share being the fraction of the samples: scale the loss with
+/// the penalty in it, or scale the loss and inject with share·strength. The sum then descends L + strength·(mean of the
+/// parts' λ_sup). That mean is at least the λ_sup of the whole batch, which is convex in the Hessian; injecting once,
+/// with the whole batch and the whole strength, after accumulation, descends the latter.
+///
+/// Where the parts are left unscaled, D of them take the step of D·(L + strength·mean λ_sup): the loss and HSR grow
+/// alike, the strength keeps its meaning, and dividing the learning rate by D (for plain SGD) gives the mean.
+///
+/// Burn's distributed data parallel training, which exists for CUDA and remote devices, reduces gradients inside
+/// `backward`: there only the penalty is reduced with them; an injection would be each device's own.
+///
+/// # Example
 ///
 /// ```
 /// use burn::nn::loss::CrossEntropyLossConfig;
@@ -319,7 +347,7 @@ impl Hsr {
             let (inputs, targets) = self.rows_of_step(inputs, targets.into());
             let tracked = inputs.is_tracked();
             let gradient = self.gradient(model, inputs.clone(), targets, tracked)?;
-            let gradient = self.directed(gradient, strength);
+            let gradient = self.directed(model, gradient, strength);
             // value + Σ⟨θ − θ.inner(), g⟩: the sum is 0, its gradient is g. No operation of a backend is needed.
             let mut surrogate = Surrogate {
                 sum: gradient.lambda_sup.clone() * strength,
@@ -355,7 +383,7 @@ impl Hsr {
             let gradient = if self.config.adaptive {
                 relative(gradient, strength, model, &gradients)
             } else {
-                self.directed(gradient, strength)
+                self.directed(model, gradient, strength)
             };
             let mut injection = Injection {
                 gradients: &mut gradients,
@@ -416,7 +444,7 @@ impl Hsr {
         if strength != 0.0 {
             let (features, targets) = self.rows_of_step(features, targets.into());
             let gradient = self.gradient(head, features.clone(), targets, true)?;
-            let mut gradient = self.directed(gradient, strength);
+            let mut gradient = self.directed(head, gradient, strength);
             if let (true, Some(of_features)) = (features.is_tracked(), gradient.inputs.take()) {
                 let mut surrogate = Surrogate { sum: term.features };
                 surrogate.add(features, of_features);
@@ -430,13 +458,15 @@ impl Hsr {
 
     /// The optimizer's step with HSR in whatever mode: `model = hsr.step(&mut optimizer, lr, model, x, y, grads)?`.
     ///
+    /// `lr` is a number, or the rates of parameter groups that a `ModuleLrScheduler` gives.
+    ///
     /// # Errors
     ///
     /// As [`gradient`](Self::gradient).
     pub fn step<M: ThreeLayer + Module>(
         &self,
         optimizer: &mut ModuleOptimizer,
-        lr: LearningRate,
+        lr: impl Into<ModuleLearningRate>,
         model: M,
         inputs: Tensor<2>,
         targets: impl Into<Targets>,
@@ -454,24 +484,32 @@ impl Hsr {
         let (inputs, targets) = self.rows_of_step(inputs, targets.into());
         let gradient = self.gradient(&model, inputs, targets, false)?;
         let decrement = if self.config.adaptive {
-            relative(gradient, lr * strength, &model, &gradients)
+            relative(gradient, strength, &model, &gradients)
         } else {
-            gradient.map(&ScaledBy(lr * strength))
+            gradient.map(&ScaledBy(strength))
         };
-        let mut decrements = Decrements::default();
-        for_each_parameter(&model, decrement, &mut decrements);
-        let model = optimizer.step(lr, model, gradients);
+        let mut decrements = GradientsParams::new();
+        let mut injection = Injection {
+            gradients: &mut decrements,
+        };
+        for_each_parameter(&model, decrement, &mut injection);
+        let lr = lr.into();
+        let model = optimizer.step(lr.clone(), model, gradients);
         self.count_step();
-        Ok(model.map(&mut decrements))
+        // Burn's plain SGD is θ − lr·g with the rate of each parameter's group, and leaves a parameter's autodiff
+        // settings as they were.
+        Ok(SgdConfig::new().init().step(lr, model, decrements))
     }
 
     /// The gradient that the coupled modes add: strength·∇λ_sup, normalised or not.
-    fn directed(&self, gradient: HsrGradient, strength: f64) -> HsrGradient {
+    fn directed<M: ThreeLayer>(
+        &self,
+        model: &M,
+        gradient: HsrGradient,
+        strength: f64,
+    ) -> HsrGradient {
         if self.config.mode == Mode::Direction {
-            let norm = gradient.norm();
-            let nothing = norm.clone().equal_elem(0.0);
-            let factor = norm.mask_fill(nothing, 1.0).recip() * strength;
-            gradient.map(&Scaled(factor))
+            normalised(model, gradient, strength)
         } else {
             gradient.map(&ScaledBy(strength))
         }
@@ -637,44 +675,73 @@ impl Visit for Surrogate {
     }
 }
 
-/// ∇λ_sup scaled to strength·‖∇L‖, both norms over the trainable parameters; a zero gradient stays zero.
+/// ∇λ_sup scaled to the length strength, over the parameters that are trained; a zero gradient stays zero.
+fn normalised<M: ThreeLayer>(model: &M, gradient: HsrGradient, strength: f64) -> HsrGradient {
+    // Divided by its largest entry first: the squares can be beyond the type where the gradient is not.
+    let largest = Measure::Largest.of(model, &gradient);
+    let gradient = gradient.map(&Scaled(reciprocal(largest)));
+    let norm = Measure::Norm.of(model, &gradient);
+    gradient.map(&Scaled(reciprocal(norm) * strength))
+}
+
+/// ∇λ_sup scaled to the length strength·‖∇L‖.
 fn relative<M: ThreeLayer>(
     gradient: HsrGradient,
     strength: f64,
     model: &M,
     gradients: &GradientsParams,
 ) -> HsrGradient {
-    let zero = gradient.lambda_sup.zeros_like();
-    let mut norms = SquaredNorms {
+    let mut of_loss = SquaredNorm {
         gradients,
-        of_loss: zero.clone(),
-        of_bound: zero,
+        sum: gradient.lambda_sup.zeros_like(),
     };
-    for_each_parameter(model, gradient.clone(), &mut norms);
-    let nothing = norms.of_bound.clone().equal_elem(0.0);
-    let ratio = norms.of_loss.sqrt() / norms.of_bound.mask_fill(nothing, 1.0).sqrt();
-    gradient.map(&Scaled(ratio * strength))
+    for_each_parameter(model, gradient.clone(), &mut of_loss);
+    let length = of_loss.sum.sqrt();
+    normalised(model, gradient, strength).map(&Scaled(length))
 }
 
-/// What the decoupled mode takes from each parameter.
-#[derive(Default)]
-struct Decrements {
-    of: GradientsParams,
+/// 1/x; 1 where x is too small for that, so that zero stays zero.
+fn reciprocal(x: Tensor<1>) -> Tensor<1> {
+    let nothing = x.clone().lower_elem(device::smallest(x.dtype()));
+    x.mask_fill(nothing, 1.0).recip()
 }
 
-impl Visit for Decrements {
-    fn visit<const D: usize>(&mut self, id: ParamId, _parameter: Tensor<D>, gradient: Tensor<D>) {
-        self.of.register(id, gradient);
+/// The size of a gradient over the parameters that are trained.
+#[derive(Clone, Copy)]
+enum Measure {
+    Largest,
+    Norm,
+}
+
+impl Measure {
+    fn of<M: ThreeLayer>(self, model: &M, gradient: &HsrGradient) -> Tensor<1> {
+        let mut parts = Parts {
+            measure: self,
+            of: Vec::new(),
+        };
+        for_each_parameter(model, gradient.clone(), &mut parts);
+        if parts.of.is_empty() {
+            return gradient.lambda_sup.zeros_like();
+        }
+        let parts = Tensor::cat(parts.of, 0);
+        match self {
+            Measure::Largest => parts.max(),
+            Measure::Norm => parts.sum().sqrt(),
+        }
     }
 }
 
-impl ModuleMapper for Decrements {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(decrement) = self.of.remove::<D>(param.id) else {
-            return param;
-        };
-        let (id, tensor, mapper) = param.consume();
-        let tensor = Tensor::from_inner(tensor.inner() - decrement).require_grad();
-        Param::from_mapped_value(id, tensor, mapper)
+/// What each parameter contributes to a measure.
+struct Parts {
+    measure: Measure,
+    of: Vec<Tensor<1>>,
+}
+
+impl Visit for Parts {
+    fn visit<const D: usize>(&mut self, _id: ParamId, _parameter: Tensor<D>, gradient: Tensor<D>) {
+        self.of.push(match self.measure {
+            Measure::Largest => gradient.max_abs(),
+            Measure::Norm => gradient.square().sum(),
+        });
     }
 }
