@@ -70,7 +70,8 @@ pub enum TaskError {
     },
     /// The task's files are to be fetched, and cannot be.
     #[error(
-        "the files of task {task:?} cannot be fetched: {reason}; without a network give their directory with --data-dir"
+        "the files of task {task:?} cannot be fetched: {reason}; give their directory with --data-dir, or delete \
+         burn-dataset/mnist in the cache directory if a file there is damaged"
     )]
     Fetch {
         /// The task.

@@ -173,7 +173,10 @@ fn fetch() -> Result<[Part; 2], TaskError> {
 #[cfg(feature = "download")]
 fn brief(text: &str) -> String {
     let text = text.rsplit("on an `Err` value: ").next().unwrap_or(text);
-    text.chars().take(240).collect()
+    match text.char_indices().nth(240) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
 }
 
 #[cfg(test)]
