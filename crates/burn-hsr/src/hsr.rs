@@ -14,18 +14,27 @@ use crate::targets::{Labels, Targets};
 use crate::{HsrError, ThreeLayer, backend, device};
 
 /// How ∇λ_sup enters the step.
+///
+/// Burn's optimizers clip inside their step, each tensor for itself, then add weight decay, then apply momentum and
+/// preconditioner, with the settings of each parameter group. A mode says whether ∇λ_sup is there by then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// strength·∇λ_sup is added to the loss's gradient: it goes through the optimizer's clipping, momentum and
-    /// preconditioner, as an L2 penalty would.
+    /// strength·∇λ_sup is added to the loss's gradient: the optimizer clips the sum of the two and treats it as one,
+    /// as it would with an L2 penalty. Weight decay is added to it; in which order does not matter.
     #[default]
     Coupled,
     /// θ ← θ − lr·strength·∇λ_sup after the optimizer's step, as AdamW does with weight decay: neither clipped nor
-    /// preconditioned. The gradient is that of the point before the step.
+    /// preconditioned. The gradient is that of the point before the step, as is AdamW's decay, so that neither scales
+    /// the other.
+    ///
+    /// lr is the one that [`Hsr::step`] is given, for each parameter group its own. What an optimizer makes of it
+    /// inside is not known here: Muon's factor for a matrix's shape, AdaGrad's `lr_decay`, Adafactor's relative step,
+    /// LAMB's trust ratio.
     Decoupled,
-    /// As coupled, with ∇λ_sup/‖∇λ_sup‖ (over all parameters together): the step's size no longer depends on the
-    /// curvature, only its direction does. A zero gradient stays zero.
+    /// As coupled, with ∇λ_sup/‖∇λ_sup‖, the norm over all parameters that are trained together: what is added has
+    /// the length strength whatever the curvature. A zero gradient stays zero. Clipping comes afterwards and per
+    /// tensor, so it can bend the direction.
     Direction,
 }
 
@@ -116,6 +125,24 @@ impl HsrConfig {
 /// * [`penalty`](Hsr::penalty): a term of the loss;
 /// * [`inject`](Hsr::inject): into the gradients, between `backward` and the optimizer's step;
 /// * [`step`](Hsr::step): in place of the optimizer's step; the only one for the decoupled mode.
+///
+/// Frozen parameters get no gradient by any of them and do not move.
+///
+/// # Accumulation and several devices
+///
+/// Burn's `GradientsAccumulator` and its multi-device training add gradients and do not average them. What is added
+/// should be share·(L + strength·λ_sup) of each part, its share being the fraction of the samples: scale the loss with
+/// the penalty in it, or scale the loss and inject with share·strength. The sum then descends L + strength·(mean of the
+/// parts' λ_sup). That mean is at least the λ_sup of the whole batch, which is convex in the Hessian; injecting once,
+/// with the whole batch and the whole strength, after accumulation, descends the latter.
+///
+/// Where the parts are left unscaled, D of them take the step of D·(L + strength·mean λ_sup): the loss and HSR grow
+/// alike, the strength keeps its meaning, and dividing the learning rate by D (for plain SGD) gives the mean.
+///
+/// Burn's distributed data parallel training, which exists for CUDA and remote devices, reduces gradients inside
+/// `backward`: there only the penalty is reduced with them; an injection would be each device's own.
+///
+/// # Example
 ///
 /// ```
 /// use burn::nn::loss::CrossEntropyLossConfig;
