@@ -1,0 +1,246 @@
+//! Device execution on wgpu reads nothing back, and its tensors stay on the device.
+//!
+//! wgpu reports every call of its API to the `log` facade at trace level, in every build and whoever makes the call;
+//! the only way of wgpu from a device's memory to the host's is to map a buffer for reading. A logger that counts those
+//! calls therefore counts read-backs, without a feature and without a second build of the graphics stack. It sees the
+//! kernel launches as well.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn_hsr::{
+    Backend, Evaluation, Execution, Hsr, HsrConfig, Mode, OutputLoss, ThreeLayerNet,
+    ThreeLayerNetConfig,
+};
+
+/// Counts what wgpu reports. One for the process, as `log` has it: the tests of this file take turns.
+struct Counter {
+    read_backs: AtomicUsize,
+    launches: AtomicUsize,
+}
+
+static COUNTER: Counter = Counter {
+    read_backs: AtomicUsize::new(0),
+    launches: AtomicUsize::new(0),
+};
+
+impl log::Log for Counter {
+    fn enabled(&self, metadata: &log::Metadata) -> bool {
+        metadata.target().starts_with("wgpu_core")
+    }
+
+    fn log(&self, record: &log::Record) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let call = record.args().to_string();
+        if call.starts_with("Buffer::map_async") && call.contains("host: Read") {
+            self.read_backs.fetch_add(1, Ordering::SeqCst);
+        }
+        if call.starts_with("ComputePass::dispatch") {
+            self.launches.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// What one piece of work did.
+#[derive(Debug)]
+struct Counts {
+    read_backs: usize,
+    launches: usize,
+}
+
+/// Runs the work until the device has finished it. Waiting for the device is not a read-back, and not counted as one.
+fn count<R>(device: &Device, work: impl FnOnce() -> R) -> (R, Counts) {
+    device.sync().expect("a device that finishes its work");
+    let read_backs = COUNTER.read_backs.load(Ordering::SeqCst);
+    let launches = COUNTER.launches.load(Ordering::SeqCst);
+    let result = work();
+    device.sync().expect("a device that finishes its work");
+    let counts = Counts {
+        read_backs: COUNTER.read_backs.load(Ordering::SeqCst) - read_backs,
+        launches: COUNTER.launches.load(Ordering::SeqCst) - launches,
+    };
+    (result, counts)
+}
+
+/// The wgpu device with the counter installed, and the turn to use it; without an adapter, nothing, which is a failure
+/// where `HSR_REQUIRE_WGPU` is set.
+fn wgpu() -> Option<(Device, MutexGuard<'static, ()>)> {
+    static TURN: Mutex<()> = Mutex::new(());
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    // An error says that it is installed already.
+    let _ = log::set_logger(&COUNTER);
+    log::set_max_level(log::LevelFilter::Trace);
+    match Backend::Wgpu.device() {
+        Ok(device) => Some((device.autodiff(), turn)),
+        Err(error) => {
+            println!("SKIPPED: {error}");
+            assert!(std::env::var_os("HSR_REQUIRE_WGPU").is_none(), "{error}");
+            None
+        }
+    }
+}
+
+struct Problem {
+    model: ThreeLayerNet,
+    x: Tensor<2>,
+    y: Tensor<1, Int>,
+}
+
+fn problem(device: &Device) -> Problem {
+    let (samples, inputs, classes) = (10, 4, 3);
+    let x: Vec<f32> = (0..samples * inputs)
+        .map(|i| (1.7 * i as f32).sin())
+        .collect();
+    let y: Vec<i32> = (0..samples as i32).map(|i| i % classes as i32).collect();
+    Problem {
+        model: ThreeLayerNetConfig::new(inputs, 5, classes).init(device),
+        x: Tensor::from_data(TensorData::new(x, [samples, inputs]), device),
+        y: Tensor::from_data(TensorData::new(y, [samples]), device),
+    }
+}
+
+fn loss(model: &ThreeLayerNet, x: &Tensor<2>, y: &Tensor<1, Int>) -> Tensor<1> {
+    let log_p = log_softmax(model.forward(x.clone()), 1);
+    log_p.gather(1, y.clone().unsqueeze_dim(1)).mean().neg()
+}
+
+/// One step with the penalty in the loss; also says where every gradient was.
+fn step_with_penalty(
+    hsr: &Hsr,
+    optimizer: &mut ModuleOptimizer,
+    model: ThreeLayerNet,
+    x: &Tensor<2>,
+    y: &Tensor<1, Int>,
+) -> (ThreeLayerNet, Vec<Device>) {
+    let penalty = hsr.penalty(&model, x.clone(), y.clone()).unwrap();
+    let mut devices = vec![penalty.device()];
+    let gradients = (loss(&model, x, y) + penalty).backward();
+    let gradients = GradientsParams::from_grads(gradients, &model);
+    for weight in [&model.hidden.weight, &model.output.weight] {
+        let gradient = gradients.get::<2>(weight.id).expect("a gradient");
+        devices.push(gradient.device());
+    }
+    for bias in [&model.hidden.bias, &model.output.bias] {
+        let bias = bias.as_ref().expect("a bias");
+        let gradient = gradients.get::<1>(bias.id).expect("a gradient");
+        devices.push(gradient.device());
+    }
+    (optimizer.step(0.01, model, gradients), devices)
+}
+
+#[test]
+fn a_step_with_the_penalty_reads_nothing_back_from_wgpu() {
+    let Some((device, _turn)) = wgpu() else {
+        return;
+    };
+    let Problem { mut model, x, y } = problem(&device);
+    let config = HsrConfig::new().with_strength(0.1);
+    for (mode, evaluation) in [
+        (Mode::Coupled, Evaluation::Auto),
+        (Mode::Coupled, Evaluation::Assembled),
+        (Mode::Coupled, Evaluation::Gram),
+        (Mode::Direction, Evaluation::Auto),
+    ] {
+        let name = format!("{mode:?}, {evaluation:?}");
+        let hsr = config
+            .clone()
+            .with_mode(mode)
+            .with_evaluation(evaluation)
+            .init()
+            .unwrap();
+        let mut optimizer = AdamConfig::new().init();
+        // The first steps compile and tune kernels, and tuning reads the device's clock back.
+        for _ in 0..2 {
+            (model, _) = step_with_penalty(&hsr, &mut optimizer, model, &x, &y);
+        }
+        let ((after, devices), counts) = count(&device, || {
+            step_with_penalty(&hsr, &mut optimizer, model, &x, &y)
+        });
+        model = after;
+        println!("a step, {name}: {counts:?}");
+        assert_eq!(counts.read_backs, 0, "{name}");
+        // Without launches the counter would have seen another device, or none.
+        assert!(counts.launches > 0, "{name}");
+        let inner = device.clone().inner();
+        for found in devices {
+            assert_eq!(found.inner(), inner, "{name}");
+        }
+        assert_eq!(model.hidden.weight.val().device().inner(), inner, "{name}");
+        // The control: the counter sees the read-back of the very same parameters.
+        let (values, counts) = count(&device, || {
+            model
+                .hidden
+                .weight
+                .val()
+                .inner()
+                .into_data()
+                .try_to_vec::<f32>()
+        });
+        assert!(values.unwrap().iter().all(|v| v.is_finite()), "{name}");
+        assert!(counts.read_backs >= 1, "{name}: {counts:?}");
+    }
+}
+
+#[test]
+fn injection_and_the_decoupled_step_read_nothing_back_from_wgpu() {
+    let Some((device, _turn)) = wgpu() else {
+        return;
+    };
+    for mode in [Mode::Coupled, Mode::Decoupled, Mode::Direction] {
+        let Problem { mut model, x, y } = problem(&device);
+        let config = HsrConfig::new().with_strength(0.1).with_mode(mode);
+        let hsr = config.init().unwrap();
+        let mut optimizer = AdamConfig::new().init();
+        let mut advance = |model: ThreeLayerNet| {
+            let gradients = GradientsParams::from_grads(loss(&model, &x, &y).backward(), &model);
+            hsr.step(&mut optimizer, 0.01, model, x.clone(), y.clone(), gradients)
+                .unwrap()
+        };
+        for _ in 0..2 {
+            model = advance(model);
+        }
+        let (_, counts) = count(&device, || advance(model));
+        println!("Hsr::step, {mode:?}: {counts:?}");
+        assert_eq!(counts.read_backs, 0, "{mode:?}");
+        assert!(counts.launches > 0, "{mode:?}");
+    }
+}
+
+#[test]
+fn the_penalty_alone_launches_its_kernels_and_reads_back_only_on_the_host() {
+    let Some((device, _turn)) = wgpu() else {
+        return;
+    };
+    let Problem { model, x, y } = problem(&device);
+    for loss in [
+        OutputLoss::SoftmaxCrossEntropy,
+        OutputLoss::SigmoidCrossEntropy,
+        OutputLoss::MeanSquaredError,
+    ] {
+        let run = |execution| {
+            let config = HsrConfig::new().with_loss(loss).with_execution(execution);
+            let hsr = config.init().unwrap();
+            let targets = y.clone().one_hot::<2>(3);
+            let penalty = || hsr.penalty(&model, x.clone(), targets.clone()).unwrap();
+            for _ in 0..2 {
+                penalty();
+            }
+            count(&device, penalty).1
+        };
+        let on_device = run(Execution::Device);
+        println!("the penalty of {}: {on_device:?}", loss.name());
+        assert_eq!(on_device.read_backs, 0, "{}", loss.name());
+        // What device.rs says of the cost; a change that doubles it should be one that was meant.
+        assert!((100..400).contains(&on_device.launches), "{on_device:?}");
+        // W1, b1, W2, b2, inputs and targets.
+        let on_host = run(Execution::Host);
+        assert!(on_host.read_backs >= 6, "{on_host:?}");
+    }
+}
