@@ -5,7 +5,7 @@
 //!
 //! On wgpu one penalty of a small network is about 300 kernel launches (304 for the softmax, 279 for the sigmoid
 //! cross-entropy, 264 for the mean squared error; `tests/read_backs.rs` counts them, and the read-backs, of which there
-//! are none). On small networks the launches, not the arithmetic, are the cost.
+//! are none).
 
 use burn::tensor::{DType, Device, Int, Tensor};
 use hsr_core::{BlockEvaluation, OutputLoss, Plan};
