@@ -2,6 +2,10 @@
 //!
 //! The same formulas as hsr-core (theory §1 to §4), written over whole batches. Shapes: samples first, `[N, K, h]` for
 //! U and Q, `[N, h, h]` for M; nothing of size N·K·h² is formed.
+//!
+//! On wgpu one penalty of a small network is about 300 kernel launches (304 for the softmax, 279 for the sigmoid
+//! cross-entropy, 264 for the mean squared error; `tests/read_backs.rs` counts them, and the read-backs, of which there
+//! are none).
 
 use burn::tensor::{DType, Device, Int, Tensor};
 use hsr_core::{BlockEvaluation, OutputLoss, Plan};
