@@ -67,7 +67,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let accuracy = right.float().mean().into_scalar::<f32>();
         let bounds = hsr.bounds(&model.head, features, y.clone())?;
         println!(
-            "strength {strength}: accuracy {accuracy:.3}, λ_max of the head between {:.4} and {:.4}",
+            "strength {strength}: training accuracy {accuracy:.3}, λ_max of the head between {:.4} and {:.4}",
             bounds.lambda_max_lower, bounds.lambda_sup
         );
         spectra.push(bounds.lambda_sup);
