@@ -79,7 +79,9 @@ fn assemble_kernel<T: Real, const PAIRS: usize, const RANK: usize, const FMA: bo
                 }
             }
             let factor = if i == j { T::one() } else { root };
-            for sums in sums {
+            // The values of C are neighbours: without a barrier the compiler would vectorise across them, back through
+            // the whole loop, and shuffle every lane.
+            for sums in core::hint::black_box(sums) {
                 c[at] = factor * sums.into_iter().sum::<T>();
                 at += 1;
             }

@@ -56,7 +56,8 @@ fn assemble_kernel<T: Real, const RANK: usize, const PACKED: usize, const FMA: b
                 }
             }
             let factor = if i == j { T::one() } else { root };
-            for (p, sums) in sums.into_iter().enumerate() {
+            // A barrier against vectorising across neighbours, as in H11.
+            for (p, sums) in core::hint::black_box(sums).into_iter().enumerate() {
                 block[p * columns + at] = factor * sums.into_iter().sum::<T>();
             }
             at += 1;
