@@ -50,43 +50,110 @@ fn assemble_kernel<T: Real, const PAIRS: usize, const RANK: usize, const FMA: bo
     xx: &[T],
     c: &mut [T],
 ) {
+    // Two columns j at once share their loads; with half a lane, one vector register, their sums stay in registers. For
+    // f32 the compiler makes less of two columns than of one (bench `ratios`).
+    if size_of::<T>() == 8 {
+        assemble_columns::<T, PAIRS, RANK, FMA, { LANE / 2 }, true>(f, xx, c);
+    } else {
+        assemble_columns::<T, PAIRS, RANK, FMA, LANE, false>(f, xx, c);
+    }
+}
+
+#[inline(always)]
+fn assemble_columns<
+    T: Real,
+    const PAIRS: usize,
+    const RANK: usize,
+    const FMA: bool,
+    const WIDTH: usize,
+    const TWO: bool,
+>(
+    f: &Forward<T>,
+    xx: &[T],
+    c: &mut [T],
+) {
     let (h, n) = (f.dims().hidden, f.stride);
-    let lanes = n / LANE;
-    let xx = rows::<T, PAIRS>(xx, n, 0);
+    let xx = vectors::<T, WIDTH, PAIRS>(xx, n, 0);
     let root = svec::scale::<T>();
     let mut at = 0;
     for i in 0..h {
-        let q = rows::<T, RANK>(&f.q_basis, n, i * RANK);
-        let of_c = row(&f.c, n, i).as_chunks::<LANE>().0;
-        for j in i..h {
-            let u = rows::<T, RANK>(&f.u_basis, n, j * RANK);
-            let mut sums = [[T::zero(); LANE]; PAIRS];
-            for lane in 0..lanes {
-                let mut m = if i == j {
-                    of_c[lane]
-                } else {
-                    [T::zero(); LANE]
-                };
-                for k in 0..RANK {
-                    for l in 0..LANE {
-                        m[l] = multiply_add::<T, FMA>(q[k][lane][l], u[k][lane][l], m[l]);
+        let q = vectors::<T, WIDTH, RANK>(&f.q_basis, n, i * RANK);
+        let [of_c] = vectors::<T, WIDTH, 1>(&f.c, n, i);
+        let mut j = i;
+        while j < h {
+            // The diagonal goes alone, and the last column where their number is odd.
+            let two = TWO && j > i && j + 1 < h;
+            let u = vectors::<T, WIDTH, RANK>(&f.u_basis, n, j * RANK);
+            let next = if two { j + 1 } else { j };
+            let v = vectors::<T, WIDTH, RANK>(&f.u_basis, n, next * RANK);
+            let (mut of_u, mut of_v) = ([[T::zero(); WIDTH]; PAIRS], [[T::zero(); WIDTH]; PAIRS]);
+            if two {
+                for lane in 0..n / WIDTH {
+                    let (mut m, mut w) = ([T::zero(); WIDTH], [T::zero(); WIDTH]);
+                    for k in 0..RANK {
+                        for l in 0..WIDTH {
+                            m[l] = multiply_add::<T, FMA>(q[k][lane][l], u[k][lane][l], m[l]);
+                        }
+                        for l in 0..WIDTH {
+                            w[l] = multiply_add::<T, FMA>(q[k][lane][l], v[k][lane][l], w[l]);
+                        }
+                    }
+                    for p in 0..PAIRS {
+                        for l in 0..WIDTH {
+                            of_u[p][l] = multiply_add::<T, FMA>(m[l], xx[p][lane][l], of_u[p][l]);
+                        }
+                        for l in 0..WIDTH {
+                            of_v[p][l] = multiply_add::<T, FMA>(w[l], xx[p][lane][l], of_v[p][l]);
+                        }
                     }
                 }
-                for p in 0..PAIRS {
-                    for l in 0..LANE {
-                        sums[p][l] = multiply_add::<T, FMA>(m[l], xx[p][lane][l], sums[p][l]);
+            } else {
+                for lane in 0..n / WIDTH {
+                    let mut m = [T::zero(); WIDTH];
+                    if i == j {
+                        m = of_c[lane];
+                    }
+                    for k in 0..RANK {
+                        for l in 0..WIDTH {
+                            m[l] = multiply_add::<T, FMA>(q[k][lane][l], u[k][lane][l], m[l]);
+                        }
+                    }
+                    for p in 0..PAIRS {
+                        for l in 0..WIDTH {
+                            of_u[p][l] = multiply_add::<T, FMA>(m[l], xx[p][lane][l], of_u[p][l]);
+                        }
                     }
                 }
             }
-            let factor = if i == j { T::one() } else { root };
             // The values of C are neighbours: without a barrier the compiler would vectorise across them, back through
             // the whole loop, and shuffle every lane.
-            for sums in core::hint::black_box(sums) {
+            let (of_u, of_v) = core::hint::black_box((of_u, of_v));
+            let factor = if i == j { T::one() } else { root };
+            for sums in of_u
+                .into_iter()
+                .chain(of_v)
+                .take(if two { 2 * PAIRS } else { PAIRS })
+            {
                 c[at] = factor * sums.into_iter().sum::<T>();
                 at += 1;
             }
+            j = next + 1;
         }
     }
+}
+
+/// Consecutive rows in vectors of `WIDTH` samples.
+#[inline(always)]
+fn vectors<T, const WIDTH: usize, const ROWS: usize>(
+    data: &[T],
+    stride: usize,
+    first: usize,
+) -> [&[[T; WIDTH]]; ROWS] {
+    let mut rows = [&[][..]; ROWS];
+    for (i, out) in rows.iter_mut().enumerate() {
+        *out = &row(data, stride, first + i).as_chunks::<WIDTH>().0[..stride / WIDTH];
+    }
+    rows
 }
 
 #[inline(always)]
