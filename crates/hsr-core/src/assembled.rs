@@ -2,10 +2,8 @@
 
 use crate::contraction::{Contraction, contract_m, form_m};
 use crate::forward::Forward;
-use crate::kernels::cross::CrossKernel;
-use crate::kernels::fused;
 use crate::kernels::hidden::HiddenKernel;
-use crate::kernels::output::OutputKernel;
+use crate::kernels::{HiddenLane, fused};
 use crate::lanes::{LANE, dot, part, part_mut, row, row_mut, sized, zeroed};
 use crate::matmul::{Mat, Write, matmul};
 use crate::plan::Want;
@@ -29,9 +27,8 @@ pub(crate) struct Assembled<T> {
     pairs: Vec<T>,
     r: Vec<T>,
     pub lanes: [Vec<T>; 2],
-    output_kernel: OutputKernel<T>,
+    hidden_lane: HiddenLane<T>,
     hidden_kernel: HiddenKernel<T>,
-    cross_kernel: CrossKernel<T>,
 }
 
 /// The samples in tiles: each tile's start and width.
@@ -66,7 +63,7 @@ impl<T: Real> Assembled<T> {
             kernels::output::assemble(f, a, fused());
             out.output_norm = norm_squared(a);
             if want != Want::Moments {
-                kernels::output::contract(&mut self.output_kernel, f, a, out, fused());
+                kernels::output::contract(&mut self.hidden_lane, f, a, out, fused());
             }
             return;
         }
@@ -177,7 +174,7 @@ impl<T: Real> Assembled<T> {
             kernels::cross::assemble(f, e, fused());
             out.cross_norm = norm_squared(e);
             if want == Want::Gradient {
-                kernels::cross::contract(&mut self.cross_kernel, f, e, out, fused());
+                kernels::cross::contract(&mut self.hidden_lane, f, e, out, fused());
             }
             return;
         }

@@ -1,7 +1,7 @@
 //! What an evaluation of ‖H‖² leaves for the gradient: the norms of the three blocks, and the contractions of each
 //! block with its samples, before the weight w_q is known.
 
-use crate::lanes::{LANE, row, row_mut, sized, zeroed};
+use crate::lanes::{LANE, gather, row, row_mut, sized, zeroed};
 use crate::plan::Want;
 use crate::{Real, svec};
 
@@ -57,15 +57,6 @@ impl<T: Real> Contraction<T> {
     /// q = ‖H22‖² + ‖H11‖² + 2‖H21‖².
     pub fn frobenius_squared(&self) -> T {
         self.output_norm + self.hidden_norm + T::of(2.0) * self.cross_norm
-    }
-}
-
-/// A copy of U or Q for the samples of one lane, so that h² loops read contiguous memory.
-#[inline(always)]
-fn gather<T: Real>(data: &[T], stride: usize, rows: usize, start: usize, out: &mut Vec<T>) {
-    let out = sized(out, rows * LANE);
-    for i in 0..rows {
-        out[i * LANE..][..LANE].copy_from_slice(&data[i * stride + start..][..LANE]);
     }
 }
 

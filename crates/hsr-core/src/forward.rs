@@ -421,28 +421,23 @@ impl<T: Real> Forward<T> {
         let (n, h, outputs) = (self.stride, self.dims().hidden, self.rank);
         sized(&mut self.u_basis, h * outputs * n);
         sized(&mut self.q_basis, h * outputs * n);
-        let scratch = sized(&mut self.scratch, 2 * n);
-        let curvature = CurvatureOf {
-            kind: self.loss_kind.expect("a forward pass was run"),
-            outputs,
-            stride: n,
-            p: &self.p,
-            top: &self.top,
-            omega: &self.omega,
-            s_diagonal: &self.s_diagonal,
-        };
+        let [mut u_all, mut q_all, mut scratch] =
+            [&mut self.u_basis, &mut self.q_basis, &mut self.scratch].map(core::mem::take);
+        let scratch_lanes = sized(&mut scratch, 2 * n);
         for j in 0..h {
             let d1 = row(&self.d1, n, j);
             let of_unit = j * outputs * n..(j + 1) * outputs * n;
-            let u = &mut self.u_basis[of_unit.clone()];
+            let u = &mut u_all[of_unit.clone()];
             for k in 0..outputs {
                 let weight = self.w2_basis[k * h + j];
                 for (u, &d1) in row_mut(u, n, k).iter_mut().zip(d1) {
                     *u = weight * d1;
                 }
             }
-            curvature.apply(u, n, 0, n, &mut self.q_basis[of_unit], scratch);
+            let q = &mut q_all[of_unit];
+            self.curvature_of().apply(u, n, 0, n, q, scratch_lanes);
         }
+        (self.u_basis, self.q_basis, self.scratch) = (u_all, q_all, scratch);
     }
 
     /// Whether S, Q and R are in a basis smaller than the outputs' own.

@@ -126,3 +126,20 @@ pub(crate) fn sized<T: Real>(buffer: &mut Vec<T>, size: usize) -> &mut [T] {
     }
     &mut buffer[..size]
 }
+
+/// A copy of `rows` rows for the samples of the lane that begins at `start`, so that nested loops over rows read
+/// contiguous memory.
+#[inline(always)]
+pub(crate) fn gather<'a, T: Real>(
+    data: &[T],
+    stride: usize,
+    rows: usize,
+    start: usize,
+    out: &'a mut Vec<T>,
+) -> &'a mut [[T; LANE]] {
+    let out = sized(out, rows * LANE).as_chunks_mut::<LANE>().0;
+    for (i, out) in out.iter_mut().enumerate() {
+        out.copy_from_slice(&data[i * stride + start..][..LANE]);
+    }
+    out
+}

@@ -3,15 +3,10 @@
 use crate::Real;
 use crate::contraction::Contraction;
 use crate::forward::Forward;
-use crate::kernels::{add_scaled_to, add_to, lanes_at, product, rows, with_sizes, write_lanes};
-use crate::lanes::{LANE, row, sized, zeroed};
-
-/// Buffers of the kernel.
-#[derive(Default)]
-pub(crate) struct CrossKernel<T> {
-    a: Vec<T>,
-    hidden: Vec<T>,
-}
+use crate::kernels::{
+    HiddenLane, add_scaled_to, add_to, lanes_at, product, rows, with_sizes, write_lanes,
+};
+use crate::lanes::{LANE, row};
 
 /// E = Σ B ⊗ x̃ᵀ into `e`, rows (j, k), columns (i, e).
 #[inline(always)]
@@ -23,7 +18,7 @@ pub(crate) fn assemble<T: Real>(f: &Forward<T>, e: &mut [T], fma: bool) {
 /// Q̃, what R̃ leaves, and the part for ā from E, into `out`.
 #[inline(always)]
 pub(crate) fn contract<T: Real>(
-    buffers: &mut CrossKernel<T>,
+    hidden_lane: &mut HiddenLane<T>,
     f: &Forward<T>,
     e: &[T],
     out: &mut Contraction<T>,
@@ -35,7 +30,7 @@ pub(crate) fn contract<T: Real>(
         f.rank,
         fma,
         [1, 2, 3],
-        contract_kernel(buffers, f, e, out)
+        contract_kernel(hidden_lane, f, e, out)
     );
 }
 
@@ -46,10 +41,10 @@ fn assemble_kernel<T: Real, const INPUTS: usize, const RANK: usize, const FMA: b
 ) {
     let (h, ha, n) = (f.dims().hidden, f.dims().hidden_extended(), f.stride);
     let columns = ha * INPUTS;
-    let x = rows::<T, INPUTS>(&f.x, n, 0);
-    let r = rows::<T, RANK>(&f.r_basis, n, 0);
+    let x = rows::<T, LANE, INPUTS>(&f.x, n, 0);
+    let r = rows::<T, LANE, RANK>(&f.r_basis, n, 0);
     for j in 0..h {
-        let q = rows::<T, RANK>(&f.q_basis, n, j * RANK);
+        let q = rows::<T, LANE, RANK>(&f.q_basis, n, j * RANK);
         let d1 = row(&f.d1, n, j).as_chunks::<LANE>().0;
         for i in 0..ha {
             let a = row(&f.a, n, i).as_chunks::<LANE>().0;
@@ -77,7 +72,7 @@ fn assemble_kernel<T: Real, const INPUTS: usize, const RANK: usize, const FMA: b
 
 #[inline(always)]
 fn contract_kernel<T: Real, const INPUTS: usize, const RANK: usize, const FMA: bool>(
-    buffers: &mut CrossKernel<T>,
+    hidden_lane: &mut HiddenLane<T>,
     f: &Forward<T>,
     block: &[T],
     out: &mut Contraction<T>,
@@ -87,12 +82,7 @@ fn contract_kernel<T: Real, const INPUTS: usize, const RANK: usize, const FMA: b
     for from in (0..n).step_by(LANE) {
         let x = lanes_at::<T, INPUTS>(&f.x, n, 0, from);
         let r = lanes_at::<T, RANK>(&f.r_basis, n, 0, from);
-        let a = sized(&mut buffers.a, ha * LANE).as_chunks_mut::<LANE>().0;
-        for (i, a) in a.iter_mut().enumerate() {
-            a.copy_from_slice(&f.a[i * n + from..][..LANE]);
-        }
-        let hidden = zeroed(&mut buffers.hidden, ha * LANE);
-        let hidden = hidden.as_chunks_mut::<LANE>().0;
+        let (a, hidden) = hidden_lane.load(f, from);
         let mut r_d1 = [[T::zero(); LANE]; RANK];
         for j in 0..h {
             let q = lanes_at::<T, RANK>(&f.q_basis, n, j * RANK, from);
@@ -121,12 +111,7 @@ fn contract_kernel<T: Real, const INPUTS: usize, const RANK: usize, const FMA: b
             write_lanes(&[r_r], &mut out.r_r, n, j, from);
         }
         write_lanes(&r_d1, &mut out.r_d1, n, 0, from);
-        for (i, of_i) in hidden[..h].iter().enumerate() {
-            let out = &mut out.hidden[i * n + from..][..LANE];
-            for l in 0..LANE {
-                out[l] += of_i[l];
-            }
-        }
+        hidden_lane.add_to(f, from, &mut out.hidden);
     }
 }
 

@@ -7,7 +7,7 @@ use crate::Real;
 use crate::contraction::Contraction;
 use crate::forward::Forward;
 use crate::kernels::{multiply_add, rows, with_sizes};
-use crate::lanes::{LANE, row, sized, zeroed};
+use crate::lanes::{LANE, gather, zeroed};
 use crate::svec;
 
 /// Buffers of the kernels.
@@ -73,19 +73,19 @@ fn assemble_columns<
     c: &mut [T],
 ) {
     let (h, n) = (f.dims().hidden, f.stride);
-    let xx = vectors::<T, WIDTH, PAIRS>(xx, n, 0);
+    let xx = rows::<T, WIDTH, PAIRS>(xx, n, 0);
     let root = svec::scale::<T>();
     let mut at = 0;
     for i in 0..h {
-        let q = vectors::<T, WIDTH, RANK>(&f.q_basis, n, i * RANK);
-        let [of_c] = vectors::<T, WIDTH, 1>(&f.c, n, i);
+        let q = rows::<T, WIDTH, RANK>(&f.q_basis, n, i * RANK);
+        let [of_c] = rows::<T, WIDTH, 1>(&f.c, n, i);
         let mut j = i;
         while j < h {
             // The diagonal goes alone, and the last column where their number is odd.
             let two = TWO && j > i && j + 1 < h;
-            let u = vectors::<T, WIDTH, RANK>(&f.u_basis, n, j * RANK);
+            let u = rows::<T, WIDTH, RANK>(&f.u_basis, n, j * RANK);
             let next = if two { j + 1 } else { j };
-            let v = vectors::<T, WIDTH, RANK>(&f.u_basis, n, next * RANK);
+            let v = rows::<T, WIDTH, RANK>(&f.u_basis, n, next * RANK);
             let (mut of_u, mut of_v) = ([[T::zero(); WIDTH]; PAIRS], [[T::zero(); WIDTH]; PAIRS]);
             if two {
                 for lane in 0..n / WIDTH {
@@ -142,20 +142,6 @@ fn assemble_columns<
     }
 }
 
-/// Consecutive rows in vectors of `WIDTH` samples.
-#[inline(always)]
-fn vectors<T, const WIDTH: usize, const ROWS: usize>(
-    data: &[T],
-    stride: usize,
-    first: usize,
-) -> [&[[T; WIDTH]]; ROWS] {
-    let mut rows = [&[][..]; ROWS];
-    for (i, out) in rows.iter_mut().enumerate() {
-        *out = &row(data, stride, first + i).as_chunks::<WIDTH>().0[..stride / WIDTH];
-    }
-    rows
-}
-
 #[inline(always)]
 fn contract_kernel<T: Real, const PAIRS: usize, const RANK: usize, const FMA: bool>(
     buffers: &mut HiddenKernel<T>,
@@ -166,15 +152,12 @@ fn contract_kernel<T: Real, const PAIRS: usize, const RANK: usize, const FMA: bo
 ) {
     let (h, n) = (f.dims().hidden, f.stride);
     let half = T::one() / svec::scale::<T>();
-    let xx = rows::<T, PAIRS>(xx, n, 0);
+    let xx = rows::<T, LANE, PAIRS>(xx, n, 0);
     let c = c.as_chunks::<PAIRS>().0;
-    let u_lane = sized(&mut buffers.u, h * RANK * LANE);
     for lane in 0..n / LANE {
         let from = lane * LANE;
-        for jk in 0..h * RANK {
-            u_lane[jk * LANE..][..LANE].copy_from_slice(&f.u_basis[jk * n + from..][..LANE]);
-        }
-        let u = u_lane.as_chunks::<LANE>().0.as_chunks::<RANK>().0;
+        let u = gather(&f.u_basis, n, h * RANK, from, &mut buffers.u);
+        let u = u.as_chunks::<RANK>().0;
         let xx = {
             let mut of_lane = [[T::zero(); LANE]; PAIRS];
             for p in 0..PAIRS {

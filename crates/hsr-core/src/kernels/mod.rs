@@ -9,7 +9,8 @@ pub(crate) mod hidden;
 pub(crate) mod output;
 
 use crate::Real;
-use crate::lanes::{LANE, row};
+use crate::forward::Forward;
+use crate::lanes::{LANE, gather, row, zeroed};
 
 /// The longest x̃ and the highest rank of the outputs that the kernels take.
 const MOST: usize = 3;
@@ -93,16 +94,17 @@ pub(crate) fn product<T: Real>(a: &Lane<T>, b: &Lane<T>) -> Lane<T> {
     product
 }
 
-/// The lanes of `ROWS` consecutive rows.
+/// `ROWS` consecutive rows in vectors of `WIDTH` samples.
 #[inline(always)]
-pub(crate) fn rows<T, const ROWS: usize>(
+pub(crate) fn rows<T, const WIDTH: usize, const ROWS: usize>(
     data: &[T],
     stride: usize,
     first: usize,
-) -> [&[Lane<T>]; ROWS] {
+) -> [&[[T; WIDTH]]; ROWS] {
     let mut rows = [&[][..]; ROWS];
     for (i, out) in rows.iter_mut().enumerate() {
-        *out = row(data, stride, first + i).as_chunks::<LANE>().0;
+        // The length is written in one way for all of them, so that the compiler sees them equal.
+        *out = &row(data, stride, first + i).as_chunks::<WIDTH>().0[..stride / WIDTH];
     }
     rows
 }
@@ -133,6 +135,36 @@ pub(crate) fn write_lanes<T: Real, const ROWS: usize>(
 ) {
     for (i, lane) in lanes.iter().enumerate() {
         data[(first + i) * stride + from..][..LANE].copy_from_slice(lane);
+    }
+}
+
+/// ã of one lane of samples, and sums for its ā.
+#[derive(Default)]
+pub(crate) struct HiddenLane<T> {
+    a: Vec<T>,
+    sums: Vec<T>,
+}
+
+impl<T: Real> HiddenLane<T> {
+    /// ã of the lane from sample `from` on, and its sums, cleared.
+    #[inline(always)]
+    pub fn load(&mut self, f: &Forward<T>, from: usize) -> (&[Lane<T>], &mut [Lane<T>]) {
+        let rows = f.dims().hidden_extended();
+        let a = gather(&f.a, f.stride, rows, from, &mut self.a);
+        let sums = zeroed(&mut self.sums, rows * LANE);
+        (a, sums.as_chunks_mut::<LANE>().0)
+    }
+
+    /// Adds the sums to `hidden` \[h\]; the bias has no ā.
+    #[inline(always)]
+    pub fn add_to(&self, f: &Forward<T>, from: usize, hidden: &mut [T]) {
+        let sums = self.sums.as_chunks::<LANE>().0;
+        for (i, sums) in sums[..f.dims().hidden].iter().enumerate() {
+            let out = &mut hidden[i * f.stride + from..][..LANE];
+            for l in 0..LANE {
+                out[l] += sums[l];
+            }
+        }
     }
 }
 

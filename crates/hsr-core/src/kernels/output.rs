@@ -4,17 +4,10 @@ use crate::Real;
 use crate::contraction::Contraction;
 use crate::forward::Forward;
 use crate::kernels::{
-    Lane, add_scaled_to, add_to, lanes_at, product, rows, with_rank, write_lanes,
+    HiddenLane, Lane, add_scaled_to, add_to, lanes_at, product, rows, with_rank, write_lanes,
 };
-use crate::lanes::{LANE, row, sized, zeroed};
+use crate::lanes::{LANE, row};
 use crate::svec;
-
-/// Buffers of the kernel.
-#[derive(Default)]
-pub(crate) struct OutputKernel<T> {
-    a: Vec<T>,
-    hidden: Vec<T>,
-}
 
 /// A = Σ svec(S) svec(ããᵀ)ᵀ into `a`, packed rows.
 #[inline(always)]
@@ -25,13 +18,13 @@ pub(crate) fn assemble<T: Real>(f: &Forward<T>, a: &mut [T], fma: bool) {
 /// S̃ and the part for ā from A, into `out`.
 #[inline(always)]
 pub(crate) fn contract<T: Real>(
-    buffers: &mut OutputKernel<T>,
+    hidden_lane: &mut HiddenLane<T>,
     f: &Forward<T>,
     a: &[T],
     out: &mut Contraction<T>,
     fma: bool,
 ) {
-    with_rank!(f.rank, fma, contract_kernel(buffers, f, a, out));
+    with_rank!(f.rank, fma, contract_kernel(hidden_lane, f, a, out));
 }
 
 #[inline(always)]
@@ -41,7 +34,7 @@ fn assemble_kernel<T: Real, const RANK: usize, const PACKED: usize, const FMA: b
 ) {
     let (ha, n) = (f.dims().hidden_extended(), f.stride);
     let columns = svec::len(ha);
-    let s = rows::<T, PACKED>(&f.s_basis, n, 0);
+    let s = rows::<T, LANE, PACKED>(&f.s_basis, n, 0);
     let root = svec::scale::<T>();
     let mut at = 0;
     for i in 0..ha {
@@ -67,24 +60,18 @@ fn assemble_kernel<T: Real, const RANK: usize, const PACKED: usize, const FMA: b
 
 #[inline(always)]
 fn contract_kernel<T: Real, const RANK: usize, const PACKED: usize, const FMA: bool>(
-    buffers: &mut OutputKernel<T>,
+    hidden_lane: &mut HiddenLane<T>,
     f: &Forward<T>,
     block: &[T],
     out: &mut Contraction<T>,
 ) {
-    let (h, ha, n) = (f.dims().hidden, f.dims().hidden_extended(), f.stride);
+    let (ha, n) = (f.dims().hidden_extended(), f.stride);
     let columns = svec::len(ha);
     let root = svec::scale::<T>();
     let half = T::one() / root;
     for from in (0..n).step_by(LANE) {
         let s = lanes_at::<T, PACKED>(&f.s_basis, n, 0, from);
-        let a = sized(&mut buffers.a, ha * LANE);
-        let a = a.as_chunks_mut::<LANE>().0;
-        for (i, a) in a.iter_mut().enumerate() {
-            a.copy_from_slice(&f.a[i * n + from..][..LANE]);
-        }
-        let hidden = zeroed(&mut buffers.hidden, ha * LANE);
-        let hidden = hidden.as_chunks_mut::<LANE>().0;
+        let (a, hidden) = hidden_lane.load(f, from);
         let mut s_bar = [[T::zero(); LANE]; PACKED];
         let mut at = 0;
         for i in 0..ha {
@@ -112,12 +99,7 @@ fn contract_kernel<T: Real, const RANK: usize, const PACKED: usize, const FMA: b
             *of_i = sum;
         }
         write_lanes(&s_bar, &mut out.s, n, 0, from);
-        for (i, of_i) in hidden[..h].iter().enumerate() {
-            let out = &mut out.hidden[i * n + from..][..LANE];
-            for l in 0..LANE {
-                out[l] += of_i[l];
-            }
-        }
+        hidden_lane.add_to(f, from, &mut out.hidden);
     }
 }
 
