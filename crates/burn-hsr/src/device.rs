@@ -173,19 +173,17 @@ impl Forward {
         model: &M,
         inputs: Tensor<2>,
         targets: Targets,
-        w2: Tensor<2>,
+        [w1, w2]: [Tensor<2>; 2],
     ) -> Self {
         let dims = model.dimensions();
         let (hidden, output) = (model.hidden(), model.output());
         let (device, dtype) = (inputs.device(), inputs.dtype());
-        let mut z = inputs
-            .clone()
-            .matmul(hidden.weight.val().inner().cast(dtype));
+        let mut z = inputs.clone().matmul(w1);
         if let Some(bias) = &hidden.bias {
             z = z + bias.val().inner().cast(dtype).unsqueeze::<2>();
         }
         let [a, d1, d2, d3] = derivatives(model.activation(), z);
-        let mut o = a.clone().matmul(output.weight.val().inner().cast(dtype));
+        let mut o = a.clone().matmul(w2.clone());
         if let Some(bias) = &output.bias {
             o = o + bias.val().inner().cast(dtype).unsqueeze::<2>();
         }
@@ -252,11 +250,9 @@ impl Forward {
             }
             _ => on_diagonal,
         };
-        let u = w2.transpose().unsqueeze_dim::<3>(0) * d1.clone().unsqueeze_dim::<3>(1);
+        let u = w2.clone().transpose().unsqueeze_dim::<3>(0) * d1.clone().unsqueeze_dim::<3>(1);
         let q = s.clone().matmul(u.clone());
-        let g = r
-            .clone()
-            .matmul(output.weight.val().inner().cast(dtype).transpose());
+        let g = r.clone().matmul(w2.transpose());
         let c = g.clone() * d2.clone();
         let m = u.clone().swap_dims(1, 2).matmul(q.clone())
             + c.clone().unsqueeze_dim::<3>(2) * eye(dims.hidden, &device, dtype);
@@ -493,7 +489,7 @@ pub(crate) fn gradient<M: ThreeLayer>(
     let w1 = model.hidden().weight.val().inner().cast(dtype);
     let w2 = model.output().weight.val().inner().cast(dtype);
     let parameters = dims.parameters() as f64;
-    let f = Forward::run(config, model, inputs, targets, w2.clone());
+    let f = Forward::run(config, model, inputs, targets, [w1.clone(), w2.clone()]);
     let contraction = contract(&f, &plan, with_inputs);
     let device = f.x.device();
 

@@ -133,9 +133,17 @@ pub(crate) fn for_each_parameter<M: ThreeLayer>(
     }
 }
 
-/// Adds to the gradients of an optimizer.
-pub(crate) struct Injection<'a> {
-    pub gradients: &'a mut GradientsParams,
+/// Adds the gradient to an optimizer's gradients, for every trainable parameter.
+pub(crate) fn add_to<M: ThreeLayer>(
+    model: &M,
+    gradient: HsrGradient,
+    gradients: &mut GradientsParams,
+) {
+    for_each_parameter(model, gradient, &mut Injection { gradients });
+}
+
+struct Injection<'a> {
+    gradients: &'a mut GradientsParams,
 }
 
 impl Visit for Injection<'_> {

@@ -4,7 +4,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use crate::ThreeLayer;
-use crate::gradient::{HsrGradient, Injection, for_each_parameter};
+use crate::gradient::{HsrGradient, add_to};
 
 /// strength·∇λ_sup of a head, in the two parts that [`Hsr::head`](crate::Hsr::head) divides it into: the features' part
 /// goes through the backbone as a term of the loss, the head's own part is injected after `backward`.
@@ -27,10 +27,7 @@ impl HeadTerm {
         mut gradients: GradientsParams,
     ) -> GradientsParams {
         if let Some(gradient) = self.gradient {
-            let mut injection = Injection {
-                gradients: &mut gradients,
-            };
-            for_each_parameter(head, gradient, &mut injection);
+            add_to(head, gradient, &mut gradients);
         }
         gradients
     }

@@ -1,6 +1,6 @@
 //! Host execution: parameters and batch are read into memory, hsr-core evaluates the closed form.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use burn::tensor::{Device, Element, Tensor, TensorData};
 use hsr_core::{
@@ -138,10 +138,7 @@ impl<T: Real + Element> Problem<T> {
         workspace: &Mutex<Workspace<T>>,
         with_inputs: bool,
     ) -> Result<HostGradient<T>, Error> {
-        // A poisoned lock only means that another thread panicked; buffers carry no state between calls.
-        let mut workspace = workspace
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner());
+        let mut workspace = locked(workspace);
         let mut parameters = vec![T::zero(); self.theta.len()];
         let mut inputs = with_inputs.then(|| vec![T::zero(); self.inputs.len()]);
         let bounds = self.with(config, |network, batch| {
@@ -221,10 +218,7 @@ impl Host {
         targets: Targets,
     ) -> Result<SpectralBounds<f64>, HsrError> {
         let problem = Problem::<f64>::read(config, model, inputs, targets)?;
-        let mut workspace = self
-            .double
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner());
+        let mut workspace = locked(&self.double);
         Ok(problem.with(config, |network, batch| {
             workspace.bounds(network, batch, config.evaluation)
         })?)
@@ -240,10 +234,7 @@ impl Host {
         options: &LanczosOptions,
     ) -> Result<Extremes, HsrError> {
         let problem = Problem::<f64>::read(config, model, inputs, targets)?;
-        let mut workspace = self
-            .double
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner());
+        let mut workspace = locked(&self.double);
         Ok(problem.with(config, |network, batch| {
             let mut operator = workspace.linearize(network, batch)?;
             hsr_core::extremes(
@@ -253,6 +244,13 @@ impl Host {
             )
         })?)
     }
+}
+
+/// A poisoned lock only means that another thread panicked; buffers carry no state between calls.
+fn locked<T>(workspace: &Mutex<Workspace<T>>) -> MutexGuard<'_, Workspace<T>> {
+    workspace
+        .lock()
+        .unwrap_or_else(|poison| poison.into_inner())
 }
 
 fn to_tensors<T: Real + Element>(

@@ -11,7 +11,7 @@ use hsr_core::{Evaluation, Extremes, LanczosOptions, OutputLoss, SpectralBounds}
 use serde::{Deserialize, Serialize};
 
 use crate::gradient::{
-    HsrGradient, Injection, Scaled, ScaledBy, SquaredNorm, Visit, for_each_parameter,
+    HsrGradient, Scaled, ScaledBy, SquaredNorm, Visit, add_to, for_each_parameter,
 };
 use crate::head::HeadTerm;
 use crate::host::Host;
@@ -340,26 +340,21 @@ impl Hsr {
         targets: impl Into<Targets>,
     ) -> Result<Tensor<1>, HsrError> {
         self.refuse_what_needs_gradients("Hsr::penalty")?;
-        let strength = self.strength_now();
-        let zero = Tensor::zeros([1], (&inputs.device(), inputs.dtype()));
-        let mut term = zero;
-        if strength != 0.0 {
-            let (inputs, targets) = self.rows_of_step(inputs, targets.into());
-            let tracked = inputs.is_tracked();
-            let gradient = self.gradient(model, inputs.clone(), targets, tracked)?;
-            let gradient = self.directed(model, gradient, strength);
-            // value + Σ⟨θ − θ.inner(), g⟩: the sum is 0, its gradient is g. No operation of a backend is needed.
-            let mut surrogate = Surrogate {
-                sum: gradient.lambda_sup.clone() * strength,
-            };
-            if let (true, Some(of_inputs)) = (tracked, gradient.inputs.clone()) {
-                surrogate.add(inputs, of_inputs);
-            }
-            for_each_parameter(model, gradient, &mut surrogate);
-            term = surrogate.sum;
+        let device = inputs.device();
+        let dtype = inputs.dtype();
+        let Some(due) = self.next_step(model, inputs, targets.into(), true)? else {
+            return Ok(Tensor::zeros([1], (&device, dtype)));
+        };
+        let mut gradient = self.directed(model, due.gradient, due.strength);
+        // value + Σ⟨θ − θ.inner(), g⟩: the sum is 0, its gradient is g. No operation of a backend is needed.
+        let mut surrogate = Surrogate {
+            sum: gradient.lambda_sup.clone() * due.strength,
+        };
+        if let Some(of_inputs) = gradient.inputs.take() {
+            surrogate.add(due.inputs, of_inputs);
         }
-        self.count_step();
-        Ok(term)
+        for_each_parameter(model, gradient, &mut surrogate);
+        Ok(surrogate.sum)
     }
 
     /// Adds strength·∇λ_sup to gradients, between `backward` and the optimizer's step. Frozen parameters get nothing,
@@ -376,21 +371,14 @@ impl Hsr {
         mut gradients: GradientsParams,
     ) -> Result<GradientsParams, HsrError> {
         self.refuse_decoupled("Hsr::inject")?;
-        let strength = self.strength_now();
-        if strength != 0.0 {
-            let (inputs, targets) = self.rows_of_step(inputs, targets.into());
-            let gradient = self.gradient(model, inputs, targets, false)?;
+        if let Some(due) = self.next_step(model, inputs, targets.into(), false)? {
             let gradient = if self.config.adaptive {
-                relative(gradient, strength, model, &gradients)
+                relative(due.gradient, due.strength, model, &gradients)
             } else {
-                self.directed(model, gradient, strength)
+                self.directed(model, due.gradient, due.strength)
             };
-            let mut injection = Injection {
-                gradients: &mut gradients,
-            };
-            for_each_parameter(model, gradient, &mut injection);
+            add_to(model, gradient, &mut gradients);
         }
-        self.count_step();
         Ok(gradients)
     }
 
@@ -436,23 +424,20 @@ impl Hsr {
         targets: impl Into<Targets>,
     ) -> Result<HeadTerm, HsrError> {
         self.refuse_what_needs_gradients("Hsr::head")?;
-        let strength = self.strength_now();
+        let zero = Tensor::zeros([1], (&features.device(), features.dtype()));
         let mut term = HeadTerm {
-            features: Tensor::zeros([1], (&features.device(), features.dtype())),
+            features: zero,
             gradient: None,
         };
-        if strength != 0.0 {
-            let (features, targets) = self.rows_of_step(features, targets.into());
-            let gradient = self.gradient(head, features.clone(), targets, true)?;
-            let mut gradient = self.directed(head, gradient, strength);
-            if let (true, Some(of_features)) = (features.is_tracked(), gradient.inputs.take()) {
+        if let Some(due) = self.next_step(head, features, targets.into(), true)? {
+            let mut gradient = self.directed(head, due.gradient, due.strength);
+            if let Some(of_features) = gradient.inputs.take() {
                 let mut surrogate = Surrogate { sum: term.features };
-                surrogate.add(features, of_features);
+                surrogate.add(due.inputs, of_features);
                 term.features = surrogate.sum;
             }
             term.gradient = Some(gradient);
         }
-        self.count_step();
         Ok(term)
     }
 
@@ -476,26 +461,18 @@ impl Hsr {
             let gradients = self.inject(&model, inputs, targets, gradients)?;
             return Ok(optimizer.step(lr, model, gradients));
         }
-        let strength = self.strength_now();
-        if strength == 0.0 {
-            self.count_step();
+        let Some(due) = self.next_step(&model, inputs, targets.into(), false)? else {
             return Ok(optimizer.step(lr, model, gradients));
-        }
-        let (inputs, targets) = self.rows_of_step(inputs, targets.into());
-        let gradient = self.gradient(&model, inputs, targets, false)?;
+        };
         let decrement = if self.config.adaptive {
-            relative(gradient, strength, &model, &gradients)
+            relative(due.gradient, due.strength, &model, &gradients)
         } else {
-            gradient.map(&ScaledBy(strength))
+            due.gradient.map(&ScaledBy(due.strength))
         };
         let mut decrements = GradientsParams::new();
-        let mut injection = Injection {
-            gradients: &mut decrements,
-        };
-        for_each_parameter(&model, decrement, &mut injection);
+        add_to(&model, decrement, &mut decrements);
         let lr = lr.into();
         let model = optimizer.step(lr.clone(), model, gradients);
-        self.count_step();
         // Burn's plain SGD is θ − lr·g with the rate of each parameter's group, and leaves a parameter's autodiff
         // settings as they were.
         Ok(SgdConfig::new().init().step(lr, model, decrements))
@@ -515,37 +492,49 @@ impl Hsr {
         }
     }
 
-    /// The strength at this step.
-    fn strength_now(&self) -> f64 {
+    /// λ_sup and its gradient at the rows that this step takes, and its strength; `None` where the schedule pauses.
+    /// `tracked` asks for the gradient of inputs that autodiff tracks. The step counts unless it is refused.
+    fn next_step<M: ThreeLayer>(
+        &self,
+        model: &M,
+        inputs: Tensor<2>,
+        targets: Targets,
+        tracked: bool,
+    ) -> Result<Option<Due>, HsrError> {
         let step = self.steps.load(Ordering::Relaxed);
-        self.config.strength * self.config.schedule.factor(step)
-    }
-
-    fn count_step(&self) {
+        let strength = self.config.strength * self.config.schedule.factor(step);
+        let due = if strength == 0.0 {
+            None
+        } else {
+            let (inputs, targets) = self.rows_of_step(step, inputs, targets);
+            let with_inputs = tracked && inputs.is_tracked();
+            Some(Due {
+                strength,
+                gradient: self.gradient(model, inputs.clone(), targets, with_inputs)?,
+                inputs,
+            })
+        };
         self.steps.fetch_add(1, Ordering::Relaxed);
+        Ok(due)
     }
 
-    /// The rows of the batch that this step's regulariser takes.
-    fn rows_of_step(&self, inputs: Tensor<2>, targets: Targets) -> (Tensor<2>, Targets) {
+    /// The rows of the batch that a step's regulariser takes.
+    fn rows_of_step(&self, step: u64, inputs: Tensor<2>, targets: Targets) -> (Tensor<2>, Targets) {
         let [samples, _] = inputs.dims();
-        let step = self.steps.load(Ordering::Relaxed);
         let config = &self.config;
         let device = inputs.clone().inner().device();
-        let rows = subsample::choose(config.subsample, samples, config.seed, step, &device);
-        match rows {
-            None => (inputs, targets),
-            Some(rows) => {
-                let targets = targets.without_autodiff().select(&rows);
-                // Tracked features stay tracked: the rows not chosen get a zero.
-                let inputs = if inputs.is_tracked() {
-                    let rows = Tensor::from_inner(rows);
-                    inputs.select(0, rows)
-                } else {
-                    inputs.inner().select(0, rows)
-                };
-                (inputs, targets)
-            }
-        }
+        let Some(rows) = subsample::choose(config.subsample, samples, config.seed, step, &device)
+        else {
+            return (inputs, targets);
+        };
+        let targets = targets.without_autodiff().select(&rows);
+        // Tracked features stay tracked: the rows not chosen get a zero.
+        let inputs = if inputs.is_tracked() {
+            inputs.select(0, Tensor::from_inner(rows))
+        } else {
+            inputs.inner().select(0, rows)
+        };
+        (inputs, targets)
     }
 
     pub(crate) fn refuse_what_needs_gradients(&self, entry: &'static str) -> Result<(), HsrError> {
@@ -655,6 +644,14 @@ impl Hsr {
         }
         Ok(())
     }
+}
+
+/// What a step adds, before mode and strength.
+struct Due {
+    strength: f64,
+    gradient: HsrGradient,
+    /// The rows it was taken at.
+    inputs: Tensor<2>,
 }
 
 /// Builds the penalty.

@@ -58,10 +58,7 @@ impl HsrConfig {
             );
         }
         if loss.weights.is_some() {
-            return refuse(
-                "weights",
-                "give the weights a sample at a time, by Targets::with_sample_weights",
-            );
+            return refuse("weights", "train without them");
         }
         Ok(Self::new()
             .with_loss(OutputLoss::SigmoidCrossEntropy)

@@ -45,7 +45,7 @@ pub enum HsrRecordError {
 impl HsrRecord {
     /// The record as JSON.
     pub fn into_bytes(self) -> Vec<u8> {
-        format!("{{\"steps\":{}}}", self.steps).into_bytes()
+        serde_json::to_vec(&self).expect("a number is JSON")
     }
 
     /// The record from its bytes.
