@@ -3,11 +3,12 @@
 
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Int, Tensor};
 use burn_hsr::{
     Backend, Hsr, HsrConfig, HsrRecord, Mode, Schedule, ThreeLayerNet, ThreeLayerNetConfig,
 };
 use hsr_lab::data::Standardizer;
+use hsr_lab::network;
 use hsr_lab::tasks::{self, TaskOptions};
 
 type Error = Box<dyn std::error::Error>;
@@ -44,11 +45,8 @@ fn main() -> Result<(), Error> {
     let device = backend.parse::<Backend>()?.device()?.autodiff();
     let mut data = tasks::load("breast-cancer", &TaskOptions::default(), 0)?;
     Standardizer::fit(&data).apply(&mut data)?;
-    let (samples, inputs, classes) = (data.samples(), data.inputs, data.classes());
-    let x: Vec<f32> = data.features.iter().map(|&v| v as f32).collect();
-    let y: Vec<i64> = data.labels.iter().map(|&label| label as i64).collect();
-    let x = Tensor::<2>::from_data(TensorData::new(x, [samples, inputs]), &device);
-    let y = Tensor::<1, Int>::from_data(TensorData::new(y, [samples]), &device);
+    let (inputs, classes) = (data.inputs, data.classes());
+    let (x, y) = network::tensors(&data, &device);
 
     let schedule = Schedule::new()
         .with_warmup_steps(20)

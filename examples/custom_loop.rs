@@ -3,9 +3,9 @@
 
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsParams, SgdConfig};
-use burn::tensor::{Int, Tensor, TensorData};
 use burn_hsr::{Backend, HsrConfig, ThreeLayerNetConfig};
 use hsr_lab::data::Standardizer;
+use hsr_lab::network;
 use hsr_lab::tasks::{self, TaskOptions};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -14,11 +14,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut data = tasks::load("wine", &TaskOptions::default(), 0)?;
     Standardizer::fit(&data).apply(&mut data)?;
-    let (samples, inputs, classes) = (data.samples(), data.inputs, data.classes());
-    let x: Vec<f32> = data.features.iter().map(|&v| v as f32).collect();
-    let y: Vec<i64> = data.labels.iter().map(|&label| label as i64).collect();
-    let x = Tensor::<2>::from_data(TensorData::new(x, [samples, inputs]), &device);
-    let y = Tensor::<1, Int>::from_data(TensorData::new(y, [samples]), &device);
+    let (inputs, classes) = (data.inputs, data.classes());
+    let (x, y) = network::tensors(&data, &device);
 
     let mut spectra = Vec::new();
     for strength in [0.0, 0.1] {

@@ -6,9 +6,10 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::activation::silu;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use burn_hsr::{Activation, Backend, HsrConfig, ThreeLayer};
 use hsr_lab::data::Standardizer;
+use hsr_lab::network;
 use hsr_lab::tasks::{self, TaskOptions};
 
 /// Hidden units with silu, logits without a bias.
@@ -51,11 +52,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut data = tasks::load("breast-cancer", &TaskOptions::default(), 0)?;
     Standardizer::fit(&data).apply(&mut data)?;
-    let (samples, inputs, classes) = (data.samples(), data.inputs, data.classes());
-    let x: Vec<f32> = data.features.iter().map(|&v| v as f32).collect();
-    let y: Vec<i64> = data.labels.iter().map(|&label| label as i64).collect();
-    let x = Tensor::<2>::from_data(TensorData::new(x, [samples, inputs]), &device);
-    let y = Tensor::<1, Int>::from_data(TensorData::new(y, [samples]), &device);
+    let (inputs, classes) = (data.inputs, data.classes());
+    let (x, y) = network::tensors(&data, &device);
 
     let mut spectra = Vec::new();
     for strength in [0.0, 0.05] {
@@ -74,7 +72,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let after = hsr.bounds(&model, x.clone(), y.clone())?.lambda_sup;
         let right = model.forward(x.clone()).argmax(1).squeeze_dim::<1>(1);
         let right: i64 = right.equal(y.clone()).int().sum().into_scalar();
-        let accuracy = right as f64 / samples as f64;
+        let accuracy = right as f64 / data.samples() as f64;
         println!(
             "strength {strength}: λ_sup {before:.4} → {after:.4}, training accuracy {accuracy:.3}"
         );

@@ -1,7 +1,6 @@
 //! One network, one batch, every backend of this build, chosen by name at run time:
 //! `cargo run --release -p hsr-examples --example two_backends` (add `--features wgpu` for the GPU).
 
-use burn::tensor::{Int, Tensor, TensorData};
 use burn_hsr::{Activation, Backend, HsrConfig};
 use hsr_core::Dimensions;
 use hsr_lab::data::Standardizer;
@@ -11,9 +10,6 @@ use hsr_lab::{Weights, network};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut data = tasks::load("iris", &TaskOptions::default(), 0)?;
     Standardizer::fit(&data).apply(&mut data)?;
-    let shape = [data.samples(), data.inputs];
-    let x: Vec<f32> = data.features.iter().map(|&v| v as f32).collect();
-    let y: Vec<i64> = data.labels.iter().map(|&label| label as i64).collect();
     let weights = Weights::random(Dimensions::new(data.inputs, 6, data.classes()), 0);
 
     let mut values = Vec::new();
@@ -26,8 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         };
         let model = network::to_burn(&weights, Activation::Tanh, &device);
-        let x = Tensor::<2>::from_data(TensorData::new(x.clone(), shape), &device);
-        let y = Tensor::<1, Int>::from_data(TensorData::new(y.clone(), [shape[0]]), &device);
+        let (x, y) = network::tensors(&data, &device);
         let gradient = HsrConfig::new().init()?.gradient(&model, x, y, false)?;
         let norm: f32 = gradient.norm().into_scalar();
         let lambda_sup: f32 = gradient.lambda_sup.into_scalar();

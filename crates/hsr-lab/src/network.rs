@@ -1,11 +1,24 @@
-//! Between weights in memory and a Burn network on a device.
+//! Between data and weights in memory and Burn on a device.
 
 use burn::module::{Param, ParamId};
 use burn::nn::Linear;
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use burn_hsr::{Activation, ThreeLayer, ThreeLayerNet};
 
 use crate::Weights;
+use crate::data::Dataset;
+
+/// The features \[N, d\] in f32 and the labels \[N\].
+pub fn tensors(data: &Dataset, device: &Device) -> (Tensor<2>, Tensor<1, Int>) {
+    let shape = [data.samples(), data.inputs];
+    let features: Vec<f32> = data.features.iter().map(|&v| v as f32).collect();
+    let labels: Vec<i64> = data.labels.iter().map(|&label| label as i64).collect();
+    let labels = TensorData::new(labels, [shape[0]]);
+    (
+        Tensor::from_data(TensorData::new(features, shape), (device, DType::F32)),
+        Tensor::from_data(labels, device),
+    )
+}
 
 /// The network with these weights in f32. Parameters have fixed identities, so that an optimizer's record finds them
 /// again after a resume.

@@ -1,11 +1,11 @@
 //! The data of a run: loaded, split, standardised on the training split, on the host and on the device.
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor};
 use hsr_core::{Batch, Dimensions, OutputLoss, Targets};
 
 use super::config::TrainConfig;
-use crate::LabError;
 use crate::data::{Dataset, Standardizer, stratified_split};
+use crate::{LabError, network};
 
 /// One split of the data.
 pub(crate) struct Part {
@@ -17,15 +17,8 @@ pub(crate) struct Part {
 
 impl Part {
     fn new(data: Dataset, device: &Device) -> Self {
-        let shape = [data.samples(), data.inputs];
-        let features: Vec<f32> = data.features.iter().map(|&v| v as f32).collect();
-        let labels: Vec<i64> = data.labels.iter().map(|&label| label as i64).collect();
-        let labels = TensorData::new(labels, [shape[0]]);
-        Self {
-            x: Tensor::from_data(TensorData::new(features, shape), (device, DType::F32)),
-            y: Tensor::from_data(labels, device),
-            data,
-        }
+        let (x, y) = network::tensors(&data, device);
+        Self { data, x, y }
     }
 
     /// The split as the closed form sees it, in f64.
