@@ -11,7 +11,7 @@ use burn_hsr::{
     ThreeLayer, ThreeLayerNet,
 };
 use hsr_tests::golden::{Golden, cases};
-use hsr_tests::relative_error;
+use hsr_tests::{relative_error, tensor, values};
 
 /// The backends to test, each with the types it has; wgpu has no f64.
 fn backends() -> Vec<(Backend, Device, Vec<DType>)> {
@@ -38,19 +38,6 @@ fn backends() -> Vec<(Backend, Device, Vec<DType>)> {
         }
     }
     found
-}
-
-fn tensor<const D: usize>(
-    values: &[f64],
-    shape: [usize; D],
-    device: &Device,
-    dtype: DType,
-) -> Tensor<D> {
-    Tensor::from_data(TensorData::new(values.to_vec(), shape), (device, dtype))
-}
-
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    tensor.inner().into_data().iter::<f64>().collect()
 }
 
 fn transpose(matrix: &[f64], columns: usize) -> Vec<f64> {

@@ -563,6 +563,30 @@ fn metrics(run: &Path) -> Vec<String> {
         .collect()
 }
 
+/// Starts a run in a directory and sends it Ctrl-C once it has written the file `moment`.
+#[cfg(unix)]
+fn interrupt(folder: &Path, arguments: &[&str], run: &Path, moment: &str) {
+    let mut child = Command::new(program())
+        .args(arguments)
+        .current_dir(folder)
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while !run.join(moment).exists() && started.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let signal = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(signal.success());
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(1), "stopped before the end");
+    assert!(!run.join("summary.json").exists());
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_resumes_to_bit_identical_results() {
@@ -588,26 +612,9 @@ fn an_interrupted_run_resumes_to_bit_identical_results() {
 
         let cut = format!("cut-{optimizer}");
         let run = folder.path().join(&cut);
-        let mut child = Command::new(program())
-            .args([&options[..], &["--out", &cut]].concat())
-            .current_dir(folder.path())
-            .stderr(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        // Ctrl-C as soon as the run has begun, or as it has saved for the first time.
-        let started = Instant::now();
-        while !run.join(moment).exists() && started.elapsed() < Duration::from_secs(60) {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let signal = Command::new("kill")
-            .args(["-INT", &child.id().to_string()])
-            .status()
-            .unwrap();
-        assert!(signal.success());
-        let status = child.wait().unwrap();
-        assert_eq!(status.code(), Some(1), "stopped before the end");
-        assert!(!run.join("summary.json").exists());
+        // As soon as the run has begun, or as it has saved for the first time.
+        let arguments = [&options[..], &["--out", &cut]].concat();
+        interrupt(folder.path(), &arguments, &run, moment);
 
         let output = hsr(folder.path(), &["train", "--resume", &cut, "--json"]);
         let resumed = json(&output);

@@ -2,6 +2,23 @@
 
 pub mod golden;
 
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+/// Numbers as a tensor of any type.
+pub fn tensor<const D: usize>(
+    values: &[f64],
+    shape: [usize; D],
+    device: &Device,
+    dtype: DType,
+) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(values.to_vec(), shape), (device, dtype))
+}
+
+/// A tensor's numbers.
+pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    tensor.inner().into_data().iter::<f64>().collect()
+}
+
 /// The largest |a − b|, relative to the largest |b| (or to `floor`, where that is larger).
 pub fn relative_error(a: &[f64], b: &[f64], floor: f64) -> f64 {
     assert_eq!(a.len(), b.len());

@@ -12,7 +12,7 @@ use burn_hsr::{
     Activation, Backend, Execution, HsrConfig, HsrError, HsrRecord, Mode, Schedule, Targets,
     ThreeLayer, ThreeLayerNet, ThreeLayerNetConfig,
 };
-use hsr_tests::relative_error;
+use hsr_tests::{relative_error, tensor, values};
 
 /// Flex with autodiff and f64 as its default type.
 fn device() -> Device {
@@ -29,10 +29,6 @@ fn device() -> Device {
         .autodiff()
 }
 
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    tensor.inner().into_data().iter::<f64>().collect()
-}
-
 /// Reproducible numbers in −1…1.
 fn noise(count: usize, seed: usize) -> Vec<f64> {
     (0..count)
@@ -41,15 +37,12 @@ fn noise(count: usize, seed: usize) -> Vec<f64> {
 }
 
 fn matrix(rows: usize, columns: usize, seed: usize) -> Tensor<2> {
-    let data = TensorData::new(noise(rows * columns, seed), [rows, columns]);
-    Tensor::from_data(data, (&device(), DType::F64))
+    let values = noise(rows * columns, seed);
+    tensor(&values, [rows, columns], &device(), DType::F64)
 }
 
 fn layer(inputs: usize, outputs: usize, seed: usize) -> Linear {
-    let bias = Tensor::from_data(
-        TensorData::new(noise(outputs, seed + 1), [outputs]),
-        (&device(), DType::F64),
-    );
+    let bias = tensor(&noise(outputs, seed + 1), [outputs], &device(), DType::F64);
     Linear {
         weight: Param::from_tensor(matrix(inputs, outputs, seed)),
         bias: Some(Param::from_tensor(bias)),
@@ -89,13 +82,13 @@ fn with_numbers(linear: &Linear, numbers: &[f64]) -> Linear {
     let shape = linear.weight.shape();
     let [inputs, outputs] = shape.dims();
     let (weight, bias) = numbers.split_at(inputs * outputs);
-    let tensor = |values: &[f64], shape: Vec<usize>| TensorData::new(values.to_vec(), shape);
+    let data = |values: &[f64], shape: Vec<usize>| TensorData::new(values.to_vec(), shape);
     Linear {
-        weight: Param::from_data(tensor(weight, vec![inputs, outputs]), &device()),
+        weight: Param::from_data(data(weight, vec![inputs, outputs]), &device()),
         bias: linear
             .bias
             .as_ref()
-            .map(|_| Param::from_data(tensor(bias, vec![outputs]), &device())),
+            .map(|_| Param::from_data(data(bias, vec![outputs]), &device())),
     }
 }
 

@@ -91,28 +91,8 @@ fn an_interrupted_run_on_mnist_resumes_from_another_directory() {
     assert!(whole.status.success(), "{}", text(&whole.stderr));
 
     let run = folder.path().join("cut");
-    let mut child = Command::new(program())
-        .args([&MNIST[..], &options, &["cut"]].concat())
-        .current_dir(folder.path())
-        .stderr(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let started = Instant::now();
-    while !run.join("config.json").exists() && started.elapsed() < Duration::from_secs(60) {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let signal = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(signal.success());
-    assert_eq!(
-        child.wait().unwrap().code(),
-        Some(1),
-        "stopped before the end"
-    );
-    assert!(!run.join("summary.json").exists());
+    let arguments = [&MNIST[..], &options, &["cut"]].concat();
+    interrupt(folder.path(), &arguments, &run, "config.json");
 
     // The files are found again, though --data-dir was relative.
     let output = hsr(&run, &["train", "--resume", "../cut", "--json"]);

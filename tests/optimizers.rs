@@ -18,7 +18,7 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use burn_hsr::{
     Activation, Execution, Hsr, HsrConfig, HsrError, Mode, OutputLoss, Targets, ThreeLayerNet,
 };
-use hsr_tests::relative_error;
+use hsr_tests::{relative_error, tensor, values};
 
 const INPUTS: usize = 3;
 const HIDDEN: usize = 4;
@@ -36,19 +36,6 @@ fn wave(count: usize, phase: f64) -> Vec<f64> {
     (0..count)
         .map(|i| 0.9 * (1.7 * i as f64 + phase).sin())
         .collect()
-}
-
-fn tensor<const D: usize>(
-    values: &[f64],
-    shape: [usize; D],
-    device: &Device,
-    dtype: DType,
-) -> Tensor<D> {
-    Tensor::from_data(TensorData::new(values.to_vec(), shape), (device, dtype))
-}
-
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    tensor.inner().into_data().iter::<f64>().collect()
 }
 
 fn network(parts: &Parts<Vec<f64>>, device: &Device, dtype: DType) -> ThreeLayerNet {
