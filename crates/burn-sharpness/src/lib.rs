@@ -1,0 +1,17 @@
+//! Sharpness-aware training and curvature for any [Burn](https://burn.dev) module.
+//!
+//! Burn differentiates once. What needs second derivatives is exact here where the module is a three-layer network
+//! (closed form, [`hsr_core`]) and made of differences of gradients everywhere else.
+//!
+//! # Map
+//!
+//! * [`ParameterSpace`]: a module's trainable parameters as one vector.
+//! * [`operator`]: Hessian-vector products.
+
+mod error;
+pub mod operator;
+mod parameters;
+
+pub use error::SharpnessError;
+pub use operator::SymmetricOperator;
+pub use parameters::{Parameter, ParameterSpace};
