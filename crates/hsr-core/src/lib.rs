@@ -16,6 +16,7 @@
 //! * [`Workspace`]: the verbs — loss, bounds, gradient, Hessian-vector product, dense Hessian — and their buffers.
 //! * [`SpectralBounds`]: what is known of the spectrum.
 //! * [`extremes`]: both ends of the spectrum themselves, by Lanczos.
+//! * [`Workspace::trace_gradient`] and its like: what else can be descended in λ_sup's place, with exact gradients.
 //! * [`Evaluation`]: two exact ways to the same numbers, chosen by cost.
 //!
 //! Symbols in the documentation: N samples with inputs x (d values), hidden units a = φ(z) (h), outputs o (K),
@@ -30,6 +31,7 @@ mod assembled;
 mod batch;
 mod bounds;
 mod contraction;
+mod directional;
 mod dispatch;
 mod error;
 mod forward;
@@ -40,6 +42,7 @@ mod lanes;
 mod matmul;
 mod network;
 mod output_basis;
+mod peers;
 mod plan;
 mod pullback;
 mod real;
