@@ -1,7 +1,7 @@
 //! What can be descended in λ_sup's place, tr H, ‖H‖_F, ‖∇L‖ and vᵀHv: values against the golden cases, gradients
 //! against the golden gradient of λ_sup where an identity ties them to it, and against central differences.
 
-use hsr_core::{Evaluation, Network, Real, Workspace};
+use hsr_core::{Evaluation, LanczosOptions, Network, Real, Workspace};
 use hsr_tests::golden::{Golden, cases};
 use hsr_tests::{central_differences, relative_error};
 
@@ -192,6 +192,56 @@ fn gradients_equal_central_differences() {
             }
         }
     }
+}
+
+#[test]
+fn the_largest_eigenvalue_and_its_gradient_equal_the_golden_one_and_its_differences() {
+    let mut workspace = Workspace::new();
+    let options = LanczosOptions {
+        tolerance: 1e-12,
+        ..LanczosOptions::default()
+    };
+    let mut skipped = 0;
+    for case in cases() {
+        let [.., second, largest] = case.eigenvalues[..] else {
+            continue;
+        };
+        // A multiple eigenvalue has no gradient.
+        if largest - second < 1e-3 * largest.abs() {
+            skipped += 1;
+            continue;
+        }
+        let mut lambda_max = |case: &Golden| {
+            let mut gradient = vec![f64::NAN; case.parameters];
+            let mut inputs = vec![f64::NAN; case.x.len()];
+            let (network, batch) = (case.network(), case.batch());
+            let (to, x) = (&mut gradient[..], Some(&mut inputs[..]));
+            let pair = workspace
+                .lambda_max_gradient(&network, &batch, &options, to, x)
+                .unwrap();
+            assert!(pair.converged, "{}: {pair:?}", case.name);
+            Evaluated {
+                value: pair.value,
+                gradient,
+                inputs,
+            }
+        };
+        let ours = lambda_max(&case);
+        let error = relative_error(&[ours.value], &[largest], 0.0);
+        assert!(error < 1e-10, "{}: {error:e}", case.name);
+        let parameters =
+            central_differences(&case.theta(), |theta| lambda_max(&at(&case, theta)).value);
+        let inputs = central_differences(&case.x, |x| {
+            let x = x.to_vec();
+            lambda_max(&Golden { x, ..case.clone() }).value
+        });
+        let floor = 1e-2 * largest.abs();
+        for (ours, differences) in [(&ours.gradient, parameters), (&ours.inputs, inputs)] {
+            let error = relative_error(ours, &differences, floor);
+            assert!(error < 1e-6, "{}: {error:e}", case.name);
+        }
+    }
+    assert!(skipped <= 3, "{skipped} of 28 skipped");
 }
 
 /// A network and a batch in single precision, from a golden case.

@@ -8,8 +8,8 @@ use crate::plan::Want;
 use crate::pullback::Out;
 use crate::stages::{DirectionalStage, PullbackStage};
 use crate::{
-    Batch, Error, Evaluation, Moments, Network, Real, Workspace,
-   
+    Batch, EigenPair, Error, Evaluation, LanczosOptions, Moments, Network, Real, Workspace,
+    top_eigenpair,
 };
 
 impl<T: Real> Workspace<T> {
@@ -152,6 +152,31 @@ impl<T: Real> Workspace<T> {
             weights,
             out,
         });
+    }
+}
+
+impl Workspace<f64> {
+    /// λ_max with its eigenvector and, in `gradient` \[D\], ∂λ_max/∂θ; in `input_gradient` \[N, d\], where given,
+    /// ∂λ_max/∂x. The eigenvector v comes from the Lanczos iteration on exact Hessian-vector products, the gradient is
+    /// that of vᵀHv. The eigenvalue's error is quadratic in the residual, that of the gradient linear. Where λ_max is
+    /// multiple it has no gradient; this is then one of its subgradients.
+    ///
+    /// # Errors
+    ///
+    /// As [`bounds_gradient`](Workspace::bounds_gradient); [`Error::Eigenvalues`] where a product is not finite.
+    pub fn lambda_max_gradient(
+        &mut self,
+        network: &Network<f64>,
+        batch: &Batch<f64>,
+        options: &LanczosOptions,
+        gradient: &mut [f64],
+        input_gradient: Option<&mut [f64]>,
+    ) -> Result<EigenPair, Error> {
+        let mut operator = self.linearize(network, batch)?;
+        let size = operator.parameters();
+        let pair = top_eigenpair(size, |v, out| operator.apply(v, out), None, options)?;
+        self.curvature_along_gradient(network, batch, &pair.vector, gradient, input_gradient)?;
+        Ok(pair)
     }
 }
 
