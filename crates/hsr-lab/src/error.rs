@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use burn_hsr::{BackendError, HsrError};
+use burn_sharpness::SharpnessError;
 
 use crate::data::DataError;
 use crate::figures::FigureError;
@@ -24,6 +25,9 @@ pub enum LabError {
     /// The regulariser.
     #[error(transparent)]
     Hsr(#[from] HsrError),
+    /// Sharpness-aware minimisation.
+    #[error(transparent)]
+    Sharpness(#[from] SharpnessError),
     /// The closed form.
     #[error(transparent)]
     Core(#[from] hsr_core::Error),
