@@ -7,11 +7,17 @@
 //!
 //! * [`ParameterSpace`]: a module's trainable parameters as one vector.
 //! * [`operator`]: Hessian-vector products.
+//! * [`Sam`], [`SamConfig`]: SAM and ASAM around any optimizer, see [`sam`].
+//! * `train` (feature `train`): `SamLearner`, SAM in Burn's `SupervisedTraining`.
 
 mod error;
 pub mod operator;
 mod parameters;
+pub mod sam;
+#[cfg(feature = "train")]
+pub mod train;
 
 pub use error::SharpnessError;
 pub use operator::SymmetricOperator;
 pub use parameters::{Parameter, ParameterSpace};
+pub use sam::{Outcome, Sam, SamConfig, SamGradient};
