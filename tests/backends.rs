@@ -265,7 +265,7 @@ fn every_measure_of_sharpness_is_injected_and_a_penalty_on_every_backend() {
             let [.., second, largest] = case.eigenvalues[..] else {
                 continue;
             };
-            let simple = largest - second > 1e-2 * largest.abs();
+            let simple = largest - second > 5e-2 * largest.abs();
             for sharpness in Sharpness::ALL {
                 if sharpness == Sharpness::LambdaMax && !simple {
                     continue;
@@ -274,8 +274,8 @@ fn every_measure_of_sharpness_is_injected_and_a_penalty_on_every_backend() {
                 let device = device.clone().autodiff();
                 let model = network(&case, &device, dtype);
                 let tolerance = match sharpness {
-                    // The residual at which the iteration ends.
-                    Sharpness::LambdaMax => 1e-4,
+                    // The iteration ends at a residual of 1e-4, and the gradient errs by that over the gap.
+                    Sharpness::LambdaMax => 5e-3,
                     _ => tolerance(dtype),
                 };
                 for execution in [Execution::Auto, Execution::Host, Execution::Device] {

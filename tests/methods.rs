@@ -60,7 +60,7 @@ fn methods_lower_what_they_descend() {
         ("hsr", "0.1", "lambda_sup"),
         ("lambda-max", "0.1", "lambda_max"),
         ("gradient-norm", "0.05", "grad_norm"),
-        ("sam", "0.1", "lambda_max"),
+        ("sam", "0.3", "lambda_max"),
         ("asam", "0.5", "lambda_max"),
     ] {
         let arguments = [

@@ -15,7 +15,7 @@ pub enum Sharpness {
     /// ‖H‖_F, the root of the sum of the squared eigenvalues. As dear as λ_sup.
     Frobenius,
     /// λ_max itself. Its eigenvector is found anew at every step, by Lanczos on exact Hessian-vector products to a
-    /// relative residual of 10⁻⁶, always on the host and in f64. Where λ_max is multiple it has no gradient; this is
+    /// relative residual of 10⁻⁴, always on the host and in f64. Where λ_max is multiple it has no gradient; this is
     /// one of its subgradients.
     LambdaMax,
     /// ‖∇L‖, the length of the loss's gradient: one Hessian-vector product, always on the host. Reference: Y. Zhao,
