@@ -6,8 +6,8 @@
 //! min_θ  max_{‖T⁻¹e‖ ≤ ρ}  L(θ + e)
 //! ```
 //!
-//! with T = 1 for SAM, and a diagonal T that follows the size of the weights for ASAM. The inner maximum is taken of the
-//! linearised loss, where it is at
+//! with T = 1 for SAM, and a diagonal T that follows the size of the weights for ASAM. The inner maximum is taken of
+//! the linearised loss, where it is at
 //!
 //! ```text
 //! e = ρ T²g/‖Tg‖,    g = ∇L(θ),    ‖·‖ over all trained parameters together,

@@ -23,7 +23,7 @@
 //! use burn_sharpness::SamConfig;
 //! use burn_sharpness::train::SamLearner;
 //!
-//! #[derive(Clone)]
+//! #[derive(Clone, Debug)]
 //! struct Batch { x: Tensor<2>, y: Tensor<2> }
 //!
 //! struct Batches;
