@@ -40,6 +40,7 @@ mod lanes;
 mod matmul;
 mod network;
 mod output_basis;
+mod outputs;
 mod plan;
 mod pullback;
 mod real;

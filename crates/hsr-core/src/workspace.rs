@@ -52,7 +52,7 @@ pub struct Workspace<T> {
     assembled: Assembled<T>,
     gram: Gram<T>,
     pub(crate) pullback: Pullback<T>,
-    buffers: [Vec<T>; 5],
+    pub(crate) buffers: [Vec<T>; 5],
     plan: Option<Plan>,
 }
 
@@ -267,7 +267,7 @@ impl<T: Real> Workspace<T> {
     }
 
     /// Everything up to the residuals, with the loss where it is wanted.
-    fn forward(
+    pub(crate) fn forward(
         &mut self,
         network: &Network<T>,
         batch: &Batch<T>,
@@ -282,7 +282,7 @@ impl<T: Real> Workspace<T> {
     }
 
     /// Everything that the Hessian is made of.
-    fn evaluate(
+    pub(crate) fn evaluate(
         &mut self,
         network: &Network<T>,
         batch: &Batch<T>,
