@@ -7,8 +7,10 @@
 //!
 //! * [`ParameterSpace`]: a module's trainable parameters as one vector.
 //! * [`operator`]: Hessian-vector products.
+//! * [`measures`]: sharpness that survives a rescaled layer or scaled logits, beside the plain one.
 
 mod error;
+pub mod measures;
 pub mod operator;
 mod parameters;
 
