@@ -8,8 +8,10 @@
 //! * [`ParameterSpace`]: a module's trainable parameters as one vector.
 //! * [`operator`]: Hessian-vector products.
 //! * [`measures`]: sharpness that survives a rescaled layer or scaled logits, beside the plain one.
+//! * [`landscape`]: the loss on planes and lines through models.
 
 mod error;
+pub mod landscape;
 pub mod measures;
 pub mod operator;
 mod parameters;
