@@ -699,7 +699,7 @@ fn all_measures_of_a_network_are_the_single_ones() {
             .gauss_newton_share(&case.network(), &case.batch(), Evaluation::Auto)
             .unwrap();
         assert_eq!(measures.indefinite_share, 1.0 - share);
-        assert!(measures.indefinite_share > 1e-3 && measures.converged);
+        assert!(measures.indefinite_share > 1e-3 && measures.eigenvalues_converged);
         let margins = Margins::of(&case.batch(), &case.logits(), case.dimensions.outputs).unwrap();
         let close = |a: Option<f64>, b: Option<f64>| match (a, b) {
             (Some(a), Some(b)) => (a - b).abs() < 1e-12,

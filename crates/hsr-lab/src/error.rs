@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use burn_hsr::{BackendError, HsrError};
+use burn_sharpness::SharpnessError;
 
 use crate::data::DataError;
 use crate::figures::FigureError;
@@ -27,6 +28,9 @@ pub enum LabError {
     /// The closed form.
     #[error(transparent)]
     Core(#[from] hsr_core::Error),
+    /// A measure of curvature.
+    #[error(transparent)]
+    Sharpness(#[from] SharpnessError),
     /// A figure could not be drawn.
     #[error(transparent)]
     Figure(#[from] FigureError),
@@ -81,6 +85,16 @@ pub enum LabError {
         /// The run directory.
         path: PathBuf,
     },
+    /// The user stopped a computation that leaves nothing behind.
+    #[error("interrupted at {done} of {total} {what}; nothing was written")]
+    Stopped {
+        /// What is counted.
+        what: &'static str,
+        /// How many are done.
+        done: usize,
+        /// How many there are.
+        total: usize,
+    },
     /// An eigenvalue computation did not converge.
     #[error("the eigenvalues of the Hessian did not converge")]
     Eigenvalues,
@@ -105,6 +119,7 @@ impl LabError {
                 | Self::Task(TaskError::Fetch { .. })
                 | Self::Diverged { .. }
                 | Self::Interrupted { .. }
+                | Self::Stopped { .. }
                 | Self::Eigenvalues
         )
     }

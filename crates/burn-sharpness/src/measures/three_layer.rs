@@ -68,7 +68,7 @@ pub struct SharpnessMeasures {
     /// The smallest margin over the scale of the logits.
     pub normalized_margin_min: Option<f64>,
     /// Whether every eigenvalue here is converged.
-    pub converged: bool,
+    pub eigenvalues_converged: bool,
 }
 
 impl SharpnessMeasures {
@@ -118,7 +118,7 @@ impl SharpnessMeasures {
             margin_min: None,
             normalized_margin_mean: None,
             normalized_margin_min: None,
-            converged: adaptive.converged,
+            eigenvalues_converged: adaptive.converged,
         };
         let margins = Margins::of(batch, &logits, dimensions.outputs)?;
         measures.margin_mean = margins.map(|margins| margins.mean);
@@ -153,7 +153,7 @@ impl SharpnessMeasures {
         self.logit_normalized_adaptive_sharpness = Some(adaptive.largest);
         self.normalized_margin_mean = self.margin_mean.map(|margin| margin / normalized.scale);
         self.normalized_margin_min = self.margin_min.map(|margin| margin / normalized.scale);
-        self.converged &= plain.converged && adaptive.converged;
+        self.eigenvalues_converged &= plain.converged && adaptive.converged;
         Ok(())
     }
 }
