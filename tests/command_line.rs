@@ -2,6 +2,7 @@
 
 mod methods;
 mod mnist;
+mod saved_run;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -243,6 +244,69 @@ fn inspect(folder: &Path, changes: &[(&str, &str)]) -> Output {
     let mut arguments = vec!["inspect", "--json"];
     arguments.extend(options.iter().flat_map(|&(name, value)| [name, value]));
     hsr(folder, &arguments)
+}
+
+#[test]
+fn inspect_reports_the_measures_that_have_a_meaning_for_the_loss() {
+    let always = [
+        "grad_norm",
+        "weight_norm",
+        "indefinite_share",
+        "adaptive_sharpness",
+        "adaptive_grad_norm",
+        "adaptive_worst_case",
+        "relative_flatness",
+    ];
+    let of_logits = [
+        "logit_scale",
+        "logit_normalized_lambda_max",
+        "logit_normalized_trace",
+        "logit_normalized_adaptive_sharpness",
+        "margin_mean",
+        "margin_min",
+        "normalized_margin_mean",
+        "normalized_margin_min",
+    ];
+    for (name, loss, activation, has_logits) in [
+        ("tanh-softmax-d2h3k3n20-b11", "softmax", "tanh", true),
+        ("tanh-sigmoid-d2h5k1n25-b11", "sigmoid", "tanh", true),
+        ("gelu-mse-d5h3k1n9-b01-weighted", "mse", "gelu", false),
+    ] {
+        let (folder, case) = case_folder(name);
+        let changes = [("--loss", loss), ("--activation", activation)];
+        let found = json(&inspect(folder.path(), &changes));
+        for key in always {
+            assert!(number(&found, key) > 0.0, "{name} {key}");
+        }
+        for key in of_logits {
+            assert_eq!(found[key].is_number(), has_logits, "{name} {key}");
+            assert!(found.get(key).is_some(), "{name} {key}");
+        }
+        // What the JSON has of its own agrees with them.
+        let share = number(&found, "gauss_newton_share");
+        assert!((number(&found, "indefinite_share") + share - 1.0).abs() < 1e-12);
+        let theta = [&case.hidden_weight, &case.output_weight];
+        let biases = [&case.hidden_bias_values, &case.output_bias_values];
+        let all = theta.into_iter().chain(biases.into_iter().flatten());
+        let squares: f64 = all.flatten().map(|v| v * v).sum();
+        assert!((number(&found, "weight_norm") - squares.sqrt()).abs() < 1e-12);
+        let table = [
+            "--weights",
+            "w.safetensors",
+            "--data",
+            "d.csv",
+            "--label",
+            "label",
+            "--weight-column",
+            "weight",
+            "--activation",
+            activation,
+            "--loss",
+            loss,
+        ];
+        let table = text(&hsr(folder.path(), &[&["inspect"][..], &table].concat()).stdout);
+        assert!(table.contains("adaptive sharpness") && table.contains("relative flatness"));
+    }
 }
 
 #[test]

@@ -41,6 +41,22 @@ pub enum SharpnessError {
         /// The range in words.
         expected: &'static str,
     },
+    /// Two modules that should have the same parameters do not.
+    #[error("the second module's parameters are {got}, expected those of the first: {expected}")]
+    Parameters {
+        /// Places and shapes in the second.
+        got: String,
+        /// Places and shapes in the first.
+        expected: String,
+    },
+    /// The observer stopped a computation.
+    #[error("stopped at point {done} of {total}")]
+    Stopped {
+        /// Points done.
+        done: usize,
+        /// Points in all.
+        total: usize,
+    },
     /// A tensor could not be read from its device.
     #[error("cannot read {what} from its device: {message}")]
     Read {

@@ -9,8 +9,12 @@
 //! * [`operator`]: Hessian-vector products.
 //! * [`Sam`], [`SamConfig`]: SAM and ASAM around any optimizer, see [`sam`].
 //! * `train` (feature `train`): `SamLearner`, SAM in Burn's `SupervisedTraining`.
+//! * [`measures`]: sharpness that survives a rescaled layer or scaled logits, beside the plain one.
+//! * [`landscape`]: the loss on planes and lines through models.
 
 mod error;
+pub mod landscape;
+pub mod measures;
 pub mod operator;
 mod parameters;
 pub mod sam;

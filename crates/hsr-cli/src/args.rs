@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
-use hsr_lab::train::{Method, Optimizer};
+use hsr_lab::train::{Method, Optimizer, Split};
 
 /// Hessian Spectral Range (HSR) regularisation for Burn: train small networks with a narrow Hessian spectrum, and see
 /// the exact curvature of trained ones.
@@ -32,6 +32,8 @@ pub enum Command {
     Train(Box<TrainOptions>),
     /// Exact curvature of trained weights (safetensors, as PyTorch saves them) on a CSV.
     Inspect(InspectOptions),
+    /// The loss around a network of a saved run, or between its networks: a table and a picture.
+    Landscape(LandscapeOptions),
 }
 
 /// `hsr tasks`.
@@ -175,6 +177,69 @@ pub struct InspectOptions {
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `hsr landscape`.
+#[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
+#[command(
+    after_help = "Writes landscape.csv, landscape.svg and landscape.png. Random directions are normalised filter by filter: a step of 1\nmoves the weights into each unit by their norm. Eigenvectors have norm 1. Examples:\n  hsr landscape --run runs/digits-hsr\n  hsr landscape --run runs/digits-hsr --network plain --directions eigen --out plain-eigen\n  hsr landscape --run runs/digits-hsr --directions line --split test"
+)]
+pub struct LandscapeOptions {
+    /// The directory of a run of hsr train.
+    #[arg(long, value_name = "DIR")]
+    pub run: PathBuf,
+    /// The network, by its method [default: that of the run].
+    #[arg(long, value_name = "NAME")]
+    pub network: Option<String>,
+    /// Two random directions, the eigenvectors of the two largest eigenvalues, or the line from the plain network.
+    #[arg(long, value_enum, default_value = "random")]
+    pub directions: DirectionsName,
+    /// Points a side [default: 41], or on the line [default: 121].
+    #[arg(long, value_name = "N", hide_default_value = true)]
+    pub size: Option<usize>,
+    /// From -X to X along both directions; of the line, its length in distances between the networks [default: 1, of the
+    /// line 1.5].
+    #[arg(long, value_name = "X")]
+    pub range: Option<f64>,
+    /// The seed of random directions.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// The split on which the loss is evaluated.
+    #[arg(long, value_enum, default_value = "train")]
+    pub split: SplitName,
+    /// Where the files go [default: the run directory].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `--directions`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[allow(missing_docs)] // The names say it.
+pub enum DirectionsName {
+    Random,
+    Eigen,
+    Line,
+}
+
+/// `--split`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[allow(missing_docs)] // The names say it.
+pub enum SplitName {
+    Train,
+    Test,
+}
+
+impl From<SplitName> for Split {
+    fn from(name: SplitName) -> Self {
+        match name {
+            SplitName::Train => Split::Train,
+            SplitName::Test => Split::Test,
+        }
+    }
 }
 
 /// `--method`.

@@ -89,6 +89,70 @@ fn table(inspection: &Inspection) -> String {
     ] {
         let _ = writeln!(text, "{name:24}{value:>18}");
     }
+    text.push_str(
+        "\nmeasures                              value   layers rescaled*  logits scaled\n",
+    );
+    let measures = &inspection.measures;
+    for (name, value, rescaled, scaled) in [
+        ("‖∇L‖", Some(measures.grad_norm), false, false),
+        ("‖θ‖", Some(measures.weight_norm), false, false),
+        (
+            "indefinite share",
+            Some(measures.indefinite_share),
+            false,
+            false,
+        ),
+        (
+            "adaptive sharpness",
+            Some(measures.adaptive_sharpness),
+            true,
+            false,
+        ),
+        (
+            "adaptive worst case",
+            Some(measures.adaptive_worst_case),
+            true,
+            false,
+        ),
+        (
+            "relative flatness",
+            Some(measures.relative_flatness),
+            true,
+            false,
+        ),
+        (
+            "logit-normalised λ_max",
+            measures.logit_normalized_lambda_max,
+            false,
+            true,
+        ),
+        (
+            "logit-normalised tr H",
+            measures.logit_normalized_trace,
+            false,
+            true,
+        ),
+        (
+            "  … adaptive sharpness",
+            measures.logit_normalized_adaptive_sharpness,
+            true,
+            true,
+        ),
+        ("mean margin", measures.margin_mean, true, false),
+        ("smallest margin", measures.margin_min, true, false),
+        (
+            "mean margin/logit scale",
+            measures.normalized_margin_mean,
+            true,
+            true,
+        ),
+    ] {
+        let value = value.map_or_else(|| "–".to_owned(), |v| format!("{v:.9e}"));
+        let effect = |invariant: bool| if invariant { "same" } else { "changes it" };
+        let (rescaled, scaled) = (effect(rescaled), effect(scaled));
+        let _ = writeln!(text, "{name:24}{value:>19}  {rescaled:>16}  {scaled:>13}");
+    }
+    text.push_str("* (αW1, αb1, W2/α), the same function where the activation is positively homogeneous, as relu is\n");
     if let Some(report) = inspection
         .lanczos
         .as_ref()

@@ -5,6 +5,8 @@
 
 mod args;
 mod inspect;
+mod landscape;
+mod progress;
 mod tasks;
 mod train;
 
@@ -52,6 +54,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Tasks(options) => tasks::run(&options),
         Command::Train(options) => train::run(*options, &given),
         Command::Inspect(options) => inspect::run(options),
+        Command::Landscape(options) => landscape::run(options),
     };
     match result.and_then(|text| print(&text)) {
         Ok(()) => ExitCode::SUCCESS,

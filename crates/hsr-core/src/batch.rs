@@ -100,6 +100,21 @@ impl<'a, T: Real> Batch<'a, T> {
         self
     }
 
+    /// The loss of a sample.
+    pub fn loss(&self) -> OutputLoss {
+        self.loss
+    }
+
+    /// The targets.
+    pub fn targets(&self) -> Targets<'a, T> {
+        self.targets
+    }
+
+    /// The weights of the samples, where they do not weigh the same.
+    pub fn sample_weights(&self) -> Option<&'a [T]> {
+        self.sample_weights
+    }
+
     /// The number of samples N that the inputs hold for a network with `inputs` inputs.
     pub(crate) fn samples(&self, dimensions: &Dimensions) -> usize {
         self.inputs.len() / dimensions.inputs

@@ -43,6 +43,7 @@ mod lanes;
 mod matmul;
 mod network;
 mod output_basis;
+mod outputs;
 mod peers;
 mod plan;
 mod pullback;

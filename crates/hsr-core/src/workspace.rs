@@ -279,7 +279,7 @@ impl<T: Real> Workspace<T> {
     }
 
     /// Everything up to the residuals, with the loss where it is wanted.
-    fn forward(
+    pub(crate) fn forward(
         &mut self,
         network: &Network<T>,
         batch: &Batch<T>,

@@ -25,7 +25,7 @@ pub enum LabError {
     /// The regulariser.
     #[error(transparent)]
     Hsr(#[from] HsrError),
-    /// Sharpness-aware minimisation.
+    /// Sharpness-aware minimisation, a measure of curvature.
     #[error(transparent)]
     Sharpness(#[from] SharpnessError),
     /// The closed form.
@@ -85,6 +85,16 @@ pub enum LabError {
         /// The run directory.
         path: PathBuf,
     },
+    /// The user stopped a computation that leaves nothing behind.
+    #[error("interrupted at {done} of {total} {what}; nothing was written")]
+    Stopped {
+        /// What is counted.
+        what: &'static str,
+        /// How many are done.
+        done: usize,
+        /// How many there are.
+        total: usize,
+    },
     /// An eigenvalue computation did not converge.
     #[error("the eigenvalues of the Hessian did not converge")]
     Eigenvalues,
@@ -109,6 +119,7 @@ impl LabError {
                 | Self::Task(TaskError::Fetch { .. })
                 | Self::Diverged { .. }
                 | Self::Interrupted { .. }
+                | Self::Stopped { .. }
                 | Self::Eigenvalues
         )
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use burn_sharpness::measures::{MeasureOptions, SharpnessMeasures};
 use hsr_core::{Activation, Batch, Evaluation, OutputLoss, Targets, Workspace};
 use serde::Serialize;
 
@@ -56,6 +57,9 @@ pub struct Inspection {
     /// λ_sup/λ_max, where λ_max > 0.
     pub tightness: Option<f64>,
     pub gauss_newton_share: f64,
+    /// Measures that survive a rescaled layer or scaled logits, and plain ones for comparison.
+    #[serde(flatten)]
+    pub measures: SharpnessMeasures,
     /// `assembled`, `gram` or `mixed`.
     pub evaluation: String,
     /// `dense` or `lanczos`: where λ_max and λ_min come from.
@@ -190,6 +194,8 @@ pub fn inspect(options: &InspectOptions) -> Result<Inspection, LabError> {
         .map_or_else(String::new, |plan| plan.to_string());
     let gauss_newton_share = workspace.gauss_newton_share(&network, &batch, evaluation)?;
     let ends = spectrum::ends(&mut workspace, &weights, options.activation, &batch, 0)?;
+    let measures =
+        SharpnessMeasures::of(&mut workspace, &network, &batch, &MeasureOptions::default())?;
     Ok(Inspection {
         parameters,
         samples: table.samples(),
@@ -207,6 +213,7 @@ pub fn inspect(options: &InspectOptions) -> Result<Inspection, LabError> {
         lambda_min: ends.lambda_min,
         tightness: ends.tightness(bounds.lambda_sup),
         gauss_newton_share,
+        measures,
         evaluation: evaluation_used,
         eigenvalue_method: ends.method(),
         lanczos: ends.lanczos,

@@ -4,6 +4,7 @@
 //! * [`train`]: runs with a directory, a checkpoint and a summary.
 //! * [`inspect`](mod@inspect): exact curvature of weights from any framework.
 //! * [`spectrum`]: eigenvalues, dense or by Lanczos.
+//! * [`landscape`]: the loss around and between the networks of a run.
 //! * [`figures`] are the pictures.
 
 pub mod data;
@@ -11,6 +12,7 @@ mod error;
 pub mod figures;
 mod files;
 pub mod inspect;
+pub mod landscape;
 pub mod network;
 pub mod scores;
 pub mod spectrum;

@@ -1,7 +1,8 @@
 //! Figures: what a regulariser does to a network, drawn from plain numbers.
 //!
 //! [`spectrum`] shows the eigenvalues of loss Hessians above each other, [`training`] the course of training, and
-//! [`decision_boundary`] what two-dimensional classifiers decide. Each gives a [`Figure`], an SVG that renders itself to
+//! [`decision_boundary`] what two-dimensional classifiers decide; [`loss_plane`] and [`loss_profile`] show the loss around a
+//! network and between two. Each gives a [`Figure`], an SVG that renders itself to
 //! PNG with a typeface of its own: the pictures are the same on every machine, whatever fonts it has.
 //!
 //! A label has the same colour in every figure, from a palette that colour-blind readers can tell apart. In any label or
@@ -9,10 +10,12 @@
 
 mod axis;
 mod canvas;
+mod contour;
 mod decision;
 mod error;
 mod figure;
 mod font;
+mod landscape;
 mod number;
 mod palette;
 mod panel;
@@ -25,6 +28,8 @@ mod tests;
 pub use decision::{DecisionPanel, decision_boundary};
 pub use error::FigureError;
 pub use figure::Figure;
+pub use landscape::{LossPlane, LossProfile, loss_plane, loss_profile};
+pub(crate) use number::value;
 pub use spectrum::{Spectrum, spectrum};
 pub use training::{TrainingCurve, training};
 

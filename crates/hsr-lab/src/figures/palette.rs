@@ -63,6 +63,29 @@ pub fn tint(color: RGBColor, share: f64) -> RGBColor {
     RGBColor(mix(color.0), mix(color.1), mix(color.2))
 }
 
+/// A sequence of colours from white at 0 over the palette's blue to a dark blue at 1, each darker than those before it.
+pub fn ramp(share: f64) -> RGBColor {
+    /// Where the blue itself stands.
+    const MIDDLE: f64 = 0.72;
+    /// What of the blue is left at the end.
+    const DARKEST: f64 = 0.42;
+    if share <= MIDDLE {
+        return tint(BLUE, share / MIDDLE);
+    }
+    let kept = 1.0 - (1.0 - DARKEST) * (share - MIDDLE) / (1.0 - MIDDLE);
+    let darker = |c: u8| (f64::from(c) * kept).round() as u8;
+    RGBColor(darker(BLUE.0), darker(BLUE.1), darker(BLUE.2))
+}
+
+/// The colour of a marker that lies on the [`ramp`]: blue ones would vanish.
+pub fn marker(color: RGBColor) -> RGBColor {
+    if color == BLUE || color == SKY {
+        INK
+    } else {
+        color
+    }
+}
+
 fn wish(label: &str) -> usize {
     let name = label.trim().to_lowercase();
     let word = name

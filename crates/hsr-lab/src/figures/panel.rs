@@ -122,8 +122,9 @@ impl Panel {
             canvas.text(label, (x, bottom + 8.0), (HPos::Center, VPos::Top), TICK)?;
         }
         let middle = self.left + self.width / 2.0;
+        let title = AXIS_TITLE.fitted(title, self.width + 20.0);
         canvas.text(
-            title,
+            &title,
             (middle, bottom + 27.0),
             (HPos::Center, VPos::Top),
             AXIS_TITLE,

@@ -65,6 +65,46 @@ fn moons(title: &str, grid: usize, wave: f64) -> DecisionPanel {
     }
 }
 
+/// A loss on a grid of `points` a side.
+fn plane(points: usize, f: impl Fn(f64, f64) -> f64) -> LossPlane {
+    let along: Vec<f64> = (0..points)
+        .map(|i| 2.0 * i as f64 / (points - 1) as f64 - 1.0)
+        .collect();
+    let loss = along
+        .iter()
+        .flat_map(|y| along.iter().map(move |x| (*x, *y)))
+        .map(|(x, y)| f(x, y));
+    LossPlane {
+        title: "Loss around the hsr network of digits-hsr".into(),
+        note: "Training split, two random directions, a step of 1 moves each unit's weights by their norm; seed 0."
+            .into(),
+        axes: ["step along random direction 1".into(), "step along the eigenvector of λ_2 = 3.1".into()],
+        loss: loss.collect(),
+        x: along.clone(),
+        y: along,
+        network: "hsr".into(),
+        network_loss: f(0.0, 0.0),
+    }
+}
+
+fn profile(f: impl Fn(f64) -> f64, barrier: Option<(f64, f64)>) -> LossProfile {
+    let t: Vec<f64> = (0..61).map(|i| -0.25 + 1.5 * f64::from(i) / 60.0).collect();
+    LossProfile {
+        title: "Loss between the networks of digits-hsr".into(),
+        note: "Training split; the loss rises by 0.3 over the straight line between the networks (dashed).".into(),
+        loss: t.iter().map(|t| f(*t)).collect(),
+        t,
+        networks: ["plain".into(), "hsr".into()],
+        ends: [f(0.0), f(1.0)],
+        barrier,
+    }
+}
+
+/// A valley that is not symmetric, in a loss that spans decades.
+fn valley(x: f64, y: f64) -> f64 {
+    0.05 + 3.0 * (x + 0.4 * y * y).powi(2) + 0.4 * y * y + 2.0 * (x.max(0.0)).powi(4)
+}
+
 fn samples() -> Vec<(&'static str, Figure)> {
     let one = |v: f64| Spectrum {
         label: "one".into(),
@@ -154,6 +194,39 @@ fn samples() -> Vec<(&'static str, Figure)> {
         (
             "decision-three",
             decision_boundary(&[moons("plain", 160, 1.4), moons("HSR", 160, 0.7), blobs]),
+        ),
+        ("plane", loss_plane(&plane(41, valley))),
+        (
+            "plane-saddle",
+            loss_plane(&plane(33, |x, y| x * x - 0.7 * y * y + 0.3 * x * y)),
+        ),
+        ("plane-many", loss_plane(&plane(151, valley))),
+        (
+            "plane-waves",
+            loss_plane(&plane(81, |x, y| (21.0 * x).sin() * (17.0 * y).cos())),
+        ),
+        (
+            "plane-wild",
+            loss_plane(&plane(21, |x, y| (9.0 * (x + y)).exp() * valley(x, y))),
+        ),
+        (
+            "plane-broken",
+            loss_plane(&plane(21, |x, y| {
+                if x > 0.5 { f64::INFINITY } else { valley(x, y) }
+            })),
+        ),
+        ("plane-flat", loss_plane(&plane(5, |_, _| 0.7))),
+        ("plane-least", loss_plane(&plane(2, valley))),
+        (
+            "profile",
+            loss_profile(&profile(
+                |t| 0.1 + 0.1 * t + 0.9 * t * (1.0 - t) + t.powi(4),
+                Some((0.42, 0.21)),
+            )),
+        ),
+        (
+            "profile-valley",
+            loss_profile(&profile(|t| 0.1 + (t - 0.4).powi(2), None)),
         ),
     ];
     figures
@@ -426,6 +499,70 @@ fn degenerate_decisions_are_figures_or_errors() {
 }
 
 #[test]
+fn degenerate_landscapes_are_figures_or_errors() {
+    let values = [
+        0.0,
+        -1.0,
+        1.0,
+        5e-324,
+        1e-300,
+        1e149,
+        f64::MAX,
+        f64::NAN,
+        f64::INFINITY,
+    ];
+    for a in values {
+        for b in values {
+            let two = plane(5, |x, y| if x * y > 0.2 { a } else { b });
+            match loss_plane(&two) {
+                Ok(figure) => check_legible(&format!("{a:e} {b:e}"), &figure),
+                Err(error) => assert!(
+                    matches!(error, FigureError::NoFiniteValue { .. }),
+                    "{error}"
+                ),
+            }
+            match loss_profile(&profile(|t| if t > 0.4 { a } else { b }, Some((a, b)))) {
+                Ok(figure) => check_legible(&format!("{a:e} {b:e}"), &figure),
+                Err(error) => assert!(
+                    matches!(error, FigureError::NoFiniteValue { .. }),
+                    "{error}"
+                ),
+            }
+        }
+    }
+    let with = |change: &dyn Fn(&mut LossPlane)| {
+        let mut plane = plane(5, valley);
+        change(&mut plane);
+        loss_plane(&plane)
+    };
+    assert!(matches!(
+        with(&|p| p.loss.truncate(7)),
+        Err(FigureError::Length { .. })
+    ));
+    assert!(matches!(
+        with(&|p| p.x.truncate(1)),
+        Err(FigureError::Empty(_))
+    ));
+    assert!(matches!(
+        with(&|p| p.y[3] = f64::NAN),
+        Err(FigureError::Range { axis: 'y', .. })
+    ));
+    assert!(matches!(
+        with(&|p| p.x.reverse()),
+        Err(FigureError::Range { axis: 'x', .. })
+    ));
+    // A network outside the picture is not drawn.
+    let aside = with(&|p| p.x.iter_mut().for_each(|x| *x += 5.0)).unwrap();
+    assert!(!aside.svg().contains("hsr: "));
+    let mut short = profile(|t| t, None);
+    short.loss.pop();
+    assert_eq!(
+        loss_profile(&short).unwrap_err().to_string(),
+        "Loss between the networks of digits-hsr: 60 losses, expected 61"
+    );
+}
+
+#[test]
 fn any_label_is_written_as_text() {
     let long = "a very long label that says far too much ".repeat(40);
     for label in [
@@ -449,5 +586,14 @@ fn any_label_is_written_as_text() {
             &training(&[curve(label, 20, 1.0), curve(label, 20, 2.0)]).unwrap(),
         );
         check_legible(label, &decision_boundary(&[panel]).unwrap());
+        let mut around = plane(9, valley);
+        (around.title, around.note) = (label.to_owned(), label.to_owned());
+        (around.axes[0], around.axes[1]) = (label.to_owned(), label.to_owned());
+        around.network = label.to_owned();
+        check_legible(label, &loss_plane(&around).unwrap());
+        let mut between = profile(|t| t * t, None);
+        (between.title, between.note) = (label.to_owned(), label.to_owned());
+        between.networks = [label.to_owned(), label.to_owned()];
+        check_legible(label, &loss_profile(&between).unwrap());
     }
 }

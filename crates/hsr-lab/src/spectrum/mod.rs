@@ -1,12 +1,14 @@
 //! Eigenvalues of the loss Hessian: all of them where it can be formed, both ends by Lanczos where it cannot.
 
 mod dense;
+mod pairs;
 
 use hsr_core::{Activation, Batch, Error, Workspace};
 use serde::Serialize;
 
 pub use dense::eigenvalues;
 pub use hsr_core::{Extremes, LanczosOptions, extremes};
+pub use pairs::{Pair, largest_pairs};
 
 use crate::{LabError, Weights};
 

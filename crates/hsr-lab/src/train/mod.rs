@@ -9,9 +9,11 @@ mod config;
 mod figures;
 mod problem;
 mod run;
+mod saved;
 mod summary;
 mod trainer;
 
 pub use config::{Method, Optimizer, Source, TrainConfig};
 pub use run::{Control, Progress, Run};
+pub use saved::{SavedRun, Split};
 pub use summary::{NetworkSummary, Summary};

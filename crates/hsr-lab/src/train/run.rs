@@ -12,6 +12,7 @@ use super::checkpoint::{self, State};
 use super::config::{Method, TrainConfig};
 use super::figures::{self, Trained};
 use super::problem::Problem;
+use super::saved;
 use super::summary::{NetworkSummary, Summary};
 use super::trainer::{Row, Trainer};
 use crate::{LabError, Weights, files, network, scores, spectrum};
@@ -47,10 +48,10 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(2);
 
 /// `config.json`.
 #[derive(Serialize, Deserialize)]
-struct Stored {
-    versions: BTreeMap<String, String>,
-    data_fingerprint: String,
-    config: TrainConfig,
+pub(super) struct Stored {
+    pub versions: BTreeMap<String, String>,
+    pub data_fingerprint: String,
+    pub config: TrainConfig,
 }
 
 /// A run directory and what is to happen in it.
@@ -110,23 +111,10 @@ impl Run {
     ///
     /// [`LabError::Run`] where the directory holds no run, or the data are no longer those of the run.
     pub fn resume(directory: &Path) -> Result<Self, LabError> {
-        let path = directory.join("config.json");
-        let bytes = std::fs::read(&path).map_err(LabError::io(&path, "be read"))?;
-        let refuse = |message: String| LabError::Run {
-            path: path.clone(),
-            message,
-        };
-        let stored: Stored = serde_json::from_slice(&bytes)
-            .map_err(|error| refuse(format!("is not the configuration of a run: {error}")))?;
+        let stored = saved::read_config(directory)?;
+        let device = stored.config.backend.device()?;
+        let problem = saved::load_problem(directory, &stored, &device)?;
         let mut config = stored.config;
-        config.check()?;
-        let device = config.backend.device()?;
-        let problem = Problem::load(&config, &device)?;
-        if problem.fingerprint != stored.data_fingerprint {
-            return Err(refuse(
-                "the data have changed since the run began".to_owned(),
-            ));
-        }
         let epochs = config.settle_epochs(problem.train.data.samples());
         let checkpoint = checkpoint::load(directory)?;
         Ok(Self {
@@ -378,7 +366,7 @@ impl Run {
 }
 
 /// The run's own network is `model.safetensors`; a baseline beside it is named after its method.
-fn model_file(method: Method, of_run: Method) -> String {
+pub(super) fn model_file(method: Method, of_run: Method) -> String {
     if method == of_run {
         "model.safetensors".to_owned()
     } else {

@@ -1,0 +1,159 @@
+//! All measures of a three-layer network.
+
+use hsr_core::{Batch, Evaluation, LanczosOptions, Network, Workspace};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    LogitNormalized, Margins, WorstCase, adaptive_gradient_norm, adaptive_sharpness,
+    output_relative_flatness, weight_norm,
+};
+use crate::SharpnessError;
+
+/// How the measures are computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct MeasureOptions {
+    /// Of the eigenvalues: three Lanczos runs.
+    pub lanczos: LanczosOptions,
+    /// Of [`SharpnessMeasures::adaptive_worst_case`].
+    pub worst_case: WorstCase,
+}
+
+/// Measures of sharpness of a three-layer network, in f64, beside λ_max, λ_min and tr H, which
+/// [`SpectralBounds`](hsr_core::SpectralBounds) and [`extremes`](hsr_core::extremes()) give. What each is invariant under
+/// is in the table of [`measures`](crate::measures). A measure without a meaning for the loss is none.
+///
+/// ```
+/// use burn_sharpness::measures::{MeasureOptions, SharpnessMeasures};
+/// use hsr_core::{Activation, Batch, Dimensions, Network, OutputLoss, Targets, Workspace};
+///
+/// let dimensions = Dimensions::new(1, 2, 2);
+/// let theta = [1.0, -1.0, 0.1, 0.2, 1.0, -0.5, 0.3, 0.8, 0.0, 0.1];
+/// let network = Network::from_flat(dimensions, Activation::Tanh, &theta)?;
+/// let x = [-1.0, 0.5, 2.0];
+/// let batch = Batch::new(OutputLoss::SoftmaxCrossEntropy, &x, Targets::Classes(&[1, 0, 0]));
+/// let measures = SharpnessMeasures::of(&mut Workspace::new(), &network, &batch, &MeasureOptions::default())?;
+/// assert!(measures.adaptive_sharpness > 0.0 && measures.relative_flatness > 0.0);
+/// # Ok::<(), burn_sharpness::SharpnessError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SharpnessMeasures {
+    /// ‖∇L‖₂.
+    pub grad_norm: f64,
+    /// ‖θ‖₂, biases included.
+    pub weight_norm: f64,
+    /// The share of ‖H‖² that is not Gauss-Newton: 1 − [`Workspace::gauss_newton_share`].
+    pub indefinite_share: f64,
+    /// λ_max(T H T), T = diag(|θ|): [`adaptive_sharpness`](super::adaptive_sharpness()).
+    pub adaptive_sharpness: f64,
+    /// ‖T∇L‖₂: [`adaptive_gradient_norm`](super::adaptive_gradient_norm()).
+    pub adaptive_grad_norm: f64,
+    /// The worst increase of the loss that [`WorstCase`] found.
+    pub adaptive_worst_case: f64,
+    /// κ of the output layer: [`relative_flatness`](super::relative_flatness()).
+    pub relative_flatness: f64,
+    /// The scale of the logits: [`logit_scale`](super::logit_scale()).
+    pub logit_scale: Option<f64>,
+    /// λ_max at the network whose logits are divided by their scale: [`LogitNormalized`].
+    pub logit_normalized_lambda_max: Option<f64>,
+    /// tr H there.
+    pub logit_normalized_trace: Option<f64>,
+    /// Adaptive sharpness there: invariant under both transformations.
+    pub logit_normalized_adaptive_sharpness: Option<f64>,
+    /// The mean margin: [`Margins`].
+    pub margin_mean: Option<f64>,
+    /// The smallest margin.
+    pub margin_min: Option<f64>,
+    /// The mean margin over the scale of the logits.
+    pub normalized_margin_mean: Option<f64>,
+    /// The smallest margin over the scale of the logits.
+    pub normalized_margin_min: Option<f64>,
+    /// Whether every eigenvalue here is converged.
+    pub eigenvalues_converged: bool,
+}
+
+impl SharpnessMeasures {
+    /// The measures of `network` on `batch`. Costs three Lanczos runs, two evaluations of ‖H‖², and
+    /// `worst_case.steps` losses with gradients.
+    ///
+    /// # Errors
+    ///
+    /// [`SharpnessError::Core`] where the batch does not fit the network or a value overflows.
+    pub fn of(
+        workspace: &mut Workspace<f64>,
+        network: &Network<f64>,
+        batch: &Batch<f64>,
+        options: &MeasureOptions,
+    ) -> Result<Self, SharpnessError> {
+        let dimensions = network.dimensions();
+        let theta = [
+            network.hidden_weight(),
+            network.hidden_bias(),
+            network.output_weight(),
+            network.output_bias(),
+        ]
+        .concat();
+        let mut gradient = vec![0.0; theta.len()];
+        workspace.loss_gradient(network, batch, &mut gradient)?;
+        let share = workspace.gauss_newton_share(network, batch, Evaluation::Auto)?;
+        let logits = workspace.logits(network, batch)?;
+        let worst = options.worst_case.ascend(&theta, |theta, gradient| {
+            let network = Network::from_flat(dimensions, network.activation(), theta)?;
+            Ok(workspace.loss_gradient(&network, batch, gradient)?)
+        })?;
+        let mut operator = workspace.linearize(network, batch)?;
+        let adaptive = adaptive_sharpness(&mut operator, &theta, &options.lanczos)?;
+        let mut measures = Self {
+            grad_norm: weight_norm(&gradient),
+            weight_norm: weight_norm(&theta),
+            indefinite_share: 1.0 - share,
+            adaptive_sharpness: adaptive.largest,
+            adaptive_grad_norm: adaptive_gradient_norm(&theta, &gradient)?,
+            adaptive_worst_case: worst.increase,
+            relative_flatness: output_relative_flatness(workspace, network, batch)?,
+            logit_scale: None,
+            logit_normalized_lambda_max: None,
+            logit_normalized_trace: None,
+            logit_normalized_adaptive_sharpness: None,
+            margin_mean: None,
+            margin_min: None,
+            normalized_margin_mean: None,
+            normalized_margin_min: None,
+            eigenvalues_converged: adaptive.converged,
+        };
+        let margins = Margins::of(batch, &logits, dimensions.outputs)?;
+        measures.margin_mean = margins.map(|margins| margins.mean);
+        measures.margin_min = margins.map(|margins| margins.min);
+        if let Some(normalized) = LogitNormalized::of(network, batch, &logits)? {
+            measures.add_normalized(workspace, &normalized, network, batch, options)?;
+        }
+        Ok(measures)
+    }
+
+    /// What the network without the scale of its logits shows.
+    fn add_normalized(
+        &mut self,
+        workspace: &mut Workspace<f64>,
+        normalized: &LogitNormalized,
+        network: &Network<f64>,
+        batch: &Batch<f64>,
+        options: &MeasureOptions,
+    ) -> Result<(), SharpnessError> {
+        let divided = normalized.network(network)?;
+        let moments = workspace.moments(&divided, batch, Evaluation::Auto)?;
+        let mut operator = workspace.linearize(&divided, batch)?;
+        let plain = hsr_core::extremes(
+            normalized.theta.len(),
+            |v, product| operator.apply(v, product),
+            &options.lanczos,
+        )?;
+        let adaptive = adaptive_sharpness(&mut operator, &normalized.theta, &options.lanczos)?;
+        self.logit_scale = Some(normalized.scale);
+        self.logit_normalized_lambda_max = Some(plain.largest);
+        self.logit_normalized_trace = Some(moments.trace);
+        self.logit_normalized_adaptive_sharpness = Some(adaptive.largest);
+        self.normalized_margin_mean = self.margin_mean.map(|margin| margin / normalized.scale);
+        self.normalized_margin_min = self.margin_min.map(|margin| margin / normalized.scale);
+        self.eigenvalues_converged &= plain.converged && adaptive.converged;
+        Ok(())
+    }
+}
