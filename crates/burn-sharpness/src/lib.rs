@@ -7,11 +7,13 @@
 //!
 //! * [`ParameterSpace`]: a module's trainable parameters as one vector.
 //! * [`operator`]: Hessian-vector products.
+//! * [`spectrum`]: eigenvalues, traces and densities of whatever has products.
 
 mod error;
 pub mod operator;
 mod parameters;
+pub mod spectrum;
 
 pub use error::SharpnessError;
-pub use operator::SymmetricOperator;
+pub use operator::{FiniteDifferenceHessian, SymmetricOperator};
 pub use parameters::{Parameter, ParameterSpace};
