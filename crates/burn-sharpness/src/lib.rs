@@ -7,11 +7,13 @@
 //!
 //! * [`ParameterSpace`]: a module's trainable parameters as one vector.
 //! * [`operator`]: Hessian-vector products.
+//! * [`penalty`]: gradient norm and Hessian trace as terms of a loss.
 //! * [`spectrum`]: eigenvalues, traces and densities of whatever has products.
 
 mod error;
 pub mod operator;
 mod parameters;
+pub mod penalty;
 pub mod spectrum;
 
 pub use error::SharpnessError;
