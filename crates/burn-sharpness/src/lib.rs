@@ -15,6 +15,7 @@
 //! * [`spectrum`]: eigenvalues, traces and densities of whatever has products.
 
 mod error;
+mod isolated;
 pub mod landscape;
 pub mod measures;
 pub mod operator;

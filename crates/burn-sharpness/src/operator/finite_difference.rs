@@ -6,7 +6,8 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use super::{SymmetricOperator, check_lengths, isolated, rounding_unit};
+use super::{SymmetricOperator, check_lengths, rounding_unit};
+use crate::isolated::isolated;
 use crate::{ParameterSpace, SharpnessError};
 
 /// ∇L at a module, as a vector.

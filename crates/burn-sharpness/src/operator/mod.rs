@@ -8,7 +8,6 @@
 mod dense;
 mod finite_difference;
 mod from_fn;
-mod isolated;
 mod step;
 
 use hsr_core::HessianOperator;
@@ -20,7 +19,6 @@ pub use finite_difference::FiniteDifferenceHessian;
 pub use from_fn::{FromFn, from_fn};
 
 pub(crate) use finite_difference::backward;
-pub(crate) use isolated::isolated;
 pub(crate) use step::rounding_unit;
 
 /// A symmetric matrix that is known by its products alone.

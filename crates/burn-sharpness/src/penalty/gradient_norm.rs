@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::vector::{Factor, add, combination, noise, polar};
 use super::{PenaltyGradient, check_strength, gradients_at};
 use crate::SharpnessError;
-use crate::operator::isolated;
+use crate::isolated::isolated;
 
 /// How H ĝ is made of gradients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

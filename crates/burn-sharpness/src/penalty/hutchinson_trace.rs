@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 
 use super::vector::{Factor, add, combination, dot, noise, probe};
 use super::{PenaltyGradient, check_strength, gradients_at};
-use crate::operator::isolated;
+use crate::isolated::isolated;
 use crate::spectrum::generator;
 use crate::{ParameterSpace, SharpnessError};
 

@@ -26,8 +26,8 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use crate::SharpnessError;
+use crate::isolated::isolated_at;
 use crate::operator::backward;
-use crate::parameters::displaced;
 
 pub use gradient_norm::{Difference, GradientNorm, GradientNormConfig};
 pub use hutchinson_trace::{HutchinsonTrace, HutchinsonTraceConfig};
@@ -47,7 +47,7 @@ fn gradients_at<M: Module>(
     direction: GradientsParams,
     loss: &mut impl FnMut(&M) -> Tensor<1>,
 ) -> Result<GradientsParams, SharpnessError> {
-    let there = displaced(module.clone(), direction, 1.0);
+    let there = isolated_at(module, direction);
     backward(&there, loss(&there))
 }
 
