@@ -1,10 +1,13 @@
-//! What the benches share: a network and a batch of the paper's kind, as hsr-core and as Burn see them, and a plain
-//! training step.
+//! What the benches share: a network and a batch of the paper's kind, as hsr-core and as Burn see them, a training step
+//! with what can be added to it, and timing in rounds.
+
+use std::time::Instant;
 
 use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_hsr::{Hsr, HsrConfig, ThreeLayerNet, ThreeLayerNetConfig};
+use burn_sharpness::{SamConfig, SamGradient};
 use hsr_core::{
     Activation, Batch, Dimensions, Evaluation, Network, OutputLoss, Real, Targets, Workspace,
 };
@@ -56,19 +59,35 @@ impl<T: Real> Case<T> {
     }
 }
 
-/// The same in Burn, f32, with plain SGD.
+/// What is added to a plain training step.
+pub enum Extra {
+    /// Nothing.
+    Nothing,
+    /// λ_sup or one of its peers, injected.
+    Penalty(HsrConfig),
+    /// SAM or ASAM.
+    Sam(SamConfig),
+}
+
+enum Ready {
+    Nothing,
+    Penalty(Box<Hsr>),
+    Sam(SamGradient),
+}
+
+/// A training loop in Burn on the flex backend, f32, with plain SGD.
 pub struct Loop {
     model: ThreeLayerNet,
     optimizer: ModuleOptimizer,
     loss: CrossEntropyLoss,
-    hsr: Hsr,
+    extra: Ready,
     x: Tensor<2>,
     y: Tensor<1, Int>,
 }
 
 impl Loop {
-    /// A training loop on the flex backend.
-    pub fn new(inputs: usize, hidden: usize, classes: usize, samples: usize) -> Self {
+    /// A loop for d inputs, h hidden units, K classes and N samples a step.
+    pub fn new([inputs, hidden, classes, samples]: [usize; 4], extra: Extra) -> Self {
         let device = Device::flex().autodiff();
         device.seed(0);
         let x: Vec<f32> = (0..samples * inputs)
@@ -79,31 +98,74 @@ impl Loop {
             model: ThreeLayerNetConfig::new(inputs, hidden, classes).init(&device),
             optimizer: SgdConfig::new().init(),
             loss: CrossEntropyLossConfig::new().init(&device),
-            hsr: HsrConfig::new().init().expect("valid defaults"),
+            extra: match extra {
+                Extra::Nothing => Ready::Nothing,
+                Extra::Penalty(config) => {
+                    Ready::Penalty(Box::new(config.init().expect("a valid configuration")))
+                }
+                Extra::Sam(config) => {
+                    Ready::Sam(config.init_gradient().expect("a valid configuration"))
+                }
+            },
             x: Tensor::from_data(TensorData::new(x, [samples, inputs]), &device),
             y: Tensor::from_data(TensorData::new(y, [samples]), &device),
         }
     }
 
-    fn gradients(&self) -> GradientsParams {
-        let logits = self.model.forward(self.x.clone());
-        let loss = self.loss.forward(logits, self.y.clone());
-        GradientsParams::from_grads(loss.backward(), &self.model)
+    /// Forward, backward, what is added, SGD step.
+    pub fn step(&mut self) {
+        let lr = 1e-3;
+        let gradients = |model: &ThreeLayerNet| {
+            let loss = self
+                .loss
+                .forward(model.forward(self.x.clone()), self.y.clone());
+            GradientsParams::from_grads(loss.backward(), model)
+        };
+        let model = self.model.clone();
+        self.model = match &self.extra {
+            Ready::Nothing => {
+                let gradients = gradients(&model);
+                self.optimizer.step(lr, model, gradients)
+            }
+            Ready::Penalty(hsr) => {
+                let gradients = gradients(&model);
+                let (x, y) = (self.x.clone(), self.y.clone());
+                hsr.step(&mut self.optimizer, lr, model, x, y, gradients)
+                    .expect("a finite penalty")
+            }
+            Ready::Sam(sam) => {
+                let passes = sam
+                    .of(&model, |model| ((), gradients(&model)))
+                    .expect("readable gradients");
+                self.optimizer.step(lr, model, passes.gradients)
+            }
+        };
     }
+}
 
-    /// Forward, backward, SGD step.
-    pub fn plain_step(&mut self) {
-        let gradients = self.gradients();
-        self.model = self.optimizer.step(1e-3, self.model.clone(), gradients);
-    }
+/// Something to be timed, with its name.
+pub type Candidate<'a> = (&'a str, Box<dyn FnMut() + 'a>);
 
-    /// The same with HSR injected.
-    pub fn hsr_step(&mut self) {
-        let gradients = self.gradients();
-        let (model, x, y) = (self.model.clone(), self.x.clone(), self.y.clone());
-        self.model = self
-            .hsr
-            .step(&mut self.optimizer, 1e-3, model, x, y, gradients)
-            .expect("a finite bound");
+/// Seconds of each candidate, the median over rounds; each is repeated within a round so that a round lasts.
+pub fn medians(candidates: &mut [Candidate], rounds: usize, repeats: usize) -> Vec<f64> {
+    let mut seconds = vec![Vec::with_capacity(rounds); candidates.len()];
+    for round in 0..rounds + 3 {
+        for (index, (_, run)) in candidates.iter_mut().enumerate() {
+            let started = Instant::now();
+            for _ in 0..repeats {
+                run();
+            }
+            // The first rounds fill caches and buffers.
+            if round >= 3 {
+                seconds[index].push(started.elapsed().as_secs_f64() / repeats as f64);
+            }
+        }
     }
+    seconds
+        .into_iter()
+        .map(|mut all| {
+            all.sort_by(f64::total_cmp);
+            all[all.len() / 2]
+        })
+        .collect()
 }

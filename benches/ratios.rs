@@ -4,36 +4,10 @@
 //! the other, and the table shows the median over rounds of each and its ratio to the plain step.
 
 use std::hint::black_box;
-use std::time::Instant;
 
-use hsr_benches::{Case, Loop};
+use burn_hsr::HsrConfig;
+use hsr_benches::{Candidate, Case, Extra, Loop, medians};
 use hsr_core::Evaluation;
-
-type Candidate<'a> = (&'a str, Box<dyn FnMut() + 'a>);
-
-/// Seconds of each candidate, the median over rounds; each is repeated within a round so that a round lasts.
-fn medians(candidates: &mut [Candidate], rounds: usize, repeats: usize) -> Vec<f64> {
-    let mut seconds = vec![Vec::with_capacity(rounds); candidates.len()];
-    for round in 0..rounds + 3 {
-        for (index, (_, run)) in candidates.iter_mut().enumerate() {
-            let started = Instant::now();
-            for _ in 0..repeats {
-                run();
-            }
-            // The first rounds fill caches and buffers.
-            if round >= 3 {
-                seconds[index].push(started.elapsed().as_secs_f64() / repeats as f64);
-            }
-        }
-    }
-    seconds
-        .into_iter()
-        .map(|mut all| {
-            all.sort_by(f64::total_cmp);
-            all[all.len() / 2]
-        })
-        .collect()
-}
 
 fn main() {
     println!("{:40}{:>12}{:>14}", "", "µs", "plain steps");
@@ -47,12 +21,13 @@ fn main() {
     ] {
         let mut double = Case::<f64>::new(inputs, hidden, classes, samples);
         let mut single = Case::<f32>::new(inputs, hidden, classes, samples);
-        let mut plain = Loop::new(inputs, hidden, classes, samples);
-        let mut hsr = Loop::new(inputs, hidden, classes, samples);
+        let sizes = [inputs, hidden, classes, samples];
+        let mut plain = Loop::new(sizes, Extra::Nothing);
+        let mut hsr = Loop::new(sizes, Extra::Penalty(HsrConfig::new()));
         let parameters = double.dimensions.parameters();
         let mut candidates: Vec<Candidate> = vec![
-            ("plain step, f32", Box::new(|| plain.plain_step())),
-            ("step with HSR, f32", Box::new(|| hsr.hsr_step())),
+            ("plain step, f32", Box::new(|| plain.step())),
+            ("step with HSR, f32", Box::new(|| hsr.step())),
             (
                 "λ_sup and gradient, f64",
                 Box::new(|| {

@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (x, y) = network::tensors(&data, &device);
         let gradient = HsrConfig::new().init()?.gradient(&model, x, y, false)?;
         let norm: f32 = gradient.norm().into_scalar();
-        let lambda_sup: f32 = gradient.lambda_sup.into_scalar();
+        let lambda_sup: f32 = gradient.value.into_scalar();
         println!("{backend:8} λ_sup = {lambda_sup:.6}  ‖∇λ_sup‖ = {norm:.6}");
         values.push(lambda_sup);
     }

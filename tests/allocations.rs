@@ -142,6 +142,54 @@ fn check<T: Real>(hidden: usize, parameters: usize) {
     }
 }
 
+/// The peers of the bound, one after the other in one workspace, as often as a training loop would.
+fn check_peers<T: Real>(hidden: usize, parameters: usize) {
+    let dimensions = Dimensions::new(2, hidden, 3);
+    let theta = wave::<T>(parameters, 1.7);
+    let v = wave::<T>(parameters, 0.3);
+    let x = wave::<T>(2 * SAMPLES, 0.9);
+    let classes: Vec<usize> = (0..SAMPLES).map(|n| n % 3).collect();
+    let network = Network::from_flat(dimensions, Activation::Tanh, &theta).unwrap();
+    let targets = Targets::Classes(&classes);
+    let batch = Batch::new(OutputLoss::SoftmaxCrossEntropy, &x, targets);
+    let mut gradient = vec![T::zero(); parameters];
+    let mut inputs = vec![T::zero(); x.len()];
+    let mut workspace = Workspace::new();
+    for call in 0..3 {
+        let count = counted(|| {
+            let (to, x) = (&mut gradient[..], &mut inputs[..]);
+            workspace
+                .trace_gradient(&network, &batch, to, Some(x))
+                .unwrap();
+            workspace
+                .frobenius_gradient(&network, &batch, Evaluation::Auto, to, Some(x))
+                .unwrap();
+            workspace
+                .gradient_norm_gradient(&network, &batch, to, Some(x))
+                .unwrap();
+            workspace
+                .curvature_along_gradient(&network, &batch, &v, to, Some(x))
+                .unwrap();
+        });
+        let name = format!("D = {parameters}, call {call}: {count:?}");
+        if call == 0 {
+            assert!(count.of_scalars > 0, "the count does not count: {name}");
+        } else {
+            assert_eq!(
+                (count.of_scalars, count.growths, count.kept),
+                (0, 0, 0),
+                "{name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_peers_of_the_bound_allocate_no_buffer_after_the_first_call() {
+    check_peers::<f64>(3, 21);
+    check_peers::<f32>(100, 603);
+}
+
 #[test]
 fn a_small_network_allocates_no_buffer_after_the_first_call() {
     check::<f64>(3, 21);

@@ -7,38 +7,12 @@ use burn::nn::Linear;
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use burn_hsr::{
-    Backend, Evaluation, Execution, HsrConfig, HsrError, HsrGradient, Mode, OutputLoss, Targets,
-    ThreeLayer, ThreeLayerNet,
+    Backend, Evaluation, Execution, HsrConfig, HsrError, HsrGradient, LanczosOptions, Mode,
+    OutputLoss, Sharpness, Targets, ThreeLayer, ThreeLayerNet,
 };
+use hsr_core::Workspace;
 use hsr_tests::golden::{Golden, cases};
-use hsr_tests::{relative_error, tensor, values};
-
-/// The backends to test, each with the types it has; wgpu has no f64.
-fn backends() -> Vec<(Backend, Device, Vec<DType>)> {
-    let mut found = Vec::new();
-    for backend in Backend::ALL {
-        if !backend.is_compiled() {
-            println!("SKIPPED: {backend} is not in this build");
-            assert!(backend != Backend::Wgpu || std::env::var_os("HSR_REQUIRE_WGPU").is_none());
-            continue;
-        }
-        match backend.device() {
-            Ok(device) => {
-                let dtypes = match backend {
-                    Backend::Wgpu => vec![DType::F32],
-                    Backend::Flex | Backend::NdArray => vec![DType::F64, DType::F32],
-                };
-                found.push((backend, device, dtypes));
-            }
-            Err(error) => {
-                assert_eq!(backend, Backend::Wgpu, "{error}");
-                println!("SKIPPED: {error}");
-                assert!(std::env::var_os("HSR_REQUIRE_WGPU").is_none(), "{error}");
-            }
-        }
-    }
-    found
-}
+use hsr_tests::{backends, relative_error, tensor, values};
 
 fn transpose(matrix: &[f64], columns: usize) -> Vec<f64> {
     (0..columns)
@@ -156,7 +130,7 @@ fn every_execution_and_evaluation_gives_the_golden_gradient_on_every_backend() {
                         let (x, y) = batch(&case, &device, dtype);
                         let gradient = hsr.gradient(&model, x, y, true).unwrap();
                         let tolerance = tolerance(dtype);
-                        let lambda = values(gradient.lambda_sup.clone());
+                        let lambda = values(gradient.value.clone());
                         let error = relative_error(&lambda, &[case.lambda_sup], 0.0);
                         assert!(error < tolerance, "{name}: {error:e}");
                         let inputs = values(gradient.inputs.clone().expect("asked for"));
@@ -223,6 +197,99 @@ fn penalty_and_inject_give_the_optimizer_the_same_gradient() {
                 }
                 let error = relative_error(&of_inputs, &expected_inputs, 0.0);
                 assert!(error < tolerance(dtype), "{name} inputs: {error:e}");
+            }
+        }
+    }
+}
+
+/// A measure in f64 through hsr-core, in the order of θ: what `tests/peers.rs` checks.
+fn exact(sharpness: Sharpness, case: &Golden) -> (f64, Vec<f64>, Vec<f64>) {
+    let mut workspace = Workspace::new();
+    let mut gradient = vec![f64::NAN; case.parameters];
+    let mut inputs = vec![f64::NAN; case.x.len()];
+    let (network, batch) = (case.network(), case.batch());
+    let (to, x) = (&mut gradient[..], Some(&mut inputs[..]));
+    let auto = Evaluation::Auto;
+    let value = match sharpness {
+        Sharpness::LambdaSup => workspace
+            .bounds_gradient(&network, &batch, auto, to, x)
+            .map(|bounds| bounds.lambda_sup),
+        Sharpness::Trace => workspace.trace_gradient(&network, &batch, to, x),
+        Sharpness::Frobenius => workspace.frobenius_gradient(&network, &batch, auto, to, x),
+        Sharpness::GradientNorm => workspace.gradient_norm_gradient(&network, &batch, to, x),
+        Sharpness::LambdaMax => {
+            let options = LanczosOptions::default();
+            let pair = workspace.lambda_max_gradient(&network, &batch, &options, to, x);
+            pair.map(|pair| pair.value)
+        }
+    };
+    (value.unwrap(), gradient, inputs)
+}
+
+#[test]
+fn every_measure_of_sharpness_is_injected_and_a_penalty_on_every_backend() {
+    let strength = 0.3;
+    for (backend, device, dtypes) in backends() {
+        for (dtype, case) in dtypes.iter().flat_map(|&dtype| {
+            let cases = cases_for(backend).into_iter();
+            cases.map(move |case| (dtype, case))
+        }) {
+            // A multiple eigenvalue has many subgradients.
+            let [.., second, largest] = case.eigenvalues[..] else {
+                continue;
+            };
+            let simple = largest - second > 5e-2 * largest.abs();
+            for sharpness in Sharpness::ALL {
+                if sharpness == Sharpness::LambdaMax && !simple {
+                    continue;
+                }
+                let (value, gradient, of_inputs) = exact(sharpness, &case);
+                let device = device.clone().autodiff();
+                let model = network(&case, &device, dtype);
+                let tolerance = match sharpness {
+                    // The iteration ends at a residual of 1e-4, and the gradient errs by that over the gap.
+                    Sharpness::LambdaMax => 5e-3,
+                    _ => tolerance(dtype),
+                };
+                for execution in [Execution::Auto, Execution::Host, Execution::Device] {
+                    let name = format!(
+                        "{backend} {dtype:?} {sharpness:?} {execution:?} {}",
+                        case.name
+                    );
+                    let hsr = HsrConfig::new()
+                        .with_sharpness(sharpness)
+                        .with_strength(strength)
+                        .with_loss(case.loss_kind())
+                        .with_execution(execution)
+                        .init();
+                    let hsr = match (execution, sharpness) {
+                        (Execution::Device, Sharpness::LambdaMax | Sharpness::GradientNorm) => {
+                            assert!(matches!(hsr, Err(HsrError::HostOnly { .. })), "{name}");
+                            continue;
+                        }
+                        _ => hsr.unwrap(),
+                    };
+                    let (x, y) = batch(&case, &device, dtype);
+                    let injected = hsr
+                        .inject(&model, x.clone(), y.clone(), GradientsParams::new())
+                        .unwrap();
+                    let tracked = x.inner().autodiff().require_grad();
+                    let penalty = hsr.penalty(&model, tracked.clone(), y).unwrap();
+                    let error = relative_error(&values(penalty.clone()), &[strength * value], 0.0);
+                    assert!(error < tolerance, "{name}: {error:e}");
+                    let mut grads = penalty.backward();
+                    let inputs = values(tracked.grad_remove(&mut grads).expect("tracked inputs"));
+                    let penalized = GradientsParams::from_grads(grads, &model);
+                    let scaled = |v: &[f64]| v.iter().map(|v| strength * v).collect::<Vec<f64>>();
+                    let floor = 1e-2 * strength * value.abs();
+                    for ours in [injected, penalized] {
+                        let ours = flat_params(&ours, &model, &case);
+                        let error = relative_error(&ours, &scaled(&gradient), floor);
+                        assert!(error < tolerance, "{name}: {error:e}");
+                    }
+                    let error = relative_error(&inputs, &scaled(&of_inputs), floor);
+                    assert!(error < tolerance, "{name} inputs: {error:e}");
+                }
             }
         }
     }
@@ -386,7 +453,7 @@ fn single_precision_that_overflows_on_the_host_is_computed_in_double() {
     let lambda = |dtype| {
         let model = network(&case, &device, dtype);
         let (x, y) = batch(&case, &device, dtype);
-        values(hsr.gradient(&model, x, y, false).unwrap().lambda_sup)[0]
+        values(hsr.gradient(&model, x, y, false).unwrap().value)[0]
     };
     let (single, double) = (lambda(DType::F32), lambda(DType::F64));
     assert!(double > 1e13, "{double:e}");
@@ -411,7 +478,7 @@ fn saturated_networks_give_zero_and_never_nan_on_the_device() {
                 .init()
                 .unwrap();
             let gradient = hsr.gradient(&model, x, y, true).unwrap();
-            let lambda = values(gradient.lambda_sup.clone())[0];
+            let lambda = values(gradient.value.clone())[0];
             assert!(lambda >= 0.0, "{backend} {dtype:?}: {lambda}");
             assert!(
                 flat(gradient, &case).iter().all(|g| g.is_finite()),

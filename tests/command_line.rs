@@ -1,5 +1,6 @@
 //! The `hsr` command as other programs meet it: exit codes, one-line errors, JSON keys, run directories.
 
+mod methods;
 mod mnist;
 mod saved_run;
 
@@ -655,9 +656,11 @@ fn interrupt(folder: &Path, arguments: &[&str], run: &Path, moment: &str) {
 #[test]
 fn an_interrupted_run_resumes_to_bit_identical_results() {
     let folder = tempfile::tempdir().unwrap();
-    for (optimizer, moment) in [
-        ("adam", "checkpoint.safetensors"),
-        ("momentum", "config.json"),
+    for (method, optimizer, moment) in [
+        ("hsr", "adam", "checkpoint.safetensors"),
+        ("hsr", "momentum", "config.json"),
+        ("sam", "momentum", "checkpoint.safetensors"),
+        ("lambda-max", "adam", "checkpoint.safetensors"),
     ] {
         let options = [
             "train",
@@ -669,12 +672,14 @@ fn an_interrupted_run_resumes_to_bit_identical_results() {
             "1500",
             "--optimizer",
             optimizer,
+            "--method",
+            method,
         ];
-        let whole = format!("whole-{optimizer}");
+        let whole = format!("whole-{method}-{optimizer}");
         let output = hsr(folder.path(), &[&options[..], &["--out", &whole]].concat());
         assert!(output.status.success(), "{}", text(&output.stderr));
 
-        let cut = format!("cut-{optimizer}");
+        let cut = format!("cut-{method}-{optimizer}");
         let run = folder.path().join(&cut);
         // As soon as the run has begun, or as it has saved for the first time.
         let arguments = [&options[..], &["--out", &cut]].concat();
@@ -691,12 +696,12 @@ fn an_interrupted_run_resumes_to_bit_identical_results() {
         let stored: Value =
             serde_json::from_slice(&std::fs::read(whole.join("summary.json")).unwrap()).unwrap();
         assert_eq!(
-            number(&resumed["networks"]["hsr"], "lambda_sup"),
-            number(&stored["networks"]["hsr"], "lambda_sup")
+            number(&resumed["networks"][method], "lambda_sup"),
+            number(&stored["networks"][method], "lambda_sup")
         );
         assert_eq!(
-            number(&resumed["networks"]["hsr"], "steps"),
-            number(&stored["networks"]["hsr"], "steps")
+            number(&resumed["networks"][method], "steps"),
+            number(&stored["networks"][method], "steps")
         );
         // A finished run resumed is the finished run.
         json(&hsr(folder.path(), &["train", "--resume", &cut, "--json"]));

@@ -366,6 +366,79 @@ fn gradients_of_the_bound_equal_its_differences() {
     assert!(skipped * 20 <= CASES, "{skipped} of {CASES} skipped");
 }
 
+/// A value with its gradients for parameters and inputs, of what can be descended in the bound's place.
+type Peer = fn(&mut Workspace<f64>, &Case, &mut [f64], &mut [f64]) -> f64;
+
+const PEERS: [(&str, Peer); 4] = [
+    ("trace", |workspace, case, to, x| {
+        let (network, batch) = (case.network(), case.batch());
+        let value = workspace.trace_gradient(&network, &batch, to, Some(x));
+        value.unwrap()
+    }),
+    ("norm", |workspace, case, to, x| {
+        let (network, batch) = (case.network(), case.batch());
+        let value = workspace.frobenius_gradient(&network, &batch, Evaluation::Auto, to, Some(x));
+        value.unwrap()
+    }),
+    ("gradient norm", |workspace, case, to, x| {
+        let (network, batch) = (case.network(), case.batch());
+        let value = workspace.gradient_norm_gradient(&network, &batch, to, Some(x));
+        value.unwrap()
+    }),
+    ("curvature along a direction", |workspace, case, to, x| {
+        let (network, batch) = (case.network(), case.batch());
+        let size = case.theta.len();
+        let v: Vec<f64> = (0..size).map(|i| (i as f64 + 0.5).cos()).collect();
+        let value = workspace.curvature_along_gradient(&network, &batch, &v, to, Some(x));
+        value.unwrap() / size as f64
+    }),
+];
+
+#[test]
+fn gradients_of_the_peers_equal_their_differences() {
+    for_all(150, case(), |workspace, case| {
+        let scale = case.bounds(workspace).moments.frobenius_squared.sqrt();
+        let slope = case.loss_gradient(workspace);
+        let slope = slope.iter().map(|v| v * v).sum::<f64>().sqrt();
+        let size = case.theta.len() as f64;
+        for (name, peer) in PEERS {
+            // The norms have a kink at 0, near which differences say little: their second derivative grows as 1/value.
+            let value_of = match name {
+                "norm" => scale,
+                "gradient norm" => slope,
+                _ => 1.0,
+            };
+            if value_of < 1e-2 {
+                continue;
+            }
+            let (mut gradient, mut inputs) = (
+                vec![f64::NAN; case.theta.len()],
+                vec![f64::NAN; case.x.len()],
+            );
+            peer(workspace, &case, &mut gradient, &mut inputs);
+            if name.starts_with("curvature") {
+                let share = 1.0 / size;
+                gradient
+                    .iter_mut()
+                    .chain(&mut inputs)
+                    .for_each(|v| *v *= share);
+            }
+            let mut value = |case: &Case| {
+                let (mut theta, mut x) = (vec![0.0; case.theta.len()], vec![0.0; case.x.len()]);
+                peer(workspace, case, &mut theta, &mut x)
+            };
+            let theta = central_differences(&case.theta, |theta| value(&case.with_theta(theta)));
+            let of_inputs = central_differences(&case.x, |x| {
+                let x = x.to_vec();
+                value(&Case { x, ..case.clone() })
+            });
+            let tolerance = 1e-7 / value_of.min(1.0).powi(2);
+            assert_close(&gradient, &theta, 1.0, tolerance, name);
+            assert_close(&inputs, &of_inputs, 1.0, tolerance, name);
+        }
+    });
+}
+
 /// Asserts that all evaluations agree to 1e-10.
 fn assert_evaluations_agree(workspace: &mut Workspace<f64>, case: &Case) {
     let reference = case.evaluate(workspace, Evaluation::Assembled);

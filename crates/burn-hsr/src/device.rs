@@ -13,7 +13,7 @@ use hsr_core::{BlockEvaluation, OutputLoss, Plan};
 use crate::activation::derivatives;
 use crate::gradient::{HsrGradient, ZeroWhere};
 use crate::targets::{Labels, Targets};
-use crate::{HsrConfig, HsrError, ThreeLayer};
+use crate::{HsrConfig, HsrError, Sharpness, ThreeLayer};
 
 /// The per-sample quantities of theory §1.
 struct Forward {
@@ -468,7 +468,49 @@ fn contract(f: &Forward, plan: &Plan, with_inputs: bool) -> Contraction {
     }
 }
 
-/// λ_sup and its gradient.
+/// The value and the derivatives w_t and w_q of a function of the moments, all of H/σ and all \[1\] (theory §4).
+struct Weighted {
+    value: Tensor<1>,
+    w_t: Tensor<1>,
+    w_q: Tensor<1>,
+}
+
+/// λ_sup = m + s√(D − 1).
+fn bound(t: Tensor<1>, q: Tensor<1>, parameters: f64) -> Weighted {
+    let mean = t.clone() / parameters;
+    let square = q / parameters;
+    let variance = square.clone() - mean.clone().square();
+    let epsilon = t
+        .dtype()
+        .finfo()
+        .map_or(f64::from(f32::EPSILON), |info| info.epsilon);
+    let degenerate = variance.clone().lower_equal(square * (8.0 * epsilon));
+    let std = variance.mask_fill(degenerate.clone(), 1.0).sqrt();
+    let root = (parameters - 1.0).sqrt();
+    let w_t = (t / std.clone() * (-root / (parameters * parameters)) + 1.0 / parameters)
+        .mask_fill(degenerate.clone(), 1.0 / parameters);
+    let w_q =
+        (std.clone().recip() * (root / (2.0 * parameters))).mask_fill(degenerate.clone(), 0.0);
+    let std = std.mask_fill(degenerate, 0.0);
+    Weighted {
+        value: mean + std * root,
+        w_t,
+        w_q,
+    }
+}
+
+/// ‖H‖_F = √q.
+fn norm(q: Tensor<1>) -> Weighted {
+    let nothing = q.clone().lower_elem(smallest(q.dtype()));
+    let norm = q.sqrt();
+    Weighted {
+        w_t: norm.zeros_like(),
+        w_q: (norm.clone().mask_fill(nothing.clone(), 1.0).recip() * 0.5).mask_fill(nothing, 0.0),
+        value: norm,
+    }
+}
+
+/// λ_sup or the trace or the norm of H, and its gradient.
 pub(crate) fn gradient<M: ThreeLayer>(
     config: &HsrConfig,
     model: &M,
@@ -493,7 +535,7 @@ pub(crate) fn gradient<M: ThreeLayer>(
     let contraction = contract(&f, &plan, with_inputs);
     let device = f.x.device();
 
-    // t, q, and the weights w_t and w_q (theory §4), all as tensors: nothing is read back.
+    // t, q, and the weights w_t and w_q, all as tensors: nothing is read back.
     let x_squared = f.x.clone().square().sum_dim(1);
     let a_squared = f.a_extended.clone().square().sum_dim(1);
     let trace_s = f.s_diagonal.clone().sum_dim(1);
@@ -502,21 +544,17 @@ pub(crate) fn gradient<M: ThreeLayer>(
         .unsqueeze_dim::<2>(1)
         + f.c.clone().sum_dim(1);
     let t = (trace_s.clone() * a_squared.clone() + trace_m.clone() * x_squared.clone()).sum();
-    let mean = t.clone() / parameters;
-    let square = contraction.frobenius_squared.clone() / parameters;
-    let variance = square.clone() - mean.clone().square();
-    let epsilon = dtype
-        .finfo()
-        .map_or(f64::from(f32::EPSILON), |info| info.epsilon);
-    let degenerate = variance.clone().lower_equal(square * (8.0 * epsilon));
-    let std = variance.mask_fill(degenerate.clone(), 1.0).sqrt();
-    let root = (parameters - 1.0).sqrt();
-    let w_t = (t / std.clone() * (-root / (parameters * parameters)) + 1.0 / parameters)
-        .mask_fill(degenerate.clone(), 1.0 / parameters);
-    let w_q =
-        (std.clone().recip() * (root / (2.0 * parameters))).mask_fill(degenerate.clone(), 0.0);
-    let std = std.mask_fill(degenerate, 0.0);
-    let lambda_sup = (mean + std * root) * f.sigma.clone();
+    let q = contraction.frobenius_squared.clone();
+    let Weighted { value, w_t, w_q } = match config.sharpness {
+        Sharpness::Trace => Weighted {
+            w_t: t.ones_like(),
+            w_q: t.zeros_like(),
+            value: t,
+        },
+        Sharpness::Frobenius => norm(q),
+        _ => bound(t, q, parameters),
+    };
+    let value = value * f.sigma.clone();
     // σ·λ_sup(H/σ): the whole gradient carries σ, and so do the weights it starts from.
     let w_t = (w_t * f.sigma.clone()).reshape([1, 1]);
     let w_q2 = (w_q * f.sigma.clone() * 2.0).reshape([1, 1]);
@@ -565,9 +603,9 @@ pub(crate) fn gradient<M: ThreeLayer>(
             + z_bar.clone().matmul(w1.transpose())
     });
     // An overflow leaves a bound of +∞ and no step, never NaN.
-    let broken = lambda_sup.clone().is_finite().bool_not();
+    let broken = value.clone().is_finite().bool_not();
     let gradient = HsrGradient {
-        lambda_sup: lambda_sup.mask_fill(broken.clone(), f64::INFINITY),
+        value: value.mask_fill(broken.clone(), f64::INFINITY),
         hidden_weight: w1_bar,
         hidden_bias: dims.hidden_bias.then(|| column_sum(z_bar)),
         output_weight: w2_bar,

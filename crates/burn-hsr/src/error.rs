@@ -41,6 +41,12 @@ pub enum HsrError {
         /// The method that was called.
         entry: &'static str,
     },
+    /// The measure needs the host.
+    #[error("{sharpness} is computed on the host: use Execution::Auto or Execution::Host")]
+    HostOnly {
+        /// The measure.
+        sharpness: &'static str,
+    },
     /// The loss has an option under which its Hessian is not the closed form's.
     #[error("{loss} with {option} cannot be regularised: {expected}")]
     Loss {

@@ -6,25 +6,25 @@ use burn::tensor::{Bool, DType, Tensor};
 
 use crate::ThreeLayer;
 
-/// λ_sup and its closed-form gradient at one point. Plain tensors, without autodiff, on the model's device.
+/// λ_sup, or the measure that is [descended](crate::Sharpness) in its place, and its closed-form gradient at one point. Plain tensors, without autodiff, on the model's device.
 #[derive(Clone, Debug)]
 pub struct HsrGradient {
-    /// λ_sup, \[1\].
-    pub lambda_sup: Tensor<1>,
-    /// ∂λ_sup/∂W1 in the layout of Burn's `Linear`, \[d, h\].
+    /// The value, \[1\].
+    pub value: Tensor<1>,
+    /// ∂value/∂W1 in the layout of Burn's `Linear`, \[d, h\].
     pub hidden_weight: Tensor<2>,
-    /// ∂λ_sup/∂b1, \[h\].
+    /// ∂value/∂b1, \[h\].
     pub hidden_bias: Option<Tensor<1>>,
-    /// ∂λ_sup/∂W2, \[h, K\].
+    /// ∂value/∂W2, \[h, K\].
     pub output_weight: Tensor<2>,
-    /// ∂λ_sup/∂b2, \[K\].
+    /// ∂value/∂b2, \[K\].
     pub output_bias: Option<Tensor<1>>,
-    /// ∂λ_sup/∂x, \[N, d\], where it was asked for: the inputs are features of a backbone.
+    /// ∂value/∂x, \[N, d\], where it was asked for: the inputs are features of a backbone.
     pub inputs: Option<Tensor<2>>,
 }
 
 impl HsrGradient {
-    /// ‖∂λ_sup/∂θ‖ over all parameters together, \[1\].
+    /// ‖∂value/∂θ‖ over all parameters together, \[1\].
     pub fn norm(&self) -> Tensor<1> {
         let mut sum =
             self.hidden_weight.clone().square().sum() + self.output_weight.clone().square().sum();
@@ -36,17 +36,17 @@ impl HsrGradient {
 
     /// The same in another precision.
     pub(crate) fn cast(self, dtype: DType) -> Self {
-        let lambda_sup = self.lambda_sup.clone().cast(dtype);
+        let value = self.value.clone().cast(dtype);
         Self {
-            lambda_sup,
+            value,
             ..self.map(&Cast(dtype))
         }
     }
 
-    /// The same λ_sup with every part of the gradient changed alike.
+    /// The same value with every part of the gradient changed alike.
     pub(crate) fn map(self, change: &impl Change) -> Self {
         Self {
-            lambda_sup: self.lambda_sup,
+            value: self.value,
             hidden_weight: change.change(self.hidden_weight),
             hidden_bias: self.hidden_bias.map(|bias| change.change(bias)),
             output_weight: change.change(self.output_weight),

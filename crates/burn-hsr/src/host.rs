@@ -7,9 +7,10 @@ use hsr_core::{
     Batch, Dimensions, Error, Extremes, LanczosOptions, Network, Real, SpectralBounds, Workspace,
 };
 
+use crate::closed_form::transpose_into;
 use crate::gradient::HsrGradient;
-use crate::targets::{Labels, Targets};
-use crate::{HsrConfig, HsrError, ThreeLayer};
+use crate::targets::Targets;
+use crate::{ClosedForm, HsrConfig, HsrError, Sharpness, ThreeLayer};
 
 /// The buffers of the host execution in both precisions, kept between steps.
 #[derive(Default)]
@@ -18,159 +19,94 @@ pub(crate) struct Host {
     double: Mutex<Workspace<f64>>,
 }
 
-/// A model and a batch in the host's memory, matrices in the layout of hsr-core.
-struct Problem<T> {
-    dimensions: Dimensions,
-    activation: hsr_core::Activation,
-    theta: Vec<T>,
-    inputs: Vec<T>,
-    labels: HostLabels<T>,
-    sample_weights: Option<Vec<T>>,
-    class_weights: Option<Vec<T>>,
-}
-
-enum HostLabels<T> {
-    Classes(Vec<usize>),
-    Values(Vec<T>),
-}
-
 /// A gradient in the host's memory.
 struct HostGradient<T> {
-    lambda_sup: T,
+    value: T,
     parameters: Vec<T>,
     inputs: Option<Vec<T>>,
 }
 
-fn read<T: Element, const D: usize>(
-    what: &'static str,
-    tensor: Tensor<D>,
-) -> Result<Vec<T>, HsrError> {
-    tensor
-        .inner()
-        .try_into_vec_as::<T>()
-        .map_err(|error| HsrError::Read {
-            what,
-            message: error.to_string(),
-        })
-}
+/// What writes a gradient for the parameters and the inputs, and gives the value.
+type Verb<T> = fn(
+    &HsrConfig,
+    &mut Workspace<T>,
+    &Network<T>,
+    &Batch<T>,
+    &mut [T],
+    Option<&mut [T]>,
+) -> Result<T, Error>;
 
-/// `[rows, columns]` row-major to `[columns, rows]`.
-fn transpose_into<T: Copy>(matrix: &[T], columns: usize, out: &mut Vec<T>) {
-    for column in 0..columns {
-        out.extend(matrix.iter().skip(column).step_by(columns));
+/// The verb of a measure that any precision can compute.
+fn verb<T: Real>(sharpness: Sharpness) -> Option<Verb<T>> {
+    match sharpness {
+        Sharpness::LambdaSup => Some(|config, workspace, network, batch, to, x| {
+            let bounds = workspace.bounds_gradient(network, batch, config.evaluation, to, x)?;
+            Ok(bounds.lambda_sup)
+        }),
+        Sharpness::Trace => Some(|_, workspace, network, batch, to, x| {
+            workspace.trace_gradient(network, batch, to, x)
+        }),
+        Sharpness::Frobenius => Some(|config, workspace, network, batch, to, x| {
+            workspace.frobenius_gradient(network, batch, config.evaluation, to, x)
+        }),
+        Sharpness::GradientNorm => Some(|_, workspace, network, batch, to, x| {
+            workspace.gradient_norm_gradient(network, batch, to, x)
+        }),
+        Sharpness::LambdaMax => None,
     }
 }
 
-impl<T: Real + Element> Problem<T> {
-    fn read<M: ThreeLayer>(
-        config: &HsrConfig,
-        model: &M,
-        inputs: Tensor<2>,
-        targets: Targets,
-    ) -> Result<Self, HsrError> {
-        let dimensions = model.dimensions();
-        let (hidden, output) = (model.hidden(), model.output());
-        let mut theta = Vec::with_capacity(dimensions.parameters());
-        let weight = read("the hidden weight", hidden.weight.val())?;
-        transpose_into(&weight, dimensions.hidden, &mut theta);
-        if let Some(bias) = &hidden.bias {
-            theta.extend(read::<T, 1>("the hidden bias", bias.val())?);
-        }
-        let weight = read("the output weight", output.weight.val())?;
-        transpose_into(&weight, dimensions.outputs, &mut theta);
-        if let Some(bias) = &output.bias {
-            theta.extend(read::<T, 1>("the output bias", bias.val())?);
-        }
-        let labels =
-            match targets.labels {
-                Labels::Values(values) => HostLabels::Values(read("the targets", values)?),
-                Labels::Classes(classes) => {
-                    let classes = classes.inner().try_into_vec_as::<i64>().map_err(|error| {
-                        HsrError::Read {
-                            what: "the targets",
-                            message: error.to_string(),
-                        }
-                    })?;
-                    // A negative index becomes one that is out of range, which hsr-core names with its sample.
-                    let index = |class: i64| usize::try_from(class).unwrap_or(usize::MAX);
-                    HostLabels::Classes(classes.into_iter().map(index).collect())
-                }
-            };
-        let cast = |weights: &[f64]| weights.iter().map(|&w| T::of(w)).collect();
-        Ok(Self {
-            dimensions,
-            activation: model.activation(),
-            theta,
-            inputs: read("the inputs", inputs)?,
-            labels,
-            sample_weights: match targets.sample_weights {
-                Some(weights) => Some(read("the sample weights", weights)?),
-                None => None,
-            },
-            class_weights: config.class_weights.as_deref().map(cast),
-        })
-    }
+/// λ_max, in double precision alone: single precision cannot tell when the eigenvector is found.
+const LAMBDA_MAX: Verb<f64> = |config, workspace, network, batch, to, x| {
+    // The eigenvalue errs by the square of this residual, and the gradient by far less than it changes in a step.
+    let options = LanczosOptions {
+        iterations: 300,
+        tolerance: 1e-4,
+        seed: config.seed,
+    };
+    let pair = workspace.lambda_max_gradient(network, batch, &options, to, x)?;
+    Ok(pair.value)
+};
 
-    fn with<R>(
-        &self,
-        config: &HsrConfig,
-        f: impl FnOnce(&Network<T>, &Batch<T>) -> Result<R, Error>,
-    ) -> Result<R, Error> {
-        let network = Network::from_flat(self.dimensions, self.activation, &self.theta)?;
-        let targets = match &self.labels {
-            HostLabels::Classes(classes) => hsr_core::Targets::Classes(classes),
-            HostLabels::Values(values) => hsr_core::Targets::Values(values),
-        };
-        let mut batch = Batch::new(config.loss, &self.inputs, targets)
-            .with_label_smoothing(T::of(config.softmax_smoothing()));
-        if let Some(weights) = &self.sample_weights {
-            batch = batch.with_sample_weights(weights);
-        }
-        if let Some(weights) = &self.class_weights {
-            batch = batch.with_class_weights(weights);
-        }
-        f(&network, &batch)
-    }
-
-    fn gradient(
-        &self,
-        config: &HsrConfig,
-        workspace: &Mutex<Workspace<T>>,
-        with_inputs: bool,
-    ) -> Result<HostGradient<T>, Error> {
-        let mut workspace = locked(workspace);
-        let mut parameters = vec![T::zero(); self.theta.len()];
-        let mut inputs = with_inputs.then(|| vec![T::zero(); self.inputs.len()]);
-        let bounds = self.with(config, |network, batch| {
-            workspace.bounds_gradient(
-                network,
-                batch,
-                config.evaluation,
-                &mut parameters,
-                inputs.as_deref_mut(),
-            )
-        })?;
-        Ok(HostGradient {
-            lambda_sup: bounds.lambda_sup,
-            parameters,
-            inputs,
-        })
-    }
+fn gradient<T: Real + Element>(
+    config: &HsrConfig,
+    verb: Verb<T>,
+    problem: &ClosedForm<T>,
+    workspace: &Mutex<Workspace<T>>,
+    with_inputs: bool,
+) -> Result<HostGradient<T>, Error> {
+    let mut parameters = vec![T::zero(); problem.theta().len()];
+    let mut inputs = with_inputs.then(|| vec![T::zero(); problem.inputs().len()]);
+    let value = verb(
+        config,
+        &mut locked(workspace),
+        &problem.network()?,
+        &problem.batch(),
+        &mut parameters,
+        inputs.as_deref_mut(),
+    )?;
+    Ok(HostGradient {
+        value,
+        parameters,
+        inputs,
+    })
 }
 
 impl HostGradient<f64> {
     /// The same in single precision; what single precision cannot hold is an overflow.
-    fn narrow(&self) -> Result<HostGradient<f32>, Error> {
+    fn narrow(&self, sharpness: Sharpness) -> Result<HostGradient<f32>, Error> {
         let cast = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<f32>>();
         let parameters = cast(&self.parameters);
         let inputs = self.inputs.as_deref().map(cast);
         let mut all = parameters.iter().chain(inputs.iter().flatten());
-        let lambda_sup = self.lambda_sup as f32;
-        if !lambda_sup.is_finite() || !all.all(|v| v.is_finite()) {
-            return Err(Error::Overflow { what: "λ_sup" });
+        let value = self.value as f32;
+        if !value.is_finite() || !all.all(|v| v.is_finite()) {
+            return Err(Error::Overflow {
+                what: sharpness.name(),
+            });
         }
         Ok(HostGradient {
-            lambda_sup,
+            value,
             parameters,
             inputs,
         })
@@ -178,8 +114,8 @@ impl HostGradient<f64> {
 }
 
 impl Host {
-    /// λ_sup and its gradient in the model's precision: f64, or f32 for everything narrower. Where f32 overflows on
-    /// the way, the computation is done again in f64.
+    /// The measure and its gradient in the model's precision: f64, or f32 for everything narrower. Where f32 overflows
+    /// on the way, the computation is done again in f64, where λ_max is computed from the beginning.
     pub fn gradient<M: ThreeLayer>(
         &self,
         config: &HsrConfig,
@@ -191,20 +127,27 @@ impl Host {
         let dtype = model.hidden().weight.val().dtype();
         let device = inputs.clone().inner().device();
         let dimensions = model.dimensions();
+        let double = |inputs, targets| -> Result<HostGradient<f64>, HsrError> {
+            let problem = ClosedForm::<f64>::read(config, model, inputs, targets)?;
+            let verb = verb(config.sharpness).unwrap_or(LAMBDA_MAX);
+            Ok(gradient(config, verb, &problem, &self.double, with_inputs)?)
+        };
         if dtype == burn::tensor::DType::F64 {
-            let problem = Problem::<f64>::read(config, model, inputs, targets)?;
-            let gradient = problem.gradient(config, &self.double, with_inputs)?;
+            let gradient = double(inputs, targets)?;
             return Ok(to_tensors(gradient, &dimensions, &device, dtype));
         }
-        let problem = Problem::<f32>::read(config, model, inputs.clone(), targets.clone())?;
-        let gradient = match problem.gradient(config, &self.single, with_inputs) {
-            Err(Error::Overflow { .. }) => {
-                let problem = Problem::<f64>::read(config, model, inputs, targets)?;
-                problem
-                    .gradient(config, &self.double, with_inputs)?
-                    .narrow()?
+        let gradient = match verb::<f32>(config.sharpness) {
+            None => double(inputs, targets)?.narrow(config.sharpness)?,
+            Some(verb) => {
+                let problem =
+                    ClosedForm::<f32>::read(config, model, inputs.clone(), targets.clone())?;
+                match gradient(config, verb, &problem, &self.single, with_inputs) {
+                    Err(Error::Overflow { .. }) => {
+                        double(inputs, targets)?.narrow(config.sharpness)?
+                    }
+                    result => result?,
+                }
             }
-            result => result?,
         };
         Ok(to_tensors(gradient, &dimensions, &device, dtype))
     }
@@ -217,11 +160,9 @@ impl Host {
         inputs: Tensor<2>,
         targets: Targets,
     ) -> Result<SpectralBounds<f64>, HsrError> {
-        let problem = Problem::<f64>::read(config, model, inputs, targets)?;
+        let problem = ClosedForm::<f64>::read(config, model, inputs, targets)?;
         let mut workspace = locked(&self.double);
-        Ok(problem.with(config, |network, batch| {
-            workspace.bounds(network, batch, config.evaluation)
-        })?)
+        Ok(workspace.bounds(&problem.network()?, &problem.batch(), config.evaluation)?)
     }
 
     /// Both ends of the spectrum, in f64 whatever the model's precision.
@@ -233,16 +174,15 @@ impl Host {
         targets: Targets,
         options: &LanczosOptions,
     ) -> Result<Extremes, HsrError> {
-        let problem = Problem::<f64>::read(config, model, inputs, targets)?;
+        let problem = ClosedForm::<f64>::read(config, model, inputs, targets)?;
         let mut workspace = locked(&self.double);
-        Ok(problem.with(config, |network, batch| {
-            let mut operator = workspace.linearize(network, batch)?;
-            hsr_core::extremes(
-                operator.parameters(),
-                |v, product| operator.apply(v, product),
-                options,
-            )
-        })?)
+        let network = problem.network()?;
+        let mut operator = workspace.linearize(&network, &problem.batch())?;
+        Ok(hsr_core::extremes(
+            operator.parameters(),
+            |v, product| operator.apply(v, product),
+            options,
+        )?)
     }
 }
 
@@ -281,7 +221,7 @@ fn to_tensors<T: Real + Element>(
     };
     let bias = |range: core::ops::Range<usize>| (!range.is_empty()).then(|| vector(&theta[range]));
     HsrGradient {
-        lambda_sup: vector(&[gradient.lambda_sup]),
+        value: vector(&[gradient.value]),
         hidden_weight: transposed(layout.hidden_weight(), [inputs, hidden]),
         hidden_bias: bias(layout.hidden_bias()),
         output_weight: transposed(layout.output_weight(), [hidden, outputs]),

@@ -6,17 +6,18 @@ use burn::config::Config;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, ParamId};
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
-use burn::tensor::Tensor;
-use hsr_core::{Evaluation, Extremes, LanczosOptions, OutputLoss, SpectralBounds};
+use burn::tensor::{Element, Tensor};
+use hsr_core::{Evaluation, Extremes, LanczosOptions, OutputLoss, Real, SpectralBounds};
 use serde::{Deserialize, Serialize};
 
+use crate::closed_form::ClosedForm;
 use crate::gradient::{
     HsrGradient, Scaled, ScaledBy, SquaredNorm, Visit, add_to, for_each_parameter,
 };
 use crate::head::HeadTerm;
 use crate::host::Host;
 use crate::targets::{Labels, Targets};
-use crate::{HsrError, HsrRecord, Schedule, ThreeLayer, backend, device, subsample};
+use crate::{HsrError, HsrRecord, Schedule, Sharpness, ThreeLayer, backend, device, subsample};
 
 /// How ∇λ_sup enters the step.
 ///
@@ -70,6 +71,9 @@ pub enum Execution {
 /// ```
 #[derive(Config, Debug)]
 pub struct HsrConfig {
+    /// What is descended: λ_sup, or one of its peers to compare it with.
+    #[config(default = "Sharpness::LambdaSup")]
+    pub sharpness: Sharpness,
     /// The factor of λ_sup. 0 leaves training exactly as it was.
     #[config(default = 0.01)]
     pub strength: f64,
@@ -115,7 +119,7 @@ impl HsrConfig {
     ///
     /// [`HsrError::Config`] where a value is outside its range: a strength or a class weight that is negative or not
     /// finite, a smoothing outside 0…1, an interval or a subsample of 0, an adaptive strength in the mode
-    /// [`Direction`](Mode::Direction).
+    /// [`Direction`](Mode::Direction); [`HsrError::HostOnly`] where the device is asked for what only the host computes.
     pub fn init(&self) -> Result<Hsr, HsrError> {
         let refuse = |option, value, expected| {
             Err(HsrError::Config {
@@ -147,6 +151,10 @@ impl HsrConfig {
             if !weight.is_finite() || weight < 0.0 {
                 return refuse("a class weight", weight, "a finite number, 0 or more");
             }
+        }
+        if self.execution == Execution::Device && !self.sharpness.on_device() {
+            let sharpness = self.sharpness.name();
+            return Err(HsrError::HostOnly { sharpness });
         }
         Ok(Hsr {
             config: self.clone(),
@@ -258,7 +266,7 @@ impl Hsr {
         self
     }
 
-    /// λ_sup and its gradient, without strength, schedule or mode; with `with_inputs` also the gradient for the inputs.
+    /// λ_sup (or its [peer](Sharpness)) and its gradient, without strength, schedule or mode; with `with_inputs` also the gradient for the inputs.
     ///
     /// # Shapes
     ///
@@ -280,7 +288,9 @@ impl Hsr {
         let on_host = match self.config.execution {
             Execution::Host => true,
             Execution::Device => false,
-            Execution::Auto => backend::is_host(&inputs.device()),
+            Execution::Auto => {
+                !self.config.sharpness.on_device() || backend::is_host(&inputs.device())
+            }
         };
         if on_host {
             self.host
@@ -288,6 +298,21 @@ impl Hsr {
         } else {
             device::gradient(&self.config, model, inputs, targets, with_inputs)
         }
+    }
+
+    /// The model and the batch in the host's memory, in whatever precision, for the verbs of hsr-core.
+    ///
+    /// # Errors
+    ///
+    /// [`HsrError::Shape`] where model, inputs and targets do not fit together, [`HsrError::Read`].
+    pub fn closed_form<T: Real + Element, M: ThreeLayer>(
+        &self,
+        model: &M,
+        inputs: Tensor<2>,
+        targets: impl Into<Targets>,
+    ) -> Result<ClosedForm<T>, HsrError> {
+        let targets = self.checked(model, &inputs, targets.into())?;
+        ClosedForm::read(&self.config, model, inputs, targets)
     }
 
     /// All six bounds on the spectrum, computed on the host in f64.
@@ -348,7 +373,7 @@ impl Hsr {
         let mut gradient = self.directed(model, due.gradient, due.strength);
         // value + Σ⟨θ − θ.inner(), g⟩: the sum is 0, its gradient is g. No operation of a backend is needed.
         let mut surrogate = Surrogate {
-            sum: gradient.lambda_sup.clone() * due.strength,
+            sum: gradient.value.clone() * due.strength,
         };
         if let Some(of_inputs) = gradient.inputs.take() {
             surrogate.add(due.inputs, of_inputs);
@@ -690,7 +715,7 @@ fn relative<M: ThreeLayer>(
 ) -> HsrGradient {
     let mut of_loss = SquaredNorm {
         gradients,
-        sum: gradient.lambda_sup.zeros_like(),
+        sum: gradient.value.zeros_like(),
     };
     for_each_parameter(model, gradient.clone(), &mut of_loss);
     let length = of_loss.sum.sqrt();
@@ -718,7 +743,7 @@ impl Measure {
         };
         for_each_parameter(model, gradient.clone(), &mut parts);
         if parts.of.is_empty() {
-            return gradient.lambda_sup.zeros_like();
+            return gradient.value.zeros_like();
         }
         let parts = Tensor::cat(parts.of, 0);
         match self {

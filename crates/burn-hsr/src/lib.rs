@@ -13,6 +13,8 @@
 //!
 //! * [`ThreeLayerNet`], [`ThreeLayer`]: what can be regularised.
 //! * [`HsrConfig`], [`Hsr`]: the regulariser; [`Mode`] and [`Execution`] are its choices.
+//! * [`Sharpness`]: what is descended, λ_sup or a peer of it.
+//! * [`ClosedForm`]: a model and a batch in the host's memory, for the verbs of hsr-core.
 //! * [`Schedule`]: when and how strongly; [`HsrRecord`]: what a resumed run needs.
 //! * [`HsrGradient`]: the bound's gradient as tensors; [`HeadTerm`]: the head of a deeper model.
 //! * [`Backend`]: backends by name.
@@ -22,6 +24,7 @@
 
 mod activation;
 mod backend;
+mod closed_form;
 mod device;
 mod error;
 mod gradient;
@@ -32,6 +35,7 @@ mod losses;
 mod net;
 mod record;
 mod schedule;
+mod sharpness;
 mod subsample;
 mod targets;
 #[cfg(feature = "train")]
@@ -39,6 +43,7 @@ pub mod train;
 
 pub use activation::forward as activation_forward;
 pub use backend::{Backend, BackendError};
+pub use closed_form::ClosedForm;
 pub use error::HsrError;
 pub use gradient::HsrGradient;
 pub use head::HeadTerm;
@@ -47,4 +52,5 @@ pub use hsr_core::{Activation, Evaluation, Extremes, LanczosOptions, OutputLoss,
 pub use net::{ThreeLayer, ThreeLayerNet, ThreeLayerNetConfig};
 pub use record::{HsrRecord, HsrRecordError};
 pub use schedule::Schedule;
+pub use sharpness::Sharpness;
 pub use targets::Targets;

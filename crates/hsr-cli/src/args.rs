@@ -85,10 +85,10 @@ pub struct TrainOptions {
     /// tanh, sigmoid, softplus, gelu, gelu_tanh, silu, mish, erf, sin, identity, relu or leaky_relu.
     #[arg(long, value_name = "NAME", default_value = "tanh")]
     pub activation: String,
-    /// The factor of λ_sup.
-    #[arg(long, value_name = "X", default_value_t = 0.05)]
-    pub strength: f64,
-    /// How ∇λ_sup enters the step: through the optimizer, beside it, or by its direction alone.
+    /// The factor of what is added to the loss; ρ for sam and asam [default: 0.05; 0.005 for trace, 0.5 for asam].
+    #[arg(long, value_name = "X")]
+    pub strength: Option<f64>,
+    /// How the gradient of what is added enters the step: through the optimizer, beside it, or by its direction alone.
     #[arg(long, value_enum, default_value = "coupled")]
     pub mode: ModeName,
     /// Passes over the training split [default: 100, or as many as make 2000 steps].
@@ -244,10 +244,23 @@ impl From<SplitName> for Split {
 
 /// `--method`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-#[allow(missing_docs)] // The names say it.
 pub enum MethodName {
+    /// The loss alone.
     Plain,
+    /// The loss and the bound λ_sup on its Hessian's largest eigenvalue.
     Hsr,
+    /// Sharpness-aware minimisation.
+    Sam,
+    /// Adaptive sharpness-aware minimisation.
+    Asam,
+    /// The loss and the trace of its Hessian.
+    Trace,
+    /// The loss and the largest eigenvalue of its Hessian itself.
+    LambdaMax,
+    /// The loss and the Frobenius norm of its Hessian.
+    Frobenius,
+    /// The loss and the norm of its gradient.
+    GradientNorm,
 }
 
 impl From<MethodName> for Method {
@@ -255,6 +268,12 @@ impl From<MethodName> for Method {
         match name {
             MethodName::Plain => Method::Plain,
             MethodName::Hsr => Method::Hsr,
+            MethodName::Sam => Method::Sam,
+            MethodName::Asam => Method::Asam,
+            MethodName::Trace => Method::Trace,
+            MethodName::LambdaMax => Method::LambdaMax,
+            MethodName::Frobenius => Method::Frobenius,
+            MethodName::GradientNorm => Method::GradientNorm,
         }
     }
 }

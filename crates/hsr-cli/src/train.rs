@@ -114,9 +114,10 @@ fn configure(
         }
     };
     let optimizer = Optimizer::from(options.optimizer);
+    let method = Method::from(options.method);
     let config = TrainConfig {
         source,
-        method: Method::from(options.method),
+        method,
         backend: options.backend.parse::<Backend>()?,
         optimizer,
         learning_rate: options
@@ -124,7 +125,9 @@ fn configure(
             .unwrap_or_else(|| optimizer.default_learning_rate()),
         hidden: options.hidden,
         activation: options.activation.parse::<Activation>()?,
-        strength: options.strength,
+        strength: options
+            .strength
+            .unwrap_or_else(|| method.default_strength()),
         mode: match options.mode {
             ModeName::Coupled => Mode::Coupled,
             ModeName::Decoupled => Mode::Decoupled,
@@ -153,7 +156,7 @@ fn free_directory(config: &TrainConfig) -> PathBuf {
 fn progress_bar(run: &Run) -> ProgressBar {
     let networks = match run.config().method {
         Method::Plain => 1,
-        Method::Hsr => 2,
+        _ => 2,
     };
     let target = if std::io::stderr().is_terminal() {
         ProgressDrawTarget::stderr()

@@ -87,7 +87,7 @@ impl<T: Real> SpectralBounds<T> {
     }
 }
 
-/// m, s and the derivatives of λ_sup with respect to the moments (theory §4), in f64 whatever the scalar type.
+/// m, s and the derivatives of λ_sup, or of what is descended in its place, with respect to the moments (theory §4), in f64 whatever the scalar type.
 pub struct SpectralWeights {
     pub mean: f64,
     pub std: f64,
@@ -98,6 +98,16 @@ pub struct SpectralWeights {
 }
 
 impl SpectralWeights {
+    /// Of a function of the moments with these derivatives, which is not a bound.
+    pub fn of(trace: f64, frobenius_squared: f64) -> Self {
+        Self {
+            mean: 0.0,
+            std: 0.0,
+            trace,
+            frobenius_squared,
+        }
+    }
+
     pub fn new<T: Real>(moments: &Moments<T>) -> Self {
         let parameters = moments.parameters as f64;
         let t = moments.trace.as_f64();

@@ -54,6 +54,15 @@ impl<T: Real> Contraction<T> {
         }
     }
 
+    /// As where every block is zero.
+    #[inline(always)]
+    pub fn zero(&mut self, f: &crate::forward::Forward<T>, want: Want) {
+        self.clear(f, want);
+        for left in [&mut self.s, &mut self.um, &mut self.m_diagonal, &mut self.q] {
+            left.fill(T::zero());
+        }
+    }
+
     /// q = ‖H22‖² + ‖H11‖² + 2‖H21‖².
     pub fn frobenius_squared(&self) -> T {
         self.output_norm + self.hidden_norm + T::of(2.0) * self.cross_norm

@@ -49,6 +49,17 @@ pub(crate) fn part_mut<T>(
     &mut data[index * stride + start..][..width]
 }
 
+/// Writes `scale` times a feature-major array to `out`, samples × features row-major.
+#[inline(always)]
+pub(crate) fn write_samples<T: Real>(out: &mut [T], features: &[T], stride: usize, scale: T) {
+    let width = features.len() / stride;
+    for (sample, out) in out.chunks_exact_mut(width).enumerate() {
+        for (e, out) in out.iter_mut().enumerate() {
+            *out = scale * features[e * stride + sample];
+        }
+    }
+}
+
 /// A copy of the lane that begins at `start`.
 #[inline(always)]
 pub(crate) fn lane<T: Real>(row: &[T], start: usize) -> [T; LANE] {

@@ -15,7 +15,9 @@
 //! * [`Network`] and [`Batch`]: borrowed, validated views of parameters and data.
 //! * [`Workspace`]: the verbs — loss, bounds, gradient, Hessian-vector product, dense Hessian — and their buffers.
 //! * [`SpectralBounds`]: what is known of the spectrum.
-//! * [`extremes`]: both ends of the spectrum themselves, by Lanczos.
+//! * [`extremes`] and [`top_eigenpair`]: the ends of the spectrum themselves, by Lanczos; [`LanczosFactorization`] is
+//!   what they are read from.
+//! * [`Workspace::trace_gradient`] and its like: what else can be descended in λ_sup's place, with exact gradients.
 //! * [`Evaluation`]: two exact ways to the same numbers, chosen by cost.
 //!
 //! Symbols in the documentation: N samples with inputs x (d values), hidden units a = φ(z) (h), outputs o (K),
@@ -30,6 +32,7 @@ mod assembled;
 mod batch;
 mod bounds;
 mod contraction;
+mod directional;
 mod dispatch;
 mod error;
 mod forward;
@@ -41,6 +44,7 @@ mod matmul;
 mod network;
 mod output_basis;
 mod outputs;
+mod peers;
 mod plan;
 mod pullback;
 mod real;
@@ -52,7 +56,9 @@ pub use activation::Activation;
 pub use batch::{Batch, OutputLoss, Targets};
 pub use bounds::{Moments, SpectralBounds};
 pub use error::Error;
-pub use lanczos::{Extremes, LanczosOptions, extremes};
+pub use lanczos::{
+    EigenPair, Extremes, LanczosFactorization, LanczosOptions, extremes, top_eigenpair,
+};
 pub use network::{Dimensions, Layout, Network};
 pub use plan::{BlockEvaluation, Evaluation, Plan};
 pub use real::Real;

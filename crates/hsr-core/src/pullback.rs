@@ -7,7 +7,7 @@ use crate::contraction::Contraction;
 use crate::forward::Forward;
 use crate::kernels::basis::ThroughU;
 use crate::lanes::{
-    add_product, add_scaled, dot, part, part_mut, row, row_mut, sized, sum, zeroed,
+    add_product, add_scaled, dot, part, part_mut, row, row_mut, sized, sum, write_samples, zeroed,
 };
 use crate::matmul::{Mat, Write, matmul};
 use crate::{Network, Real, kernels, output_basis, svec};
@@ -193,11 +193,7 @@ impl<T: Real> Pullback<T> {
         }
         let weight = Mat::new(network.hidden_weight(), h, d, d).t();
         matmul(x_bar, n, Write::Add, T::one(), weight, z_bar);
-        for (sample, out) in inputs.chunks_exact_mut(d).enumerate() {
-            for (e, out) in out.iter_mut().enumerate() {
-                *out = sigma * x_bar[e * n + sample];
-            }
-        }
+        write_samples(inputs, x_bar, n, sigma);
     }
 
     /// Everything that goes through U: with P = U M̄, Q̄ = 4w_q Q̃ + P and Ū = S (P + Q̄), hidden unit by hidden unit.

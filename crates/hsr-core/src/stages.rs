@@ -3,6 +3,7 @@
 
 use crate::bounds::SpectralWeights;
 use crate::contraction::Contraction;
+use crate::directional::Directional;
 use crate::dispatch::{Verb, vectorized};
 use crate::forward::Forward;
 use crate::matmul::SmallProduct;
@@ -17,6 +18,7 @@ pub trait Stages: Sized {
     fn contract(stage: ContractStage<Self>);
     fn pull_back(stage: PullbackStage<Self>);
     fn product(stage: ProductStage<Self>);
+    fn directional(stage: DirectionalStage<Self>) -> Self;
     fn small_product(stage: SmallProduct<Self>);
 }
 
@@ -37,6 +39,9 @@ macro_rules! stages {
             }
             fn product(stage: ProductStage<Self>) {
                 vectorized(stage);
+            }
+            fn directional(stage: DirectionalStage<Self>) -> Self {
+                vectorized(stage)
             }
             fn small_product(stage: SmallProduct<Self>) {
                 vectorized(stage);
@@ -134,5 +139,24 @@ impl<T: Real> Verb for ProductStage<'_, '_, T> {
     #[inline(always)]
     fn run(self) {
         self.operator.product(self.v, self.product);
+    }
+}
+
+/// vᵀHv and its gradient.
+pub struct DirectionalStage<'a, 'o, T> {
+    pub directional: &'a mut Directional<T>,
+    pub network: &'a Network<'a, T>,
+    pub forward: &'a Forward<T>,
+    pub v: &'a [T],
+    pub out: &'a mut Out<'o, T>,
+}
+
+impl<T: Real> Verb for DirectionalStage<'_, '_, T> {
+    type Output = T;
+
+    #[inline(always)]
+    fn run(self) -> T {
+        self.directional
+            .run(self.network, self.forward, self.v, self.out)
     }
 }

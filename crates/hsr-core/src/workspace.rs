@@ -3,6 +3,7 @@
 use crate::assembled::Assembled;
 use crate::bounds::SpectralWeights;
 use crate::contraction::Contraction;
+use crate::directional::Directional;
 use crate::error::check_length;
 use crate::forward::Forward;
 use crate::gram::Gram;
@@ -52,6 +53,9 @@ pub struct Workspace<T> {
     assembled: Assembled<T>,
     gram: Gram<T>,
     pub(crate) pullback: Pullback<T>,
+    pub(crate) directional: Directional<T>,
+    /// A unit vector in the parameter space.
+    pub(crate) direction: Vec<T>,
     pub(crate) buffers: [Vec<T>; 5],
     plan: Option<Plan>,
 }
@@ -179,26 +183,13 @@ impl<T: Real> Workspace<T> {
         gradient: &mut [T],
         input_gradient: Option<&mut [T]>,
     ) -> Result<SpectralBounds<T>, Error> {
-        let dims = network.dimensions();
-        check_length("gradient", "parameters", gradient.len(), dims.parameters())?;
-        if let Some(inputs) = &input_gradient {
-            check_length(
-                "input_gradient",
-                "samples × inputs",
-                inputs.len(),
-                batch.inputs.len(),
-            )?;
-        }
-        let want = match input_gradient {
+        let mut out = self.checked_out(network, batch, gradient, input_gradient)?;
+        let want = match out.inputs {
             None => Want::Gradient,
             Some(_) => Want::InputGradient,
         };
         self.evaluate(network, batch, true)?;
         let (moments, weights) = self.contract(evaluation, want)?;
-        let mut out = Out {
-            parameters: gradient,
-            inputs: input_gradient,
-        };
         T::pull_back(PullbackStage {
             pullback: &mut self.pullback,
             network,
@@ -214,6 +205,27 @@ impl<T: Real> Workspace<T> {
                 what: "the gradient of λ_sup",
             })
         }
+    }
+
+    /// Where a gradient goes, if it fits.
+    pub(crate) fn checked_out<'o>(
+        &self,
+        network: &Network<T>,
+        batch: &Batch<T>,
+        parameters: &'o mut [T],
+        inputs: Option<&'o mut [T]>,
+    ) -> Result<Out<'o, T>, Error> {
+        let expected = network.dimensions().parameters();
+        check_length("gradient", "parameters", parameters.len(), expected)?;
+        if let Some(inputs) = &inputs {
+            check_length(
+                "input_gradient",
+                "samples × inputs",
+                inputs.len(),
+                batch.inputs.len(),
+            )?;
+        }
+        Ok(Out { parameters, inputs })
     }
 
     /// How the last evaluation of moments or bounds was done, block by block.
@@ -298,7 +310,7 @@ impl<T: Real> Workspace<T> {
 
     /// t = Σ tr S · ‖ã‖² + tr M · ‖x̃‖².
     #[inline(always)]
-    fn trace(&self) -> T {
+    pub(crate) fn trace(&self) -> T {
         let f = &self.forward;
         let n = f.stride;
         crate::lanes::dot(&f.trace_s[..n], &f.a_squared[..n])
@@ -391,11 +403,19 @@ impl<T: Real> Workspace<T> {
         batch: &Batch<T>,
     ) -> Result<HessianOperator<'a, T>, Error> {
         self.evaluate(network, batch, false)?;
-        Ok(HessianOperator {
+        Ok(self.operator(network))
+    }
+
+    /// The Hessian where the last evaluation was done, which was not in the output basis.
+    pub(crate) fn operator<'a>(
+        &'a mut self,
+        network: &'a Network<'a, T>,
+    ) -> HessianOperator<'a, T> {
+        HessianOperator {
             network,
             forward: &self.forward,
             buffers: &mut self.buffers,
-        })
+        }
     }
 
     /// The dense Hessian of the loss, D × D row-major (it is symmetric), into `hessian`.

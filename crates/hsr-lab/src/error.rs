@@ -25,12 +25,12 @@ pub enum LabError {
     /// The regulariser.
     #[error(transparent)]
     Hsr(#[from] HsrError),
+    /// Sharpness-aware minimisation, a measure of curvature.
+    #[error(transparent)]
+    Sharpness(#[from] SharpnessError),
     /// The closed form.
     #[error(transparent)]
     Core(#[from] hsr_core::Error),
-    /// A measure of curvature.
-    #[error(transparent)]
-    Sharpness(#[from] SharpnessError),
     /// A figure could not be drawn.
     #[error(transparent)]
     Figure(#[from] FigureError),

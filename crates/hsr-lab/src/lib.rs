@@ -5,6 +5,7 @@
 //! * [`inspect`](mod@inspect): exact curvature of weights from any framework.
 //! * [`spectrum`]: eigenvalues, dense or by Lanczos.
 //! * [`landscape`]: the loss around and between the networks of a run.
+//! * [`statistics`]: paired tests and quartiles.
 //! * [`figures`] are the pictures.
 
 pub mod data;
@@ -16,6 +17,7 @@ pub mod landscape;
 pub mod network;
 pub mod scores;
 pub mod spectrum;
+pub mod statistics;
 pub mod tasks;
 pub mod train;
 mod weights;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig};
-use burn_hsr::{Activation, Backend, HsrConfig, Mode};
+use burn_hsr::{Activation, Backend, Hsr, HsrConfig, Mode, Sharpness};
+use burn_sharpness::{SamConfig, SamGradient};
 use serde::{Deserialize, Serialize};
 
 use crate::LabError;
@@ -61,18 +62,82 @@ impl Source {
 pub enum Method {
     /// The loss alone.
     Plain,
-    /// The loss and Hessian Spectral Range regularisation.
+    /// The loss and Hessian Spectral Range regularisation: strength·λ_sup.
     Hsr,
+    /// Sharpness-aware minimisation, the strength being ρ.
+    Sam,
+    /// Adaptive sharpness-aware minimisation, the strength being ρ.
+    Asam,
+    /// The loss and strength·tr H.
+    Trace,
+    /// The loss and strength·λ_max.
+    LambdaMax,
+    /// The loss and strength·‖H‖_F.
+    Frobenius,
+    /// The loss and strength·‖∇L‖.
+    GradientNorm,
 }
 
 impl Method {
+    /// Every method.
+    pub const ALL: [Method; 8] = [
+        Method::Plain,
+        Method::Hsr,
+        Method::Sam,
+        Method::Asam,
+        Method::Trace,
+        Method::LambdaMax,
+        Method::Frobenius,
+        Method::GradientNorm,
+    ];
+
     /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Method::Plain => "plain",
             Method::Hsr => "hsr",
+            Method::Sam => "sam",
+            Method::Asam => "asam",
+            Method::Trace => "trace",
+            Method::LambdaMax => "lambda-max",
+            Method::Frobenius => "frobenius",
+            Method::GradientNorm => "gradient-norm",
         }
     }
+
+    /// What is added to the loss, for the methods that add something.
+    pub fn sharpness(self) -> Option<Sharpness> {
+        match self {
+            Method::Plain | Method::Sam | Method::Asam => None,
+            Method::Hsr => Some(Sharpness::LambdaSup),
+            Method::Trace => Some(Sharpness::Trace),
+            Method::LambdaMax => Some(Sharpness::LambdaMax),
+            Method::Frobenius => Some(Sharpness::Frobenius),
+            Method::GradientNorm => Some(Sharpness::GradientNorm),
+        }
+    }
+
+    /// The strength where none is given: ρ as in the papers of SAM and ASAM, for the trace a tenth of the other
+    /// penalties, for it sums what they take the largest or the root mean square of.
+    pub fn default_strength(self) -> f64 {
+        match self {
+            Method::Plain => 0.0,
+            Method::Asam => 0.5,
+            Method::Trace => 0.005,
+            Method::Hsr
+            | Method::Sam
+            | Method::LambdaMax
+            | Method::Frobenius
+            | Method::GradientNorm => 0.05,
+        }
+    }
+}
+
+/// What a method does beside the optimizer's step.
+pub(crate) enum Extra {
+    Nothing,
+    Penalty(Box<Hsr>),
+    Sam(SamGradient),
 }
 
 /// The optimizer, with Burn's defaults but for what is stated.
@@ -131,9 +196,9 @@ pub struct TrainConfig {
     pub hidden: usize,
     /// The activation.
     pub activation: Activation,
-    /// The factor of λ_sup.
+    /// The factor of what is added to the loss; ρ for SAM and ASAM.
     pub strength: f64,
-    /// How ∇λ_sup enters the step.
+    /// How the gradient of what is added enters the step.
     pub mode: Mode,
     /// Passes over the training split; none for 100, or as many as make 2000 steps. A run's directory holds what was
     /// chosen.
@@ -162,6 +227,12 @@ impl TrainConfig {
                 self.strength
             ));
         }
+        if self.mode != Mode::Coupled && self.method.sharpness().is_none() {
+            return refuse(format!(
+                "--mode belongs to the methods that add a penalty, not to --method {}",
+                self.method.name()
+            ));
+        }
         for (option, value) in [
             ("--hidden", self.hidden),
             ("--epochs", self.epochs.unwrap_or(1)),
@@ -184,10 +255,25 @@ impl TrainConfig {
         epochs
     }
 
-    pub(crate) fn regulariser(&self) -> HsrConfig {
-        HsrConfig::new()
-            .with_strength(self.strength)
-            .with_mode(self.mode)
+    /// What a method needs besides the optimizer.
+    pub(crate) fn extra(&self, method: Method) -> Result<Extra, LabError> {
+        let sam = |config: SamConfig| -> Result<Extra, LabError> {
+            // A gradient that is not finite shows in the loss, which is read after every epoch.
+            let config = config.with_rho(self.strength).with_check_finite(false);
+            Ok(Extra::Sam(config.init_gradient()?))
+        };
+        match (method, method.sharpness()) {
+            (Method::Sam, _) => sam(SamConfig::new()),
+            (Method::Asam, _) => sam(SamConfig::asam()),
+            (_, Some(sharpness)) => {
+                let config = HsrConfig::new()
+                    .with_sharpness(sharpness)
+                    .with_strength(self.strength)
+                    .with_mode(self.mode);
+                Ok(Extra::Penalty(Box::new(config.init()?)))
+            }
+            (_, None) => Ok(Extra::Nothing),
+        }
     }
 
     /// The methods to train, the baseline first.

@@ -72,7 +72,7 @@ impl Run {
     /// A [`LabError`] that names the option, file or directory at fault.
     pub fn create(mut config: TrainConfig, directory: &Path) -> Result<Self, LabError> {
         config.check()?;
-        config.regulariser().init()?;
+        config.extra(config.method)?;
         let device = config.backend.device()?;
         let problem = Problem::load(&config, &device)?;
         let epochs = config.settle_epochs(problem.train.data.samples());

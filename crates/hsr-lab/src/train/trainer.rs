@@ -6,12 +6,12 @@ use burn::module::Module;
 use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
-use burn_hsr::{Backend, Hsr, ThreeLayerNet};
+use burn_hsr::{Backend, ThreeLayerNet};
 use hsr_core::{Evaluation, Workspace};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use super::config::{Method, Optimizer, TrainConfig};
+use super::config::{Extra, Method, Optimizer, TrainConfig};
 use super::problem::{Part, Problem};
 use crate::data::random::{Stream, generator_at};
 use crate::{LabError, Weights, network, scores};
@@ -43,7 +43,7 @@ pub(crate) struct Trainer<'a> {
     model: ThreeLayerNet,
     optimizer: ModuleOptimizer,
     loss: CrossEntropyLoss,
-    hsr: Option<Hsr>,
+    extra: Extra,
     workspace: Workspace<f64>,
     /// Epochs done.
     pub epoch: usize,
@@ -70,10 +70,7 @@ impl<'a> Trainer<'a> {
             model: network::to_burn(weights, config.activation, &device),
             optimizer: config.optimizer.init(),
             loss: CrossEntropyLossConfig::new().init(&device),
-            hsr: match method {
-                Method::Plain => None,
-                Method::Hsr => Some(config.regulariser().init()?),
-            },
+            extra: config.extra(method)?,
             device,
             workspace: Workspace::new(),
             epoch: 0,
@@ -161,13 +158,24 @@ impl<'a> Trainer<'a> {
     }
 
     fn step(&mut self, x: Tensor<2>, y: Tensor<1, Int>) -> Result<(), LabError> {
-        let logits = self.model.forward(x.clone());
-        let loss = self.loss.forward(logits, y.clone());
-        let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
+        let of = |model: &ThreeLayerNet| {
+            let loss = self.loss.forward(model.forward(x.clone()), y.clone());
+            GradientsParams::from_grads(loss.backward(), model)
+        };
         let (model, lr) = (self.model.clone(), self.config.learning_rate);
-        self.model = match &self.hsr {
-            None => self.optimizer.step(lr, model, gradients),
-            Some(hsr) => hsr.step(&mut self.optimizer, lr, model, x, y, gradients)?,
+        self.model = match &self.extra {
+            Extra::Nothing => {
+                let gradients = of(&model);
+                self.optimizer.step(lr, model, gradients)
+            }
+            Extra::Penalty(penalty) => {
+                let gradients = of(&model);
+                penalty.step(&mut self.optimizer, lr, model, x, y, gradients)?
+            }
+            Extra::Sam(sam) => {
+                let passes = sam.of(&model, |model| ((), of(&model)))?;
+                self.optimizer.step(lr, model, passes.gradients)
+            }
         };
         Ok(())
     }

@@ -1,0 +1,64 @@
+//! What a whole training step costs with each method, counted in plain steps of the same model and batch:
+//! `cargo bench --workspace --bench methods`.
+//!
+//! Passes are forward-backward passes over the batch through Burn; what the closed form computes beside them is in the
+//! seconds. All candidates take turns in one run, see `ratios`.
+
+use burn_hsr::{HsrConfig, Schedule, Sharpness};
+use burn_sharpness::SamConfig;
+use hsr_benches::{Candidate, Extra, Loop, medians};
+
+/// A method's name, its passes a step, and what it adds.
+type Method = (&'static str, f64, fn() -> Extra);
+
+fn penalty(sharpness: Sharpness) -> Extra {
+    Extra::Penalty(HsrConfig::new().with_sharpness(sharpness))
+}
+
+const METHODS: [Method; 9] = [
+    ("plain", 1.0, || Extra::Nothing),
+    ("hsr", 1.0, || penalty(Sharpness::LambdaSup)),
+    ("hsr, every 4th step", 1.0, || {
+        let schedule = Schedule::new().with_interval(4);
+        Extra::Penalty(HsrConfig::new().with_schedule(schedule))
+    }),
+    ("sam", 2.0, || Extra::Sam(SamConfig::new())),
+    ("asam", 2.0, || Extra::Sam(SamConfig::asam())),
+    ("trace", 1.0, || penalty(Sharpness::Trace)),
+    ("lambda-max", 1.0, || penalty(Sharpness::LambdaMax)),
+    ("frobenius", 1.0, || penalty(Sharpness::Frobenius)),
+    ("gradient-norm", 1.0, || penalty(Sharpness::GradientNorm)),
+];
+
+fn main() {
+    println!("{:40}{:>8}{:>12}{:>14}", "", "passes", "µs", "plain steps");
+    for (name, sizes, rounds, repeats) in [
+        ("two inputs, as in the paper", [2, 3, 3, 200], 60, 10),
+        ("iris", [4, 16, 3, 64], 60, 10),
+        ("wine", [13, 16, 3, 64], 60, 10),
+        ("breast-cancer", [30, 16, 2, 64], 40, 5),
+        ("digits", [64, 16, 10, 64], 30, 4),
+    ] {
+        let mut loops: Vec<Loop> = METHODS
+            .iter()
+            .map(|(_, _, extra)| Loop::new(sizes, extra()))
+            .collect();
+        let mut candidates: Vec<Candidate> = METHODS
+            .iter()
+            .zip(&mut loops)
+            .map(|(&(method, ..), training)| -> Candidate {
+                (method, Box::new(|| training.step()))
+            })
+            .collect();
+        let seconds = medians(&mut candidates, rounds, repeats);
+        let [inputs, hidden, classes, samples] = sizes;
+        println!("{name}: d = {inputs}, h = {hidden}, K = {classes}, N = {samples}");
+        for ((method, passes, _), time) in METHODS.iter().zip(&seconds) {
+            println!(
+                "  {method:38}{passes:>8}{:>12.1}{:>14.2}",
+                1e6 * time,
+                time / seconds[0]
+            );
+        }
+    }
+}

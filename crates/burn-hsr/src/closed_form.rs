@@ -1,0 +1,161 @@
+//! A model and a batch in the host's memory, as hsr-core takes them.
+
+use burn::tensor::{Element, Tensor};
+use hsr_core::{Activation, Batch, Dimensions, Error, Network, OutputLoss, Real};
+
+use crate::targets::{Labels, Targets};
+use crate::{HsrConfig, HsrError, ThreeLayer};
+
+/// The parameters of a three-layer model and a batch with its loss, read from their device: from
+/// [`Hsr::closed_form`](crate::Hsr::closed_form), for every verb of [`hsr_core::Workspace`].
+///
+/// ```
+/// use burn::tensor::{Device, Int, Tensor};
+/// use burn_hsr::{HsrConfig, ThreeLayerNetConfig};
+/// use hsr_core::Workspace;
+///
+/// let device = Device::flex();
+/// let model = ThreeLayerNetConfig::new(2, 3, 2).init(&device);
+/// let x = Tensor::<2>::from_floats([[0., 1.], [1., 0.], [1., 1.]], &device);
+/// let y = Tensor::<1, Int>::from_ints([0, 1, 1], &device);
+///
+/// let closed_form = HsrConfig::new().init()?.closed_form::<f64, _>(&model, x, y)?;
+/// let (network, batch) = (closed_form.network()?, closed_form.batch());
+/// let mut workspace = Workspace::new();
+/// let mut hessian = vec![0.0; 17 * 17];
+/// workspace.hessian(&network, &batch, &mut hessian)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ClosedForm<T> {
+    dimensions: Dimensions,
+    activation: Activation,
+    /// In the order of [`Layout`](hsr_core::Layout).
+    theta: Vec<T>,
+    inputs: Vec<T>,
+    labels: HostLabels<T>,
+    sample_weights: Option<Vec<T>>,
+    class_weights: Option<Vec<T>>,
+    loss: OutputLoss,
+    label_smoothing: T,
+}
+
+#[derive(Clone, Debug)]
+enum HostLabels<T> {
+    Classes(Vec<usize>),
+    Values(Vec<T>),
+}
+
+fn read<T: Element, const D: usize>(
+    what: &'static str,
+    tensor: Tensor<D>,
+) -> Result<Vec<T>, HsrError> {
+    tensor
+        .inner()
+        .try_into_vec_as::<T>()
+        .map_err(|error| HsrError::Read {
+            what,
+            message: error.to_string(),
+        })
+}
+
+/// `[rows, columns]` row-major to `[columns, rows]`.
+pub(crate) fn transpose_into<T: Copy>(matrix: &[T], columns: usize, out: &mut Vec<T>) {
+    for column in 0..columns {
+        out.extend(matrix.iter().skip(column).step_by(columns));
+    }
+}
+
+impl<T: Real + Element> ClosedForm<T> {
+    pub(crate) fn read<M: ThreeLayer>(
+        config: &HsrConfig,
+        model: &M,
+        inputs: Tensor<2>,
+        targets: Targets,
+    ) -> Result<Self, HsrError> {
+        let dimensions = model.dimensions();
+        let (hidden, output) = (model.hidden(), model.output());
+        let mut theta = Vec::with_capacity(dimensions.parameters());
+        let weight = read("the hidden weight", hidden.weight.val())?;
+        transpose_into(&weight, dimensions.hidden, &mut theta);
+        if let Some(bias) = &hidden.bias {
+            theta.extend(read::<T, 1>("the hidden bias", bias.val())?);
+        }
+        let weight = read("the output weight", output.weight.val())?;
+        transpose_into(&weight, dimensions.outputs, &mut theta);
+        if let Some(bias) = &output.bias {
+            theta.extend(read::<T, 1>("the output bias", bias.val())?);
+        }
+        let labels =
+            match targets.labels {
+                Labels::Values(values) => HostLabels::Values(read("the targets", values)?),
+                Labels::Classes(classes) => {
+                    let classes = classes.inner().try_into_vec_as::<i64>().map_err(|error| {
+                        HsrError::Read {
+                            what: "the targets",
+                            message: error.to_string(),
+                        }
+                    })?;
+                    // A negative index becomes one that is out of range, which hsr-core names with its sample.
+                    let index = |class: i64| usize::try_from(class).unwrap_or(usize::MAX);
+                    HostLabels::Classes(classes.into_iter().map(index).collect())
+                }
+            };
+        let cast = |weights: &[f64]| weights.iter().map(|&w| T::of(w)).collect();
+        Ok(Self {
+            dimensions,
+            activation: model.activation(),
+            theta,
+            inputs: read("the inputs", inputs)?,
+            labels,
+            sample_weights: match targets.sample_weights {
+                Some(weights) => Some(read("the sample weights", weights)?),
+                None => None,
+            },
+            class_weights: config.class_weights.as_deref().map(cast),
+            loss: config.loss,
+            label_smoothing: T::of(config.softmax_smoothing()),
+        })
+    }
+
+    /// The sizes.
+    pub fn dimensions(&self) -> Dimensions {
+        self.dimensions
+    }
+
+    /// The parameters \[D\], in the order of [`Layout`](hsr_core::Layout).
+    pub fn theta(&self) -> &[T] {
+        &self.theta
+    }
+
+    /// The inputs, N × d row-major.
+    pub fn inputs(&self) -> &[T] {
+        &self.inputs
+    }
+
+    /// The model.
+    ///
+    /// # Errors
+    ///
+    /// What hsr-core refuses: parameters that are not finite.
+    pub fn network(&self) -> Result<Network<'_, T>, Error> {
+        Network::from_flat(self.dimensions, self.activation, &self.theta)
+    }
+
+    /// The batch, with the loss that the regulariser was configured for.
+    pub fn batch(&self) -> Batch<'_, T> {
+        let targets = match &self.labels {
+            HostLabels::Classes(classes) => hsr_core::Targets::Classes(classes),
+            HostLabels::Values(values) => hsr_core::Targets::Values(values),
+        };
+        let mut batch =
+            Batch::new(self.loss, &self.inputs, targets).with_label_smoothing(self.label_smoothing);
+        if let Some(weights) = &self.sample_weights {
+            batch = batch.with_sample_weights(weights);
+        }
+        if let Some(weights) = &self.class_weights {
+            batch = batch.with_class_weights(weights);
+        }
+        batch
+    }
+}

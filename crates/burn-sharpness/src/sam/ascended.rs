@@ -1,0 +1,151 @@
+//! A module at θ + e that shares nothing which a forward pass changes.
+
+use std::collections::HashMap;
+
+use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::{Bool, GradientCheckpointingStrategy, Int, Tensor};
+
+/// The module at θ + step, in the state of autodiff and training that it is in.
+///
+/// A clone would not do. Burn's running statistics (`RunningState`) are shared between a module and its clones, and
+/// `forward` updates them through `&self`. They also keep the last update of each thread aside until the next, so that
+/// saved statistics cannot simply be put back. [`Module::valid`] is what gives a module running statistics of its own,
+/// with every update in them; here it is taken, and what it has taken away is given back.
+pub(crate) fn ascended<M: Module>(module: &M, step: GradientsParams) -> M {
+    let mut state = State::default();
+    module.visit(&mut state);
+    let copy = module.valid();
+    // Tensors that are no parameters, which no mapper sees, get autodiff back from `train`, but always without
+    // checkpointing. Where the module checkpoints they stay plain, for plain tensors go with either.
+    let copy = if state.checkpoints {
+        copy
+    } else {
+        copy.train()
+    };
+    copy.map(&mut Ascend { state, step })
+}
+
+/// What the parameters of a module carry beside their values.
+#[derive(Default)]
+struct State {
+    tensors: HashMap<ParamId, Autodiff>,
+    flags: HashMap<ParamId, Flag>,
+    checkpoints: bool,
+}
+
+/// The autodiff state of a parameter.
+#[derive(Clone, Copy)]
+struct Autodiff {
+    strategy: GradientCheckpointingStrategy,
+    require_grad: bool,
+    distributed: bool,
+}
+
+impl State {
+    fn keep(&mut self, id: ParamId, autodiff: Option<Autodiff>) {
+        if let Some(autodiff) = autodiff {
+            self.checkpoints |= autodiff.strategy != GradientCheckpointingStrategy::Disabled;
+            self.tensors.insert(id, autodiff);
+        }
+    }
+}
+
+/// A tensor that takes no part in training.
+fn constant(strategy: GradientCheckpointingStrategy) -> Autodiff {
+    Autodiff {
+        strategy,
+        require_grad: false,
+        distributed: false,
+    }
+}
+
+impl ModuleVisitor for State {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let tensor = param.val();
+        let require_grad = tensor.is_require_grad();
+        let autodiff = tensor
+            .gradient_checkpointing_strategy()
+            .map(|strategy| Autodiff {
+                strategy,
+                require_grad,
+                // Only what has a gradient can be, and a quantised tensor must not be asked.
+                distributed: require_grad && tensor.is_distributed(),
+            });
+        self.keep(param.id, autodiff);
+    }
+
+    fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
+        let strategy = param.val().gradient_checkpointing_strategy();
+        self.keep(param.id, strategy.map(constant));
+    }
+
+    fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
+        let strategy = param.val().gradient_checkpointing_strategy();
+        self.keep(param.id, strategy.map(constant));
+    }
+
+    fn visit_flag(&mut self, flag: &Param<Flag>) {
+        self.flags.insert(flag.id, flag.val());
+    }
+}
+
+struct Ascend {
+    state: State,
+    step: GradientsParams,
+}
+
+impl ModuleMapper for Ascend {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let id = param.id;
+        param.map(|tensor| {
+            let mut tensor = tensor.inner();
+            if let Some(step) = self.step.get::<D>(id) {
+                tensor = tensor + step;
+            }
+            let Some(autodiff) = self.state.tensors.get(&id) else {
+                return tensor;
+            };
+            tensor = tensor
+                .autodiff()
+                .with_gradient_checkpointing_strategy(autodiff.strategy);
+            if autodiff.require_grad {
+                tensor = tensor.require_grad();
+            }
+            if autodiff.distributed {
+                tensor = tensor.set_distributed(id);
+            }
+            tensor
+        })
+    }
+
+    fn map_int<const D: usize>(&mut self, param: Param<Tensor<D, Int>>) -> Param<Tensor<D, Int>> {
+        let autodiff = self.state.tensors.get(&param.id);
+        param.map(|tensor| match autodiff {
+            Some(autodiff) => tensor
+                .autodiff()
+                .with_gradient_checkpointing_strategy(autodiff.strategy),
+            None => tensor.inner(),
+        })
+    }
+
+    fn map_bool<const D: usize>(
+        &mut self,
+        param: Param<Tensor<D, Bool>>,
+    ) -> Param<Tensor<D, Bool>> {
+        let autodiff = self.state.tensors.get(&param.id);
+        param.map(|tensor| match autodiff {
+            Some(autodiff) => tensor
+                .autodiff()
+                .with_gradient_checkpointing_strategy(autodiff.strategy),
+            None => tensor.inner(),
+        })
+    }
+
+    fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+        match self.state.flags.get(&flag.id) {
+            Some(&kept) => flag.map(|_| kept),
+            None => flag,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The two passes.
+
+use burn::module::Module;
+use burn::optim::GradientsParams;
+
+use super::ascended::ascended;
+use super::ascent::ascent;
+use super::finite::Finite;
+use super::{Pass, SamConfig};
+use crate::SharpnessError;
+
+/// SAM without an optimizer: the gradient at the ascended point, for a loop of one's own or a `TrainStep`.
+///
+/// ```
+/// use burn::nn::LinearConfig;
+/// use burn::nn::loss::{MseLoss, Reduction};
+/// use burn::optim::{GradientsParams, SgdConfig};
+/// use burn::tensor::{Device, Tensor};
+/// use burn_sharpness::SamConfig;
+///
+/// let device = Device::flex().autodiff();
+/// let mut model = LinearConfig::new(2, 1).init(&device);
+/// let mut optimizer = SgdConfig::new().init();
+/// let sam = SamConfig::new().init_gradient()?;
+///
+/// let x = Tensor::<2>::from_floats([[0., 1.], [1., 0.], [1., 1.]], &device);
+/// let y = Tensor::<2>::from_floats([[1.], [2.], [3.]], &device);
+/// for _ in 0..10 {
+///     let passes = sam.of(&model, |model| {
+///         let loss = MseLoss::new().forward(model.forward(x.clone()), y.clone(), Reduction::Mean);
+///         let gradients = GradientsParams::from_grads(loss.backward(), &model);
+///         (loss, gradients)
+///     })?;
+///     model = optimizer.step(0.1, model, passes.gradients);
+/// }
+/// # Ok::<(), burn_sharpness::SharpnessError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct SamGradient {
+    config: SamConfig,
+}
+
+/// What the two passes gave.
+#[derive(Debug)]
+#[must_use]
+pub struct SamPasses<L> {
+    /// The closure's loss at θ.
+    pub loss: L,
+    /// The closure's loss at θ + e; none where ρ is 0. Its distance from `loss` is the sharpness that SAM lowers.
+    pub ascended_loss: Option<L>,
+    /// ∇L(θ + e), for the optimizer's step from θ. Empty where the step should be skipped.
+    pub gradients: GradientsParams,
+    /// The pass whose gradient is NaN or infinite, where one is and it was checked.
+    pub not_finite: Option<Pass>,
+}
+
+impl SamGradient {
+    pub(super) fn new(config: SamConfig) -> Self {
+        Self { config }
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &SamConfig {
+        &self.config
+    }
+
+    /// The gradient of SAM's objective at a module. `closure` takes the module and gives a loss, whatever its type,
+    /// and the gradients; it is called at θ and at θ + e, or at θ alone where ρ is 0. The module does not change, but
+    /// for the running statistics, which the first call updates.
+    ///
+    /// A gradient that is not finite in the first pass does not keep the second from running: the two are checked
+    /// together, so that the device is waited for once.
+    ///
+    /// # Errors
+    ///
+    /// [`SharpnessError::Read`] where the check cannot be read.
+    pub fn of<M, L, F>(&self, module: &M, closure: F) -> Result<SamPasses<L>, SharpnessError>
+    where
+        M: Module,
+        F: FnMut(M) -> (L, GradientsParams),
+    {
+        let (mut passes, finite) = self.unchecked(module, closure);
+        passes.not_finite = finite.read()?;
+        if passes.not_finite.is_some() {
+            passes.gradients = GradientsParams::new();
+        }
+        Ok(passes)
+    }
+
+    /// The passes, and what says whether they are finite.
+    pub(crate) fn unchecked<M, L, F>(&self, module: &M, mut closure: F) -> (SamPasses<L>, Finite)
+    where
+        M: Module,
+        F: FnMut(M) -> (L, GradientsParams),
+    {
+        let mut finite = Finite::default();
+        let mut check = |pass, gradients: &GradientsParams| {
+            if self.config.check_finite {
+                finite.check(pass, module, gradients);
+            }
+        };
+        let (loss, mut gradients) = closure(module.clone());
+        check(Pass::First, &gradients);
+        let mut ascended_loss = None;
+        if self.config.rho != 0.0 {
+            let there = ascended(module, ascent(&self.config, module, gradients));
+            let (loss, of_there) = closure(there);
+            check(Pass::Second, &of_there);
+            (ascended_loss, gradients) = (Some(loss), of_there);
+        }
+        let passes = SamPasses {
+            loss,
+            ascended_loss,
+            gradients,
+            not_finite: None,
+        };
+        (passes, finite)
+    }
+}

@@ -1,0 +1,105 @@
+//! Any model of burn-train with SAM.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::module::{Module, ModuleDisplay};
+use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
+use burn::train::{InferenceStep, TrainOutput, TrainStep};
+
+use crate::SamGradient;
+
+/// A model whose training steps give the gradient of SAM's objective (see [the module](super)).
+///
+/// The output of a training step, which metrics are measured on, is that of the first pass: the loss at θ. Validation
+/// is the model's own. The optimizer's parameter groups go by the names that parameters have in the model, without
+/// the wrapper; the model's record has the model under the name `model`.
+#[derive(Module, Debug)]
+pub struct SamLearner<M: Module> {
+    /// The model.
+    pub model: M,
+    #[module(skip)]
+    gradient: SamGradient,
+    /// burn-train clones a model for every step and device; all clones count together.
+    #[module(skip)]
+    skipped: Arc<AtomicUsize>,
+}
+
+impl<M: Module> SamLearner<M> {
+    /// Wraps a model.
+    pub fn new(model: M, gradient: SamGradient) -> Self {
+        Self {
+            model,
+            gradient,
+            skipped: Arc::default(),
+        }
+    }
+
+    /// How many training steps gave no gradients, because one was NaN or infinite or could not be checked: the
+    /// optimizer has skipped them. The model and its clones count together.
+    pub fn skipped(&self) -> usize {
+        self.skipped.load(Ordering::Relaxed)
+    }
+
+    /// The model without the wrapper.
+    pub fn into_model(self) -> M {
+        self.model
+    }
+}
+
+impl<M> TrainStep for SamLearner<M>
+where
+    M: TrainStep + Module + ModuleDisplay,
+    <M as TrainStep>::Input: Clone,
+{
+    type Input = <M as TrainStep>::Input;
+    type Output = <M as TrainStep>::Output;
+
+    fn step(&self, batch: Self::Input) -> TrainOutput<Self::Output> {
+        let (mut passes, finite) = self.gradient.unchecked(&self.model, |model: M| {
+            let output = TrainStep::step(&model, batch.clone());
+            (output.item, output.grads)
+        });
+        // A training step has no result in burn-train, and the check can fail only where the device does, which
+        // burn-train sees for itself when it reads the metrics.
+        let not_finite = finite.read();
+        if !matches!(not_finite, Ok(None)) {
+            passes.gradients = GradientsParams::new();
+            self.skipped.fetch_add(1, Ordering::Relaxed);
+        }
+        TrainOutput {
+            grads: passes.gradients,
+            item: passes.loss,
+        }
+    }
+
+    fn optimize(
+        mut self,
+        optim: &mut ModuleOptimizer,
+        lr_module: ModuleLearningRate,
+        grads: GradientsParams,
+    ) -> Self {
+        self.model = self.model.optimize(optim, lr_module, grads);
+        self
+    }
+
+    fn optimize_multi(
+        mut self,
+        optim: &mut ModuleOptimizer,
+        lr_module: ModuleLearningRate,
+        grads: MultiGradientsParams,
+    ) -> Self {
+        self.model = self.model.optimize_multi(optim, lr_module, grads);
+        self
+    }
+}
+
+impl<M: InferenceStep + Module + ModuleDisplay> InferenceStep for SamLearner<M> {
+    type Input = M::Input;
+    type Output = M::Output;
+
+    fn step(&self, batch: Self::Input) -> Self::Output {
+        InferenceStep::step(&self.model, batch)
+    }
+}

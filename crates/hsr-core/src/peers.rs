@@ -1,0 +1,217 @@
+//! What else can be descended in λ_sup's place, with exact gradients: tr H, ‖H‖_F, ‖∇L‖, vᵀHv and so λ_max.
+
+use crate::bounds::SpectralWeights;
+use crate::error::check_length;
+use crate::lanes::{finite, sized, write_samples};
+use crate::matmul::{Mat, Write, matmul};
+use crate::plan::Want;
+use crate::pullback::Out;
+use crate::stages::{DirectionalStage, PullbackStage};
+use crate::{
+    Batch, EigenPair, Error, Evaluation, LanczosOptions, Moments, Network, Real, Workspace,
+    top_eigenpair,
+};
+
+impl<T: Real> Workspace<T> {
+    /// tr H and, in `gradient` \[D\], ∂tr H/∂θ; in `input_gradient` \[N, d\], where given, ∂tr H/∂x. The pullback of
+    /// theory §4 with w_t = 1 and w_q = 0: no block of H is formed, the cost is linear in N and D.
+    ///
+    /// # Errors
+    ///
+    /// As [`bounds_gradient`](Workspace::bounds_gradient).
+    pub fn trace_gradient(
+        &mut self,
+        network: &Network<T>,
+        batch: &Batch<T>,
+        gradient: &mut [T],
+        input_gradient: Option<&mut [T]>,
+    ) -> Result<T, Error> {
+        let mut out = self.checked_out(network, batch, gradient, input_gradient)?;
+        self.evaluate(network, batch, true)?;
+        let trace = self.trace() * self.forward.sigma;
+        self.contraction.zero(&self.forward, want(&out));
+        let weights = SpectralWeights::of(1.0, 0.0);
+        self.pull_back(network, &weights, &mut out);
+        finished(trace, &out, ["tr H", "the gradient of tr H"])
+    }
+
+    /// ‖H‖_F and, in `gradient` \[D\], ∂‖H‖_F/∂θ; in `input_gradient` \[N, d\], where given, ∂‖H‖_F/∂x. The pullback of
+    /// theory §4 with w_t = 0 and w_q = 1/(2‖H‖_F), or 0 where H = 0. The cost is that of λ_sup.
+    ///
+    /// # Errors
+    ///
+    /// As [`bounds_gradient`](Workspace::bounds_gradient).
+    pub fn frobenius_gradient(
+        &mut self,
+        network: &Network<T>,
+        batch: &Batch<T>,
+        evaluation: Evaluation,
+        gradient: &mut [T],
+        input_gradient: Option<&mut [T]>,
+    ) -> Result<T, Error> {
+        let mut out = self.checked_out(network, batch, gradient, input_gradient)?;
+        self.evaluate(network, batch, true)?;
+        let (
+            Moments {
+                frobenius_squared, ..
+            },
+            _,
+        ) = self.contract(evaluation, want(&out))?;
+        let norm = frobenius_squared.as_f64().sqrt();
+        let weights = SpectralWeights::of(0.0, if norm > 0.0 { 0.5 / norm } else { 0.0 });
+        self.pull_back(network, &weights, &mut out);
+        let norm = T::of(norm * self.forward.sigma.as_f64());
+        finished(norm, &out, ["‖H‖", "the gradient of ‖H‖"])
+    }
+
+    /// ‖∇L‖ and, in `gradient` \[D\], ∂‖∇L‖/∂θ = H u with u = ∇L/‖∇L‖; in `input_gradient` \[N, d\], where given,
+    /// ∂‖∇L‖/∂x. One Hessian-vector product. At a critical point, where there is no gradient, zeros.
+    ///
+    /// # Errors
+    ///
+    /// As [`bounds_gradient`](Workspace::bounds_gradient).
+    pub fn gradient_norm_gradient(
+        &mut self,
+        network: &Network<T>,
+        batch: &Batch<T>,
+        gradient: &mut [T],
+        input_gradient: Option<&mut [T]>,
+    ) -> Result<T, Error> {
+        let mut out = self.checked_out(network, batch, gradient, input_gradient)?;
+        self.evaluate(network, batch, false)?;
+        let mut direction = std::mem::take(&mut self.direction);
+        let u = sized(&mut direction, out.parameters.len());
+        // r is divided by σ, and so is what is written.
+        self.write_loss_gradient(network, u);
+        let norm = normalize(u) * self.forward.sigma;
+        let moved = self.along(network, u, &mut out);
+        self.direction = direction;
+        moved?;
+        finished(norm, &out, ["‖∇L‖", "the gradient of ‖∇L‖"])
+    }
+
+    /// vᵀHv for a fixed v \[D\] and, in `gradient` \[D\], ∂(vᵀHv)/∂θ, the third derivative of L contracted twice with
+    /// v; in `input_gradient` \[N, d\], where given, ∂(vᵀHv)/∂x. Exact, at the cost of two or three Hessian-vector
+    /// products; the derivation stands at the head of this crate's `directional.rs`.
+    ///
+    /// # Errors
+    ///
+    /// As [`bounds_gradient`](Workspace::bounds_gradient), and [`Error::Length`] where v has not D values.
+    pub fn curvature_along_gradient(
+        &mut self,
+        network: &Network<T>,
+        batch: &Batch<T>,
+        v: &[T],
+        gradient: &mut [T],
+        input_gradient: Option<&mut [T]>,
+    ) -> Result<T, Error> {
+        let parameters = network.dimensions().parameters();
+        check_length("v", "parameters", v.len(), parameters)?;
+        let mut out = self.checked_out(network, batch, gradient, input_gradient)?;
+        self.evaluate(network, batch, false)?;
+        let along = T::directional(DirectionalStage {
+            directional: &mut self.directional,
+            network,
+            forward: &self.forward,
+            v,
+            out: &mut out,
+        });
+        finished(along, &out, ["vᵀHv", "the gradient of vᵀHv"])
+    }
+
+    /// The gradient H u of uᵀ∇L for a fixed u; that for the inputs is W1ᵀ δ̇ + V1ᵀ δ (theory §6).
+    fn along(&mut self, network: &Network<T>, u: &[T], out: &mut Out<T>) -> Result<(), Error> {
+        self.operator(network).apply(u, out.parameters)?;
+        let Some(inputs) = out.inputs.as_deref_mut() else {
+            return Ok(());
+        };
+        let f = &self.forward;
+        let dims = f.dims();
+        let (n, h, d) = (f.stride, dims.hidden, dims.inputs);
+        let [delta, _, _, delta_dot, x_bar] = &mut self.buffers;
+        let delta = sized(delta, h * n);
+        for (i, delta) in delta.iter_mut().enumerate() {
+            *delta = f.g[i] * f.d1[i];
+        }
+        let x_bar = sized(x_bar, d * n);
+        let w1 = Mat::new(network.hidden_weight(), h, d, d).t();
+        let v1 = Mat::new(&u[dims.layout().hidden_weight()], h, d, d).t();
+        let delta_dot = Mat::new(delta_dot, h, n, n);
+        matmul(x_bar, n, Write::Replace, T::one(), w1, delta_dot);
+        matmul(x_bar, n, Write::Add, T::one(), v1, Mat::new(delta, h, n, n));
+        write_samples(inputs, x_bar, n, f.sigma);
+        Ok(())
+    }
+
+    fn pull_back(&mut self, network: &Network<T>, weights: &SpectralWeights, out: &mut Out<T>) {
+        T::pull_back(PullbackStage {
+            pullback: &mut self.pullback,
+            network,
+            forward: &self.forward,
+            contraction: &self.contraction,
+            weights,
+            out,
+        });
+    }
+}
+
+impl Workspace<f64> {
+    /// λ_max with its eigenvector and, in `gradient` \[D\], ∂λ_max/∂θ; in `input_gradient` \[N, d\], where given,
+    /// ∂λ_max/∂x. The eigenvector v comes from the Lanczos iteration on exact Hessian-vector products, the gradient is
+    /// that of vᵀHv. The eigenvalue's error is quadratic in the residual, that of the gradient linear. Where λ_max is
+    /// multiple it has no gradient; this is then one of its subgradients.
+    ///
+    /// # Errors
+    ///
+    /// As [`bounds_gradient`](Workspace::bounds_gradient); [`Error::Eigenvalues`] where a product is not finite.
+    pub fn lambda_max_gradient(
+        &mut self,
+        network: &Network<f64>,
+        batch: &Batch<f64>,
+        options: &LanczosOptions,
+        gradient: &mut [f64],
+        input_gradient: Option<&mut [f64]>,
+    ) -> Result<EigenPair, Error> {
+        let mut operator = self.linearize(network, batch)?;
+        let size = operator.parameters();
+        let pair = top_eigenpair(size, |v, out| operator.apply(v, out), None, options)?;
+        self.curvature_along_gradient(network, batch, &pair.vector, gradient, input_gradient)?;
+        Ok(pair)
+    }
+}
+
+/// Makes v a unit vector and gives the length it had; zero stays zero. Divided by its largest entry first: squares can
+/// be beyond the type where the values are not.
+fn normalize<T: Real>(v: &mut [T]) -> T {
+    let largest = v.iter().fold(T::zero(), |max, v| max.max(v.abs()));
+    if largest == T::zero() {
+        return T::zero();
+    }
+    v.iter_mut().for_each(|v| *v /= largest);
+    let norm = v.iter().map(|&v| v * v).sum::<T>().sqrt();
+    v.iter_mut().for_each(|v| *v /= norm);
+    norm * largest
+}
+
+fn want<T>(out: &Out<T>) -> Want {
+    match out.inputs {
+        None => Want::Gradient,
+        Some(_) => Want::InputGradient,
+    }
+}
+
+/// A value with its gradient, where everything is representable.
+fn finished<T: Real>(
+    value: T,
+    out: &Out<T>,
+    [what, gradient]: [&'static str; 2],
+) -> Result<T, Error> {
+    if !value.is_finite() {
+        return Err(Error::Overflow { what });
+    }
+    if finite(out.parameters) && out.inputs.as_deref().is_none_or(finite) {
+        Ok(value)
+    } else {
+        Err(Error::Overflow { what: gradient })
+    }
+}

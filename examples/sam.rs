@@ -1,0 +1,57 @@
+//! SAM and ASAM around Adam, on real data: the loss, the largest loss nearby, and the largest curvature:
+//! `cargo run --release -p hsr-examples --example sam`.
+
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::optim::{AdamConfig, GradientsParams};
+use burn_hsr::{Backend, HsrConfig, LanczosOptions, ThreeLayerNet, ThreeLayerNetConfig};
+use burn_sharpness::SamConfig;
+use hsr_lab::data::Standardizer;
+use hsr_lab::network;
+use hsr_lab::tasks::{self, TaskOptions};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let backend = std::env::args().nth(1).unwrap_or("flex".to_owned());
+    let device = backend.parse::<Backend>()?.device()?.autodiff();
+
+    let mut data = tasks::load("wine", &TaskOptions::default(), 0)?;
+    Standardizer::fit(&data).apply(&mut data)?;
+    let (inputs, classes) = (data.inputs, data.classes());
+    let (x, y) = network::tensors(&data, &device);
+    let loss_fn = CrossEntropyLossConfig::new().init(&device);
+    let pass = |model: ThreeLayerNet| {
+        let loss = loss_fn.forward(model.forward(x.clone()), y.clone());
+        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        (loss, gradients)
+    };
+    // What the trained models are measured with.
+    let nearby = SamConfig::new().with_rho(0.2).init_gradient()?;
+    let hsr = HsrConfig::new().init()?;
+
+    let methods = [
+        ("Adam", SamConfig::new().with_rho(0.0)),
+        ("SAM", SamConfig::new().with_rho(0.2)),
+        ("ASAM", SamConfig::asam()),
+    ];
+    let mut largest = Vec::new();
+    for (name, config) in methods {
+        device.seed(0);
+        let mut model = ThreeLayerNetConfig::new(inputs, 8, classes).init(&device);
+        let mut sam = config.init(AdamConfig::new().init())?;
+        for _ in 0..300 {
+            model = sam.step(0.01, model, pass)?.module;
+        }
+        let passes = nearby.of(&model, pass)?;
+        let ascended = passes.ascended_loss.ok_or("ρ is not 0")?;
+        let [loss, ascended] = [passes.loss, ascended].map(|loss| loss.into_scalar::<f32>());
+        let options = LanczosOptions::default();
+        let lambda_max = hsr
+            .extremes(&model, x.clone(), y.clone(), &options)?
+            .largest;
+        println!("{name}: loss {loss:.4}, within ρ = 0.2 {ascended:.4}, λ_max {lambda_max:.4}");
+        largest.push(ascended);
+    }
+    if largest[1] >= largest[0] {
+        return Err("SAM did not lower the largest loss nearby".into());
+    }
+    Ok(())
+}

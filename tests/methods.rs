@@ -1,0 +1,177 @@
+//! `hsr train --method X` for every X and backend, part of the suite of the command line.
+
+use serde_json::Value;
+
+use super::{hsr, json, number, refused, text, train};
+
+const METHODS: [&str; 7] = [
+    "hsr",
+    "sam",
+    "asam",
+    "trace",
+    "lambda-max",
+    "frobenius",
+    "gradient-norm",
+];
+
+fn networks<'a>(summary: &'a Value, method: &str) -> [&'a Value; 2] {
+    [&summary["networks"]["plain"], &summary["networks"][method]]
+}
+
+#[test]
+fn every_method_trains_and_cpu_backends_agree() {
+    let folder = tempfile::tempdir().unwrap();
+    for method in METHODS {
+        let [flex, ndarray] = ["flex", "ndarray"].map(|backend| {
+            let out = format!("{method}-{backend}");
+            let arguments = [
+                "--method",
+                method,
+                "--backend",
+                backend,
+                "--strength",
+                "0.1",
+                "--out",
+                &out,
+                "--json",
+            ];
+            json(&train(folder.path(), &arguments))
+        });
+        let [plain, other] = networks(&flex, method);
+        let [_, same] = networks(&ndarray, method);
+        for key in ["train_loss", "lambda_max", "lambda_sup", "grad_norm"] {
+            let (a, b) = (number(other, key), number(same, key));
+            assert!((a - b).abs() <= 1e-3 * a.abs(), "{method} {key}: {a} {b}");
+        }
+        let lambda_sup = number(other, "lambda_sup");
+        assert!(
+            lambda_sup > 0.0 && lambda_sup != number(plain, "lambda_sup"),
+            "{method}"
+        );
+    }
+}
+
+/// What each method descends is smaller after training with it than after training without: λ_sup, λ_max and ‖∇L‖ are
+/// in the summary; for SAM λ_max, which it is made to lower.
+#[test]
+fn methods_lower_what_they_descend() {
+    let folder = tempfile::tempdir().unwrap();
+    for (method, strength, key) in [
+        ("hsr", "0.1", "lambda_sup"),
+        ("lambda-max", "0.1", "lambda_max"),
+        ("gradient-norm", "0.05", "grad_norm"),
+        ("sam", "0.3", "lambda_max"),
+        ("asam", "0.5", "lambda_max"),
+    ] {
+        let arguments = [
+            "train",
+            "--task",
+            "iris",
+            "--hidden",
+            "4",
+            "--epochs",
+            "100",
+            "--batch",
+            "full",
+            "--lr",
+            "0.5",
+            "--method",
+            method,
+            "--strength",
+            strength,
+            "--out",
+            method,
+            "--json",
+        ];
+        let summary = json(&hsr(folder.path(), &arguments));
+        let [plain, other] = networks(&summary, method).map(|network| number(network, key));
+        assert!(other < 0.99 * plain, "{method}: {key} {plain} to {other}");
+    }
+}
+
+#[test]
+fn strength_zero_is_the_plain_network_bit_for_bit_whatever_the_method() {
+    let folder = tempfile::tempdir().unwrap();
+    for method in METHODS {
+        let arguments = [
+            "--method",
+            method,
+            "--strength",
+            "0",
+            "--optimizer",
+            "adam",
+            "--out",
+            method,
+            "--json",
+        ];
+        json(&train(folder.path(), &arguments));
+        let run = folder.path().join(method);
+        let weights = |file: &str| std::fs::read(run.join(file)).unwrap();
+        let tensors = |bytes: Vec<u8>| {
+            let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+            let mut all: Vec<_> = file
+                .tensors()
+                .into_iter()
+                .map(|(name, view)| (name, view.data().to_vec()))
+                .collect();
+            all.sort();
+            all
+        };
+        let [plain, other] =
+            ["plain.safetensors", "model.safetensors"].map(|it| tensors(weights(it)));
+        assert_eq!(plain, other, "{method}");
+    }
+}
+
+#[test]
+fn a_mode_is_refused_where_nothing_is_added_to_the_loss() {
+    let folder = tempfile::tempdir().unwrap();
+    for method in ["plain", "sam", "asam"] {
+        let arguments = ["--method", method, "--mode", "direction", "--out", "never"];
+        refused(&train(folder.path(), &arguments), &["--mode", method]);
+        assert!(!folder.path().join("never").exists());
+    }
+}
+
+#[test]
+fn every_method_trains_on_wgpu_or_says_why_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let required = std::env::var_os("HSR_REQUIRE_WGPU").is_some();
+    for method in METHODS {
+        let run = |backend: &str| {
+            let out = format!("{method}-{backend}");
+            let arguments = [
+                "train",
+                "--task",
+                "iris",
+                "--hidden",
+                "3",
+                "--epochs",
+                "2",
+                "--batch",
+                "full",
+                "--backend",
+                backend,
+                "--method",
+                method,
+                "--out",
+                &out,
+                "--json",
+            ];
+            hsr(folder.path(), &arguments)
+        };
+        let output = run("wgpu");
+        if !output.status.success() {
+            assert!(!required, "{}", text(&output.stderr));
+            println!("SKIPPED: {}", text(&output.stderr));
+            refused(&output, &["wgpu"]);
+            return;
+        }
+        let [gpu, cpu] = [json(&output), json(&run("flex"))]
+            .map(|summary| number(networks(&summary, method)[1], "lambda_sup"));
+        assert!(
+            (gpu - cpu).abs() <= 1e-3 * cpu.abs(),
+            "{method}: {gpu} {cpu}"
+        );
+    }
+}
