@@ -10,13 +10,15 @@ use super::figure::Figure;
 use super::palette::{self, AXIS, INK, MUTED};
 use super::panel::{Panel, title_distance};
 use super::spectrum::{LEFT, MARKS, NAME, PLOT, RUG, Spectrum, Strip, WIDTH};
-use super::{drawable, extent};
+use super::{drawable, extent, number};
 
 /// The density of the eigenvalues of one loss Hessian.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Density {
     /// The network's name, the eigenvalues that are known, all or those at the ends, and λ_sup.
     pub spectrum: Spectrum,
+    /// The number of all eigenvalues.
+    pub count: usize,
     /// Where the density is given, ascending.
     pub values: Vec<f64>,
     /// The density there. What is not finite is left out.
@@ -33,13 +35,15 @@ const CURVE: f64 = 190.0;
 const STRIP: f64 = NAME + MARKS + CURVE + RUG + 20.0;
 const TITLE: Type = Type::bold(17.0, INK);
 const NOTE: Type = Type::regular(12.0, MUTED);
+const LABEL: Type = Type::bold(14.0, INK);
 
 /// The most decades of density that are drawn.
 const DECADES: f64 = 9.0;
 
 /// Draws densities as strips above each other that share both axes: the density on a logarithmic axis, for most eigenvalues
 /// of a loss Hessian are next to 0 and the few that matter would not be seen; below it a tick for each eigenvalue that is
-/// known, and lines at the outermost of them and at λ_sup, with their values.
+/// known, and lines at the outermost of them and at λ_sup, with their values. A λ_sup that is far beyond the spectrum is
+/// written and not drawn.
 ///
 /// # Errors
 /// [`FigureError::Empty`] without a series, [`FigureError::Length`] where values and densities differ in number,
@@ -54,6 +58,7 @@ pub fn density(series: &[Density]) -> Result<Figure, FigureError> {
         .collect::<Result<Vec<_>, _>>()?;
     let points = || curves.iter().flat_map(|curve| &curve.points);
     let ends = curves.iter().flat_map(|curve| curve.strip.ends());
+    // A λ_sup that is far is no longer among them.
     let x = extent(points().map(|p| p.0).chain(ends)).unwrap_or((0.0, 1.0));
     let x = Axis::linear(x, 9);
     let highest = points().map(|p| p.1).fold(f64::MIN_POSITIVE, f64::max);
@@ -86,12 +91,7 @@ pub fn density(series: &[Density]) -> Result<Figure, FigureError> {
                 y: y.clone(),
             };
             let (plot, frame) = (panel(CURVE), panel(CURVE + RUG));
-            curve.strip.name(
-                canvas,
-                top - MARKS - NAME,
-                *color,
-                curves.first().map(|c| &c.strip).filter(|_| i > 0),
-            )?;
+            curve.name(canvas, top - MARKS - NAME, *color)?;
             curve.draw(canvas, &plot, &frame, *color)?;
             let last = i + 1 == curves.len();
             frame.x_axis(canvas, last.then_some("eigenvalue λ"))?;
@@ -103,10 +103,16 @@ pub fn density(series: &[Density]) -> Result<Figure, FigureError> {
 
 /// A density made ready.
 struct Curve<'a> {
+    label: &'a str,
+    /// What is said beside the label.
+    note: String,
     strip: Strip<'a>,
     points: Vec<(f64, f64)>,
     floor: f64,
 }
+
+/// A λ_sup is drawn up to this many lengths of the spectrum from its lower end.
+const FAR: f64 = 3.0;
 
 impl<'a> Curve<'a> {
     fn new(density: &'a Density) -> Result<Self, FigureError> {
@@ -131,8 +137,24 @@ impl<'a> Curve<'a> {
                 what: "densities",
             });
         }
+        let mut strip = Strip::new(&density.spectrum)?;
+        let (low, high) = strip.range();
+        let length = high - low;
+        let mut note = format!("{} eigenvalues", number::count(density.count));
+        if density.spectrum.eigenvalues.len() < density.count {
+            note += &format!(
+                ", the outermost {} marked",
+                number::count(density.spectrum.eigenvalues.len())
+            );
+        }
+        note += &format!(", spread {}", number::value(length));
+        if let Some(sup) = strip.without_sup_beyond(low + FAR * length) {
+            note += &format!("; λ_sup = {} is far to the right", number::value(sup));
+        }
         Ok(Self {
-            strip: Strip::new(&density.spectrum)?,
+            label,
+            note,
+            strip,
             points,
             floor: if density.floor > 0.0 {
                 density.floor
@@ -140,6 +162,15 @@ impl<'a> Curve<'a> {
                 f64::MIN_POSITIVE
             },
         })
+    }
+
+    fn name(&self, canvas: &Canvas<'_>, top: f64, color: RGBColor) -> Result<(), FigureError> {
+        let label = LABEL.fitted(self.label, 0.4 * PLOT);
+        canvas.fill((LEFT, top + 2.0), (LEFT + 12.0, top + 14.0), color, 1.0)?;
+        let at = (LEFT + 19.0, top + 8.0);
+        canvas.text(&label, at, (HPos::Left, VPos::Center), LABEL)?;
+        let at = (at.0 + LABEL.width(&label) + 12.0, at.1);
+        canvas.text(&self.note, at, (HPos::Left, VPos::Center), NOTE)
     }
 
     fn draw(

@@ -148,6 +148,16 @@ impl<'a> Strip<'a> {
             .flatten()
     }
 
+    /// λ_min and λ_max.
+    pub fn range(&self) -> (f64, f64) {
+        (self.min, self.max)
+    }
+
+    /// Leaves out a λ_sup beyond a limit, and gives it.
+    pub fn without_sup_beyond(&mut self, limit: f64) -> Option<f64> {
+        self.sup.take_if(|sup| *sup > limit)
+    }
+
     /// The largest magnitude of an eigenvalue.
     fn magnitude(&self) -> f64 {
         self.min.abs().max(self.max.abs())
@@ -164,7 +174,7 @@ impl<'a> Strip<'a> {
     }
 
     /// The strip's name and what its spectrum is, also beside a first one.
-    pub fn name(
+    fn name(
         &self,
         canvas: &Canvas<'_>,
         top: f64,

@@ -40,6 +40,7 @@ fn bulk(label: &str, n: usize, largest: f64) -> Density {
         density: values.iter().map(|t| at(*t)).collect(),
         values,
         floor: 0.1 * height,
+        count: n,
         note: "Stochastic Lanczos quadrature, 10 probes of 60 steps, spread to Gaussians of width 0.005.".into(),
         spectrum,
     }
@@ -221,6 +222,12 @@ fn samples() -> Vec<(&'static str, Figure)> {
             "density-two",
             density(&[bulk("plain", 1210, 4.0), bulk("hsr", 1210, 0.5)]),
         ),
+        ("density-far", {
+            let mut far = bulk("plain", 1210, 4.0);
+            far.spectrum.lambda_sup = 40.0;
+            far.spectrum.eigenvalues.truncate(20);
+            density(&[far])
+        }),
         ("plane", loss_plane(&plane(41, valley))),
         (
             "plane-saddle",

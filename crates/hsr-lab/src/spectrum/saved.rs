@@ -323,6 +323,7 @@ impl Picture<'_> {
                 eigenvalues: found.all.clone(),
                 lambda_sup: self.lambda_sup,
             },
+            count: size,
             values: curve.values.clone(),
             density: curve.density.clone(),
             floor: 0.1 * of_one,
