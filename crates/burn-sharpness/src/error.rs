@@ -50,11 +50,11 @@ pub enum SharpnessError {
         expected: String,
     },
     /// The observer stopped a computation.
-    #[error("stopped at point {done} of {total}")]
+    #[error("stopped at {done} of {total}")]
     Stopped {
-        /// Points done.
+        /// Steps done.
         done: usize,
-        /// Points in all.
+        /// Steps in all.
         total: usize,
     },
     /// A tensor that must be differentiated has no graph.

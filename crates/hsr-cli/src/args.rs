@@ -34,6 +34,8 @@ pub enum Command {
     Inspect(InspectOptions),
     /// The loss around a network of a saved run, or between its networks: a table and a picture.
     Landscape(LandscapeOptions),
+    /// The Hessian's spectrum at a network of a saved run: eigenvalues, density, trace.
+    Spectrum(SpectrumOptions),
 }
 
 /// `hsr tasks`.
@@ -208,6 +210,39 @@ pub struct LandscapeOptions {
     /// The split on which the loss is evaluated.
     #[arg(long, value_enum, default_value = "train")]
     pub split: SplitName,
+    /// Where the files go [default: the run directory].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hsr spectrum`.
+#[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
+#[command(
+    after_help = "Writes spectrum_eigenvalues.csv, spectrum_density.csv, spectrum_density.svg and spectrum_density.png. Up to 2048\nparameters the eigenvalues are all those of the dense Hessian; beyond, those at both ends by Lanczos."
+)]
+pub struct SpectrumOptions {
+    /// The directory of a run of hsr train.
+    #[arg(long, value_name = "DIR")]
+    pub run: PathBuf,
+    /// The network, by its method [default: that of the run].
+    #[arg(long, value_name = "NAME")]
+    pub network: Option<String>,
+    /// Eigenvalues at each end.
+    #[arg(long, value_name = "K", default_value_t = 10)]
+    pub top: usize,
+    /// Random probes of the density and the trace.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub probes: usize,
+    /// The split whose loss it is the Hessian of.
+    #[arg(long, value_enum, default_value = "train")]
+    pub split: SplitName,
+    /// The seed of the probes.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
     /// Where the files go [default: the run directory].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -1,9 +1,9 @@
 //! Figures: what a regulariser does to a network, drawn from plain numbers.
 //!
-//! [`spectrum`] shows the eigenvalues of loss Hessians above each other, [`training`] the course of training, and
-//! [`decision_boundary`] what two-dimensional classifiers decide; [`loss_plane`] and [`loss_profile`] show the loss around a
-//! network and between two. Each gives a [`Figure`], an SVG that renders itself to
-//! PNG with a typeface of its own: the pictures are the same on every machine, whatever fonts it has.
+//! [`spectrum`] shows the eigenvalues of loss Hessians above each other and [`density`] the density of them, [`training`]
+//! the course of training, [`decision_boundary`] what two-dimensional classifiers decide, [`loss_plane`] and
+//! [`loss_profile`] the loss around a network and between two. Each gives a [`Figure`], an SVG that renders itself to PNG
+//! with a typeface of its own: the pictures are the same on every machine, whatever fonts it has.
 //!
 //! A label has the same colour in every figure, from a palette that colour-blind readers can tell apart. In any label or
 //! title, `λ_` and the letters after it become a λ with a subscript.
@@ -12,6 +12,7 @@ mod axis;
 mod canvas;
 mod contour;
 mod decision;
+mod density;
 mod error;
 mod figure;
 mod font;
@@ -26,6 +27,7 @@ mod training;
 mod tests;
 
 pub use decision::{DecisionPanel, decision_boundary};
+pub use density::{Density, density};
 pub use error::FigureError;
 pub use figure::Figure;
 pub use landscape::{LossPlane, LossProfile, loss_plane, loss_profile};

@@ -24,6 +24,28 @@ fn hessian(label: &str, n: usize, largest: f64) -> Spectrum {
     }
 }
 
+/// The density of [`hessian`] with every eigenvalue spread to a Gaussian.
+fn bulk(label: &str, n: usize, largest: f64) -> Density {
+    let spectrum = hessian(label, n, largest);
+    let width = largest / 200.0;
+    let height = 1.0 / (width * (2.0 * std::f64::consts::PI).sqrt() * n as f64);
+    let values: Vec<f64> = (0..800)
+        .map(|i| largest * (-0.2 + 1.3 * f64::from(i) / 799.0))
+        .collect();
+    let at = |t: f64| {
+        let gaussian = |v: &f64| (-0.5 * ((t - v) / width).powi(2)).exp();
+        height * spectrum.eigenvalues.iter().map(gaussian).sum::<f64>()
+    };
+    Density {
+        density: values.iter().map(|t| at(*t)).collect(),
+        values,
+        floor: 0.1 * height,
+        count: n,
+        note: "Stochastic Lanczos quadrature, 10 probes of 60 steps, spread to Gaussians of width 0.005.".into(),
+        spectrum,
+    }
+}
+
 fn curve(label: &str, n: usize, sharpness: f64) -> TrainingCurve {
     let at =
         |f: &dyn Fn(f64, f64) -> f64| (0..n).map(|i| f(i as f64 / n as f64, noise(i))).collect();
@@ -195,6 +217,17 @@ fn samples() -> Vec<(&'static str, Figure)> {
             "decision-three",
             decision_boundary(&[moons("plain", 160, 1.4), moons("HSR", 160, 0.7), blobs]),
         ),
+        ("density", density(&[bulk("hsr", 1210, 1.0)])),
+        (
+            "density-two",
+            density(&[bulk("plain", 1210, 4.0), bulk("hsr", 1210, 0.5)]),
+        ),
+        ("density-far", {
+            let mut far = bulk("plain", 1210, 4.0);
+            far.spectrum.lambda_sup = 40.0;
+            far.spectrum.eigenvalues.truncate(20);
+            density(&[far])
+        }),
         ("plane", loss_plane(&plane(41, valley))),
         (
             "plane-saddle",
@@ -499,6 +532,48 @@ fn degenerate_decisions_are_figures_or_errors() {
 }
 
 #[test]
+fn degenerate_densities_are_figures_or_errors() {
+    let values = [
+        0.0,
+        1.0,
+        -1.0,
+        5e-324,
+        1e-300,
+        1e149,
+        f64::MAX,
+        f64::NAN,
+        f64::INFINITY,
+    ];
+    for a in values {
+        for b in values {
+            let mut two = bulk("hsr", 5, 1.0);
+            (two.values, two.density) = (vec![-1.0, 0.0, 2.0], vec![a, b, 1.0]);
+            two.floor = a;
+            two.spectrum.eigenvalues = vec![b, 0.3];
+            two.spectrum.lambda_sup = a;
+            let mut ends = two.clone();
+            (ends.values, ends.density) = (vec![a, b], vec![0.5, 0.1]);
+            for one in [two, ends] {
+                match density(&[one]) {
+                    Ok(figure) => check_legible(&format!("{a:e} {b:e}"), &figure),
+                    Err(error) => assert!(
+                        matches!(error, FigureError::NoFiniteValue { .. }),
+                        "{error}"
+                    ),
+                }
+            }
+        }
+    }
+    assert!(matches!(density(&[]), Err(FigureError::Empty(_))));
+    let mut short = bulk("hsr", 5, 1.0);
+    short.density.pop();
+    assert_eq!(
+        density(&[short]).unwrap_err().to_string(),
+        "hsr: 799 densities, expected 800"
+    );
+}
+
+#[test]
 fn degenerate_landscapes_are_figures_or_errors() {
     let values = [
         0.0,
@@ -586,6 +661,9 @@ fn any_label_is_written_as_text() {
             &training(&[curve(label, 20, 1.0), curve(label, 20, 2.0)]).unwrap(),
         );
         check_legible(label, &decision_boundary(&[panel]).unwrap());
+        let mut of_label = bulk(label, 20, 1.0);
+        of_label.note = label.to_owned();
+        check_legible(label, &density(&[of_label]).unwrap());
         let mut around = plane(9, valley);
         (around.title, around.note) = (label.to_owned(), label.to_owned());
         (around.axes[0], around.axes[1]) = (label.to_owned(), label.to_owned());

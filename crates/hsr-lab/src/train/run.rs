@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
+use burn_sharpness::measures::SharpnessMeasures;
 use hsr_core::{Evaluation, Workspace};
 use serde::{Deserialize, Serialize};
 
@@ -337,6 +338,12 @@ impl Run {
             &train.batch(),
             self.config.seed,
         )?;
+        let measures = SharpnessMeasures::of(
+            workspace,
+            &closed_form,
+            &train.batch(),
+            &spectrum::measure_options(weights.theta.len(), self.config.seed),
+        )?;
         let model = network::to_burn(weights, activation, &self.device);
         let of_train = network::predict(&model, train.x.clone());
         let of_test = network::predict(&model, test.x.clone());
@@ -355,6 +362,7 @@ impl Run {
             grad_norm: gradient.iter().map(|g| g * g).sum::<f64>().sqrt(),
             eigenvalue_method: ends.method().to_owned(),
             eigenvalues_converged: ends.lanczos.as_ref().is_none_or(|report| report.converged),
+            measures,
             steps,
             seconds_per_step: seconds / steps.max(1) as f64,
         };
