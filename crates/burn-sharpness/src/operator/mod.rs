@@ -4,6 +4,28 @@
 //! * [`HessianOperator`]: the closed form of a three-layer network.
 //! * [`DenseOperator`]: a matrix.
 //! * [`from_fn`]: a closure.
+//!
+//! The exact Hessian of a three-layer Burn model, for everything in [`spectrum`](crate::spectrum):
+//!
+//! ```
+//! use burn::tensor::{Device, Int, Tensor};
+//! use burn_hsr::{HsrConfig, ThreeLayerNetConfig};
+//! use burn_sharpness::spectrum::{LanczosOptions, lanczos};
+//! use hsr_core::Workspace;
+//!
+//! let device = Device::flex();
+//! let model = ThreeLayerNetConfig::new(2, 3, 2).init(&device);
+//! let x = Tensor::<2>::from_floats([[0., 1.], [1., 0.], [1., 1.]], &device);
+//! let y = Tensor::<1, Int>::from_ints([0, 1, 1], &device);
+//!
+//! let closed_form = HsrConfig::new().init()?.closed_form::<f64, _>(&model, x, y)?;
+//! let (network, batch) = (closed_form.network()?, closed_form.batch());
+//! let mut workspace = Workspace::new();
+//! let mut hessian = workspace.linearize(&network, &batch)?;
+//! let ends = lanczos(&mut hessian, 2, None, &LanczosOptions::default())?;
+//! assert!(ends.converged && ends.largest[0].value >= ends.largest[1].value);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod dense;
 mod finite_difference;
