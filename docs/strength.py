@@ -77,12 +77,13 @@ class Panel:
             f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" fill="{fill}"{more}>{text}</text>'
         )
 
-    def frame(self, ticks, with_strengths, title):
+    def frame(self, ticks, labelled, with_strengths, title):
         right = self.left + self.width
         for tick in ticks:
             y = self.y(tick)
             self.parts.append(f'<path d="M{self.left} {y:.1f}H{right}" stroke="{GRID}"/>')
-            self.text(self.left - 6, y + 4, f"{tick:g}", anchor="end")
+            if labelled:
+                self.text(self.left - 6, y + 4, f"{tick:g}", anchor="end")
         bottom = self.top + self.height
         self.parts.append(
             f'<rect x="{self.left}" y="{self.top}" width="{self.width}" height="{self.height}" fill="none" stroke="#828282"/>'
@@ -120,7 +121,7 @@ def picture(rows):
     curvature = [row[name] for row in rows for name in ("lambda_max", "lambda_sup")]
     # One scale for all tasks, so that they can be compared.
     low, high = min(curvature) / 1.3, max(curvature) * 1.3
-    f1_low = math.floor(20 * min(row["macro_f1"] for row in rows)) / 20
+    f1_low = math.floor(10 * min(row["macro_f1"] for row in rows)) / 10
     width, gap, left = 250, 28, 74
     total = left + len(tasks) * (width + gap)
     parts = []
@@ -128,18 +129,18 @@ def picture(rows):
         of_task = [row for row in rows if row["task"] == task]
         x = left + i * (width + gap)
         upper = Panel(x, 62, width, 210, strengths, low, high, True)
-        upper.frame(decades(low, high) if i == 0 else [], False, task)
+        upper.frame(decades(low, high), i == 0, False, task)
         upper.series(of_task, "lambda_sup", RED, dashed=True, shift=3)
         upper.series(of_task, "lambda_max", BLUE, shift=-3)
-        lower = Panel(x, 296, width, 130, strengths, f1_low - 0.01, 1.01, False)
-        lower.frame([f1_low + 0.05 * k for k in range(round((1 - f1_low) / 0.05) + 1)] if i == 0 else [], True, "")
+        lower = Panel(x, 296, width, 130, strengths, f1_low - 0.02, 1.02, False)
+        lower.frame([k / 10 for k in range(round(10 * f1_low), 11)], i == 0, True, "")
         lower.series(of_task, "macro_f1", INK)
         parts += upper.parts + lower.parts
     captions = Panel(0, 0, 0, 0, strengths, 1, 2, False)
     captions.text(left + len(tasks) * (width + gap) / 2 - gap / 2, 466, "strength", size=13, fill=INK)
     for y, text in ((167, "curvature"), (361, "test macro-F1")):
         captions.text(22, y, text, size=13, fill=INK, more=f' transform="rotate(-90 22 {y})"')
-    captions.text(left, 22, f"━ λ_max", anchor="start", size=13, fill=BLUE)
+    captions.text(left, 22, "━ λ_max", anchor="start", size=13, fill=BLUE)
     captions.text(left + 80, 22, "╍ λ_sup", anchor="start", size=13, fill=RED)
     captions.text(left + 160, 22, f"a dot for each of {seeds} seeds, lines through the medians", anchor="start", size=13)
     return (
