@@ -9,8 +9,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
+use crate::isolated::isolated;
 use crate::landscape::value_of;
-use crate::operator::{backward, isolated};
+use crate::operator::backward;
 use crate::{ParameterSpace, SharpnessError};
 
 /// How far a displacement u reaches.
