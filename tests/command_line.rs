@@ -1,7 +1,9 @@
 //! The `hsr` command as other programs meet it: exit codes, one-line errors, JSON keys, run directories.
 
+mod compare;
 mod methods;
 mod mnist;
+mod report;
 mod saved_run;
 
 use std::path::{Path, PathBuf};

@@ -4,9 +4,11 @@
 //! codes: 0 done, 2 bad arguments or input, 1 anything else.
 
 mod args;
+mod compare;
 mod inspect;
 mod landscape;
 mod progress;
+mod settings;
 mod spectrum;
 mod tasks;
 mod train;
@@ -54,6 +56,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match arguments.command {
         Command::Tasks(options) => tasks::run(&options),
         Command::Train(options) => train::run(*options, &given),
+        Command::Compare(options) => compare::run(*options, &given),
         Command::Inspect(options) => inspect::run(options),
         Command::Landscape(options) => landscape::run(options),
         Command::Spectrum(options) => spectrum::run(options),

@@ -85,6 +85,16 @@ pub enum LabError {
         /// The run directory.
         path: PathBuf,
     },
+    /// The user stopped a comparison.
+    #[error("interrupted with {done} of {total} runs done in {}; the same command goes on with the rest", path.display())]
+    Paused {
+        /// Runs done.
+        done: usize,
+        /// Runs in all.
+        total: usize,
+        /// The directory.
+        path: PathBuf,
+    },
     /// The user stopped a computation that leaves nothing behind.
     #[error("interrupted at {done} of {total} {what}; nothing was written")]
     Stopped {
@@ -119,6 +129,7 @@ impl LabError {
                 | Self::Task(TaskError::Fetch { .. })
                 | Self::Diverged { .. }
                 | Self::Interrupted { .. }
+                | Self::Paused { .. }
                 | Self::Stopped { .. }
                 | Self::Eigenvalues
         )

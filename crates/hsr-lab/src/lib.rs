@@ -2,12 +2,14 @@
 //!
 //! * [`data`], [`tasks`]: what is learned from.
 //! * [`train`]: runs with a directory, a checkpoint and a summary.
+//! * [`compare`]: methods over seeds, with tests and a report.
 //! * [`inspect`](mod@inspect): exact curvature of weights from any framework.
 //! * [`spectrum`]: eigenvalues, dense or by Lanczos.
 //! * [`landscape`]: the loss around and between the networks of a run.
 //! * [`statistics`]: paired tests and quartiles.
 //! * [`figures`] are the pictures.
 
+pub mod compare;
 pub mod data;
 mod error;
 pub mod figures;
@@ -15,6 +17,7 @@ mod files;
 pub mod inspect;
 pub mod landscape;
 pub mod network;
+pub mod report;
 pub mod scores;
 pub mod spectrum;
 pub mod statistics;

@@ -25,6 +25,13 @@ impl Figure {
         &self.svg
     }
 
+    /// The width in pixels of the figure's own size.
+    pub fn width(&self) -> f64 {
+        let width = self.svg.split("width=\"").nth(1);
+        let width = width.and_then(|rest| rest.split('"').next());
+        width.and_then(|width| width.parse().ok()).unwrap_or(0.0)
+    }
+
     /// The figure as a PNG file, `scale` pixels for each unit of the SVG: 1 gives the figure's own size (about 900 pixels
     /// wide), 2 suits dense screens.
     ///

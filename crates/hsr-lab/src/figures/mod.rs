@@ -2,14 +2,16 @@
 //!
 //! [`spectrum`] shows the eigenvalues of loss Hessians above each other and [`density`] the density of them, [`training`]
 //! the course of training, [`decision_boundary`] what two-dimensional classifiers decide, [`loss_plane`] and
-//! [`loss_profile`] the loss around a network and between two. Each gives a [`Figure`], an SVG that renders itself to PNG
-//! with a typeface of its own: the pictures are the same on every machine, whatever fonts it has.
+//! [`loss_profile`] the loss around a network and between two; [`distributions`] and [`scatter`] compare the runs of
+//! several methods. Each gives a [`Figure`], an SVG that renders itself to PNG with a typeface of its own: the pictures
+//! are the same on every machine, whatever fonts it has.
 //!
 //! A label has the same colour in every figure, from a palette that colour-blind readers can tell apart. In any label or
 //! title, `λ_` and the letters after it become a λ with a subscript.
 
 mod axis;
 mod canvas;
+mod comparison;
 mod contour;
 mod decision;
 mod density;
@@ -17,21 +19,26 @@ mod error;
 mod figure;
 mod font;
 mod landscape;
+mod legend;
 mod number;
 mod palette;
 mod panel;
+mod scatter;
 mod spectrum;
 mod training;
 
 #[cfg(test)]
 mod tests;
 
+pub use comparison::{Distribution, DistributionPanel, distributions};
 pub use decision::{DecisionPanel, decision_boundary};
 pub use density::{Density, density};
 pub use error::FigureError;
 pub use figure::Figure;
+pub(crate) use font::FACES;
 pub use landscape::{LossPlane, LossProfile, loss_plane, loss_profile};
 pub(crate) use number::value;
+pub use scatter::{Cloud, ScatterPanel, scatter};
 pub use spectrum::{Spectrum, spectrum};
 pub use training::{TrainingCurve, training};
 

@@ -19,6 +19,9 @@ pub struct NetworkSummary {
     pub accuracy: f64,
     /// Macro-averaged F1 on the test split.
     pub macro_f1: f64,
+    /// Expected calibration error on the test split.
+    #[serde(default)]
+    pub calibration_error: f64,
     /// Largest eigenvalue of the training loss's Hessian.
     pub lambda_max: f64,
     /// Smallest eigenvalue.
@@ -78,12 +81,15 @@ impl Summary {
         let percent = |v: f64| format!("{:.2} %", 100.0 * v);
         let unknown = || "–".to_owned();
         type Cell<'a> = &'a dyn Fn(&NetworkSummary) -> String;
-        let rows: [(&str, Cell); 16] = [
+        let rows: [(&str, Cell); 17] = [
             ("training loss", &|n| number(n.train_loss)),
             ("test loss", &|n| number(n.test_loss)),
             ("training accuracy", &|n| percent(n.train_accuracy)),
             ("test accuracy", &|n| percent(n.accuracy)),
             ("test macro-F1", &|n| format!("{:.4}", n.macro_f1)),
+            ("calibration error", &|n| {
+                format!("{:.4}", n.calibration_error)
+            }),
             ("λ_max", &|n| number(n.lambda_max)),
             ("λ_min", &|n| number(n.lambda_min)),
             ("λ_max − λ_min", &|n| {
