@@ -1,27 +1,18 @@
 //! `hsr train`: options to a run, a progress bar, Ctrl-C.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use hsr_lab::LabError;
 use hsr_lab::train::{Control, Method, Progress, Run, TrainConfig};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 
 use crate::args::TrainOptions;
-use crate::{json, settings};
+use crate::{json, progress, settings};
 
 pub fn run(options: TrainOptions, given: &[String]) -> Result<String, LabError> {
     let as_json = options.json;
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    // A handler that cannot be set only means that Ctrl-C ends the program without a checkpoint newer than 2 s.
-    let _ = ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::SeqCst) {
-            std::process::exit(1);
-        }
-    });
+    let stop = progress::stop_flag();
     let run = match &options.resume {
         Some(directory) => {
             refuse_options_of_a_new_run(given)?;
@@ -94,24 +85,12 @@ fn free_directory(config: &TrainConfig) -> PathBuf {
         .unwrap_or_else(|| Path::new("runs").join(name))
 }
 
-/// On standard error, and only where that is a terminal.
 fn progress_bar(run: &Run) -> ProgressBar {
     let networks = match run.config().method {
         Method::Plain => 1,
         _ => 2,
     };
-    let target = if std::io::stderr().is_terminal() {
-        ProgressDrawTarget::stderr()
-    } else {
-        ProgressDrawTarget::hidden()
-    };
-    let bar = ProgressBar::with_draw_target(Some((run.epochs() * networks) as u64), target);
-    if let Ok(style) =
-        ProgressStyle::with_template("{msg:60} {wide_bar:.cyan/blue} {pos}/{len} {eta} left")
-    {
-        bar.set_style(style);
-    }
-    bar
+    progress::bar(run.epochs() * networks, "")
 }
 
 fn show(bar: &ProgressBar, progress: &Progress) {
@@ -120,9 +99,12 @@ fn show(bar: &ProgressBar, progress: &Progress) {
         .lambda_sup
         .map_or_else(String::new, |lambda| format!("  λ_sup {lambda:.4}"));
     bar.set_message(format!(
-        "{:6} loss {:.4}  accuracy {:.1} %{lambda_sup}",
-        progress.network,
-        progress.loss,
-        100.0 * progress.accuracy
+        "{:60}",
+        format!(
+            "{:6} loss {:.4}  accuracy {:.1} %{lambda_sup}",
+            progress.network,
+            progress.loss,
+            100.0 * progress.accuracy
+        )
     ));
 }
