@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""Makes docs/reproduction from a directory of `hsr reproduce all`: the claims as a table, and a few of the pictures.
+
+    hsr reproduce all --out DIR
+    python3 docs/reproduction.py DIR
+"""
+
+import json
+import pathlib
+import shutil
+import sys
+
+ORDER = ["fig2", "fig3", "fig5", "fig6", "fig7", "fig9", "fig10", "fig11", "fig12", "fig14", "fig15", "referee"]
+PICTURES = ["fig2", "fig7", "fig9", "fig10", "referee", "referee-equal-loss", "referee-saddles"]
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    source, target = pathlib.Path(sys.argv[1]), pathlib.Path(__file__).parent / "reproduction"
+    target.mkdir(exist_ok=True)
+    found = [json.loads((source / f"{name}.json").read_text()) for name in ORDER]
+    claims = [(figure["experiment"], claim) for figure in found for claim in figure["claims"]]
+    held = sum(claim["holds"] for _, claim in claims)
+    lines = [
+        "# The paper's figures, reproduced",
+        "",
+        "Made by `hsr reproduce all --out DIR` (the full extent) and `python3 docs/reproduction.py DIR`. Claims and their",
+        "thresholds stand in `crates/hsr-lab/src/reproduce`; a claim that does not hold is reported as it is.",
+        "",
+        f"{held} of {len(claims)} claims hold.",
+        "",
+        "| figure | | claim, with what was measured |",
+        "|---|---|---|",
+    ]
+    for name, claim in claims:
+        text = claim["text"].replace("|", "\\|")
+        lines.append(f"| {name} | {'PASS' if claim['holds'] else '**FAIL**'} | {text} |")
+    for figure in found:
+        shown = [name for name in PICTURES if f"{name}.svg" in figure["pictures"]]
+        if not shown:
+            continue
+        lines += ["", f"## {figure['experiment']}: {figure['title']}"]
+        for name in shown:
+            shutil.copyfile(source / f"{name}.svg", target / f"{name}.svg")
+            lines += ["", f"![{figure['title']}]({name}.svg)"]
+        lines += ["", f"*{figure['caption']}*"]
+    (target / "README.md").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
