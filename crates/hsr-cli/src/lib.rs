@@ -7,6 +7,7 @@ mod args;
 mod inspect;
 mod landscape;
 mod progress;
+mod reproduce;
 mod tasks;
 mod train;
 
@@ -55,6 +56,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Train(options) => train::run(*options, &given),
         Command::Inspect(options) => inspect::run(options),
         Command::Landscape(options) => landscape::run(options),
+        Command::Reproduce(options) => reproduce::run(options),
     };
     match result.and_then(|text| print(&text)) {
         Ok(()) => ExitCode::SUCCESS,

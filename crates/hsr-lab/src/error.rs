@@ -95,6 +95,9 @@ pub enum LabError {
         /// How many there are.
         total: usize,
     },
+    /// The user stopped a reproduction.
+    #[error("interrupted; the same command goes on from here")]
+    Paused,
     /// An eigenvalue computation did not converge.
     #[error("the eigenvalues of the Hessian did not converge")]
     Eigenvalues,
@@ -120,6 +123,7 @@ impl LabError {
                 | Self::Diverged { .. }
                 | Self::Interrupted { .. }
                 | Self::Stopped { .. }
+                | Self::Paused
                 | Self::Eigenvalues
         )
     }

@@ -6,6 +6,7 @@
 //! * [`spectrum`]: eigenvalues, dense or by Lanczos.
 //! * [`landscape`]: the loss around and between the networks of a run.
 //! * [`statistics`]: paired tests and quartiles.
+//! * [`reproduce`](mod@reproduce): the paper's figures with their claims checked.
 //! * [`figures`] are the pictures.
 
 pub mod data;
@@ -15,6 +16,7 @@ mod files;
 pub mod inspect;
 pub mod landscape;
 pub mod network;
+pub mod reproduce;
 pub mod scores;
 pub mod spectrum;
 pub mod statistics;

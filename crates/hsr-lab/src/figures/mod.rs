@@ -10,6 +10,7 @@
 
 mod axis;
 mod canvas;
+mod chart;
 mod contour;
 mod decision;
 mod error;
@@ -25,6 +26,7 @@ mod training;
 #[cfg(test)]
 mod tests;
 
+pub use chart::{Chart, Mark, Plot, Series, chart};
 pub use decision::{DecisionPanel, decision_boundary};
 pub use error::FigureError;
 pub use figure::Figure;
@@ -42,9 +44,25 @@ fn drawable(value: f64) -> bool {
 }
 
 /// The smallest and the largest of some values, none where there is no value.
-fn extent(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
+pub(crate) fn extent(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
     values.into_iter().fold(None, |range, value| {
         let (low, high) = range.unwrap_or((value, value));
         Some((low.min(value), high.max(value)))
     })
+}
+
+/// A text in lines of at most `limit` pixels, broken between words; none for an empty text.
+fn wrapped(text: &str, kind: canvas::Type, limit: f64) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let longer = match lines.last() {
+            Some(line) => format!("{line} {word}"),
+            None => word.to_owned(),
+        };
+        match lines.last_mut() {
+            Some(line) if kind.width(&longer) <= limit => *line = longer,
+            _ => lines.push(kind.fitted(word, limit)),
+        }
+    }
+    lines
 }
