@@ -1,8 +1,8 @@
 //! Full-batch gradient descent in f64 under each method, through the closed forms of hsr-core.
 
 use hsr_core::{Evaluation, LanczosOptions, Workspace};
+use serde::{Deserialize, Serialize};
 
-use super::curvature::norm;
 use super::scene::Bed;
 use crate::LabError;
 use crate::train::Method;
@@ -10,11 +10,38 @@ use crate::train::Method;
 /// ASAM's η, as in its reference.
 const ETA: f64 = 0.01;
 
+/// How gradient descent with momentum goes: v ← momentum·v + g, θ ← θ − rate·v, an epoch a step.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pace {
+    /// The learning rate.
+    pub rate: f64,
+    /// The momentum.
+    pub momentum: f64,
+}
+
+impl Pace {
+    /// What is used wherever nothing else is said.
+    pub const USUAL: Self = Self {
+        rate: 0.05,
+        momentum: 0.9,
+    };
+
+    /// In words, for captions.
+    pub fn words(self) -> String {
+        format!(
+            "full-batch gradient descent with learning rate {} and momentum {}",
+            self.rate, self.momentum
+        )
+    }
+}
+
 /// Descends the loss of one bed under one method.
 pub struct Descent<'a> {
     bed: &'a Bed,
     method: Method,
     strength: f64,
+    pace: Pace,
+    velocity: Vec<f64>,
     /// Its buffers, for whoever measures on the way.
     pub workspace: Workspace<f64>,
     /// What the step goes against: ∇L and what the method adds or takes in its place.
@@ -24,18 +51,20 @@ pub struct Descent<'a> {
 
 impl<'a> Descent<'a> {
     /// A method with its strength (ρ for SAM and ASAM).
-    pub fn new(bed: &'a Bed, method: Method, strength: f64) -> Self {
+    pub fn new(bed: &'a Bed, method: Method, strength: f64, pace: Pace) -> Self {
         Self {
             bed,
             method,
             strength,
+            pace,
+            velocity: vec![0.0; bed.parameters()],
             workspace: Workspace::new(),
             gradient: vec![0.0; bed.parameters()],
             other: vec![0.0; bed.parameters()],
         }
     }
 
-    /// The loss at θ, and in `self.gradient` the direction of the method.
+    /// J at θ, and in `self.gradient` the direction of the method.
     fn evaluate(&mut self, theta: &[f64]) -> Result<f64, LabError> {
         let (network, batch) = (self.bed.network(theta)?, self.bed.batch());
         let Self {
@@ -80,17 +109,19 @@ impl<'a> Descent<'a> {
         Ok(loss)
     }
 
-    /// θ ← θ − rate·direction; gives the loss before the step and the length of the direction.
+    /// One step; gives J before it.
     ///
     /// # Errors
     ///
     /// What hsr-core refuses: above all parameters that are no longer finite.
-    pub fn step(&mut self, theta: &mut [f64], rate: f64) -> Result<(f64, f64), LabError> {
-        let loss = self.evaluate(theta)?;
-        for (t, g) in theta.iter_mut().zip(&self.gradient) {
-            *t -= rate * g;
+    pub fn step(&mut self, theta: &mut [f64]) -> Result<f64, LabError> {
+        let objective = self.evaluate(theta)?;
+        let each = theta.iter_mut().zip(&mut self.velocity);
+        for ((t, v), g) in each.zip(&self.gradient) {
+            *v = self.pace.momentum * *v + g;
+            *t -= self.pace.rate * *v;
         }
-        Ok((loss, norm(&self.gradient)))
+        Ok(objective)
     }
 
     /// Descends from θ until the last of some ascending epochs, an epoch a step, and looks around at each of them.
@@ -101,7 +132,6 @@ impl<'a> Descent<'a> {
     pub fn course<T>(
         &mut self,
         theta: &mut [f64],
-        rate: f64,
         epochs: &[usize],
         mut look: impl FnMut(&mut Workspace<f64>, usize, &[f64]) -> Result<T, LabError>,
     ) -> Result<Vec<T>, LabError> {
@@ -109,7 +139,7 @@ impl<'a> Descent<'a> {
         let mut epoch = 0;
         for &next in epochs {
             for _ in epoch..next {
-                self.step(theta, rate)?;
+                self.step(theta)?;
             }
             epoch = next;
             seen.push(look(&mut self.workspace, epoch, theta)?);

@@ -22,6 +22,11 @@ pub enum Experiment {
     Fig7,
     Fig9,
     Fig10,
+    Fig11,
+    Fig12,
+    Fig14,
+    Fig15,
+    Referee,
 }
 
 /// How much is done.
@@ -57,7 +62,7 @@ pub(super) struct Plan {
     /// Expected seconds on two cores, without what is shared.
     pub cost: f64,
     /// Work whose results other experiments use as well.
-    pub shared: Option<Shared>,
+    pub shared: Vec<Shared>,
     pub work: Work,
 }
 
@@ -71,7 +76,7 @@ impl Plan {
             settings: serde_json::to_value(&settings)
                 .expect("plain data with string keys always serialises"),
             cost,
-            shared: None,
+            shared: Vec::new(),
             work: Box::new(move |context| work(&settings, context)),
         }
     }
@@ -80,14 +85,14 @@ impl Plan {
 impl Plan {
     /// The same with work that other experiments use as well.
     pub fn sharing(mut self, shared: Shared) -> Self {
-        self.shared = Some(shared);
+        self.shared.push(shared);
         self
     }
 }
 
 impl Experiment {
     /// Every experiment, in the paper's order.
-    pub const ALL: [Experiment; 7] = [
+    pub const ALL: [Experiment; 12] = [
         Experiment::Fig2,
         Experiment::Fig3,
         Experiment::Fig5,
@@ -95,6 +100,11 @@ impl Experiment {
         Experiment::Fig7,
         Experiment::Fig9,
         Experiment::Fig10,
+        Experiment::Fig11,
+        Experiment::Fig12,
+        Experiment::Fig14,
+        Experiment::Fig15,
+        Experiment::Referee,
     ];
 
     /// The name on the command line and of the files.
@@ -107,6 +117,11 @@ impl Experiment {
             Experiment::Fig7 => "fig7",
             Experiment::Fig9 => "fig9",
             Experiment::Fig10 => "fig10",
+            Experiment::Fig11 => "fig11",
+            Experiment::Fig12 => "fig12",
+            Experiment::Fig14 => "fig14",
+            Experiment::Fig15 => "fig15",
+            Experiment::Referee => "referee",
         }
     }
 
@@ -120,6 +135,11 @@ impl Experiment {
             Experiment::Fig7 => "λ_sup and the top eigenvalues during training",
             Experiment::Fig9 => "λ_1 and λ_sup at critical points",
             Experiment::Fig10 => "Training dynamics of every method",
+            Experiment::Fig11 => "The loss around a sharp minimum, a saddle and a flat minimum",
+            Experiment::Fig12 => "The eigenspectrum that every method leaves",
+            Experiment::Fig14 => "Macro-F1 of every method",
+            Experiment::Fig15 => "Decision boundaries and λ_1",
+            Experiment::Referee => "The referee's objections",
         }
     }
 
@@ -132,6 +152,11 @@ impl Experiment {
             Experiment::Fig7 => super::fig7::plan(extent),
             Experiment::Fig9 => super::fig9::plan(extent),
             Experiment::Fig10 => super::fig10::plan(extent),
+            Experiment::Fig11 => super::fig11::plan(extent),
+            Experiment::Fig12 => super::fig12::plan(extent),
+            Experiment::Fig14 => super::fig14::plan(extent),
+            Experiment::Fig15 => super::fig15::plan(extent),
+            Experiment::Referee => super::referee::plan(extent),
         }
     }
 }

@@ -20,6 +20,18 @@ const QUANTITIES: [(&str, &str, fn(&Snapshot) -> f64); 3] = [
     ("λ_sup", "lambda_sup", |s| s.lambda_sup),
 ];
 
+/// Every method with its line, the uppermost first. HSR and the Frobenius penalty almost coincide: one of them is dashed.
+const ON_TOP: [(Method, Mark); 8] = [
+    (Method::Frobenius, Mark::Dashed),
+    (Method::Hsr, Mark::Line),
+    (Method::LambdaMax, Mark::Line),
+    (Method::Trace, Mark::Line),
+    (Method::Asam, Mark::Line),
+    (Method::Sam, Mark::Line),
+    (Method::GradientNorm, Mark::Line),
+    (Method::Plain, Mark::Line),
+];
+
 fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
     let race = Race::run(extent, context)?;
     let mut table = Table::new(["task", "method", "epoch", "quantity", "median"]);
@@ -27,8 +39,8 @@ fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
     for (title, column, quantity) in QUANTITIES {
         for (s, scene) in race.settings.scenes.iter().enumerate() {
             let mut series = Vec::new();
-            for (m, (method, _)) in race.settings.methods.iter().enumerate() {
-                let runs: Vec<&Run> = race.of(s, m).iter().flatten().collect();
+            for (method, mark) in ON_TOP.iter().rev() {
+                let runs: Vec<&Run> = race.of(s, race.place(*method)).iter().flatten().collect();
                 let at = |i: usize| {
                     let values: Vec<f64> =
                         runs.iter().map(|run| quantity(&run.course[i])).collect();
@@ -45,7 +57,7 @@ fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
                     let numbers = [epoch.to_string(), column.to_owned(), value.to_string()];
                     table.row(names.into_iter().chain(numbers));
                 }
-                series.push(Series::new(race::name(*method), Mark::Line, points));
+                series.push(Series::new(race::name(*method), *mark, points));
             }
             plots.push(Plot {
                 title: scene.task.clone(),

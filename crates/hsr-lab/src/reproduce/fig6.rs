@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::context::Context;
 use super::curvature::norm;
-use super::descent::Descent;
+use super::descent::{Descent, Pace};
 use super::experiment::{Extent, Plan};
 use super::finding::{Claim, Finding, Table};
 use super::numbers::schedule;
@@ -20,7 +20,7 @@ struct Settings {
     scene: Scene,
     methods: [Method; 2],
     strength: f64,
-    rate: f64,
+    pace: Pace,
     epochs: usize,
     seeds: usize,
 }
@@ -30,8 +30,8 @@ pub(super) fn plan(extent: Extent) -> Plan {
         scene: Scene::gaussians(0.6),
         methods: [Method::Plain, Method::Hsr],
         strength: Method::Hsr.default_strength(),
-        rate: 0.1,
-        epochs: extent.pick(10_000, 3000, 20),
+        pace: Pace::USUAL,
+        epochs: extent.pick(5000, 2000, 20),
         seeds: extent.pick(50, 20, 2),
     };
     let steps = (settings.epochs * settings.seeds) as f64;
@@ -50,14 +50,9 @@ fn run(settings: &Settings, context: &Context) -> Result<Finding, LabError> {
         let bed = settings.scene.load(seed)?;
         let mut theta = bed.start(1.0, seed);
         let method = settings.methods[i / settings.seeds];
-        let mut descent = Descent::new(&bed, method, settings.strength);
+        let mut descent = Descent::new(&bed, method, settings.strength, settings.pace);
         let look = |workspace: &mut Workspace<f64>, _, theta: &[f64]| parts(workspace, &bed, theta);
-        Ok(Course(descent.course(
-            &mut theta,
-            settings.rate,
-            &epochs,
-            look,
-        )?))
+        Ok(Course(descent.course(&mut theta, &epochs, look)?))
     })?;
     let mut table = Table::new(["method", "seed", "epoch", "mean_part", "std_part"]);
     for (i, course) in courses.iter().enumerate() {
@@ -127,13 +122,13 @@ fn run(settings: &Settings, context: &Context) -> Result<Finding, LabError> {
     Ok(Finding {
         caption: format!(
             "∂λ_sup/∂θ = ∂m/∂θ + √(D−1) ∂s/∂θ: the norms of its two parts along gradient descent, plain and with HSR of \
-             strength {}, over {} seeds (data and start). Chosen here: {}, D = 21, weight decay {}, learning rate {}, {} \
-             epochs of full batches.",
+             strength {}, over {} seeds (data and start). Chosen here: {}, D = 21, weight decay {}; {}, {} \
+             epochs.",
             settings.strength,
             settings.seeds,
             settings.scene.words(),
             settings.scene.decay,
-            settings.rate,
+            settings.pace.words(),
             settings.epochs,
         ),
         claims: vec![Claim::at_least(

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::context::Context;
 use super::curvature::Curvature;
-use super::descent::Descent;
+use super::descent::{Descent, Pace};
 use super::experiment::{Extent, Plan};
 use super::finding::{Claim, Finding, Table};
 use super::numbers::{correlation, schedule};
@@ -19,7 +19,7 @@ struct Settings {
     scene: Scene,
     methods: [Method; 2],
     strength: f64,
-    rate: f64,
+    pace: Pace,
     epochs: usize,
 }
 
@@ -31,8 +31,8 @@ pub(super) fn plan(extent: Extent) -> Plan {
         scene: Scene::gaussians(0.6),
         methods: [Method::Plain, Method::Hsr],
         strength: Method::Hsr.default_strength(),
-        rate: 0.1,
-        epochs: extent.pick(20_000, 20_000, 30),
+        pace: Pace::USUAL,
+        epochs: extent.pick(5000, 5000, 30),
     };
     Plan::new(settings, extent.pick(4.0, 4.0, 0.1), run)
 }
@@ -48,11 +48,11 @@ fn run(settings: &Settings, context: &Context) -> Result<Finding, LabError> {
     let bed = settings.scene.load(context.seed)?;
     let courses = context.map("training", 1.0, settings.methods.len(), |i| {
         let mut theta = bed.start(1.0, context.seed);
-        let mut descent = Descent::new(&bed, settings.methods[i], settings.strength);
+        let mut descent = Descent::new(&bed, settings.methods[i], settings.strength, settings.pace);
         let look = |workspace: &mut Workspace<f64>, _, theta: &[f64]| {
             Ok((Curvature::of(workspace, &bed, theta)?, theta.to_vec()))
         };
-        let seen = descent.course(&mut theta, settings.rate, &epochs, look)?;
+        let seen = descent.course(&mut theta, &epochs, look)?;
         let (curvature, theta) = seen.into_iter().unzip();
         Ok(Course { curvature, theta })
     })?;
@@ -149,11 +149,11 @@ fn run(settings: &Settings, context: &Context) -> Result<Finding, LabError> {
         caption: format!(
             "λ_sup and the three largest eigenvalues of the cross-entropy's Hessian while one network is trained by gradient \
              descent, plainly and with HSR of strength {}, and decision boundaries on the way. Chosen here: {}, D = 21, \
-             weight decay {}, learning rate {}, {} epochs of full batches; seed {} of data and start, the first.",
+             weight decay {}; {}, {} epochs; seed {} of data and start, the first.",
             settings.strength,
             settings.scene.words(),
             settings.scene.decay,
-            settings.rate,
+            settings.pace.words(),
             settings.epochs,
             context.seed,
         ),

@@ -152,7 +152,7 @@ fn report(
     Ok(Finding {
         caption: format!(
             "λ_1 and λ_sup of the cross-entropy's Hessian at {} different critical points: {} minima and {} saddles. Found \
-             from {} random starts on {} data sets, trained for 0 to 5000 epochs by every method in turn and then led to \
+             from {} random starts on {} data sets, trained for 0 to 3000 epochs by every method in turn and then led to \
              ‖∇J‖ ≤ {:e} by Levenberg-Marquardt steps on ½‖∇J‖² with the closed-form Hessian, which stop at saddles too. \
              Points that differ by the order or the signs of hidden units count once; {degenerate} were degenerate and {lost} \
              did not converge. Chosen here: {}; D = 21. J is the cross-entropy with a weight decay of {}: without it, tanh \

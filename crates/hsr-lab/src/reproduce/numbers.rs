@@ -80,7 +80,7 @@ pub fn rank_correlation(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// Ranks, of equal values the mean.
-fn ranks(values: &[f64]) -> Vec<f64> {
+pub fn ranks(values: &[f64]) -> Vec<f64> {
     let rank = |v: &f64| {
         let below = values.iter().filter(|w| *w < v).count() as f64;
         let equal = values.iter().filter(|w| *w == v).count() as f64;

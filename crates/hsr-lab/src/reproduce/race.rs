@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::context::{Context, Shared};
 use super::critical::{Polished, polish};
 use super::curvature::Curvature;
-use super::descent::Descent;
+use super::descent::{Descent, Pace};
 use super::experiment::Extent;
 use super::numbers::schedule;
 use super::scene::Scene;
@@ -19,8 +19,8 @@ pub(super) struct Settings {
     pub scenes: Vec<Scene>,
     /// Each with its strength, ρ for SAM and ASAM: the defaults of `hsr train`, chosen for no task here.
     pub methods: Vec<(Method, f64)>,
-    pub rate: f64,
-    /// Steps of full-batch gradient descent.
+    pub pace: Pace,
+    /// Epochs, a step each.
     pub epochs: usize,
     /// Seeds of data and start.
     pub seeds: usize,
@@ -39,8 +39,8 @@ pub(super) fn settings(extent: Extent) -> Settings {
         methods: Method::ALL
             .map(|method| (method, method.default_strength()))
             .to_vec(),
-        rate: 0.1,
-        epochs: extent.pick(20_000, 5000, 30),
+        pace: Pace::USUAL,
+        epochs: extent.pick(10_000, 3000, 30),
         seeds: extent.pick(50, 20, 3),
         snapshots: extent.pick(50, 40, 5),
     }
@@ -82,7 +82,8 @@ pub(super) struct Run {
     pub course: Vec<Snapshot>,
     /// Where training ended.
     pub end: State,
-    /// The critical point of the loss to which the polish led from there, if it found one.
+    /// The critical point of J reached from there without the method, by as many epochs of plain training and the polish;
+    /// none where the polish did not converge.
     pub critical: Option<State>,
 }
 
@@ -124,7 +125,7 @@ impl Race {
                 );
                 let scene = &settings.scenes[rest / settings.methods.len()];
                 let method = settings.methods[rest % settings.methods.len()];
-                one(scene, method, settings.rate, &epochs, seed)
+                one(scene, method, settings.pace, &epochs, seed)
             })?;
         Ok(Self {
             settings,
@@ -191,11 +192,11 @@ impl Race {
             .map(|(method, strength)| format!("{} {strength}", method.name()))
             .collect();
         format!(
-            "Chosen here: {}; D = 21, weight decay {}; full-batch gradient descent, learning rate {}, {} epochs, {} seeds \
+            "Chosen here: {}; D = 21, weight decay {}; {}, {} epochs, {} seeds \
              of data and start; strengths (ρ for SAM and ASAM) are the defaults of hsr train: {}.",
             scenes.join("; "),
             self.settings.scenes[0].decay,
-            self.settings.rate,
+            self.settings.pace.words(),
             self.settings.epochs,
             self.settings.seeds,
             strengths.join(", "),
@@ -216,14 +217,14 @@ pub(super) fn name(method: Method) -> &'static str {
 fn one(
     scene: &Scene,
     (method, strength): (Method, f64),
-    rate: f64,
+    pace: Pace,
     epochs: &[usize],
     seed: u64,
 ) -> Result<Option<Run>, LabError> {
     let bed = scene.load(seed)?;
     let mut theta = bed.start(1.0, seed);
-    let mut descent = Descent::new(&bed, method, strength);
-    let course = descent.course(&mut theta, rate, epochs, |workspace, _, theta| {
+    let mut descent = Descent::new(&bed, method, strength, pace);
+    let course = descent.course(&mut theta, epochs, |workspace, _, theta| {
         let curvature = Curvature::of(workspace, &bed, theta)?;
         Ok(Snapshot {
             loss: curvature.loss,
@@ -235,12 +236,18 @@ fn one(
         return Ok(None);
     };
     let workspace = &mut descent.workspace;
-    let polished = polish(workspace, &bed, &theta)?;
-    let curvature = Curvature::of(workspace, &bed, &theta)?;
     let end = State {
+        curvature: Curvature::of(workspace, &bed, &theta)?,
         macro_f1: bed.macro_f1(workspace, &theta)?,
-        curvature,
-        theta,
+        theta: theta.clone(),
+    };
+    // Where the loss alone leads from there: nearby, a method's end is often closer to a saddle of J than to the minimum
+    // into which its descent would run.
+    let mut plain = Descent::new(&bed, Method::Plain, 0.0, pace);
+    let more = epochs.last().copied().unwrap_or(0);
+    let polished = match plain.course(&mut theta, &[more], |_, _, _| Ok(())) {
+        Ok(_) => polish(workspace, &bed, &theta)?,
+        Err(_) => Polished::Lost,
     };
     let critical = match polished {
         Polished::Critical(point) => Some(State {

@@ -1,6 +1,6 @@
 //! Doing experiments one after the other, into one directory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -145,11 +145,13 @@ fn discard_shared(out: &Path, parts: &Path, options: &ReproduceOptions) {
     let mut names = BTreeSet::new();
     for experiment in Experiment::ALL {
         let plan = experiment.plan(options.extent);
-        let Some(work) = &plan.shared else { continue };
-        names.insert(work.name);
-        let done = finished(out, experiment).filter(|it| it.settings == key(&plan, options));
-        if done.is_none() {
-            waiting.insert(work.name);
+        let key = key(&plan, options);
+        let done = finished(out, experiment).is_some_and(|it| it.settings == key);
+        for work in &plan.shared {
+            names.insert(work.name);
+            if !done {
+                waiting.insert(work.name);
+            }
         }
     }
     for name in names.difference(&waiting) {
@@ -164,7 +166,7 @@ fn key(plan: &Plan, options: &ReproduceOptions) -> Value {
         "extent": options.extent,
         "seed": options.seed,
         "chosen": plan.settings,
-        "shared": plan.shared.as_ref().map(|work| &work.settings),
+        "shared": plan.shared.iter().map(|work| (work.name, &work.settings)).collect::<BTreeMap<_, _>>(),
     })
 }
 

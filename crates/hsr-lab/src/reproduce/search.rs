@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::critical::{Critical, Polished, polish, unique};
-use super::descent::Descent;
+use super::descent::{Descent, Pace};
 use super::scene::Bed;
 use crate::LabError;
 use crate::train::Method;
@@ -13,9 +13,7 @@ pub(super) const BATCH: usize = 32;
 /// Standard deviations of the weights, over √inputs.
 const SCALES: [f64; 4] = [0.5, 1.0, 2.0, 4.0];
 /// Epochs of training before the polish.
-const EPOCHS: [usize; 4] = [0, 100, 1000, 5000];
-/// The learning rate.
-const RATE: f64 = 0.1;
+const EPOCHS: [usize; 4] = [0, 30, 300, 3000];
 
 /// What came of a batch.
 #[derive(Serialize, Deserialize)]
@@ -40,12 +38,12 @@ pub(super) fn search(bed: &Bed, seed: u64, batch: usize) -> Result<Found, LabErr
     for start in 0..BATCH {
         let methods = Method::ALL.len();
         let method = Method::ALL[(start + start / methods) % methods];
-        let mut descent = Descent::new(bed, method, method.default_strength());
+        let mut descent = Descent::new(bed, method, method.default_strength(), Pace::USUAL);
         // A seed of its own for every start on every data set.
         let number = (batch * BATCH + start) as u64;
         let mut theta = bed.start(SCALES[start % 4], (seed << 32) + number);
         let epochs = [EPOCHS[start / 4 % 4]];
-        let polished = match descent.course(&mut theta, RATE, &epochs, |_, _, _| Ok(())) {
+        let polished = match descent.course(&mut theta, &epochs, |_, _, _| Ok(())) {
             Ok(_) => polish(&mut descent.workspace, bed, &theta)?,
             // What diverged has no critical point nearby.
             Err(_) => Polished::Lost,
