@@ -7,6 +7,9 @@ use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_hsr::{Hsr, HsrConfig, ThreeLayerNet, ThreeLayerNetConfig};
+use burn_sharpness::penalty::{
+    GradientNorm, GradientNormConfig, HutchinsonTrace, HutchinsonTraceConfig,
+};
 use burn_sharpness::{SamConfig, SamGradient};
 use hsr_core::{
     Activation, Batch, Dimensions, Evaluation, Network, OutputLoss, Real, Targets, Workspace,
@@ -67,12 +70,18 @@ pub enum Extra {
     Penalty(HsrConfig),
     /// SAM or ASAM.
     Sam(SamConfig),
+    /// ‖∇L‖ of any module, by differences of gradients.
+    GradientNorm(GradientNormConfig),
+    /// tr H of any module, by random probes.
+    HutchinsonTrace(HutchinsonTraceConfig),
 }
 
 enum Ready {
     Nothing,
     Penalty(Box<Hsr>),
     Sam(SamGradient),
+    GradientNorm(GradientNorm),
+    HutchinsonTrace(HutchinsonTrace),
 }
 
 /// A training loop in Burn on the flex backend, f32, with plain SGD.
@@ -106,6 +115,12 @@ impl Loop {
                 Extra::Sam(config) => {
                     Ready::Sam(config.init_gradient().expect("a valid configuration"))
                 }
+                Extra::GradientNorm(config) => {
+                    Ready::GradientNorm(config.init().expect("a valid configuration"))
+                }
+                Extra::HutchinsonTrace(config) => {
+                    Ready::HutchinsonTrace(config.init().expect("a valid configuration"))
+                }
             },
             x: Tensor::from_data(TensorData::new(x, [samples, inputs]), &device),
             y: Tensor::from_data(TensorData::new(y, [samples]), &device),
@@ -115,12 +130,12 @@ impl Loop {
     /// Forward, backward, what is added, SGD step.
     pub fn step(&mut self) {
         let lr = 1e-3;
-        let gradients = |model: &ThreeLayerNet| {
-            let loss = self
-                .loss
-                .forward(model.forward(self.x.clone()), self.y.clone());
-            GradientsParams::from_grads(loss.backward(), model)
+        let loss = |model: &ThreeLayerNet| {
+            let logits = model.forward(self.x.clone());
+            self.loss.forward(logits, self.y.clone())
         };
+        let gradients =
+            |model: &ThreeLayerNet| GradientsParams::from_grads(loss(model).backward(), model);
         let model = self.model.clone();
         self.model = match &self.extra {
             Ready::Nothing => {
@@ -138,6 +153,18 @@ impl Loop {
                     .of(&model, |model| ((), gradients(&model)))
                     .expect("readable gradients");
                 self.optimizer.step(lr, model, passes.gradients)
+            }
+            Ready::GradientNorm(penalty) => {
+                let gradients = penalty
+                    .inject(&model, loss, gradients(&model))
+                    .expect("a tracked loss");
+                self.optimizer.step(lr, model, gradients)
+            }
+            Ready::HutchinsonTrace(penalty) => {
+                let gradients = penalty
+                    .inject(&model, loss, gradients(&model))
+                    .expect("a tracked loss");
+                self.optimizer.step(lr, model, gradients)
             }
         };
     }

@@ -6,6 +6,7 @@
 
 use burn_hsr::{HsrConfig, Schedule, Sharpness};
 use burn_sharpness::SamConfig;
+use burn_sharpness::penalty::{GradientNormConfig, HutchinsonTraceConfig};
 use hsr_benches::{Candidate, Extra, Loop, medians};
 
 /// A method's name, its passes a step, and what it adds.
@@ -15,7 +16,7 @@ fn penalty(sharpness: Sharpness) -> Extra {
     Extra::Penalty(HsrConfig::new().with_sharpness(sharpness))
 }
 
-const METHODS: [Method; 9] = [
+const METHODS: [Method; 11] = [
     ("plain", 1.0, || Extra::Nothing),
     ("hsr", 1.0, || penalty(Sharpness::LambdaSup)),
     ("hsr, every 4th step", 1.0, || {
@@ -28,6 +29,12 @@ const METHODS: [Method; 9] = [
     ("lambda-max", 1.0, || penalty(Sharpness::LambdaMax)),
     ("frobenius", 1.0, || penalty(Sharpness::Frobenius)),
     ("gradient-norm", 1.0, || penalty(Sharpness::GradientNorm)),
+    ("gradient norm of any module", 3.0, || {
+        Extra::GradientNorm(GradientNormConfig::new())
+    }),
+    ("trace of any module, one probe", 3.0, || {
+        Extra::HutchinsonTrace(HutchinsonTraceConfig::new())
+    }),
 ];
 
 fn main() {

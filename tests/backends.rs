@@ -12,34 +12,7 @@ use burn_hsr::{
 };
 use hsr_core::Workspace;
 use hsr_tests::golden::{Golden, cases};
-use hsr_tests::{relative_error, tensor, values};
-
-/// The backends to test, each with the types it has; wgpu has no f64.
-fn backends() -> Vec<(Backend, Device, Vec<DType>)> {
-    let mut found = Vec::new();
-    for backend in Backend::ALL {
-        if !backend.is_compiled() {
-            println!("SKIPPED: {backend} is not in this build");
-            assert!(backend != Backend::Wgpu || std::env::var_os("HSR_REQUIRE_WGPU").is_none());
-            continue;
-        }
-        match backend.device() {
-            Ok(device) => {
-                let dtypes = match backend {
-                    Backend::Wgpu => vec![DType::F32],
-                    Backend::Flex | Backend::NdArray => vec![DType::F64, DType::F32],
-                };
-                found.push((backend, device, dtypes));
-            }
-            Err(error) => {
-                assert_eq!(backend, Backend::Wgpu, "{error}");
-                println!("SKIPPED: {error}");
-                assert!(std::env::var_os("HSR_REQUIRE_WGPU").is_none(), "{error}");
-            }
-        }
-    }
-    found
-}
+use hsr_tests::{backends, relative_error, tensor, values};
 
 fn transpose(matrix: &[f64], columns: usize) -> Vec<f64> {
     (0..columns)

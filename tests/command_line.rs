@@ -1,7 +1,9 @@
 //! The `hsr` command as other programs meet it: exit codes, one-line errors, JSON keys, run directories.
 
+mod compare;
 mod methods;
 mod mnist;
+mod report;
 mod saved_run;
 
 use std::path::{Path, PathBuf};
@@ -533,6 +535,22 @@ fn train_leaves_a_run_directory_and_a_summary() {
             assert!(network[key].is_number(), "{key} in {network}");
         }
         assert!(number(network, "lambda_sup") >= number(network, "lambda_max"));
+        let measures = &network["measures"];
+        for key in [
+            "adaptive_sharpness",
+            "adaptive_worst_case",
+            "relative_flatness",
+            "logit_normalized_lambda_max",
+            "logit_normalized_trace",
+            "weight_norm",
+            "margin_mean",
+            "margin_min",
+        ] {
+            assert!(measures[key].is_number(), "{key} in {measures}");
+        }
+        let norm = number(measures, "grad_norm") / number(network, "grad_norm");
+        assert!((norm - 1.0).abs() < 1e-12);
+        assert_eq!(measures["eigenvalues_converged"], true);
     }
     let run = folder.path().join("run");
     for file in [

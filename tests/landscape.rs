@@ -61,6 +61,14 @@ fn batches() -> Vec<Samples> {
         .collect()
 }
 
+/// All of some batches, as a data loader gives them.
+fn all<'a, B>(batches: &'a [B]) -> impl FnMut() -> Batches<'a, B> {
+    || batches.iter().map(Ok)
+}
+
+type Batches<'a, B> =
+    std::iter::Map<std::slice::Iter<'a, B>, fn(&'a B) -> Result<&'a B, SharpnessError>>;
+
 /// The batch's mean loss and its samples.
 fn loss(model: &ThreeLayerNet, (x, y): &Samples) -> (Tensor<1>, f64) {
     let loss = CrossEntropyLossConfig::new().init(&x.device());
@@ -117,7 +125,9 @@ fn every_point_of_a_plane_is_the_loss_there_with_each_batch_at_its_weight() {
         .unwrap()
         .with_range(0.75)
         .unwrap();
-    let found = plane.of_module(&model, &batches(), loss, go_on).unwrap();
+    let found = plane
+        .of_module(&model, all(&batches()), loss, go_on)
+        .unwrap();
     assert_eq!(found.x, [-0.75, -0.375, 0.0, 0.375, 0.75]);
     assert_eq!(found.y, found.x);
     for (row, &y) in found.y.iter().enumerate() {
@@ -140,7 +150,7 @@ fn every_point_of_a_plane_is_the_loss_there_with_each_batch_at_its_weight() {
     assert!(relative_error(&same.loss, &found.loss, 0.0) < 1e-12);
     // The last batch is shorter: its mean counts three samples, not four.
     let unweighted = plane
-        .of_module(&model, &batches(), |m, b| (loss(m, b).0, 1.0), go_on)
+        .of_module(&model, all(&batches()), |m, b| (loss(m, b).0, 1.0), go_on)
         .unwrap();
     assert!(relative_error(&unweighted.loss, &found.loss, 0.0) > 1e-4);
 }
@@ -155,11 +165,13 @@ fn the_model_is_neither_changed_nor_tracked() {
         assert!(!model.hidden.weight.val().is_autodiff());
         loss(model, batch)
     };
-    plane.of_module(&model, &batches(), watched, go_on).unwrap();
+    plane
+        .of_module(&model, all(&batches()), watched, go_on)
+        .unwrap();
     Line::default()
         .with_points(3)
         .unwrap()
-        .of_modules([&model, &net(4)], &batches(), watched, go_on)
+        .of_modules([&model, &net(4)], all(&batches()), watched, go_on)
         .unwrap();
     assert_eq!(space.read(&model).unwrap(), before);
     assert!(model.hidden.weight.is_require_grad());
@@ -188,7 +200,7 @@ fn batch_normalisation_is_as_in_validation_and_its_statistics_stay() {
     let plane = Plane::new(directions).unwrap().with_points(3).unwrap();
     let before = values(model.norm.running_mean.value());
     let found = plane
-        .of_module(&model, std::slice::from_ref(&x), mean, go_on)
+        .of_module(&model, all(std::slice::from_ref(&x)), mean, go_on)
         .unwrap();
     assert_eq!(values(model.norm.running_mean.value()), before);
     assert_eq!(found.at(1, 1), values(mean(&model.valid(), &x).0)[0]);
@@ -206,7 +218,7 @@ fn the_middle_of_a_plane_is_the_model_bit_for_bit_also_in_f32() {
     let x = Tensor::<2>::from_data([[0.3, -1.0, 2.0]], &Device::flex());
     let mean = |model: &Linear, x: &Tensor<2>| (model.forward(x.clone()).exp().mean(), 1.0);
     let found = plane
-        .of_module(&model, std::slice::from_ref(&x), mean, go_on)
+        .of_module(&model, all(std::slice::from_ref(&x)), mean, go_on)
         .unwrap();
     let own = values(mean(&model.valid(), &x).0)[0];
     assert_eq!(found.at(1, 1), own);
@@ -382,7 +394,7 @@ fn the_line_goes_from_one_model_to_the_other_and_its_barrier_is_the_rise_over_th
         .with_points(9)
         .unwrap();
     let found = line
-        .of_modules([&first, &second], &batches(), loss, go_on)
+        .of_modules([&first, &second], all(&batches()), loss, go_on)
         .unwrap();
     let theta = [&first, &second].map(|model| {
         let space = ParameterSpace::of(model).unwrap();
@@ -433,7 +445,7 @@ fn an_observer_hears_of_every_point_and_can_stop() {
     let model = net(3);
     let plane = plane(&model, 0).with_points(3).unwrap();
     let mut heard = Vec::new();
-    let stopped = plane.of_module(&model, &batches(), loss, |progress| {
+    let stopped = plane.of_module(&model, all(&batches()), loss, |progress| {
         heard.push((progress.done, progress.total));
         if progress.done == 4 {
             ControlFlow::Break(())
@@ -503,7 +515,7 @@ fn bad_options_and_other_models_are_refused_in_words() {
     }
     let narrow = ThreeLayerNet::new(layer(3, 2, 1), Activation::Tanh, layer(2, 2, 2));
     let error = Line::default()
-        .of_modules([&net(3), &narrow], &batches(), loss, go_on)
+        .of_modules([&net(3), &narrow], all(&batches()), loss, go_on)
         .unwrap_err();
     assert!(
         error.to_string().contains("hidden.weight [3, 2]"),
@@ -516,7 +528,7 @@ fn bad_options_and_other_models_are_refused_in_words() {
     let model = net(3);
     let small = self::plane(&model, 0).with_points(2).unwrap();
     let error = small
-        .of_module(&model, &batches(), |m, b| (loss(m, b).0, 0.0), go_on)
+        .of_module(&model, all(&batches()), |m, b| (loss(m, b).0, 0.0), go_on)
         .unwrap_err();
     assert!(error.to_string().contains("weight"), "{error}");
 }

@@ -1,8 +1,40 @@
-//! What the tests of the workspace share: golden cases, a tolerance that states its scale, finite differences.
+//! What the tests of the workspace share: golden cases, a tolerance that states its scale, derivatives by differences
+//! and by hyper-dual numbers, a perceptron of any depth.
 
 pub mod golden;
+pub mod hyper_dual;
+pub mod mlp;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn_hsr::Backend;
+
+/// The backends to test, each with the types it has; wgpu has no f64. Where wgpu has no adapter this says so, and fails
+/// where `HSR_REQUIRE_WGPU` is set, as in CI.
+pub fn backends() -> Vec<(Backend, Device, Vec<DType>)> {
+    let mut found = Vec::new();
+    for backend in Backend::ALL {
+        if !backend.is_compiled() {
+            println!("SKIPPED: {backend} is not in this build");
+            assert!(backend != Backend::Wgpu || std::env::var_os("HSR_REQUIRE_WGPU").is_none());
+            continue;
+        }
+        match backend.device() {
+            Ok(device) => {
+                let dtypes = match backend {
+                    Backend::Wgpu => vec![DType::F32],
+                    Backend::Flex | Backend::NdArray => vec![DType::F64, DType::F32],
+                };
+                found.push((backend, device, dtypes));
+            }
+            Err(error) => {
+                assert_eq!(backend, Backend::Wgpu, "{error}");
+                println!("SKIPPED: {error}");
+                assert!(std::env::var_os("HSR_REQUIRE_WGPU").is_none(), "{error}");
+            }
+        }
+    }
+    found
+}
 
 /// Numbers as a tensor of any type.
 pub fn tensor<const D: usize>(

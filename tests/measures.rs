@@ -555,12 +555,90 @@ fn the_worst_case_of_a_network_grows_as_its_first_and_second_order_say() {
         });
         found.unwrap().increase
     };
-    let slope = case.measures().adaptive_grad_norm;
+    let slope = case.measures().adaptive_grad_norm.unwrap();
     let small = 1e-5;
     assert!((increase(small) / (small * slope) - 1.0).abs() < 1e-4);
     // Never less than in a smaller radius, and more than at the linear rate where the curvature adds to it.
     let [near, far] = [increase(0.1), increase(0.4)];
     assert!(far > near && near > 0.1 * slope, "{near} {far} {slope}");
+}
+
+#[test]
+fn the_measures_of_any_module_are_those_of_the_closed_form_where_there_is_one() {
+    use burn::module::Param;
+    use burn::nn::Linear;
+    use burn::nn::loss::CrossEntropyLossConfig;
+    use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+    use burn_hsr::ThreeLayerNet;
+    use burn_sharpness::FiniteDifferenceHessian;
+    use hsr_tests::tensor;
+
+    let case = Case::new(OutputLoss::SoftmaxCrossEntropy, 3, Activation::Tanh);
+    let layout = case.dimensions.layout();
+    let device = Device::flex().autodiff();
+    let layer = |weight: core::ops::Range<usize>, bias: core::ops::Range<usize>, inputs: usize| {
+        let outputs = bias.len();
+        let rows = tensor(&case.theta[weight], [outputs, inputs], &device, DType::F64);
+        let bias = tensor(&case.theta[bias], [outputs], &device, DType::F64);
+        Linear {
+            weight: Param::from_tensor(rows.transpose()),
+            bias: Some(Param::from_tensor(bias)),
+        }
+    };
+    let net = ThreeLayerNet::new(
+        layer(layout.hidden_weight(), layout.hidden_bias(), 5),
+        Activation::Tanh,
+        layer(layout.output_weight(), layout.output_bias(), 4),
+    );
+    let Labels::Classes(labels) = &case.labels else {
+        panic!("class labels");
+    };
+    // 17 samples as 6, 6 and 5.
+    let batches: Vec<(Tensor<2>, Tensor<1, Int>)> = [0..6, 6..12, 12..17]
+        .into_iter()
+        .map(|rows| {
+            let classes: Vec<i64> = labels[rows.clone()].iter().map(|&y| y as i64).collect();
+            let classes = TensorData::new(classes, [rows.len()]);
+            let x = &case.x[5 * rows.start..5 * rows.end];
+            (
+                tensor(x, [rows.len(), 5], &device, DType::F64),
+                Tensor::from_data(classes, &device),
+            )
+        })
+        .collect();
+    let all = || batches.iter().map(Ok::<_, SharpnessError>);
+    let loss = |net: &ThreeLayerNet, (x, y): &(Tensor<2>, Tensor<1, Int>)| {
+        let loss = CrossEntropyLossConfig::new().init(&device);
+        let samples = y.dims()[0] as f64;
+        (loss.forward(net.forward(x.clone()), y.clone()), samples)
+    };
+    let measures = case.measures();
+    let space = ParameterSpace::of(&net).unwrap();
+    let theta = space.read(&net).unwrap();
+
+    let worst = MeasureOptions::default().worst_case;
+    let found = worst.of_module(&net, all, loss).unwrap();
+    let expected = measures.adaptive_worst_case.unwrap();
+    assert!(
+        (found.increase / expected - 1.0).abs() < 1e-9,
+        "{found:?} {expected}"
+    );
+    assert_eq!(space.read(&net).unwrap(), theta);
+
+    let mut operator = FiniteDifferenceHessian::of_mean(&net, all, loss).unwrap();
+    let options = LanczosOptions {
+        tolerance: 1e-8,
+        ..LanczosOptions::default()
+    };
+    let found = adaptive_sharpness(&mut operator, &theta, &options).unwrap();
+    assert!((found.largest / measures.adaptive_sharpness.unwrap() - 1.0).abs() < 1e-7);
+    let output = space
+        .parameters()
+        .iter()
+        .find(|p| p.path == "output.weight");
+    let output = LayerWeights::of_linear(output.unwrap()).unwrap();
+    let found = relative_flatness(&mut operator, &theta, &output).unwrap();
+    assert!((found / measures.relative_flatness.unwrap() - 1.0).abs() < 1e-7);
 }
 
 #[test]
@@ -692,7 +770,7 @@ fn all_measures_of_a_network_are_the_single_ones() {
         });
         assert!((measures.grad_norm / weight_norm(&gradient) - 1.0).abs() < 1e-7);
         let scaled = adaptive_gradient_norm(&case.theta, &gradient).unwrap();
-        assert!((measures.adaptive_grad_norm / scaled - 1.0).abs() < 1e-7);
+        assert!((measures.adaptive_grad_norm.unwrap() / scaled - 1.0).abs() < 1e-7);
         let norm: f64 = case.theta.iter().map(|v| v * v).sum();
         assert!((measures.weight_norm - norm.sqrt()).abs() < 1e-12);
         let share = Workspace::new()
@@ -711,6 +789,43 @@ fn all_measures_of_a_network_are_the_single_ones() {
             .zip(measures.logit_scale)
             .map(|(m, scale)| m.min / scale);
         assert!(close(measures.normalized_margin_min, normalized));
+    }
+}
+
+#[test]
+fn extreme_weights_give_finite_measures_or_none() {
+    for case in cases(Activation::Tanh) {
+        for scale in [0.0, 1e-200, 1e-60, 1e-8, 1e8, 1e60, 1e150] {
+            let theta: Vec<f64> = case.theta.iter().map(|v| scale * v).collect();
+            let case = case.with_theta(&theta);
+            // Squares of the squared error overflow: then there is no loss to measure.
+            let (network, batch) = (case.network(), case.batch());
+            let mut gradient = vec![0.0; theta.len()];
+            if Workspace::new()
+                .loss_gradient(&network, &batch, &mut gradient)
+                .is_err()
+            {
+                assert_eq!(case.loss, OutputLoss::MeanSquaredError);
+                continue;
+            }
+            let measures = case.measures();
+            let values = serde_json::to_value(&measures).unwrap();
+            for (key, value) in values.as_object().unwrap() {
+                // JSON has no NaN and no infinity: what is null must be none.
+                let none = ["margin", "logit", "adaptive", "relative"];
+                let may_be_none = none.iter().any(|part| key.contains(part));
+                assert!(!value.is_null() || may_be_none, "{key} at {scale:e}");
+            }
+            let again: SharpnessMeasures = serde_json::from_value(values).unwrap();
+            assert_eq!(again, measures, "{scale:e}");
+            let norm = scale * weight_norm(&cases(Activation::Tanh)[0].theta);
+            if case.loss == OutputLoss::SoftmaxCrossEntropy && case.dimensions.outputs == 3 {
+                assert!((measures.weight_norm - norm).abs() <= 1e-12 * norm);
+            }
+            if scale <= 1e8 {
+                assert!(measures.adaptive_sharpness.is_some(), "{scale:e}");
+            }
+        }
     }
 }
 
@@ -734,10 +849,13 @@ fn table(case: &Case) -> Vec<(&'static str, f64)> {
         ("‖∇L‖", measures.grad_norm),
         ("‖θ‖", measures.weight_norm),
         ("indefinite share", measures.indefinite_share),
-        ("adaptive sharpness", measures.adaptive_sharpness),
-        ("adaptive gradient norm", measures.adaptive_grad_norm),
-        ("adaptive worst case", measures.adaptive_worst_case),
-        ("relative flatness", measures.relative_flatness),
+        ("adaptive sharpness", measures.adaptive_sharpness.unwrap()),
+        (
+            "adaptive gradient norm",
+            measures.adaptive_grad_norm.unwrap(),
+        ),
+        ("adaptive worst case", measures.adaptive_worst_case.unwrap()),
+        ("relative flatness", measures.relative_flatness.unwrap()),
         (
             "logit-normalised λ_max",
             measures.logit_normalized_lambda_max.unwrap(),

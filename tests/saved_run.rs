@@ -272,3 +272,168 @@ fn an_interrupted_landscape_leaves_nothing() {
     );
     assert_eq!(files(&folder.path().join("run")), before);
 }
+
+fn spectrum(folder: &Path, arguments: &[&str]) -> Output {
+    let base = ["spectrum", "--run", "run", "--json"];
+    hsr(folder, &[&base[..], arguments].concat())
+}
+
+#[test]
+fn spectrum_gives_every_eigenvalue_of_a_small_network_and_the_moments_agree() {
+    let (folder, summary) = trained();
+    let report = json(&spectrum(
+        folder.path(),
+        &["--top", "4", "--out", "out/deep"],
+    ));
+    let of_run = &summary["networks"]["hsr"];
+    let parameters = number(&report, "parameters");
+    assert_eq!(parameters, number(&summary, "parameters"));
+    assert_eq!(report["eigenvalue_method"], "dense");
+    assert_eq!(report["eigenvalues_converged"], true);
+    let eigenvalues = flat(&report["eigenvalues"]);
+    assert_eq!(eigenvalues.len() as f64, parameters);
+    assert!(eigenvalues.is_sorted());
+    for key in ["lambda_max", "lambda_min", "lambda_sup", "tightness"] {
+        let (found, expected) = (number(&report, key), number(of_run, key));
+        assert!((found / expected - 1.0).abs() < 1e-9, "{key}");
+    }
+    assert_eq!(
+        report["negative_eigenvalues"],
+        of_run["negative_eigenvalues"]
+    );
+    // The trace is their sum, and λ_sup is m + s√(D − 1) with their mean and standard deviation.
+    let trace: f64 = eigenvalues.iter().sum();
+    assert!((number(&report, "trace") / trace - 1.0).abs() < 1e-9);
+    let mean = trace / parameters;
+    let square: f64 = eigenvalues.iter().map(|v| v * v).sum();
+    let std = (square / parameters - mean * mean).sqrt();
+    let sup = mean + std * (parameters - 1.0).sqrt();
+    assert!((number(&report, "lambda_sup") / sup - 1.0).abs() < 1e-9);
+    let largest: Vec<f64> = eigenvalues.iter().rev().take(4).copied().collect();
+    assert_eq!(flat(&report["largest"]), largest);
+    assert_eq!(flat(&report["smallest"]), eigenvalues[..4]);
+
+    let out = folder.path().join("out/deep");
+    let table = std::fs::read_to_string(out.join("spectrum_eigenvalues.csv")).unwrap();
+    let column: Vec<f64> = table
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').next().unwrap().parse().unwrap())
+        .collect();
+    assert!(table.starts_with("eigenvalue,residual\n"));
+    assert_eq!(column, eigenvalues);
+    // The density is one, and its mean is the trace over D as far as the probes can tell.
+    let density = read_csv(&out.join("spectrum_density.csv"), "eigenvalue,density");
+    let step = density[1][0] - density[0][0];
+    let integral: f64 = density.iter().map(|row| row[1]).sum::<f64>() * step;
+    assert!((integral - 1.0).abs() < 1e-3, "{integral}");
+    let moment: f64 = density.iter().map(|row| row[0] * row[1]).sum::<f64>() * step;
+    let estimate = &report["trace_estimate"];
+    let error = 6.0 * 3.0 * number(estimate, "standard_error") / parameters;
+    assert!((moment - mean).abs() < error, "{moment} {mean} {error}");
+    let interval = flat(&estimate["interval"]);
+    assert!(interval[0] < number(estimate, "trace") && number(estimate, "trace") < interval[1]);
+    assert!(interval[0] < trace && trace < interval[1]);
+    assert_eq!(number(estimate, "confidence"), 0.95);
+    for file in ["spectrum_density.svg", "spectrum_density.png"] {
+        assert!(out.join(file).metadata().unwrap().len() > 2000, "{file}");
+    }
+
+    // A table for people, into the run; more eigenvalues than there are is all of them.
+    let output = hsr(
+        folder.path(),
+        &["spectrum", "--run", "run", "--top", "1000", "--probes", "2"],
+    );
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("λ_sup") && output.stderr.is_empty());
+    assert!(folder.path().join("run/spectrum_density.png").exists());
+}
+
+#[test]
+fn the_network_the_split_and_the_seed_decide_the_spectrum() {
+    let (folder, summary) = trained();
+    let of = |arguments: &[&str]| {
+        let report = json(&spectrum(
+            folder.path(),
+            &[arguments, &["--out", "out"]].concat(),
+        ));
+        let density = std::fs::read(folder.path().join("out/spectrum_density.csv")).unwrap();
+        (
+            number(&report, "lambda_max"),
+            number(&report, "loss"),
+            density,
+        )
+    };
+    let (hsr, loss, density) = of(&[]);
+    assert_eq!((hsr, loss, density.clone()), of(&["--seed", "0"]));
+    let (same, _, other) = of(&["--seed", "1"]);
+    assert_eq!(same, hsr);
+    assert_ne!(other, density);
+    let plain = &summary["networks"]["plain"];
+    let (found, loss, _) = of(&["--network", "plain"]);
+    assert!((found / number(plain, "lambda_max") - 1.0).abs() < 1e-9);
+    assert!((loss / number(plain, "train_loss") - 1.0).abs() < 1e-12);
+    let (_, loss, _) = of(&["--network", "plain", "--split", "test"]);
+    assert!((loss / number(plain, "test_loss") - 1.0).abs() < 1e-12);
+}
+
+#[test]
+fn the_spectrum_of_a_network_too_large_for_a_dense_hessian_comes_from_lanczos() {
+    // 5·300 + 301·3 = 2403 parameters.
+    let folder = tempfile::tempdir().unwrap();
+    let summary = json(&hsr(
+        folder.path(),
+        &[
+            "train", "--task", "iris", "--hidden", "300", "--epochs", "3", "--out", "run", "--json",
+        ],
+    ));
+    let report = json(&spectrum(
+        folder.path(),
+        &["--top", "3", "--probes", "2", "--out", "out"],
+    ));
+    assert_eq!(report["eigenvalue_method"], "lanczos");
+    assert_eq!(report["eigenvalues_converged"], true);
+    assert!(report["negative_eigenvalues"].is_null());
+    let of_run = &summary["networks"]["hsr"];
+    for key in ["lambda_max", "lambda_min"] {
+        let (found, expected) = (number(&report, key), number(of_run, key));
+        assert!(
+            (found - expected).abs() < 1e-7 * number(of_run, "lambda_max"),
+            "{key}"
+        );
+    }
+    let largest = flat(&report["largest"]);
+    assert!(largest.len() == 3 && largest.is_sorted_by(|a, b| a >= b));
+    assert_eq!(flat(&report["eigenvalues"]).len(), 6);
+    assert!(
+        flat(&report["residuals"])
+            .iter()
+            .all(|r| *r < 1e-7 * largest[0])
+    );
+    // Eigen directions come from the same place.
+    let around = json(&landscape(
+        folder.path(),
+        &["--directions", "eigen", "--size", "3", "--out", "out"],
+    ));
+    let directions = flat(&around["eigenvalues"]);
+    assert!(relative_error(&directions, &largest[..2], 0.0) < 1e-7);
+}
+
+#[test]
+fn spectrum_refuses_bad_input_in_one_line() {
+    let (folder, _) = trained();
+    let folder = folder.path();
+    let refuse = |arguments: &[&str], fragments: &[&str]| {
+        refused(&spectrum(folder, arguments), fragments);
+    };
+    refuse(&["--top", "0"], &["--top", "0", "at least 1"]);
+    refuse(&["--probes", "0"], &["--probes", "0", "at least 1"]);
+    refuse(&["--top", "-3"], &["--top", "-3"]);
+    refuse(&["--network", "asam"], &["asam", "plain, hsr"]);
+    refuse(&["--split", "all"], &["all", "train", "test"]);
+    refused(
+        &hsr(folder, &["spectrum", "--run", "nowhere"]),
+        &["nowhere", "hsr train"],
+    );
+    assert!(!folder.join("run/spectrum_density.csv").exists());
+}

@@ -50,12 +50,24 @@ pub enum SharpnessError {
         expected: String,
     },
     /// The observer stopped a computation.
-    #[error("stopped at point {done} of {total}")]
+    #[error("stopped at {done} of {total}")]
     Stopped {
-        /// Points done.
+        /// Steps done.
         done: usize,
-        /// Points in all.
+        /// Steps in all.
         total: usize,
+    },
+    /// A tensor that must be differentiated has no graph.
+    #[error("{what} is not tracked by autodiff: was it computed on an autodiff device?")]
+    Untracked {
+        /// The tensor.
+        what: &'static str,
+    },
+    /// A batch could not be had.
+    #[error("cannot get a batch: {message}")]
+    Batch {
+        /// The message of what should have given it.
+        message: String,
     },
     /// A tensor could not be read from its device.
     #[error("cannot read {what} from its device: {message}")]
@@ -65,4 +77,13 @@ pub enum SharpnessError {
         /// The device's message.
         message: String,
     },
+}
+
+impl SharpnessError {
+    /// The error of a data loader.
+    pub(crate) fn batch(error: impl core::fmt::Display) -> Self {
+        Self::Batch {
+            message: error.to_string(),
+        }
+    }
 }

@@ -3,10 +3,11 @@
 use core::ops::Range;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
-use burn::optim::{GradientsParams, SgdConfig};
+use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::SharpnessError;
+use crate::isolated::isolated_at;
 
 /// One trainable parameter of a module and its place in the vector.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,7 +132,8 @@ impl ParameterSpace {
         Ok(write.gradients)
     }
 
-    /// The module at θ + scale·direction, in its own precision.
+    /// A copy of the module at θ + scale·direction, in its own precision. Running statistics are copied too, and not
+    /// shared as those of a clone are.
     ///
     /// # Errors
     ///
@@ -142,8 +144,8 @@ impl ParameterSpace {
         direction: &[f64],
         scale: f64,
     ) -> Result<M, SharpnessError> {
-        let direction = self.to_gradients(module, direction)?;
-        Ok(displaced(module.clone(), direction, scale))
+        let step: Vec<f64> = direction.iter().map(|v| scale * v).collect();
+        Ok(isolated_at(module, self.to_gradients(module, &step)?))
     }
 
     /// The parameter of this identity, where it is trained.
@@ -161,11 +163,6 @@ impl ParameterSpace {
             expected: self.size,
         })
     }
-}
-
-/// The module at θ + scale·direction. Burn's plain SGD is θ − lr·g and keeps every parameter's autodiff settings.
-pub(crate) fn displaced<M: Module>(module: M, direction: GradientsParams, scale: f64) -> M {
-    SgdConfig::new().init().step(-scale, module, direction)
 }
 
 #[derive(Default)]

@@ -31,12 +31,16 @@ pub enum Command {
     Tasks(TasksOptions),
     /// Train a network with HSR and a plain one from the same start, and compare them.
     Train(Box<TrainOptions>),
+    /// Compare methods over seeds: a table with significance tests, figures and a report.
+    Compare(Box<CompareOptions>),
     /// Exact curvature of trained weights (safetensors, as PyTorch saves them) on a CSV.
     Inspect(InspectOptions),
     /// The loss around a network of a saved run, or between its networks: a table and a picture.
     Landscape(LandscapeOptions),
     /// The paper's figures, each with its claims checked, and the answers to its referee.
     Reproduce(ReproduceOptions),
+    /// The Hessian's spectrum at a network of a saved run: eigenvalues, density, trace.
+    Spectrum(SpectrumOptions),
 }
 
 /// `hsr tasks`.
@@ -50,29 +54,88 @@ pub struct TasksOptions {
 /// `hsr train`.
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)] // So that they are refused by the option's name, not as an unknown flag.
-#[command(group = ArgGroup::new("source").args(["task", "data"]))]
 #[command(
-    after_help = "Examples:\n  hsr train\n  hsr train --task wine --strength 0.1 --seed 3\n  hsr train --data mine.csv --label species --hidden 8 --epochs 300\n  hsr train --task mnist --data-dir ~/mnist --samples 5000\n  hsr train --task gaussians --overlap 0.7 --covariance 1,0.5,1\n  hsr train --resume runs/digits-hsr"
+    after_help = "Examples:\n  hsr train\n  hsr train --task wine --strength 0.1 --seed 3\n  hsr train --data mine.csv --label species --hidden 8 --epochs 300\n  hsr train --task mnist --data-dir ~/mnist --samples 5000\n  hsr train --task gaussians --overlap 0.7 --covariance 1,0.5,1\n  hsr train --task digits --train-samples 100 --label-noise 0.2\n  hsr train --resume runs/digits-hsr"
 )]
 pub struct TrainOptions {
-    /// A built-in task (see `hsr tasks`) [default: digits].
-    #[arg(long, value_name = "NAME")]
-    pub task: Option<String>,
-    /// A CSV with a header row; every column but the label is a feature.
-    #[arg(long, value_name = "FILE.csv", requires = "label")]
-    pub data: Option<PathBuf>,
-    /// The label column of the CSV.
-    #[arg(long, value_name = "COLUMN", requires = "data")]
-    pub label: Option<String>,
-    /// The directory with the IDX files of the task mnist.
-    #[arg(long, value_name = "DIR", requires = "task")]
-    pub data_dir: Option<PathBuf>,
-    /// Of the task mnist, how many samples are used; of a synthetic one, how many are drawn.
-    #[arg(long, value_name = "N")]
-    pub samples: Option<usize>,
     /// What is compared with the plain network; `plain` trains that alone.
     #[arg(long, value_enum, default_value = "hsr")]
     pub method: MethodName,
+    /// The factor of what is added to the loss; ρ for sam and asam [default: 0.05; 0.005 for trace, 0.5 for asam].
+    #[arg(long, value_name = "X")]
+    pub strength: Option<f64>,
+    /// The seed of data, split, start and order.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// The run directory, new [default: runs/TASK-METHOD, numbered where that exists].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Continue an interrupted run; its options are those it was begun with.
+    #[arg(long, value_name = "DIR")]
+    pub resume: Option<PathBuf>,
+    /// Print the summary as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// How it is trained.
+    #[command(flatten)]
+    pub training: TrainingOptions,
+    /// What is learned from.
+    #[command(flatten)]
+    pub data: DataOptions,
+    /// Synthetic tasks.
+    #[command(flatten)]
+    pub synthetic: SyntheticOptions,
+}
+
+/// `hsr compare`.
+#[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
+#[command(
+    after_help = "For a seed every method has the same data, split, start and order of samples. Interrupted, the same command goes on\nwith the runs that are missing; the results do not depend on --jobs. Writes runs.csv, statistics.csv, figures and\nreport.html. Examples:\n  hsr compare --task iris --seeds 20\n  hsr compare --task digits --methods plain,hsr,sam,lambda-max --strength hsr=0.1 --strength sam=0.2\n  hsr compare --data mine.csv --label species --hidden 8 --label-noise 0.1 --out noisy"
+)]
+pub struct CompareOptions {
+    /// The methods; the others are tested against `plain`, or against the first where `plain` is not among them.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "A,B,…",
+        value_delimiter = ',',
+        default_value = "plain,hsr"
+    )]
+    pub methods: Vec<MethodName>,
+    /// Seeds, each a run of every method.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub seeds: usize,
+    /// The first seed; the others follow it.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// The strength of a method; repeated for others [default: as hsr train].
+    #[arg(long, value_name = "METHOD=X", value_parser = strength)]
+    pub strength: Vec<MethodStrength>,
+    /// Runs at the same time [default: one a processor, one on wgpu].
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// The directory, new or of the same comparison [default: runs/TASK-compare].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print the result as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// How it is trained.
+    #[command(flatten)]
+    pub training: TrainingOptions,
+    /// What is learned from.
+    #[command(flatten)]
+    pub data: DataOptions,
+    /// Synthetic tasks.
+    #[command(flatten)]
+    pub synthetic: SyntheticOptions,
+}
+
+/// The network and its training, whatever the method.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Training")]
+pub struct TrainingOptions {
     /// flex (CPU), ndarray (CPU) or wgpu (GPU).
     #[arg(long, value_name = "NAME", default_value = "flex")]
     pub backend: String,
@@ -88,9 +151,6 @@ pub struct TrainOptions {
     /// tanh, sigmoid, softplus, gelu, gelu_tanh, silu, mish, erf, sin, identity, relu or leaky_relu.
     #[arg(long, value_name = "NAME", default_value = "tanh")]
     pub activation: String,
-    /// The factor of what is added to the loss; ρ for sam and asam [default: 0.05; 0.005 for trace, 0.5 for asam].
-    #[arg(long, value_name = "X")]
-    pub strength: Option<f64>,
     /// How the gradient of what is added enters the step: through the optimizer, beside it, or by its direction alone.
     #[arg(long, value_enum, default_value = "coupled")]
     pub mode: ModeName,
@@ -100,24 +160,37 @@ pub struct TrainOptions {
     /// Samples a step, or `full` for all of them.
     #[arg(long, value_name = "N|full", default_value = "64", value_parser = batch)]
     pub batch: Batch,
+}
+
+/// What is learned from.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Data")]
+#[command(group = ArgGroup::new("source").args(["task", "data"]))]
+pub struct DataOptions {
+    /// A built-in task (see `hsr tasks`) [default: digits].
+    #[arg(long, value_name = "NAME")]
+    pub task: Option<String>,
+    /// A CSV with a header row; every column but the label is a feature.
+    #[arg(long, value_name = "FILE.csv", requires = "label")]
+    pub data: Option<PathBuf>,
+    /// The label column of the CSV.
+    #[arg(long, value_name = "COLUMN", requires = "data")]
+    pub label: Option<String>,
+    /// The directory with the IDX files of the task mnist.
+    #[arg(long, value_name = "DIR", requires = "task")]
+    pub data_dir: Option<PathBuf>,
+    /// Of the task mnist, how many samples are used; of a synthetic one, how many are drawn.
+    #[arg(long, value_name = "N")]
+    pub samples: Option<usize>,
     /// The share of samples held out for testing.
     #[arg(long, value_name = "X", default_value_t = 0.25)]
     pub test_fraction: f64,
-    /// The seed of data, split, start and order.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
-    /// The run directory, new [default: runs/TASK-METHOD, numbered where that exists].
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// Continue an interrupted run; its options are those it was begun with.
-    #[arg(long, value_name = "DIR")]
-    pub resume: Option<PathBuf>,
-    /// Print the summary as one JSON object.
-    #[arg(long)]
-    pub json: bool,
-    /// Synthetic tasks.
-    #[command(flatten)]
-    pub synthetic: SyntheticOptions,
+    /// Train on so many samples of the training split, every class with its share [default: all].
+    #[arg(long, value_name = "N")]
+    pub train_samples: Option<usize>,
+    /// The share of the labels trained on that are replaced by another class.
+    #[arg(long, value_name = "X", default_value_t = 0.0)]
+    pub label_noise: f64,
 }
 
 /// Options of the synthetic tasks.
@@ -219,6 +292,39 @@ pub struct LandscapeOptions {
     pub json: bool,
 }
 
+/// `hsr spectrum`.
+#[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
+#[command(
+    after_help = "Writes spectrum_eigenvalues.csv, spectrum_density.csv, spectrum_density.svg and spectrum_density.png. Up to 2048\nparameters the eigenvalues are all those of the dense Hessian; beyond, those at both ends by Lanczos."
+)]
+pub struct SpectrumOptions {
+    /// The directory of a run of hsr train.
+    #[arg(long, value_name = "DIR")]
+    pub run: PathBuf,
+    /// The network, by its method [default: that of the run].
+    #[arg(long, value_name = "NAME")]
+    pub network: Option<String>,
+    /// Eigenvalues at each end.
+    #[arg(long, value_name = "K", default_value_t = 10)]
+    pub top: usize,
+    /// Random probes of the density and the trace.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub probes: usize,
+    /// The split whose loss it is the Hessian of.
+    #[arg(long, value_enum, default_value = "train")]
+    pub split: SplitName,
+    /// The seed of the probes.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Where the files go [default: the run directory].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `--directions`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 #[allow(missing_docs)] // The names say it.
@@ -305,6 +411,25 @@ impl From<MethodName> for Method {
             MethodName::GradientNorm => Method::GradientNorm,
         }
     }
+}
+
+/// `--strength` of `hsr compare`.
+#[derive(Clone, Copy, Debug)]
+pub struct MethodStrength {
+    /// The method.
+    pub method: MethodName,
+    /// Its strength.
+    pub strength: f64,
+}
+
+fn strength(text: &str) -> Result<MethodStrength, String> {
+    let expected = || "expected a method and a number, such as hsr=0.1".to_owned();
+    let (method, value) = text.split_once('=').ok_or_else(expected)?;
+    Ok(MethodStrength {
+        method: MethodName::from_str(method.trim(), false)
+            .map_err(|_| format!("{method:?} is no method, {}", expected()))?,
+        strength: value.trim().parse().map_err(|_| expected())?,
+    })
 }
 
 /// `--optimizer`.

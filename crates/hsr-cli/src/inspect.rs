@@ -104,22 +104,17 @@ fn table(inspection: &Inspection) -> String {
         ),
         (
             "adaptive sharpness",
-            Some(measures.adaptive_sharpness),
+            measures.adaptive_sharpness,
             true,
             false,
         ),
         (
             "adaptive worst case",
-            Some(measures.adaptive_worst_case),
+            measures.adaptive_worst_case,
             true,
             false,
         ),
-        (
-            "relative flatness",
-            Some(measures.relative_flatness),
-            true,
-            false,
-        ),
+        ("relative flatness", measures.relative_flatness, true, false),
         (
             "logit-normalised λ_max",
             measures.logit_normalized_lambda_max,

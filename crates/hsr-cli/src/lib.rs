@@ -4,10 +4,13 @@
 //! codes: 0 done, 2 bad arguments or input, 1 anything else.
 
 mod args;
+mod compare;
 mod inspect;
 mod landscape;
 mod progress;
 mod reproduce;
+mod settings;
+mod spectrum;
 mod tasks;
 mod train;
 
@@ -54,9 +57,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match arguments.command {
         Command::Tasks(options) => tasks::run(&options),
         Command::Train(options) => train::run(*options, &given),
+        Command::Compare(options) => compare::run(*options, &given),
         Command::Inspect(options) => inspect::run(options),
         Command::Landscape(options) => landscape::run(options),
         Command::Reproduce(options) => reproduce::run(options),
+        Command::Spectrum(options) => spectrum::run(options),
     };
     match result.and_then(|text| print(&text)) {
         Ok(()) => ExitCode::SUCCESS,

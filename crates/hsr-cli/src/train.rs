@@ -6,13 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hsr_lab::LabError;
-use hsr_lab::burn_hsr::{Activation, Backend, Mode};
-use hsr_lab::tasks::{self, TaskInfo, TaskOptions};
-use hsr_lab::train::{Control, Method, Optimizer, Progress, Run, Source, TrainConfig};
+use hsr_lab::train::{Control, Method, Progress, Run, TrainConfig};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::args::{ModeName, TrainOptions};
-use crate::json;
+use crate::args::TrainOptions;
+use crate::{json, settings};
 
 pub fn run(options: TrainOptions, given: &[String]) -> Result<String, LabError> {
     let as_json = options.json;
@@ -75,69 +73,13 @@ fn configure(
     options: TrainOptions,
     given: &[String],
 ) -> Result<(TrainConfig, Option<PathBuf>), LabError> {
-    let of_task = TaskOptions {
-        samples: options.samples,
-        noise: options.synthetic.noise,
-        classes: options.synthetic.classes,
-        means: options.synthetic.means.map(|means| means.0),
-        covariance: options.synthetic.covariance.map(|covariance| covariance.0),
-        overlap: options.synthetic.overlap,
-        // Absolute, so that a run can be resumed from any directory.
-        data_dir: options
-            .data_dir
-            .map(|path| std::path::absolute(&path).unwrap_or(path)),
-    };
-    let source = match (options.data, options.label) {
-        (Some(path), Some(label)) => {
-            if of_task != TaskOptions::default() {
-                return Err(LabError::Option(
-                    "--samples, --noise, --classes, --means, --covariance and --overlap belong to built-in tasks, \
-                     not to --data"
-                        .to_owned(),
-                ));
-            }
-            let path = std::path::absolute(&path).unwrap_or(path);
-            Source::Csv { path, label }
-        }
-        _ => {
-            let name = options.task.unwrap_or_else(|| "digits".to_owned());
-            let fixed = |task: &TaskInfo| task.name == name && task.fixed_split;
-            if tasks::all().iter().any(fixed) && given.iter().any(|it| it == "test-fraction") {
-                return Err(LabError::Option(format!(
-                    "--test-fraction does not apply to task {name:?}, which keeps the split it is distributed with"
-                )));
-            }
-            Source::Task {
-                name,
-                options: of_task,
-            }
-        }
-    };
-    let optimizer = Optimizer::from(options.optimizer);
     let method = Method::from(options.method);
-    let config = TrainConfig {
-        source,
-        method,
-        backend: options.backend.parse::<Backend>()?,
-        optimizer,
-        learning_rate: options
-            .lr
-            .unwrap_or_else(|| optimizer.default_learning_rate()),
-        hidden: options.hidden,
-        activation: options.activation.parse::<Activation>()?,
-        strength: options
-            .strength
-            .unwrap_or_else(|| method.default_strength()),
-        mode: match options.mode {
-            ModeName::Coupled => Mode::Coupled,
-            ModeName::Decoupled => Mode::Decoupled,
-            ModeName::Direction => Mode::Direction,
-        },
-        epochs: options.epochs,
-        batch: options.batch.0,
-        test_fraction: options.test_fraction,
-        seed: options.seed,
-    };
+    let mut config = settings::config(options.training, options.data, options.synthetic, given)?;
+    config.method = method;
+    config.strength = options
+        .strength
+        .unwrap_or_else(|| method.default_strength());
+    config.seed = options.seed;
     Ok((config, options.out))
 }
 

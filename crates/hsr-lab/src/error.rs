@@ -85,6 +85,16 @@ pub enum LabError {
         /// The run directory.
         path: PathBuf,
     },
+    /// The user stopped a comparison.
+    #[error("interrupted with {done} of {total} runs done in {}; the same command goes on with the rest", path.display())]
+    Paused {
+        /// Runs done.
+        done: usize,
+        /// Runs in all.
+        total: usize,
+        /// The directory.
+        path: PathBuf,
+    },
     /// The user stopped a computation that leaves nothing behind.
     #[error("interrupted at {done} of {total} {what}; nothing was written")]
     Stopped {
@@ -96,8 +106,11 @@ pub enum LabError {
         total: usize,
     },
     /// The user stopped a reproduction.
-    #[error("interrupted; the same command goes on from here")]
-    Paused,
+    #[error("interrupted in {experiment}; the same command goes on from there")]
+    Halted {
+        /// The experiment.
+        experiment: String,
+    },
     /// An eigenvalue computation did not converge.
     #[error("the eigenvalues of the Hessian did not converge")]
     Eigenvalues,
@@ -122,8 +135,9 @@ impl LabError {
                 | Self::Task(TaskError::Fetch { .. })
                 | Self::Diverged { .. }
                 | Self::Interrupted { .. }
+                | Self::Paused { .. }
                 | Self::Stopped { .. }
-                | Self::Paused
+                | Self::Halted { .. }
                 | Self::Eigenvalues
         )
     }

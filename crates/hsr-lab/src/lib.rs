@@ -2,6 +2,7 @@
 //!
 //! * [`data`], [`tasks`]: what is learned from.
 //! * [`train`]: runs with a directory, a checkpoint and a summary.
+//! * [`compare`]: methods over seeds, with tests and a report.
 //! * [`inspect`](mod@inspect): exact curvature of weights from any framework.
 //! * [`spectrum`]: eigenvalues, dense or by Lanczos.
 //! * [`landscape`]: the loss around and between the networks of a run.
@@ -9,6 +10,7 @@
 //! * [`reproduce`](mod@reproduce): the paper's figures with their claims checked.
 //! * [`figures`] are the pictures.
 
+pub mod compare;
 pub mod data;
 mod error;
 pub mod figures;
@@ -16,6 +18,7 @@ mod files;
 pub mod inspect;
 pub mod landscape;
 pub mod network;
+pub mod report;
 pub mod reproduce;
 pub mod scores;
 pub mod spectrum;

@@ -1,5 +1,6 @@
 //! The loss on the line between two models.
 
+use core::fmt::Display;
 use core::ops::ControlFlow;
 use std::io::Write;
 
@@ -130,17 +131,17 @@ impl Line {
         self.profile(at, observe)
     }
 
-    /// The profile between two modules of the same parameters; `loss` as in
+    /// The profile between two modules of the same parameters; `batches` and `loss` as in
     /// [`Plane::of_module`](super::Plane::of_module). What is no trainable parameter is that of the first model.
     ///
     /// # Errors
     ///
     /// As [`of_function`](Self::of_function); [`SharpnessError::Parameters`] where the modules have other parameters.
-    pub fn of_modules<M: Module, B>(
+    pub fn of_modules<M: Module, B, E: Display, I: IntoIterator<Item = Result<B, E>>>(
         &self,
         ends: [&M; 2],
-        batches: &[B],
-        mut loss: impl FnMut(&M, &B) -> (Tensor<1>, f64),
+        mut batches: impl FnMut() -> I,
+        mut loss: impl FnMut(&M, B) -> (Tensor<1>, f64),
         observe: impl FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Profile, SharpnessError> {
         let spaces = [ParameterSpace::of(ends[0])?, ParameterSpace::of(ends[1])?];
@@ -149,7 +150,7 @@ impl Line {
         let direction: Vec<f64> = second.iter().zip(&first).map(|(b, a)| b - a).collect();
         let at = |t: &f64| {
             let displaced = spaces[0].displaced(ends[0], &direction, *t)?;
-            mean_loss(&displaced.valid(), batches, &mut loss)
+            mean_loss(&displaced.valid(), &mut batches, &mut loss)
         };
         self.profile(at, observe)
     }

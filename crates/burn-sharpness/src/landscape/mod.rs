@@ -15,7 +15,7 @@
 //!
 //! use burn::nn::LinearConfig;
 //! use burn::tensor::{Device, Tensor};
-//! use burn_sharpness::ParameterSpace;
+//! use burn_sharpness::{ParameterSpace, SharpnessError};
 //! use burn_sharpness::landscape::{Plane, filters, random_direction};
 //!
 //! let model = LinearConfig::new(2, 1).init(&Device::flex().autodiff());
@@ -28,9 +28,10 @@
 //! let loss = |model: &burn::nn::Linear, x: &Tensor<2>| {
 //!     (model.forward(x.clone()).square().mean(), x.dims()[0] as f64)
 //! };
-//! let landscape = plane.of_module(&model, &batches, loss, |_| ControlFlow::Continue(()))?;
+//! let all = || batches.iter().map(Ok::<_, SharpnessError>);
+//! let landscape = plane.of_module(&model, all, loss, |_| ControlFlow::Continue(()))?;
 //! assert_eq!(landscape.loss.len(), 25);
-//! # Ok::<(), burn_sharpness::SharpnessError>(())
+//! # Ok::<(), SharpnessError>(())
 //! ```
 //!
 //! # References
@@ -49,5 +50,6 @@ mod plane;
 
 pub use direction::{Filter, filters, random_direction, three_layer_filters};
 pub use evaluate::Progress;
+pub(crate) use evaluate::value_of;
 pub use line::{Barrier, Line, Profile};
 pub use plane::{Landscape, Plane};

@@ -1,5 +1,6 @@
 //! The loss on a plane through a model.
 
+use core::fmt::Display;
 use core::ops::ControlFlow;
 use std::io::Write;
 
@@ -129,26 +130,30 @@ impl Plane {
         self.landscape(at, observe)
     }
 
-    /// The landscape of a module; `loss(model, batch)` gives the mean loss of a batch, \[1\], and its weight, the number
-    /// of its samples. The model must be on an autodiff device, where parameters say whether they are trained; `loss`
-    /// gets it in validation, off that device.
+    /// The landscape of a module: at each point the mean loss Σ_b w_b L_b / Σ_b w_b over batches, where `loss` gives a
+    /// batch's mean loss L_b, \[1\], and its weight w_b, its number of samples, so that a shorter last batch counts for
+    /// less. `batches` gives all batches, anew at every point, as Burn's data loaders do: `|| loader.iter()`, or
+    /// `|| batches.iter().map(Ok::<_, SharpnessError>)`.
+    ///
+    /// The model must be on an autodiff device, where parameters say whether they are trained; `loss` gets it in
+    /// validation, off that device.
     ///
     /// # Errors
     ///
-    /// As [`of_function`](Self::of_function); [`SharpnessError::Option`] where the weights of the batches are no weights
-    /// or sum to 0.
-    pub fn of_module<M: Module, B>(
+    /// As [`of_function`](Self::of_function); [`SharpnessError::Batch`] for a batch that cannot be had and
+    /// [`SharpnessError::Option`] where the weights are none or sum to 0.
+    pub fn of_module<M: Module, B, E: Display, I: IntoIterator<Item = Result<B, E>>>(
         &self,
         model: &M,
-        batches: &[B],
-        mut loss: impl FnMut(&M, &B) -> (Tensor<1>, f64),
+        mut batches: impl FnMut() -> I,
+        mut loss: impl FnMut(&M, B) -> (Tensor<1>, f64),
         observe: impl FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Landscape, SharpnessError> {
         let space = ParameterSpace::of(model)?;
         self.check(space.size())?;
         let at = |point: &[f64; 2]| {
             let displaced = space.displaced(model, &self.displacement(*point), 1.0)?;
-            mean_loss(&displaced.valid(), batches, &mut loss)
+            mean_loss(&displaced.valid(), &mut batches, &mut loss)
         };
         self.landscape(at, observe)
     }

@@ -85,7 +85,9 @@ impl<A: SymmetricOperator + ?Sized> SymmetricOperator for ScaledOperator<'_, A> 
 /// training rule leaves biases out and adds a constant to |w|, which is not done here: all parameters are scaled by
 /// their magnitude, for only then is the value invariant when a layer is rescaled.
 ///
-/// Costs one Lanczos run; `largest` is the measure.
+/// Costs one Lanczos run; `largest` is the measure. For any module: the operator is its
+/// [`FiniteDifferenceHessian`](crate::FiniteDifferenceHessian), θ what its [`ParameterSpace`](crate::ParameterSpace)
+/// reads.
 ///
 /// # Errors
 ///
@@ -107,13 +109,21 @@ pub fn adaptive_sharpness<A: SymmetricOperator + ?Sized>(
 /// [`SharpnessError::Length`] where the gradient does not fit.
 pub fn adaptive_gradient_norm(theta: &[f64], gradient: &[f64]) -> Result<f64, SharpnessError> {
     check("the gradient", gradient.len(), theta.len())?;
-    let scaled = theta.iter().zip(gradient).map(|(t, g)| t * g);
-    Ok(scaled.map(|v| v * v).sum::<f64>().sqrt())
+    Ok(norm(theta.iter().zip(gradient).map(|(t, g)| t * g)))
 }
 
 /// ‖θ‖₂, biases included.
 pub fn weight_norm(theta: &[f64]) -> f64 {
-    theta.iter().map(|v| v * v).sum::<f64>().sqrt()
+    norm(theta.iter().copied())
+}
+
+/// Divided by the largest first, so that no square overflows or vanishes.
+fn norm(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    let largest = values.clone().fold(0.0, |max: f64, v| max.max(v.abs()));
+    if largest == 0.0 || !largest.is_finite() {
+        return largest;
+    }
+    largest * values.map(|v| (v / largest).powi(2)).sum::<f64>().sqrt()
 }
 
 fn check(what: &'static str, got: usize, expected: usize) -> Result<(), SharpnessError> {

@@ -18,6 +18,9 @@ pub struct Margins {
     pub min: f64,
 }
 
+/// The margin of the n-th sample, from its logits.
+type OfSample<'a> = Box<dyn Fn(usize, &[f64]) -> Option<f64> + 'a>;
+
 impl Margins {
     /// The margins of `logits`, N × K row-major; none where the loss or the labels have no margin.
     ///
@@ -41,7 +44,7 @@ impl Margins {
                 expected: weights.len(),
             });
         }
-        let margin: Box<dyn Fn(usize, &[f64]) -> Option<f64>> = match (batch.loss(), targets) {
+        let margin: OfSample = match (batch.loss(), targets) {
             (OutputLoss::SoftmaxCrossEntropy, Targets::Classes(classes)) if outputs > 1 => {
                 Box::new(|n, logits| of_class(logits, *classes.get(n)?))
             }

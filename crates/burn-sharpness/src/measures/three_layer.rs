@@ -1,6 +1,6 @@
 //! All measures of a three-layer network.
 
-use hsr_core::{Batch, Evaluation, LanczosOptions, Network, Workspace};
+use hsr_core::{Batch, Error, Evaluation, LanczosOptions, Network, Workspace};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -20,7 +20,8 @@ pub struct MeasureOptions {
 
 /// Measures of sharpness of a three-layer network, in f64, beside λ_max, λ_min and tr H, which
 /// [`SpectralBounds`](hsr_core::SpectralBounds) and [`extremes`](hsr_core::extremes()) give. What each is invariant under
-/// is in the table of [`measures`](crate::measures). A measure without a meaning for the loss is none.
+/// is in the table of [`measures`](crate::measures). A measure that has no meaning for the loss, or whose value is no
+/// finite number in f64, is none.
 ///
 /// ```
 /// use burn_sharpness::measures::{MeasureOptions, SharpnessMeasures};
@@ -32,7 +33,7 @@ pub struct MeasureOptions {
 /// let x = [-1.0, 0.5, 2.0];
 /// let batch = Batch::new(OutputLoss::SoftmaxCrossEntropy, &x, Targets::Classes(&[1, 0, 0]));
 /// let measures = SharpnessMeasures::of(&mut Workspace::new(), &network, &batch, &MeasureOptions::default())?;
-/// assert!(measures.adaptive_sharpness > 0.0 && measures.relative_flatness > 0.0);
+/// assert!(measures.adaptive_sharpness > Some(0.0) && measures.relative_flatness > Some(0.0));
 /// # Ok::<(), burn_sharpness::SharpnessError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,13 +45,13 @@ pub struct SharpnessMeasures {
     /// The share of ‖H‖² that is not Gauss-Newton: 1 − [`Workspace::gauss_newton_share`].
     pub indefinite_share: f64,
     /// λ_max(T H T), T = diag(|θ|): [`adaptive_sharpness`](super::adaptive_sharpness()).
-    pub adaptive_sharpness: f64,
+    pub adaptive_sharpness: Option<f64>,
     /// ‖T∇L‖₂: [`adaptive_gradient_norm`](super::adaptive_gradient_norm()).
-    pub adaptive_grad_norm: f64,
+    pub adaptive_grad_norm: Option<f64>,
     /// The worst increase of the loss that [`WorstCase`] found.
-    pub adaptive_worst_case: f64,
+    pub adaptive_worst_case: Option<f64>,
     /// κ of the output layer: [`relative_flatness`](super::relative_flatness()).
-    pub relative_flatness: f64,
+    pub relative_flatness: Option<f64>,
     /// The scale of the logits: [`logit_scale`](super::logit_scale()).
     pub logit_scale: Option<f64>,
     /// λ_max at the network whose logits are divided by their scale: [`LogitNormalized`].
@@ -97,19 +98,26 @@ impl SharpnessMeasures {
         let share = workspace.gauss_newton_share(network, batch, Evaluation::Auto)?;
         let logits = workspace.logits(network, batch)?;
         let worst = options.worst_case.ascend(&theta, |theta, gradient| {
-            let network = Network::from_flat(dimensions, network.activation(), theta)?;
-            Ok(workspace.loss_gradient(&network, batch, gradient)?)
-        })?;
+            let network = Network::from_flat(dimensions, network.activation(), theta);
+            match network.and_then(|network| workspace.loss_gradient(&network, batch, gradient)) {
+                // Beyond what numbers can hold there is no way up.
+                Err(Error::Overflow { .. } | Error::NotFinite { .. }) => Ok(f64::INFINITY),
+                result => Ok(result?),
+            }
+        });
+        let worst = finite(worst)?;
         let mut operator = workspace.linearize(network, batch)?;
-        let adaptive = adaptive_sharpness(&mut operator, &theta, &options.lanczos)?;
+        let adaptive = finite(adaptive_sharpness(&mut operator, &theta, &options.lanczos))?;
+        let adaptive_grad_norm = adaptive_gradient_norm(&theta, &gradient)?;
+        let flatness = finite(output_relative_flatness(workspace, network, batch))?;
         let mut measures = Self {
             grad_norm: weight_norm(&gradient),
             weight_norm: weight_norm(&theta),
             indefinite_share: 1.0 - share,
-            adaptive_sharpness: adaptive.largest,
-            adaptive_grad_norm: adaptive_gradient_norm(&theta, &gradient)?,
-            adaptive_worst_case: worst.increase,
-            relative_flatness: output_relative_flatness(workspace, network, batch)?,
+            adaptive_sharpness: adaptive.map(|ends| ends.largest),
+            adaptive_grad_norm: Some(adaptive_grad_norm).filter(|v| v.is_finite()),
+            adaptive_worst_case: worst.map(|ascent| ascent.increase),
+            relative_flatness: flatness.filter(|v| v.is_finite()),
             logit_scale: None,
             logit_normalized_lambda_max: None,
             logit_normalized_trace: None,
@@ -118,13 +126,13 @@ impl SharpnessMeasures {
             margin_min: None,
             normalized_margin_mean: None,
             normalized_margin_min: None,
-            eigenvalues_converged: adaptive.converged,
+            eigenvalues_converged: adaptive.is_some_and(|ends| ends.converged),
         };
         let margins = Margins::of(batch, &logits, dimensions.outputs)?;
         measures.margin_mean = margins.map(|margins| margins.mean);
         measures.margin_min = margins.map(|margins| margins.min);
         if let Some(normalized) = LogitNormalized::of(network, batch, &logits)? {
-            measures.add_normalized(workspace, &normalized, network, batch, options)?;
+            finite(measures.add_normalized(workspace, &normalized, network, batch, options))?;
         }
         Ok(measures)
     }
@@ -138,22 +146,40 @@ impl SharpnessMeasures {
         batch: &Batch<f64>,
         options: &MeasureOptions,
     ) -> Result<(), SharpnessError> {
+        self.logit_scale = Some(normalized.scale);
         let divided = normalized.network(network)?;
         let moments = workspace.moments(&divided, batch, Evaluation::Auto)?;
+        self.logit_normalized_trace = Some(moments.trace);
         let mut operator = workspace.linearize(&divided, batch)?;
         let plain = hsr_core::extremes(
             normalized.theta.len(),
             |v, product| operator.apply(v, product),
             &options.lanczos,
-        )?;
-        let adaptive = adaptive_sharpness(&mut operator, &normalized.theta, &options.lanczos)?;
-        self.logit_scale = Some(normalized.scale);
-        self.logit_normalized_lambda_max = Some(plain.largest);
-        self.logit_normalized_trace = Some(moments.trace);
-        self.logit_normalized_adaptive_sharpness = Some(adaptive.largest);
+        );
+        let plain = finite(plain.map_err(SharpnessError::Core))?;
+        let adaptive = adaptive_sharpness(&mut operator, &normalized.theta, &options.lanczos);
+        let adaptive = finite(adaptive)?;
+        self.logit_normalized_lambda_max = plain.map(|ends| ends.largest);
+        self.logit_normalized_adaptive_sharpness = adaptive.map(|ends| ends.largest);
         self.normalized_margin_mean = self.margin_mean.map(|margin| margin / normalized.scale);
         self.normalized_margin_min = self.margin_min.map(|margin| margin / normalized.scale);
-        self.eigenvalues_converged &= plain.converged && adaptive.converged;
+        for ends in [plain, adaptive] {
+            self.eigenvalues_converged &= ends.is_some_and(|ends| ends.converged);
+        }
         Ok(())
+    }
+}
+
+/// The value; none where numbers do not reach as far as it.
+fn finite<T>(result: Result<T, SharpnessError>) -> Result<Option<T>, SharpnessError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(
+            SharpnessError::NotFinite { .. }
+            | SharpnessError::Core(
+                Error::Overflow { .. } | Error::NotFinite { .. } | Error::Eigenvalues,
+            ),
+        ) => Ok(None),
+        Err(error) => Err(error),
     }
 }

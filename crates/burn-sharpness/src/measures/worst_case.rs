@@ -1,11 +1,18 @@
 //! The worst increase of the loss within a radius, by projected gradient ascent.
 
+use core::fmt::Display;
+
+use burn::module::Module;
+use burn::tensor::Tensor;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-use crate::SharpnessError;
+use crate::isolated::isolated;
+use crate::landscape::value_of;
+use crate::operator::backward;
+use crate::{ParameterSpace, SharpnessError};
 
 /// How far a displacement u reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,6 +150,52 @@ impl WorstCase {
             increase: best - start,
             displacement: displaced(&u),
             evaluations,
+        })
+    }
+
+    /// Ascends from a module's parameters; the loss is the mean over batches Σ_b w_b L_b / Σ_b w_b, where `loss` gives a
+    /// batch's mean loss L_b, \[1\], and its weight w_b, its number of samples. `batches` gives all batches, anew at every
+    /// step, as Burn's data loaders do: `|| loader.iter()`, or `|| batches.iter().map(Ok::<_, SharpnessError>)`. The
+    /// module itself stays as it is; coordinates are those of its [`ParameterSpace`].
+    ///
+    /// # Errors
+    ///
+    /// As [`ascend`](Self::ascend); [`SharpnessError::Batch`] for a batch that cannot be had, [`SharpnessError::Option`]
+    /// where the weights do not have a positive sum, and [`SharpnessError::Untracked`] where a loss has no graph.
+    pub fn of_module<M: Module, B, E: Display, I: IntoIterator<Item = Result<B, E>>>(
+        &self,
+        module: &M,
+        mut batches: impl FnMut() -> I,
+        mut loss: impl FnMut(&M, B) -> (Tensor<1>, f64),
+    ) -> Result<Ascent, SharpnessError> {
+        let space = ParameterSpace::of(module)?;
+        let theta = space.read(module)?;
+        let module = isolated(module);
+        self.ascend(&theta, |point, gradient| {
+            let step: Vec<f64> = point.iter().zip(&theta).map(|(p, t)| p - t).collect();
+            let displaced = space.displaced(&module, &step, 1.0)?;
+            let (mut sum, mut total) = (0.0, 0.0);
+            gradient.fill(0.0);
+            for batch in batches() {
+                let (loss, weight) = loss(&displaced, batch.map_err(SharpnessError::batch)?);
+                sum += weight * value_of(loss.clone())?;
+                total += weight;
+                let of_batch = backward(&displaced, loss)?;
+                let of_batch = space.read_gradients(&displaced, &of_batch)?;
+                gradient
+                    .iter_mut()
+                    .zip(of_batch)
+                    .for_each(|(g, b)| *g += weight * b);
+            }
+            if !(total > 0.0 && total.is_finite()) {
+                return Err(SharpnessError::Option {
+                    option: "the sum of the batches' weights",
+                    value: total,
+                    expected: "a finite number above 0",
+                });
+            }
+            gradient.iter_mut().for_each(|g| *g /= total);
+            Ok(sum / total)
         })
     }
 

@@ -3,11 +3,11 @@
 use burn::module::Module;
 use burn::optim::GradientsParams;
 
-use super::ascended::ascended;
 use super::ascent::ascent;
 use super::finite::Finite;
 use super::{Pass, SamConfig};
 use crate::SharpnessError;
+use crate::isolated::isolated_at;
 
 /// SAM without an optimizer: the gradient at the ascended point, for a loop of one's own or a `TrainStep`.
 ///
@@ -103,7 +103,7 @@ impl SamGradient {
         check(Pass::First, &gradients);
         let mut ascended_loss = None;
         if self.config.rho != 0.0 {
-            let there = ascended(module, ascent(&self.config, module, gradients));
+            let there = isolated_at(module, ascent(&self.config, module, gradients));
             let (loss, of_there) = closure(there);
             check(Pass::Second, &of_there);
             (ascended_loss, gradients) = (Some(loss), of_there);

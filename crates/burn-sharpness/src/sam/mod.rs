@@ -49,7 +49,6 @@
 //! * Kwon, Kim, Park, Choi: ASAM: Adaptive Sharpness-Aware Minimization for Scale-Invariant Learning of Deep Neural
 //!   Networks. ICML 2021, [arXiv 2102.11600](https://arxiv.org/abs/2102.11600).
 
-mod ascended;
 mod ascent;
 mod config;
 mod finite;

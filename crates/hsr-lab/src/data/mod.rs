@@ -10,14 +10,16 @@ mod error;
 mod idx;
 mod labels;
 pub(crate) mod nearest;
+mod noise;
 pub(crate) mod random;
-mod split;
+pub(crate) mod split;
 mod standardize;
 mod table;
 
 pub use dataset::Dataset;
 pub use error::{ColumnRole, DataError, Side};
 pub use idx::{Idx, IdxError};
+pub use noise::corrupt_labels;
 pub use split::{Split, stratified_split, stratified_subset};
 pub use standardize::Standardizer;
 pub use table::Table;

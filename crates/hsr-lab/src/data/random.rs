@@ -15,6 +15,10 @@ pub(crate) enum Stream {
     Parameters = 3,
     /// The order of the samples in an epoch; the epoch is added to the seed's stream.
     Shuffle = 4,
+    /// Which labels are made wrong, and how.
+    LabelNoise = 5,
+    /// Which part of the training split is used.
+    Subset = 6,
 }
 
 /// The generator of a purpose at one epoch, so that a resumed run shuffles as an uninterrupted one.

@@ -92,11 +92,22 @@ pub fn stratified_split(
 ///
 /// If a label is not below `classes`.
 pub fn stratified_subset(labels: &[usize], classes: usize, count: usize, seed: u64) -> Vec<usize> {
+    subset_of(Stream::Split, labels, classes, count, seed)
+}
+
+/// The same for another purpose than splitting, so that what is held back does not decide what is used of the rest.
+pub(crate) fn subset_of(
+    stream: Stream,
+    labels: &[usize],
+    classes: usize,
+    count: usize,
+    seed: u64,
+) -> Vec<usize> {
     let mut members = vec![Vec::new(); classes];
     for (sample, &label) in labels.iter().enumerate() {
         members[label].push(sample);
     }
-    let mut random = generator(seed, Stream::Split);
+    let mut random = generator(seed, stream);
     // The r-th of the n samples of a class stands at (r + 1/2)/n: whatever the length of the queue, its head holds the
     // classes in their proportions.
     let mut queue = Vec::with_capacity(labels.len());

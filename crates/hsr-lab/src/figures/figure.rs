@@ -25,6 +25,11 @@ impl Figure {
         &self.svg
     }
 
+    /// A figure that was written before.
+    pub(crate) fn from_svg(svg: String) -> Self {
+        Self { svg }
+    }
+
     /// Figures below each other as one, as wide as the widest.
     pub(crate) fn stacked(figures: &[Figure]) -> Self {
         let sizes: Vec<(f64, f64)> = figures.iter().map(Figure::size).collect();
@@ -83,6 +88,11 @@ impl Figure {
             number("width").unwrap_or(1.0),
             number("height").unwrap_or(1.0),
         )
+    }
+
+    /// The width in pixels of the figure's own size.
+    pub fn width(&self) -> f64 {
+        self.size().0
     }
 
     /// The figure as a PNG file, `scale` pixels for each unit of the SVG: 1 gives the figure's own size (about 900 pixels

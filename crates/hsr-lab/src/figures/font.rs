@@ -9,7 +9,7 @@ use resvg::usvg::{Node, Options, Tree};
 pub const FAMILY: &str = "Inter, sans-serif";
 
 /// Licensed under the SIL Open Font License 1.1; see `assets/fonts/README.md`.
-const FACES: [&[u8]; 2] = [
+pub const FACES: [&[u8]; 2] = [
     include_bytes!("../../assets/fonts/Inter-Regular.ttf"),
     include_bytes!("../../assets/fonts/Inter-SemiBold.ttf"),
 ];

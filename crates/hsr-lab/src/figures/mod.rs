@@ -1,9 +1,10 @@
 //! Figures: what a regulariser does to a network, drawn from plain numbers.
 //!
-//! [`spectrum`] shows the eigenvalues of loss Hessians above each other, [`training`] the course of training, and
-//! [`decision_boundary`] what two-dimensional classifiers decide; [`loss_plane`] and [`loss_profile`] show the loss around a
-//! network and between two. Each gives a [`Figure`], an SVG that renders itself to
-//! PNG with a typeface of its own: the pictures are the same on every machine, whatever fonts it has.
+//! [`spectrum`] shows the eigenvalues of loss Hessians above each other and [`density`] the density of them, [`training`]
+//! the course of training, [`decision_boundary`] what two-dimensional classifiers decide, [`loss_plane`] and
+//! [`loss_profile`] the loss around a network and between two; [`distributions`] and [`scatter`] compare the runs of
+//! several methods. Each gives a [`Figure`], an SVG that renders itself to PNG with a typeface of its own: the pictures
+//! are the same on every machine, whatever fonts it has.
 //!
 //! A label has the same colour in every figure, from a palette that colour-blind readers can tell apart. In any label or
 //! title, `λ_` and the letters after it become a λ with a subscript.
@@ -11,15 +12,19 @@
 mod axis;
 mod canvas;
 mod chart;
+mod comparison;
 mod contour;
 mod decision;
+mod density;
 mod error;
 mod figure;
 mod font;
 mod landscape;
+mod legend;
 mod number;
 mod palette;
 mod panel;
+mod scatter;
 mod spectrum;
 mod training;
 
@@ -27,11 +32,15 @@ mod training;
 mod tests;
 
 pub use chart::{Chart, Mark, Plot, Series, chart};
+pub use comparison::{Distribution, DistributionPanel, distributions};
 pub use decision::{DecisionPanel, decision_boundary};
+pub use density::{Density, density};
 pub use error::FigureError;
 pub use figure::Figure;
+pub(crate) use font::FACES;
 pub use landscape::{LossPlane, LossProfile, loss_plane, loss_profile};
 pub(crate) use number::value;
+pub use scatter::{Cloud, ScatterPanel, scatter};
 pub use spectrum::{Spectrum, spectrum};
 pub use training::{TrainingCurve, training};
 

@@ -22,17 +22,17 @@ pub struct Spectrum {
     pub lambda_sup: f64,
 }
 
-const WIDTH: f64 = 900.0;
-const LEFT: f64 = 66.0;
-const PLOT: f64 = WIDTH - LEFT - 26.0;
+pub(super) const WIDTH: f64 = 900.0;
+pub(super) const LEFT: f64 = 66.0;
+pub(super) const PLOT: f64 = WIDTH - LEFT - 26.0;
 /// Where the first strip starts.
 const FIRST: f64 = 68.0;
 /// The height of a strip's name, and of the marked values below it.
-const NAME: f64 = 25.0;
-const MARKS: f64 = 32.0;
+pub(super) const NAME: f64 = 25.0;
+pub(super) const MARKS: f64 = 32.0;
 /// The height of the bars, and of the ticks below them, one an eigenvalue.
 const BARS: f64 = 92.0;
-const RUG: f64 = 14.0;
+pub(super) const RUG: f64 = 14.0;
 const STRIP: f64 = NAME + MARKS + BARS + RUG + 20.0;
 
 const TITLE: Type = Type::bold(17.0, INK);
@@ -104,7 +104,7 @@ pub fn spectrum(series: &[Spectrum]) -> Result<Figure, FigureError> {
 }
 
 /// A spectrum made ready.
-struct Strip<'a> {
+pub(super) struct Strip<'a> {
     label: &'a str,
     /// The eigenvalues that can be drawn, ascending.
     values: Vec<f64>,
@@ -115,7 +115,7 @@ struct Strip<'a> {
 }
 
 impl<'a> Strip<'a> {
-    fn new(spectrum: &'a Spectrum) -> Result<Self, FigureError> {
+    pub fn new(spectrum: &'a Spectrum) -> Result<Self, FigureError> {
         let mut values: Vec<f64> = spectrum
             .eigenvalues
             .iter()
@@ -139,6 +139,23 @@ impl<'a> Strip<'a> {
             max,
             sup,
         })
+    }
+
+    /// The ends of the spectrum and λ_sup, where it is known.
+    pub fn ends(&self) -> impl Iterator<Item = f64> + use<> {
+        [Some(self.min), Some(self.max), self.sup]
+            .into_iter()
+            .flatten()
+    }
+
+    /// λ_min and λ_max.
+    pub fn range(&self) -> (f64, f64) {
+        (self.min, self.max)
+    }
+
+    /// Leaves out a λ_sup beyond a limit, and gives it.
+    pub fn without_sup_beyond(&mut self, limit: f64) -> Option<f64> {
+        self.sup.take_if(|sup| *sup > limit)
     }
 
     /// The largest magnitude of an eigenvalue.
@@ -244,7 +261,12 @@ impl<'a> Strip<'a> {
 
     /// A translucent tick for each eigenvalue. Those within a pixel are drawn as the one tick that they add up to: thousands
     /// of eigenvalues make no larger a file than hundreds.
-    fn rug(&self, canvas: &Canvas<'_>, frame: &Panel, color: RGBColor) -> Result<(), FigureError> {
+    pub fn rug(
+        &self,
+        canvas: &Canvas<'_>,
+        frame: &Panel,
+        color: RGBColor,
+    ) -> Result<(), FigureError> {
         const OPACITY: f64 = 0.3;
         let mut columns = vec![0; PLOT as usize + 1];
         for v in &self.values {
@@ -264,7 +286,7 @@ impl<'a> Strip<'a> {
     }
 
     /// The ends of the spectrum and λ_sup: lines through the strip, their values above it.
-    fn marks(
+    pub fn marks(
         &self,
         canvas: &Canvas<'_>,
         frame: &Panel,
@@ -314,10 +336,7 @@ impl<'a> Strip<'a> {
 
 /// One axis for all strips, and its title.
 fn shared_axis(strips: &[Strip<'_>]) -> (Axis, &'static str) {
-    let ends = strips
-        .iter()
-        .flat_map(|s| [Some(s.min), Some(s.max), s.sup])
-        .flatten();
+    let ends = strips.iter().flat_map(Strip::ends);
     // There is a strip, and it has a value.
     let (low, high) = extent(ends).unwrap_or((0.0, 0.0));
     let widest = low.abs().max(high.abs());

@@ -24,6 +24,28 @@ fn hessian(label: &str, n: usize, largest: f64) -> Spectrum {
     }
 }
 
+/// The density of [`hessian`] with every eigenvalue spread to a Gaussian.
+fn bulk(label: &str, n: usize, largest: f64) -> Density {
+    let spectrum = hessian(label, n, largest);
+    let width = largest / 200.0;
+    let height = 1.0 / (width * (2.0 * std::f64::consts::PI).sqrt() * n as f64);
+    let values: Vec<f64> = (0..800)
+        .map(|i| largest * (-0.2 + 1.3 * f64::from(i) / 799.0))
+        .collect();
+    let at = |t: f64| {
+        let gaussian = |v: &f64| (-0.5 * ((t - v) / width).powi(2)).exp();
+        height * spectrum.eigenvalues.iter().map(gaussian).sum::<f64>()
+    };
+    Density {
+        density: values.iter().map(|t| at(*t)).collect(),
+        values,
+        floor: 0.1 * height,
+        count: n,
+        note: "Stochastic Lanczos quadrature, 10 probes of 60 steps, spread to Gaussians of width 0.005.".into(),
+        spectrum,
+    }
+}
+
 fn curve(label: &str, n: usize, sharpness: f64) -> TrainingCurve {
     let at =
         |f: &dyn Fn(f64, f64) -> f64| (0..n).map(|i| f(i as f64 / n as f64, noise(i))).collect();
@@ -105,6 +127,61 @@ fn valley(x: f64, y: f64) -> f64 {
     0.05 + 3.0 * (x + 0.4 * y * y).powi(2) + 0.4 * y * y + 2.0 * (x.max(0.0)).powi(4)
 }
 
+/// Three quantities of some methods over `n` runs: narrow, over many decades, and partly without a value.
+fn comparison(methods: &[&str], n: usize) -> Vec<DistributionPanel> {
+    let panel = |title: &str, f: &dyn Fn(usize, usize) -> f64| DistributionPanel {
+        title: title.to_owned(),
+        groups: methods
+            .iter()
+            .enumerate()
+            .map(|(k, method)| Distribution {
+                label: (*method).to_owned(),
+                values: (0..n).map(|i| f(k, i)).collect(),
+                mark: "*".repeat(k % 4),
+            })
+            .collect(),
+    };
+    vec![
+        panel("test macro-F1", &|k, i| {
+            0.9 + 0.01 * k as f64 - 0.05 * noise(i + 31 * k)
+        }),
+        panel("λ_max", &|k, i| {
+            40.0 / 4_f64.powi(k as i32) * (0.5 + noise(i + 7 * k))
+        }),
+        panel("tightness λ_sup/λ_max", &|k, i| {
+            if k == 1 { f64::NAN } else { 1.1 + noise(i + k) }
+        }),
+    ]
+}
+
+fn clouds(methods: &[&str], n: usize) -> Vec<ScatterPanel> {
+    let panel = |title: &str, y: &str| ScatterPanel {
+        title: title.to_owned(),
+        x: "training loss".to_owned(),
+        y: y.to_owned(),
+        clouds: methods
+            .iter()
+            .enumerate()
+            .map(|(k, method)| Cloud {
+                label: (*method).to_owned(),
+                points: (0..n)
+                    .map(|i| {
+                        let scale = 3_f64.powi(k as i32);
+                        [
+                            0.01 * scale + 0.02 * noise(i),
+                            (9.0 + 4.0 * noise(i + 90)) / scale,
+                        ]
+                    })
+                    .collect(),
+            })
+            .collect(),
+    };
+    vec![
+        panel("Curvature at what loss", "λ_max"),
+        panel("Again", "test macro-F1"),
+    ]
+}
+
 fn samples() -> Vec<(&'static str, Figure)> {
     let one = |v: f64| Spectrum {
         label: "one".into(),
@@ -183,6 +260,13 @@ fn samples() -> Vec<(&'static str, Figure)> {
         ),
         ("training-one", training(&[curve("plain", 1, 40.0)])),
         ("training-many", training(&curves)),
+        ("distributions", distributions(&comparison(&all, 12), 2)),
+        (
+            "distributions-one",
+            distributions(&comparison(&["plain", "hsr"], 1)[..1], 1),
+        ),
+        ("scatter", scatter(&clouds(&all, 12))),
+        ("scatter-one", scatter(&clouds(&["plain", "hsr"], 1)[..1])),
         (
             "decision",
             decision_boundary(&[
@@ -195,6 +279,17 @@ fn samples() -> Vec<(&'static str, Figure)> {
             "decision-three",
             decision_boundary(&[moons("plain", 160, 1.4), moons("HSR", 160, 0.7), blobs]),
         ),
+        ("density", density(&[bulk("hsr", 1210, 1.0)])),
+        (
+            "density-two",
+            density(&[bulk("plain", 1210, 4.0), bulk("hsr", 1210, 0.5)]),
+        ),
+        ("density-far", {
+            let mut far = bulk("plain", 1210, 4.0);
+            far.spectrum.lambda_sup = 40.0;
+            far.spectrum.eigenvalues.truncate(20);
+            density(&[far])
+        }),
         ("plane", loss_plane(&plane(41, valley))),
         (
             "plane-saddle",
@@ -453,6 +548,86 @@ fn degenerate_training_is_a_figure_or_an_error() {
 }
 
 #[test]
+fn degenerate_comparisons_are_figures_or_errors() {
+    let values = [
+        0.0,
+        1.0,
+        -1.0,
+        5e-324,
+        1e-300,
+        1e149,
+        f64::MAX,
+        f64::NAN,
+        f64::INFINITY,
+    ];
+    for a in values {
+        for b in values {
+            let name = format!("{a:e} {b:e}");
+            let mut panels = comparison(&["plain", "hsr"], 3);
+            panels[0].groups[0].values = vec![a, b, a];
+            panels[1].groups[1].values = vec![b];
+            panels[2].groups[0].values = Vec::new();
+            let figure = distributions(&panels, 2).unwrap();
+            assert!(!figure.svg().contains("NaN"), "{name}");
+            check_legible(&name, &figure);
+            let mut panels = clouds(&["plain", "hsr"], 3);
+            panels[0].clouds[0].points = vec![[a, b], [b, a]];
+            panels[0].clouds[1].points = Vec::new();
+            let figure = scatter(&panels).unwrap();
+            assert!(!figure.svg().contains("NaN"), "{name}");
+            check_legible(&name, &figure);
+        }
+    }
+    let one = comparison(&["plain"], 2);
+    assert!(matches!(distributions(&[], 2), Err(FigureError::Empty(_))));
+    assert!(matches!(distributions(&one, 0), Err(FigureError::Empty(_))));
+    assert!(matches!(
+        distributions(&comparison(&[], 2), 2),
+        Err(FigureError::Empty(_))
+    ));
+    assert!(matches!(scatter(&[]), Err(FigureError::Empty(_))));
+    assert!(matches!(
+        scatter(&clouds(&[], 2)),
+        Err(FigureError::Empty(_))
+    ));
+}
+
+#[test]
+fn distributions_show_quartiles_where_numpy_has_them() {
+    let group = |values: &[f64]| Distribution {
+        label: "hsr".to_owned(),
+        values: values.to_vec(),
+        mark: String::new(),
+    };
+    // Quartiles 1.75, 2.5 and 3.25 of 1 to 4; the second row makes the axis 0 to 5.
+    let panel = DistributionPanel {
+        title: "x".to_owned(),
+        groups: vec![group(&[1.0, 2.0, 3.0, 4.0]), group(&[0.0, 5.0])],
+    };
+    let figure = distributions(&[panel], 1).unwrap();
+    let svg = figure.svg();
+    let number = |text: &str, name: &str| -> f64 {
+        let rest = text.split(&format!("{name}=\"")).nth(1).unwrap();
+        rest.split('"').next().unwrap().parse().unwrap()
+    };
+    let boxes: Vec<(f64, f64)> = svg
+        .lines()
+        .filter(|line| line.starts_with("<rect") && !line.contains("#FFFFFF"))
+        .map(|line| (number(line, "x"), number(line, "width")))
+        .collect();
+    let [first, second] = boxes[..] else {
+        panic!("{boxes:?}");
+    };
+    // The boxes span 1.5 and 2.5 units of the same axis, from 1.75 and from 1.25.
+    let unit = second.1 / 2.5;
+    assert!((first.1 / unit - 1.5).abs() < 0.01, "{boxes:?}");
+    assert!(
+        ((first.0 - second.0) / unit - 0.5).abs() < 0.01,
+        "{boxes:?}"
+    );
+}
+
+#[test]
 fn degenerate_decisions_are_figures_or_errors() {
     let good = moons("m", 1, 1.0);
     assert!(decision_boundary(std::slice::from_ref(&good)).is_ok());
@@ -496,6 +671,48 @@ fn degenerate_decisions_are_figures_or_errors() {
     }
     assert!(with(&|p| p.points[0] = [f64::NAN, f64::INFINITY]).is_ok());
     assert!(with(&|p| p.labels[0] = usize::MAX).is_ok());
+}
+
+#[test]
+fn degenerate_densities_are_figures_or_errors() {
+    let values = [
+        0.0,
+        1.0,
+        -1.0,
+        5e-324,
+        1e-300,
+        1e149,
+        f64::MAX,
+        f64::NAN,
+        f64::INFINITY,
+    ];
+    for a in values {
+        for b in values {
+            let mut two = bulk("hsr", 5, 1.0);
+            (two.values, two.density) = (vec![-1.0, 0.0, 2.0], vec![a, b, 1.0]);
+            two.floor = a;
+            two.spectrum.eigenvalues = vec![b, 0.3];
+            two.spectrum.lambda_sup = a;
+            let mut ends = two.clone();
+            (ends.values, ends.density) = (vec![a, b], vec![0.5, 0.1]);
+            for one in [two, ends] {
+                match density(&[one]) {
+                    Ok(figure) => check_legible(&format!("{a:e} {b:e}"), &figure),
+                    Err(error) => assert!(
+                        matches!(error, FigureError::NoFiniteValue { .. }),
+                        "{error}"
+                    ),
+                }
+            }
+        }
+    }
+    assert!(matches!(density(&[]), Err(FigureError::Empty(_))));
+    let mut short = bulk("hsr", 5, 1.0);
+    short.density.pop();
+    assert_eq!(
+        density(&[short]).unwrap_err().to_string(),
+        "hsr: 799 densities, expected 800"
+    );
 }
 
 #[test]
@@ -586,6 +803,15 @@ fn any_label_is_written_as_text() {
             &training(&[curve(label, 20, 1.0), curve(label, 20, 2.0)]).unwrap(),
         );
         check_legible(label, &decision_boundary(&[panel]).unwrap());
+        let mut of_label = bulk(label, 20, 1.0);
+        of_label.note = label.to_owned();
+        check_legible(label, &density(&[of_label]).unwrap());
+        let mut panels = comparison(&[label, "hsr"], 5);
+        (panels[0].title, panels[0].groups[1].mark) = (label.to_owned(), label.to_owned());
+        check_legible(label, &distributions(&panels, 2).unwrap());
+        let mut panels = clouds(&[label, "hsr"], 5);
+        panels[0].title = label.to_owned();
+        check_legible(label, &scatter(&panels).unwrap());
         let mut around = plane(9, valley);
         (around.title, around.note) = (label.to_owned(), label.to_owned());
         (around.axes[0], around.axes[1]) = (label.to_owned(), label.to_owned());

@@ -7,6 +7,7 @@ use super::axis::Axis;
 use super::canvas::{Canvas, Type};
 use super::error::FigureError;
 use super::figure::Figure;
+use super::legend::{Legend, Swatch};
 use super::palette::{self, INK};
 use super::panel::{Panel, title_distance};
 use super::{drawable, extent};
@@ -30,10 +31,6 @@ const WIDTH: f64 = 900.0;
 const HEIGHT: f64 = 158.0;
 const GAP: f64 = 20.0;
 const TITLE: Type = Type::bold(17.0, INK);
-const LEGEND: Type = Type::regular(13.0, INK);
-/// The height of a line of the legend.
-const LEGEND_LINE: f64 = 22.0;
-const SWATCH: f64 = 24.0;
 
 /// A line in one panel.
 type Points = Vec<(f64, f64)>;
@@ -79,7 +76,8 @@ pub fn training(series: &[TrainingCurve]) -> Result<Figure, FigureError> {
         .iter()
         .flat_map(|(_, _, lines)| lines.iter().flatten().map(|p| p.0));
     let epochs = Axis::linear_exact(extent(epochs).unwrap_or((0.0, 1.0)), 8);
-    let colors = palette::series(series.iter().map(|c| c.label.as_str()));
+    let labels = || series.iter().map(|c| c.label.as_str());
+    let colors = palette::series(labels());
     let (axes, titles): (Vec<Axis>, Vec<String>) = measures
         .iter()
         .map(|(name, may_be_log, lines)| {
@@ -91,7 +89,7 @@ pub fn training(series: &[TrainingCurve]) -> Result<Figure, FigureError> {
     let distance = axes.iter().map(title_distance).fold(0.0, f64::max);
     let left = distance + 16.0;
     let width = WIDTH - left - 24.0;
-    let legend = Legend::new(series, width);
+    let legend = Legend::new(labels(), Swatch::Line, width);
     let first = 46.0 + legend.height();
     let panels: Vec<Panel> = axes
         .into_iter()
@@ -222,54 +220,6 @@ fn thinned(line: &[(f64, f64)]) -> Points {
             kept.into_iter().map(|i| column[i])
         })
         .collect()
-}
-
-/// The names of the series, in as many lines as they need.
-struct Legend {
-    /// The place of each entry, relative to the legend's origin, and its name.
-    entries: Vec<((f64, f64), String)>,
-}
-
-impl Legend {
-    fn new(series: &[TrainingCurve], limit: f64) -> Self {
-        let (mut x, mut y) = (0.0, 0.0);
-        let mut entries = Vec::new();
-        for curve in series {
-            let name = LEGEND.fitted(&curve.label, 0.5 * limit);
-            let width = SWATCH + 8.0 + LEGEND.width(&name) + 24.0;
-            if x > 0.0 && x + width > limit {
-                (x, y) = (0.0, y + LEGEND_LINE);
-            }
-            entries.push(((x, y), name));
-            x += width;
-        }
-        Self { entries }
-    }
-
-    fn height(&self) -> f64 {
-        self.entries
-            .last()
-            .map_or(0.0, |((_, y), _)| y + LEGEND_LINE + 8.0)
-    }
-
-    fn draw(
-        &self,
-        canvas: &Canvas<'_>,
-        (left, top): (f64, f64),
-        colors: &[RGBColor],
-    ) -> Result<(), FigureError> {
-        for (((x, y), name), color) in self.entries.iter().zip(colors) {
-            let (x, y) = (left + x, top + y + LEGEND_LINE / 2.0 - 2.0);
-            canvas.line([(x, y), (x + SWATCH, y)], *color, 3.0)?;
-            canvas.text(
-                name,
-                (x + SWATCH + 8.0, y),
-                (HPos::Left, VPos::Center),
-                LEGEND,
-            )?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -140,7 +140,7 @@ impl Context<'_> {
     ///
     /// # Errors
     ///
-    /// The first error of a unit; [`LabError::Paused`] where the observer stopped it.
+    /// The first error of a unit; [`LabError::Halted`] where the observer stopped it.
     pub fn map<T: Serialize + DeserializeOwned + Send>(
         &self,
         stage: &str,
@@ -199,7 +199,9 @@ impl Context<'_> {
             self.save(&path, &results)?;
         }
         if results.len() < count {
-            return Err(LabError::Paused);
+            return Err(LabError::Halted {
+                experiment: self.name.to_owned(),
+            });
         }
         Ok(results.into_values().collect())
     }

@@ -22,7 +22,7 @@ const REACH: f64 = 2.0;
 
 fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
     let points = Points::find(extent, context)?;
-    let mut table = Table::new(["point", "along_top", "along_bottom", "above_point"]);
+    let mut table = Table::new(["point", "along_top", "along_bottom", "objective"]);
     // All on the first data set: they belong to one landscape.
     let Some(set) = points.sets.first() else {
         return Err(LabError::Option("no data set to search".to_owned()));
@@ -88,7 +88,7 @@ fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
     }
     Ok(Finding {
         caption: format!(
-            "The training objective J, as a difference to the point's own, around the sharpest minimum, around the saddle with the most negative eigenvalue, and \
+            "The training objective J around the sharpest minimum, around the saddle with the most negative eigenvalue, and \
              around the flattest minimum of one loss: planes along the eigenvectors of the largest and the smallest \
              eigenvalue of J's Hessian, both of length 1. Each has its own levels. {}",
             points.words()
@@ -99,7 +99,7 @@ fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
     })
 }
 
-/// How far J is above its value at the point, over the plane along the top and the bottom eigenvector.
+/// J over the plane along the top and the bottom eigenvector.
 fn plane(bed: &Bed, name: &str, point: &Critical) -> Result<LossPlane, LabError> {
     let mut workspace = Workspace::new();
     let spectrum = Spectrum::of(&mut workspace, bed, &point.theta)?;
@@ -122,7 +122,7 @@ fn plane(bed: &Bed, name: &str, point: &Critical) -> Result<LossPlane, LabError>
     let mut loss = Vec::with_capacity(SIDE * SIDE);
     for y in &along {
         for x in &along {
-            loss.push(at(*x, *y)? - center);
+            loss.push(at(*x, *y)?);
         }
     }
     let value = |i: usize| figures::value(spectrum.values[i]);
@@ -135,7 +135,7 @@ fn plane(bed: &Bed, name: &str, point: &Critical) -> Result<LossPlane, LabError>
         ),
         axes: ["along the top eigenvector", "along the bottom eigenvector"].map(str::to_owned),
         network: name.to_owned(),
-        network_loss: 0.0,
+        network_loss: center,
         x: along.clone(),
         y: along,
         loss,

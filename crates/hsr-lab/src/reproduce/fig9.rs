@@ -36,7 +36,7 @@ pub(super) fn plan(extent: Extent) -> Plan {
         wanted: 1124,
     };
     let units = (settings.scenes.len() * settings.datasets * settings.batches) as f64;
-    Plan::new(settings, 1.5 * units, run)
+    Plan::new(settings, 0.45 * units, run)
 }
 
 fn run(settings: &Settings, context: &Context) -> Result<Finding, LabError> {

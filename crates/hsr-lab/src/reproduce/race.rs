@@ -40,8 +40,8 @@ pub(super) fn settings(extent: Extent) -> Settings {
             .map(|method| (method, method.default_strength()))
             .to_vec(),
         pace: Pace::USUAL,
-        epochs: extent.pick(10_000, 3000, 30),
-        seeds: extent.pick(50, 20, 3),
+        epochs: extent.pick(20_000, 4000, 30),
+        seeds: extent.pick(100, 30, 3),
         snapshots: extent.pick(50, 40, 5),
     }
 }
@@ -53,7 +53,7 @@ pub(super) fn shared(extent: Extent) -> Shared {
     Shared {
         name: "race",
         // All methods together take so long for a step.
-        cost: 2.0e-4 * steps as f64,
+        cost: 1.3e-4 * steps as f64,
         settings: serde_json::to_value(settings)
             .expect("plain data with string keys always serialises"),
     }

@@ -1,29 +1,13 @@
-//! `report.html`: one file that opens without a network and can be read on a phone.
+//! `report.html` of a directory of experiments.
 
-use std::fmt::Write;
 use std::path::Path;
+
+use serde_json::Value;
 
 use super::run::Outcome;
 use crate::LabError;
-
-const STYLE: &str = "\
-:root{color-scheme:light}\
-*{box-sizing:border-box}\
-body{font-family:Inter,system-ui,sans-serif;line-height:1.5;color:#222;background:#fff;margin:0 auto;\
-padding:1rem;max-width:60rem}\
-h1{font-size:1.5rem;line-height:1.25}\
-h2{font-size:1.2rem;margin-top:2.5rem;border-top:1px solid #ddd;padding-top:1rem}\
-figure{margin:1rem 0;overflow-x:auto}\
-svg{display:block;width:100%;height:auto;max-width:56rem}\
-ul{list-style:none;padding:0}\
-li{margin:.35rem 0;padding-left:3.6rem;text-indent:-3.6rem}\
-b.PASS,b.FAIL{display:inline-block;width:3.1rem;margin-right:.5rem;border-radius:.25rem;color:#fff;\
-font-size:.8rem;text-align:center;text-indent:0}\
-b.PASS{background:#007a5a}\
-b.FAIL{background:#b34700}\
-nav a{margin-right:.8rem;white-space:nowrap}\
-pre{overflow-x:auto;background:#f5f5f5;padding:.6rem;font-size:.8rem}\
-.small{color:#5f5f5f;font-size:.9rem}";
+use crate::figures::{self, Figure};
+use crate::report::{Cell, Report, Table};
 
 /// The report of experiments whose files are in `folder`.
 ///
@@ -31,73 +15,78 @@ pre{overflow-x:auto;background:#f5f5f5;padding:.6rem;font-size:.8rem}\
 ///
 /// [`LabError::Io`] where a picture cannot be read.
 pub(super) fn html(folder: &Path, outcomes: &[Outcome]) -> Result<String, LabError> {
+    let mut report = Report::new("HSR regularisation: the paper, reproduced");
     let claims = || outcomes.iter().flat_map(|outcome| &outcome.claims);
-    let passed = claims().filter(|claim| claim.holds).count();
-    let mut html = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>HSR regularisation: the paper, reproduced</title><style>{STYLE}</style></head><body>\n\
-         <h1>HSR regularisation: the paper, reproduced</h1>\n\
-         <p>{passed} of {} claims hold. A claim that fails is a result: thresholds are fixed before anything is \
-         measured.</p>\n<nav>",
+    report.paragraph(&format!(
+        "{} of {} claims hold. Thresholds stand in the program and do not depend on what is measured: a claim that fails is a \
+         result.",
+        claims().filter(|claim| claim.holds).count(),
         claims().count()
-    );
+    ));
+    let mut overview = Table::new(["experiment", "what it shows", "claims that hold"]);
     for outcome in outcomes {
-        let name = outcome.experiment.name();
-        let _ = write!(html, "<a href=\"#{name}\">{name}</a> ");
-    }
-    html.push_str("</nav>\n");
-    for outcome in outcomes {
-        let name = outcome.experiment.name();
-        let _ = write!(
-            html,
-            "<section id=\"{name}\"><h2>{name}: {}</h2>\n",
-            escaped(&outcome.title)
+        let holds = outcome.claims.iter().filter(|claim| claim.holds).count();
+        overview.row(
+            outcome.experiment.name(),
+            [
+                Cell::words(&outcome.title),
+                Cell::number(format!("{holds} of {}", outcome.claims.len())),
+            ],
         );
-        for picture in &outcome.pictures {
+    }
+    report.table(&overview);
+    for outcome in outcomes {
+        report.heading(&format!("{}: {}", outcome.experiment, outcome.title));
+        for (i, picture) in outcome.pictures.iter().enumerate() {
             let path = folder.join(picture);
             let svg = std::fs::read_to_string(&path).map_err(LabError::io(&path, "be read"))?;
-            // An SVG inside of HTML has no XML declaration.
-            let svg = svg.find("<svg").map_or("", |start| &svg[start..]);
-            let _ = write!(html, "<figure>{svg}</figure>\n");
+            let caption = if i == 0 { outcome.caption.as_str() } else { "" };
+            report.figure(&Figure::from_svg(svg), caption);
         }
-        let _ = write!(html, "<p>{}</p>\n<ul>", escaped(&outcome.caption));
         for claim in &outcome.claims {
-            let verdict = claim.verdict();
-            let _ = write!(
-                html,
-                "<li><b class=\"{verdict}\">{verdict}</b>{}</li>\n",
-                escaped(&claim.text)
-            );
+            let relation = serde_json::to_value(claim.relation).unwrap_or_default();
+            let number = match claim.value {
+                Some(value) => format!(
+                    "{} {} {}",
+                    figures::value(value),
+                    relation.as_str().unwrap_or_default(),
+                    figures::value(claim.threshold)
+                ),
+                None => "not a number".to_owned(),
+            };
+            report.verdict(claim.holds, &claim.text, &number);
         }
-        let settings = serde_json::to_string_pretty(&outcome.settings)
-            .expect("a JSON value always serialises");
-        let _ = write!(
-            html,
-            "</ul>\n<details><summary>Settings</summary><pre>{}</pre></details>\n\
-             <p class=\"small\">Numbers: {}; {:.0} s of work.</p></section>\n",
-            escaped(&settings),
-            escaped(&outcome.table),
-            outcome.seconds
-        );
+        let mut settings = Table::new(["setting", "value"]);
+        flatten(&mut settings, "", &outcome.settings);
+        report.folded("Settings", &settings);
+        report.paragraph(&format!(
+            "The numbers are in `{}`; {:.0} seconds of work.",
+            outcome.table, outcome.seconds
+        ));
     }
-    html.push_str("</body></html>\n");
-    Ok(html)
+    Ok(report.html())
 }
 
-/// Text for HTML, with `λ_` and what follows as a subscript, as in the pictures.
-fn escaped(text: &str) -> String {
-    let text = text
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;");
-    let mut parts = text.split("λ_");
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let end = part
-            .find(|c: char| !c.is_ascii_alphanumeric())
-            .unwrap_or(part.len());
-        let _ = write!(out, "λ<sub>{}</sub>{}", &part[..end], &part[end..]);
+/// A row for each setting, those within others by their path.
+fn flatten(table: &mut Table, path: &str, value: &Value) {
+    let below = |name: &str| match path {
+        "" => name.to_owned(),
+        path => format!("{path}.{name}"),
+    };
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                flatten(table, &below(name), value);
+            }
+        }
+        Value::Array(items) if items.iter().any(|item| item.is_object() || item.is_array()) => {
+            for (i, item) in items.iter().enumerate() {
+                flatten(table, &below(&i.to_string()), item);
+            }
+        }
+        // What was left as it is by default.
+        Value::Null => {}
+        Value::String(text) => table.row(path, [Cell::words(text)]),
+        other => table.row(path, [Cell::words(other.to_string())]),
     }
-    out
 }

@@ -69,7 +69,7 @@ type Planned = (Experiment, Plan, Value);
 ///
 /// # Errors
 ///
-/// [`LabError::Paused`] where the observer stopped it; what can go wrong with files.
+/// [`LabError::Halted`] where the observer stopped it; what can go wrong with files.
 pub fn reproduce(
     options: &ReproduceOptions,
     observer: Observer<'_>,

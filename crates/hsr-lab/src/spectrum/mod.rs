@@ -2,13 +2,19 @@
 
 mod dense;
 mod pairs;
+mod saved;
 
+use burn_sharpness::SharpnessError;
+use burn_sharpness::measures::MeasureOptions;
 use hsr_core::{Activation, Batch, Error, Workspace};
 use serde::Serialize;
 
 pub use dense::eigenvalues;
 pub use hsr_core::{Extremes, LanczosOptions, extremes};
 pub use pairs::{Pair, largest_pairs};
+pub use saved::{
+    DensityReport, SpectrumOptions, SpectrumProgress, SpectrumReport, TraceReport, saved_spectrum,
+};
 
 use crate::{LabError, Weights};
 
@@ -112,4 +118,35 @@ pub fn ends(
             converged: found.converged,
         }),
     })
+}
+
+/// How the measures of a summary are computed. Their eigenvalues take three Lanczos runs: for a network whose Hessian is
+/// not formed, to the digits that are printed and no further.
+pub(crate) fn measure_options(parameters: usize, seed: u64) -> MeasureOptions {
+    let tolerance = if parameters <= DENSE_LIMIT {
+        LanczosOptions::default().tolerance
+    } else {
+        1e-6
+    };
+    MeasureOptions {
+        lanczos: LanczosOptions {
+            seed,
+            tolerance,
+            ..LanczosOptions::default()
+        },
+        ..MeasureOptions::default()
+    }
+}
+
+/// An iteration that fails is the numbers' fault and not the input's; one that was stopped is no failure.
+pub(crate) fn numbers_fault(error: SharpnessError) -> LabError {
+    match error {
+        SharpnessError::Core(Error::Eigenvalues) => LabError::Eigenvalues,
+        SharpnessError::Stopped { done, total } => LabError::Stopped {
+            what: "products with the Hessian",
+            done,
+            total,
+        },
+        error => error.into(),
+    }
 }

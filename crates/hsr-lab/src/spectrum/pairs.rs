@@ -1,9 +1,9 @@
 //! Eigenvalues with their eigenvectors.
 
-use faer::{MatRef, Side};
+use burn_sharpness::spectrum::{DenseSpectrum, LanczosOptions, lanczos};
 use hsr_core::{Activation, Batch, Workspace};
 
-use super::DENSE_LIMIT;
+use super::{DENSE_LIMIT, numbers_fault};
 use crate::{LabError, Weights};
 
 /// An eigenvalue and its eigenvector of norm 1, the sign chosen so that the component of the largest magnitude is
@@ -16,7 +16,8 @@ pub struct Pair {
     pub vector: Vec<f64>,
 }
 
-/// The `count` largest eigenvalues of the loss Hessian at `weights`, descending.
+/// The `count` largest eigenvalues of the loss Hessian at `weights`, descending; of the dense Hessian where it can be
+/// formed, else by Lanczos.
 ///
 /// # Errors
 ///
@@ -27,31 +28,33 @@ pub fn largest_pairs(
     activation: Activation,
     batch: &Batch<f64>,
     count: usize,
-    _seed: u64,
+    seed: u64,
 ) -> Result<Vec<Pair>, LabError> {
     let network = weights.network(activation)?;
     let size = weights.dimensions.parameters();
-    if size > DENSE_LIMIT {
+    if size <= DENSE_LIMIT {
+        let mut hessian = vec![0.0; size * size];
+        workspace.hessian(&network, batch, &mut hessian)?;
+        let spectrum = DenseSpectrum::of_matrix(&hessian, size).map_err(numbers_fault)?;
+        let pairs = (0..size).rev().take(count).map(|i| {
+            let vector = spectrum.eigenvector(i).to_vec();
+            Pair::new(spectrum.eigenvalues[i], vector)
+        });
+        return Ok(pairs.collect());
+    }
+    let options = LanczosOptions {
+        seed,
+        ..LanczosOptions::default()
+    };
+    let mut operator = workspace.linearize(&network, batch)?;
+    let ends = lanczos(&mut operator, count, None, &options).map_err(numbers_fault)?;
+    if !ends.converged {
         return Err(LabError::Eigenvalues);
     }
-    let mut hessian = vec![0.0; size * size];
-    workspace.hessian(&network, batch, &mut hessian)?;
-    let decomposition = MatRef::from_row_major_slice(&hessian, size, size)
-        .self_adjoint_eigen(Side::Lower)
-        .map_err(|_| LabError::Eigenvalues)?;
-    let mut pairs: Vec<Pair> = decomposition
-        .S()
-        .column_vector()
-        .iter()
-        .zip(decomposition.U().col_iter())
-        .map(|(&value, vector)| Pair::new(value, vector.iter().copied().collect()))
-        .collect();
-    if pairs.iter().any(|pair| pair.value.is_nan()) {
-        return Err(LabError::Eigenvalues);
-    }
-    pairs.sort_by(|a, b| b.value.total_cmp(&a.value));
-    pairs.truncate(count);
-    Ok(pairs)
+    let pairs = ends.largest.into_iter();
+    Ok(pairs
+        .map(|pair| Pair::new(pair.value, pair.vector))
+        .collect())
 }
 
 impl Pair {

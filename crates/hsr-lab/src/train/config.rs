@@ -44,6 +44,16 @@ impl Source {
         }
     }
 
+    /// Whether the data keep the split they are distributed with.
+    pub fn has_fixed_split(&self) -> bool {
+        match self {
+            Source::Task { name, .. } => tasks::all()
+                .iter()
+                .any(|task| task.name == name && task.fixed_split),
+            Source::Csv { .. } => false,
+        }
+    }
+
     /// The data, and their split where they have one of their own.
     pub(crate) fn load(&self, seed: u64) -> Result<(Dataset, Option<Split>), LabError> {
         match self {
@@ -155,6 +165,16 @@ pub enum Optimizer {
 }
 
 impl Optimizer {
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Optimizer::Sgd => "sgd",
+            Optimizer::Momentum => "momentum",
+            Optimizer::Adam => "adam",
+            Optimizer::Adamw => "adamw",
+        }
+    }
+
     /// The learning rate where none is given.
     pub fn default_learning_rate(self) -> f64 {
         match self {
@@ -209,6 +229,12 @@ pub struct TrainConfig {
     pub test_fraction: f64,
     /// The seed of data, split, start and order.
     pub seed: u64,
+    /// How many samples of the training split are used, every class with its share; none for all of them.
+    #[serde(default)]
+    pub train_samples: Option<usize>,
+    /// The share of the labels trained on that are replaced by another class; test labels stay.
+    #[serde(default)]
+    pub label_noise: f64,
 }
 
 impl TrainConfig {
@@ -231,6 +257,12 @@ impl TrainConfig {
             return refuse(format!(
                 "--mode belongs to the methods that add a penalty, not to --method {}",
                 self.method.name()
+            ));
+        }
+        if !(0.0..=1.0).contains(&self.label_noise) {
+            return refuse(format!(
+                "--label-noise is {}, expected a number from 0 to 1",
+                self.label_noise
             ));
         }
         for (option, value) in [

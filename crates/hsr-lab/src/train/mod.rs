@@ -7,13 +7,15 @@
 mod checkpoint;
 mod config;
 mod figures;
-mod problem;
+pub(crate) mod measure;
+pub(crate) mod problem;
 mod run;
 mod saved;
 mod summary;
-mod trainer;
+pub(crate) mod trainer;
 
 pub use config::{Method, Optimizer, Source, TrainConfig};
+pub(crate) use run::versions;
 pub use run::{Control, Progress, Run};
 pub use saved::{SavedRun, Split};
 pub use summary::{NetworkSummary, Summary};

@@ -4,7 +4,9 @@ use burn::tensor::{Device, Int, Tensor};
 use hsr_core::{Batch, Dimensions, OutputLoss, Targets};
 
 use super::config::TrainConfig;
-use crate::data::{Dataset, Standardizer, stratified_split};
+use crate::data::random::Stream;
+use crate::data::split::subset_of;
+use crate::data::{Dataset, Standardizer, corrupt_labels, stratified_split};
 use crate::{LabError, network};
 
 /// One split of the data.
@@ -55,12 +57,25 @@ impl Problem {
             )?,
         };
         let (mut train, mut test) = (data.subset(&split.train), data.subset(&split.test));
+        let classes = data.classes();
+        if let Some(count) = config.train_samples {
+            let all = train.samples();
+            if !(classes..=all).contains(&count) {
+                return Err(LabError::Option(format!(
+                    "--train-samples is {count}, expected {classes} (as many as there are classes) to {all} (the \
+                     training split)"
+                )));
+            }
+            let chosen = subset_of(Stream::Subset, &train.labels, classes, count, config.seed);
+            train = train.subset(&chosen);
+        }
+        corrupt_labels(&mut train.labels, classes, config.label_noise, config.seed);
         // Fitted on the training split alone: the test split must not leak into training.
         let standardizer = Standardizer::fit(&train);
         standardizer.apply(&mut train)?;
         standardizer.apply(&mut test)?;
         Ok(Self {
-            dimensions: Dimensions::new(data.inputs, config.hidden, data.classes()),
+            dimensions: Dimensions::new(data.inputs, config.hidden, classes),
             fingerprint: fingerprint(&data),
             train: Part::new(train, device),
             test: Part::new(test, device),

@@ -5,17 +5,18 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
-use hsr_core::{Evaluation, Workspace};
+use hsr_core::Workspace;
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{self, State};
 use super::config::{Method, TrainConfig};
 use super::figures::{self, Trained};
+use super::measure::measure;
 use super::problem::Problem;
 use super::saved;
-use super::summary::{NetworkSummary, Summary};
+use super::summary::Summary;
 use super::trainer::{Row, Trainer};
-use crate::{LabError, Weights, files, network, scores, spectrum};
+use crate::{LabError, Weights, files};
 
 /// What the observer of a run is told after every epoch.
 #[derive(Clone, Copy, Debug)]
@@ -290,7 +291,14 @@ impl Run {
         for &(method, steps, seconds) in finished {
             let file = self.directory.join(model_file(method, self.config.method));
             let weights = Weights::read(&file, "hidden", "output")?;
-            let (summary, eigenvalues) = self.measure(&mut workspace, &weights, steps, seconds)?;
+            let (summary, eigenvalues) = measure(
+                &self.config,
+                &self.problem,
+                &mut workspace,
+                &weights,
+                steps,
+                seconds,
+            )?;
             trained.push(Trained {
                 label: method.name().to_owned(),
                 weights,
@@ -315,54 +323,6 @@ impl Run {
         files::write(&self.directory.join("summary.json"), &files::json(&summary))?;
         Ok(summary)
     }
-
-    fn measure(
-        &self,
-        workspace: &mut Workspace<f64>,
-        weights: &Weights,
-        steps: usize,
-        seconds: f64,
-    ) -> Result<(NetworkSummary, Vec<f64>), LabError> {
-        let Problem { train, test, .. } = &self.problem;
-        let activation = self.config.activation;
-        let closed_form = weights.network(activation)?;
-        let mut gradient = vec![0.0; weights.theta.len()];
-        let train_loss = workspace.loss_gradient(&closed_form, &train.batch(), &mut gradient)?;
-        let test_loss = workspace.loss(&closed_form, &test.batch())?;
-        let bounds = workspace.bounds(&closed_form, &train.batch(), Evaluation::Auto)?;
-        let ends = spectrum::ends(
-            workspace,
-            weights,
-            activation,
-            &train.batch(),
-            self.config.seed,
-        )?;
-        let model = network::to_burn(weights, activation, &self.device);
-        let of_train = network::predict(&model, train.x.clone());
-        let of_test = network::predict(&model, test.x.clone());
-        let labels = &test.data.labels;
-        let summary = NetworkSummary {
-            train_loss,
-            test_loss,
-            train_accuracy: scores::accuracy(&of_train, &train.data.labels),
-            accuracy: scores::accuracy(&of_test, labels),
-            macro_f1: scores::macro_f1(&of_test, labels, self.problem.dimensions.outputs),
-            lambda_max: ends.lambda_max,
-            lambda_min: ends.lambda_min,
-            lambda_sup: bounds.lambda_sup,
-            tightness: ends.tightness(bounds.lambda_sup),
-            negative_eigenvalues: ends.negative(),
-            grad_norm: gradient.iter().map(|g| g * g).sum::<f64>().sqrt(),
-            eigenvalue_method: ends.method().to_owned(),
-            eigenvalues_converged: ends.lanczos.as_ref().is_none_or(|report| report.converged),
-            steps,
-            seconds_per_step: seconds / steps.max(1) as f64,
-        };
-        let eigenvalues = ends
-            .eigenvalues
-            .unwrap_or_else(|| vec![ends.lambda_min, ends.lambda_max]);
-        Ok((summary, eigenvalues))
-    }
 }
 
 /// The run's own network is `model.safetensors`; a baseline beside it is named after its method.
@@ -374,7 +334,7 @@ pub(super) fn model_file(method: Method, of_run: Method) -> String {
     }
 }
 
-fn versions() -> BTreeMap<String, String> {
+pub(crate) fn versions() -> BTreeMap<String, String> {
     [
         ("hsr", env!("CARGO_PKG_VERSION")),
         ("burn", "0.22.1"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use burn_sharpness::measures::SharpnessMeasures;
 use serde::{Deserialize, Serialize};
 
 /// One trained network.
@@ -18,6 +19,9 @@ pub struct NetworkSummary {
     pub accuracy: f64,
     /// Macro-averaged F1 on the test split.
     pub macro_f1: f64,
+    /// Expected calibration error on the test split.
+    #[serde(default)]
+    pub calibration_error: f64,
     /// Largest eigenvalue of the training loss's Hessian.
     pub lambda_max: f64,
     /// Smallest eigenvalue.
@@ -34,6 +38,8 @@ pub struct NetworkSummary {
     pub eigenvalue_method: String,
     /// Whether the eigenvalues are converged; always, where dense.
     pub eigenvalues_converged: bool,
+    /// Measures that survive a rescaled layer or scaled logits, on the training split.
+    pub measures: SharpnessMeasures,
     /// Optimizer steps taken.
     pub steps: usize,
     /// Seconds a step.
@@ -75,12 +81,15 @@ impl Summary {
         let percent = |v: f64| format!("{:.2} %", 100.0 * v);
         let unknown = || "–".to_owned();
         type Cell<'a> = &'a dyn Fn(&NetworkSummary) -> String;
-        let rows: [(&str, Cell); 13] = [
+        let rows: [(&str, Cell); 17] = [
             ("training loss", &|n| number(n.train_loss)),
             ("test loss", &|n| number(n.test_loss)),
             ("training accuracy", &|n| percent(n.train_accuracy)),
             ("test accuracy", &|n| percent(n.accuracy)),
             ("test macro-F1", &|n| format!("{:.4}", n.macro_f1)),
+            ("calibration error", &|n| {
+                format!("{:.4}", n.calibration_error)
+            }),
             ("λ_max", &|n| number(n.lambda_max)),
             ("λ_min", &|n| number(n.lambda_min)),
             ("λ_max − λ_min", &|n| {
@@ -95,6 +104,17 @@ impl Summary {
                     .map_or_else(unknown, |count| count.to_string())
             }),
             ("‖∇L‖", &|n| number(n.grad_norm)),
+            ("adaptive sharpness", &|n| {
+                n.measures.adaptive_sharpness.map_or_else(unknown, number)
+            }),
+            ("relative flatness", &|n| {
+                n.measures.relative_flatness.map_or_else(unknown, number)
+            }),
+            ("logit-normalised λ_max", &|n| {
+                n.measures
+                    .logit_normalized_lambda_max
+                    .map_or_else(unknown, number)
+            }),
             ("ms a step", &|n| format!("{:.3}", 1e3 * n.seconds_per_step)),
         ];
         let mut text = format!(

@@ -119,6 +119,12 @@ impl<'a> Trainer<'a> {
 
     /// One pass over the training split, and a row of metrics.
     pub fn run_epoch(&mut self) -> Result<Row, LabError> {
+        self.advance()?;
+        self.measure()
+    }
+
+    /// One pass over the training split.
+    pub fn advance(&mut self) -> Result<(), LabError> {
         let samples = self.problem.train.data.samples();
         let size = self.config.batch.unwrap_or(samples).min(samples);
         let mut order: Vec<i64> = (0..samples as i64).collect();
@@ -141,7 +147,7 @@ impl<'a> Trainer<'a> {
             .map_err(|error| LabError::Option(error.to_string()))?;
         self.seconds += started.elapsed().as_secs_f64();
         self.epoch += 1;
-        self.measure()
+        Ok(())
     }
 
     fn select(&self, indices: &[i64], samples: usize) -> (Tensor<2>, Tensor<1, Int>) {

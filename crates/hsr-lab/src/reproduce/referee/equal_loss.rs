@@ -52,7 +52,7 @@ pub(super) fn answer(
         }
         Ok(None)
     })?;
-    let mut series = Vec::new();
+    let mut plots = Vec::new();
     let mut tests = Vec::new();
     let mut words = Vec::new();
     let mut flatter = Vec::new();
@@ -91,7 +91,20 @@ pub(super) fn answer(
             pairs.len(),
         ));
         let points = pairs.iter().map(|it| [it.plain, it.hsr]);
-        series.push(Series::new(&scene.task, Mark::Dots, points.collect()));
+        plots.push(Plot {
+            title: scene.task.clone(),
+            x: "λ_1 of plain training, stopped".to_owned(),
+            y: "λ_1 of HSR".to_owned(),
+            x_log: true,
+            y_log: true,
+            diagonal: true,
+            series: vec![Series::new(
+                "HSR against plain",
+                Mark::Dots,
+                points.collect(),
+            )],
+            ..Plot::default()
+        });
     }
     let p = holm(&tests);
     let holds = p
@@ -105,16 +118,8 @@ pub(super) fn answer(
         note: "A point a seed: plain training stopped where it first reaches the loss at which HSR ended. Below the dashed \
                line HSR is flatter."
             .to_owned(),
-        columns: 1,
-        plots: vec![Plot {
-            x: "λ_1 of plain training, stopped".to_owned(),
-            y: "λ_1 of HSR".to_owned(),
-            x_log: true,
-            y_log: true,
-            diagonal: true,
-            series,
-            ..Plot::default()
-        }],
+        columns: scenes,
+        plots,
     })?;
     Ok(Part {
         name: "equal-loss",

@@ -46,8 +46,9 @@ pub(super) fn plan(extent: Extent) -> Plan {
             vec![0.005, 0.02, 0.05, 0.2],
             vec![0.05],
         ),
-        penalties: vec![Method::Hsr, Method::LambdaMax, Method::Frobenius],
-        seeds: extent.pick(20, 6, 2),
+        // HSR last, so that it is drawn on top.
+        penalties: vec![Method::Frobenius, Method::LambdaMax, Method::Hsr],
+        seeds: extent.pick(30, 10, 2),
         saddles: extent.pick(400, 120, 4),
         distance: 1e-3,
         drop: 1e-3,
@@ -62,7 +63,7 @@ pub(super) fn plan(extent: Extent) -> Plan {
 
 /// Expected seconds: the comparison of penalties takes nearly all.
 fn cost(extent: Extent) -> f64 {
-    extent.pick(900.0, 60.0, 0.5)
+    extent.pick(600.0, 25.0, 0.5)
 }
 
 /// What one part of the answer gives.

@@ -64,9 +64,11 @@ pub(super) fn answer(
     let mut fronts = Vec::new();
     for (s, scene) in scenes.iter().enumerate() {
         let mut of_scene = ends[s * of_scene..][..of_scene].chunks(settings.seeds);
+        // Of the same seeds.
         let plain: Vec<&race::Run> = race
             .of(s, race.place(Method::Plain))
             .iter()
+            .take(settings.seeds)
             .flatten()
             .collect();
         let point = |value: fn(&Curvature) -> f64| {

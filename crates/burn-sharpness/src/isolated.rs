@@ -1,4 +1,4 @@
-//! A module at θ + e that shares nothing which a forward pass changes.
+//! Copies of a module that share nothing with it which a forward pass changes.
 
 use std::collections::HashMap;
 
@@ -6,13 +6,18 @@ use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Bool, GradientCheckpointingStrategy, Int, Tensor};
 
-/// The module at θ + step, in the state of autodiff and training that it is in.
+/// A copy of the module.
+pub(crate) fn isolated<M: Module>(module: &M) -> M {
+    isolated_at(module, GradientsParams::new())
+}
+
+/// A copy of the module at θ + step, in the state of autodiff and training that the module is in.
 ///
 /// A clone would not do. Burn's running statistics (`RunningState`) are shared between a module and its clones, and
 /// `forward` updates them through `&self`. They also keep the last update of each thread aside until the next, so that
 /// saved statistics cannot simply be put back. [`Module::valid`] is what gives a module running statistics of its own,
 /// with every update in them; here it is taken, and what it has taken away is given back.
-pub(crate) fn ascended<M: Module>(module: &M, step: GradientsParams) -> M {
+pub(crate) fn isolated_at<M: Module>(module: &M, step: GradientsParams) -> M {
     let mut state = State::default();
     module.visit(&mut state);
     let copy = module.valid();
@@ -23,7 +28,7 @@ pub(crate) fn ascended<M: Module>(module: &M, step: GradientsParams) -> M {
     } else {
         copy.train()
     };
-    copy.map(&mut Ascend { state, step })
+    copy.map(&mut Displace { state, step })
 }
 
 /// What the parameters of a module carry beside their values.
@@ -90,12 +95,12 @@ impl ModuleVisitor for State {
     }
 }
 
-struct Ascend {
+struct Displace {
     state: State,
     step: GradientsParams,
 }
 
-impl ModuleMapper for Ascend {
+impl ModuleMapper for Displace {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let id = param.id;
         param.map(|tensor| {

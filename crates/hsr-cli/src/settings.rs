@@ -1,0 +1,83 @@
+//! The options that `hsr train` and `hsr compare` share, as a configuration.
+
+use hsr_lab::LabError;
+use hsr_lab::burn_hsr::{Activation, Backend, Mode};
+use hsr_lab::tasks::TaskOptions;
+use hsr_lab::train::{Method, Optimizer, Source, TrainConfig};
+
+use crate::args::{DataOptions, ModeName, SyntheticOptions, TrainingOptions};
+
+/// The configuration of plain training with seed 0, for the caller to set method, strength and seed.
+pub fn config(
+    training: TrainingOptions,
+    data: DataOptions,
+    synthetic: SyntheticOptions,
+    given: &[String],
+) -> Result<TrainConfig, LabError> {
+    let optimizer = Optimizer::from(training.optimizer);
+    Ok(TrainConfig {
+        test_fraction: data.test_fraction,
+        train_samples: data.train_samples,
+        label_noise: data.label_noise,
+        source: source(data, synthetic, given)?,
+        method: Method::Plain,
+        backend: training.backend.parse::<Backend>()?,
+        optimizer,
+        learning_rate: training
+            .lr
+            .unwrap_or_else(|| optimizer.default_learning_rate()),
+        hidden: training.hidden,
+        activation: training.activation.parse::<Activation>()?,
+        strength: 0.0,
+        mode: match training.mode {
+            ModeName::Coupled => Mode::Coupled,
+            ModeName::Decoupled => Mode::Decoupled,
+            ModeName::Direction => Mode::Direction,
+        },
+        epochs: training.epochs,
+        batch: training.batch.0,
+        seed: 0,
+    })
+}
+
+fn source(
+    data: DataOptions,
+    synthetic: SyntheticOptions,
+    given: &[String],
+) -> Result<Source, LabError> {
+    let of_task = TaskOptions {
+        samples: data.samples,
+        noise: synthetic.noise,
+        classes: synthetic.classes,
+        means: synthetic.means.map(|means| means.0),
+        covariance: synthetic.covariance.map(|covariance| covariance.0),
+        overlap: synthetic.overlap,
+        // Absolute, so that a run can be resumed from any directory.
+        data_dir: data
+            .data_dir
+            .map(|path| std::path::absolute(&path).unwrap_or(path)),
+    };
+    if let (Some(path), Some(label)) = (data.data, data.label) {
+        if of_task != TaskOptions::default() {
+            return Err(LabError::Option(
+                "--samples, --noise, --classes, --means, --covariance and --overlap belong to built-in tasks, \
+                 not to --data"
+                    .to_owned(),
+            ));
+        }
+        let path = std::path::absolute(&path).unwrap_or(path);
+        return Ok(Source::Csv { path, label });
+    }
+    let name = data.task.unwrap_or_else(|| "digits".to_owned());
+    let source = Source::Task {
+        name,
+        options: of_task,
+    };
+    if source.has_fixed_split() && given.iter().any(|it| it == "test-fraction") {
+        return Err(LabError::Option(format!(
+            "--test-fraction does not apply to task {:?}, which keeps the split it is distributed with",
+            source.name()
+        )));
+    }
+    Ok(source)
+}

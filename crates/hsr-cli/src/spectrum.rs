@@ -1,0 +1,107 @@
+//! `hsr spectrum`.
+
+use std::fmt::Write;
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+
+use hsr_lab::LabError;
+use hsr_lab::spectrum::{SpectrumOptions as Options, SpectrumReport, saved_spectrum};
+use hsr_lab::train::SavedRun;
+
+use crate::args::SpectrumOptions;
+use crate::{json, progress};
+
+pub fn run(options: SpectrumOptions) -> Result<String, LabError> {
+    let stop = progress::stop_flag();
+    let run = SavedRun::open(&options.run)?;
+    let out = options.out.unwrap_or_else(|| options.run.clone());
+    let bar = progress::bar(0, "spectrum");
+    let report = saved_spectrum(
+        &run,
+        &Options {
+            network: options.network,
+            top: options.top,
+            probes: options.probes,
+            split: options.split.into(),
+            seed: options.seed,
+        },
+        &out,
+        |progress| {
+            bar.set_message(progress.what);
+            bar.set_length(progress.total as u64);
+            bar.set_position(progress.done as u64);
+            if stop.load(Ordering::SeqCst) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        },
+    );
+    bar.finish_and_clear();
+    let report = report?;
+    if options.json {
+        return json(&report);
+    }
+    Ok(table(&report))
+}
+
+fn table(report: &SpectrumReport) -> String {
+    let mut text = format!(
+        "{} network of {}: {} parameters, {} split, loss {:.6}\n\n",
+        report.network,
+        report.run,
+        report.parameters,
+        report.split.name(),
+        report.loss
+    );
+    let estimate = &report.trace_estimate;
+    let unknown = || "–".to_owned();
+    for (name, value) in [
+        ("λ_sup", format!("{:.6e}", report.lambda_sup)),
+        (
+            "λ_max",
+            format!("{:.6e}  ({})", report.lambda_max, report.eigenvalue_method),
+        ),
+        (
+            "λ_min",
+            format!("{:.6e}  ({})", report.lambda_min, report.eigenvalue_method),
+        ),
+        (
+            "λ_sup/λ_max",
+            report.tightness.map_or_else(unknown, |v| format!("{v:.4}")),
+        ),
+        (
+            "negative eigenvalues",
+            report
+                .negative_eigenvalues
+                .map_or_else(unknown, |count| count.to_string()),
+        ),
+        ("tr H", format!("{:.6e}", report.trace)),
+        (
+            "tr H by random probes",
+            format!(
+                "{:.6e}  ({:.0} % within {:.6e} … {:.6e})",
+                estimate.trace,
+                100.0 * estimate.confidence,
+                estimate.interval[0],
+                estimate.interval[1]
+            ),
+        ),
+    ] {
+        let _ = writeln!(text, "{name:24}{value}");
+    }
+    let _ = writeln!(text, "\n{:>16}{:>16}", "largest", "smallest");
+    for (largest, smallest) in report.largest.iter().zip(&report.smallest) {
+        let _ = writeln!(text, "{largest:>16.6e}{smallest:>16.6e}");
+    }
+    if !report.eigenvalues_converged {
+        text.push_str(
+            "\nLanczos has not converged: see the residuals in spectrum_eigenvalues.csv\n",
+        );
+    }
+    text.push('\n');
+    for file in &report.files {
+        let _ = writeln!(text, "{}", file.display());
+    }
+    text
+}

@@ -1,0 +1,140 @@
+//! A comparison as the command that makes it.
+
+use std::fmt::{Display, Write};
+use std::path::Path;
+
+use burn_hsr::Mode;
+
+use super::CompareConfig;
+use crate::tasks::TaskOptions;
+use crate::train::{Method, Source};
+
+impl CompareConfig {
+    /// The command line that makes this comparison in `directory`, for a POSIX shell.
+    pub fn command(&self, directory: &Path) -> String {
+        let Self {
+            methods,
+            seeds,
+            training,
+        } = self;
+        let mut command = Line("hsr compare".to_owned());
+        match &training.source {
+            Source::Task { name, options } => {
+                command.option("task", name);
+                command.task(options);
+            }
+            Source::Csv { path, label } => {
+                command.option("data", path.display());
+                command.option("label", label);
+            }
+        }
+        let names: Vec<&str> = methods.iter().map(|it| it.method.name()).collect();
+        command.option("methods", names.join(","));
+        for contender in methods.iter().filter(|it| it.method != Method::Plain) {
+            let (name, strength) = (contender.method.name(), contender.strength);
+            command.option("strength", format!("{name}={strength:?}"));
+        }
+        command.option("seeds", seeds);
+        command.option("seed", training.seed);
+        command.option("backend", training.backend.name());
+        command.option("optimizer", training.optimizer.name());
+        command.number("lr", training.learning_rate);
+        command.option("hidden", training.hidden);
+        command.option("activation", training.activation.name());
+        match training.mode {
+            Mode::Coupled => {}
+            Mode::Decoupled => command.option("mode", "decoupled"),
+            Mode::Direction => command.option("mode", "direction"),
+        }
+        if let Some(epochs) = training.epochs {
+            command.option("epochs", epochs);
+        }
+        match training.batch {
+            Some(batch) => command.option("batch", batch),
+            None => command.option("batch", "full"),
+        }
+        if !training.source.has_fixed_split() {
+            command.number("test-fraction", training.test_fraction);
+        }
+        if let Some(samples) = training.train_samples {
+            command.option("train-samples", samples);
+        }
+        if training.label_noise > 0.0 {
+            command.number("label-noise", training.label_noise);
+        }
+        command.option("out", directory.display());
+        command.0
+    }
+}
+
+struct Line(String);
+
+impl Line {
+    fn option(&mut self, name: &str, value: impl Display) {
+        let value = value.to_string();
+        let plain = |c: char| c.is_alphanumeric() || "-_./=,:+".contains(c);
+        let _ = if !value.is_empty() && value.chars().all(plain) {
+            write!(self.0, " --{name} {value}")
+        } else {
+            write!(self.0, " --{name} '{}'", value.replace('\'', r"'\''"))
+        };
+    }
+
+    /// With an exponent where the digits would be endless, and read back bit for bit.
+    fn number(&mut self, name: &str, value: f64) {
+        self.option(name, format!("{value:?}"));
+    }
+
+    fn task(&mut self, options: &TaskOptions) {
+        // Taken apart so that a new option cannot be forgotten here.
+        let TaskOptions {
+            samples,
+            noise,
+            classes,
+            means,
+            covariance,
+            overlap,
+            data_dir,
+        } = options;
+        if let Some(samples) = samples {
+            self.option("samples", samples);
+        }
+        if let Some(noise) = noise {
+            self.number("noise", *noise);
+        }
+        if let Some(classes) = classes {
+            self.option("classes", classes);
+        }
+        if let Some(means) = means {
+            let means: Vec<String> = means.iter().map(|[x, y]| format!("{x:?},{y:?}")).collect();
+            self.option("means", means.join(";"));
+        }
+        if let Some([xx, xy, yy]) = covariance {
+            self.option("covariance", format!("{xx:?},{xy:?},{yy:?}"));
+        }
+        if let Some(overlap) = overlap {
+            self.number("overlap", *overlap);
+        }
+        if let Some(directory) = data_dir {
+            self.option("data-dir", directory.display());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_a_shell_would_take_apart_are_quoted() {
+        let mut line = Line(String::new());
+        line.option("a", "x=0.1,y");
+        line.option("b", "it's here");
+        line.option("c", "");
+        line.option("d", "1,2;3,4");
+        assert_eq!(
+            line.0,
+            r" --a x=0.1,y --b 'it'\''s here' --c '' --d '1,2;3,4'"
+        );
+    }
+}

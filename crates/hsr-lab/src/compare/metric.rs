@@ -1,0 +1,192 @@
+//! What is measured of every run, and how it is written.
+
+use serde::{Deserialize, Serialize};
+
+use super::RunRecord;
+use crate::figures::value as three_digits;
+
+/// A quantity of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)] // See `label`.
+pub enum Metric {
+    TrainLoss,
+    TestLoss,
+    LossGap,
+    TrainAccuracy,
+    Accuracy,
+    AccuracyGap,
+    MacroF1,
+    CalibrationError,
+    LambdaMax,
+    LambdaMin,
+    LambdaSup,
+    Tightness,
+    NegativeEigenvalues,
+    GradNorm,
+    AdaptiveSharpness,
+    RelativeFlatness,
+    LogitNormalizedLambdaMax,
+    MsPerStep,
+}
+
+impl Metric {
+    /// Every metric, in the order of tables.
+    pub const ALL: [Metric; 18] = [
+        Metric::TrainLoss,
+        Metric::TestLoss,
+        Metric::LossGap,
+        Metric::TrainAccuracy,
+        Metric::Accuracy,
+        Metric::AccuracyGap,
+        Metric::MacroF1,
+        Metric::CalibrationError,
+        Metric::LambdaMax,
+        Metric::LambdaMin,
+        Metric::LambdaSup,
+        Metric::Tightness,
+        Metric::NegativeEigenvalues,
+        Metric::GradNorm,
+        Metric::AdaptiveSharpness,
+        Metric::RelativeFlatness,
+        Metric::LogitNormalizedLambdaMax,
+        Metric::MsPerStep,
+    ];
+
+    /// The name in CSV and JSON.
+    pub fn key(self) -> &'static str {
+        match self {
+            Metric::TrainLoss => "train_loss",
+            Metric::TestLoss => "test_loss",
+            Metric::LossGap => "loss_gap",
+            Metric::TrainAccuracy => "train_accuracy",
+            Metric::Accuracy => "accuracy",
+            Metric::AccuracyGap => "accuracy_gap",
+            Metric::MacroF1 => "macro_f1",
+            Metric::CalibrationError => "calibration_error",
+            Metric::LambdaMax => "lambda_max",
+            Metric::LambdaMin => "lambda_min",
+            Metric::LambdaSup => "lambda_sup",
+            Metric::Tightness => "tightness",
+            Metric::NegativeEigenvalues => "negative_eigenvalues",
+            Metric::GradNorm => "grad_norm",
+            Metric::AdaptiveSharpness => "adaptive_sharpness",
+            Metric::RelativeFlatness => "relative_flatness",
+            Metric::LogitNormalizedLambdaMax => "logit_normalized_lambda_max",
+            Metric::MsPerStep => "ms_per_step",
+        }
+    }
+
+    /// The name for people.
+    pub fn label(self) -> &'static str {
+        match self {
+            Metric::TrainLoss => "training loss",
+            Metric::TestLoss => "test loss",
+            Metric::LossGap => "loss, test − training",
+            Metric::TrainAccuracy => "training accuracy",
+            Metric::Accuracy => "test accuracy",
+            Metric::AccuracyGap => "accuracy, training − test",
+            Metric::MacroF1 => "test macro-F1",
+            Metric::CalibrationError => "calibration error",
+            Metric::LambdaMax => "λ_max",
+            Metric::LambdaMin => "λ_min",
+            Metric::LambdaSup => "λ_sup",
+            Metric::Tightness => "tightness λ_sup/λ_max",
+            Metric::NegativeEigenvalues => "negative eigenvalues",
+            Metric::GradNorm => "‖∇L‖",
+            Metric::AdaptiveSharpness => "adaptive sharpness",
+            Metric::RelativeFlatness => "relative flatness",
+            Metric::LogitNormalizedLambdaMax => "logit-normalised λ_max",
+            Metric::MsPerStep => "ms a step",
+        }
+    }
+
+    /// The name in figures and the report, whose typeface has no nabla.
+    pub fn title(self) -> &'static str {
+        match self {
+            Metric::GradNorm => "norm of the gradient",
+            _ => self.label(),
+        }
+    }
+
+    /// Whether methods are tested for a difference in it. Time is not: runs that share a machine disturb each other.
+    pub fn is_tested(self) -> bool {
+        self != Metric::MsPerStep
+    }
+
+    /// The value of a run; none where the run diverged or the value is not known.
+    pub fn of(self, run: &RunRecord) -> Option<f64> {
+        let network = run.network.as_ref()?;
+        match self {
+            Metric::TrainLoss => Some(network.train_loss),
+            Metric::TestLoss => Some(network.test_loss),
+            Metric::LossGap => Some(network.test_loss - network.train_loss),
+            Metric::TrainAccuracy => Some(network.train_accuracy),
+            Metric::Accuracy => Some(network.accuracy),
+            Metric::AccuracyGap => Some(network.train_accuracy - network.accuracy),
+            Metric::MacroF1 => Some(network.macro_f1),
+            Metric::CalibrationError => Some(network.calibration_error),
+            Metric::LambdaMax => Some(network.lambda_max),
+            Metric::LambdaMin => Some(network.lambda_min),
+            Metric::LambdaSup => Some(network.lambda_sup),
+            Metric::Tightness => network.tightness,
+            Metric::NegativeEigenvalues => network.negative_eigenvalues.map(|count| count as f64),
+            Metric::GradNorm => Some(network.grad_norm),
+            Metric::AdaptiveSharpness => network.measures.adaptive_sharpness,
+            Metric::RelativeFlatness => network.measures.relative_flatness,
+            Metric::LogitNormalizedLambdaMax => network.measures.logit_normalized_lambda_max,
+            Metric::MsPerStep => Some(1e3 * network.seconds_per_step),
+        }
+    }
+
+    /// A value for people.
+    pub fn text(self, value: f64) -> String {
+        match self {
+            Metric::TrainAccuracy | Metric::Accuracy | Metric::AccuracyGap => {
+                format!("{:.1} %", 100.0 * value).replace('-', "−")
+            }
+            Metric::MacroF1 | Metric::CalibrationError => format!("{value:.3}").replace('-', "−"),
+            Metric::NegativeEigenvalues => three_digits(value),
+            _ => aligned(value),
+        }
+    }
+}
+
+/// Three significant digits, zeros at the end kept: below each other they show how well numbers are known.
+fn aligned(value: f64) -> String {
+    // Rounded first: 0.009999 has the exponent of 0.0100.
+    let scientific = format!("{value:.2e}");
+    let exponent = scientific
+        .split_once('e')
+        .and_then(|(_, e)| e.parse::<i32>().ok());
+    match exponent {
+        Some(exponent @ -3..=4) if value != 0.0 => {
+            let decimals = usize::try_from(2 - exponent).unwrap_or(0);
+            format!("{value:.decimals$}").replace('-', "−")
+        }
+        _ => three_digits(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_keep_three_digits() {
+        let cases = [
+            (0.0, "0"),
+            (0.2, "0.200"),
+            (-0.009_999, "−0.0100"),
+            (99.96, "100"),
+            (12_345.6, "12346"),
+            (1.5e-7, "1.5×10⁻⁷"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(Metric::LambdaMax.text(value), text);
+        }
+        assert_eq!(Metric::AccuracyGap.text(-0.0123), "−1.2 %");
+        assert_eq!(Metric::MacroF1.text(0.95), "0.950");
+        assert_eq!(Metric::NegativeEigenvalues.text(9.5), "9.5");
+    }
+}

@@ -1,0 +1,118 @@
+//! One method on one seed.
+
+use burn::tensor::Device;
+use burn_hsr::HsrError;
+use burn_sharpness::SharpnessError;
+use hsr_core::{Error, Workspace};
+use serde::{Deserialize, Serialize};
+
+use crate::train::measure::measure;
+use crate::train::problem::Problem;
+use crate::train::trainer::Trainer;
+use crate::train::{Control, Method, NetworkSummary, TrainConfig};
+use crate::{LabError, Weights};
+
+/// What came of a run, as stored in `runs/METHOD-SEED.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunRecord {
+    /// The method.
+    pub method: Method,
+    /// Its strength.
+    pub strength: f64,
+    /// The seed.
+    pub seed: u64,
+    /// Seconds of training, measuring excluded.
+    pub seconds: f64,
+    /// The trained network; none where training left the range of numbers.
+    pub network: Option<NetworkSummary>,
+    /// Test loss − training loss.
+    pub loss_gap: Option<f64>,
+    /// Training accuracy − test accuracy.
+    pub accuracy_gap: Option<f64>,
+    /// The epoch, from 1, at which training was found to have left the range of numbers.
+    pub diverged: Option<usize>,
+}
+
+/// How often a run looks whether its weights are still numbers.
+const LOOKS: usize = 20;
+
+/// Trains and measures the network of `config`. `observe` is called after every epoch; none where it stopped the run.
+pub(super) fn run(
+    config: &TrainConfig,
+    epochs: usize,
+    problem: &Problem,
+    device: &Device,
+    observe: impl FnMut() -> Control,
+) -> Result<Option<RunRecord>, LabError> {
+    let start = Weights::random(problem.dimensions, config.seed);
+    let mut trainer = Trainer::new(config, epochs, problem, config.method, device, &start)?;
+    let outcome = match train(&mut trainer, epochs, observe) {
+        Ok(Some(())) => {
+            let (steps, seconds) = (trainer.steps, trainer.seconds);
+            measure(
+                config,
+                problem,
+                &mut Workspace::new(),
+                &trainer.weights(),
+                steps,
+                seconds,
+            )
+        }
+        Ok(None) => return Ok(None),
+        Err(error) => Err(error),
+    };
+    let (network, diverged) = match outcome {
+        Ok((network, _)) => (Some(network), None),
+        Err(error) if left_the_numbers(&error) => (None, Some(trainer.epoch.max(1))),
+        Err(error) => return Err(error),
+    };
+    Ok(Some(RunRecord {
+        method: config.method,
+        strength: config.strength,
+        seed: config.seed,
+        seconds: trainer.seconds,
+        loss_gap: network.as_ref().map(|it| it.test_loss - it.train_loss),
+        accuracy_gap: network.as_ref().map(|it| it.train_accuracy - it.accuracy),
+        network,
+        diverged,
+    }))
+}
+
+fn train(
+    trainer: &mut Trainer,
+    epochs: usize,
+    mut observe: impl FnMut() -> Control,
+) -> Result<Option<()>, LabError> {
+    let every = epochs.div_ceil(LOOKS);
+    while !trainer.is_done() {
+        trainer.advance()?;
+        let look = trainer.is_done() || trainer.epoch.is_multiple_of(every);
+        if look && trainer.weights().theta.iter().any(|v| !v.is_finite()) {
+            return Err(LabError::Diverged {
+                network: trainer.method.name().to_owned(),
+                epoch: trainer.epoch,
+            });
+        }
+        if observe() == Control::Stop && !trainer.is_done() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(()))
+}
+
+/// Whether training is to blame, not the options: a penalty refuses weights that are no longer numbers.
+fn left_the_numbers(error: &LabError) -> bool {
+    match error {
+        LabError::Diverged { .. } => true,
+        LabError::Core(error)
+        | LabError::Hsr(HsrError::Core(error))
+        | LabError::Sharpness(SharpnessError::Core(error)) => {
+            matches!(
+                error,
+                Error::NotFinite { .. } | Error::Overflow { .. } | Error::Eigenvalues
+            )
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,432 @@
+//! The spectrum of a network of a saved run: eigenvalues, density, trace, tables and a picture.
+
+use core::ops::ControlFlow;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use burn_sharpness::spectrum::{
+    DensityOptions, LanczosOptions, SpectralDensity, TraceOptions, hutchinson, lanczos,
+    spectral_density,
+};
+use burn_sharpness::{SharpnessError, SymmetricOperator};
+use hsr_core::{Evaluation, Workspace};
+use serde::Serialize;
+
+use super::{DENSE_LIMIT, eigenvalues, numbers_fault};
+use crate::figures::{Density, Figure, Spectrum, density, value as short};
+use crate::train::{SavedRun, Split};
+use crate::{LabError, files};
+
+/// What `hsr spectrum` is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpectrumOptions {
+    /// The network; the run's own where none is named.
+    pub network: Option<String>,
+    /// Eigenvalues at each end.
+    pub top: usize,
+    /// Random probes of the density and the trace.
+    pub probes: usize,
+    /// The data.
+    pub split: Split,
+    /// The seed of the probes and of Lanczos.
+    pub seed: u64,
+}
+
+/// The answer; its JSON is what `hsr spectrum --json` prints.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SpectrumReport {
+    /// The run directory.
+    pub run: String,
+    /// The network.
+    pub network: String,
+    /// The data.
+    pub split: Split,
+    /// The seed.
+    pub seed: u64,
+    /// D.
+    pub parameters: usize,
+    /// The loss.
+    pub loss: f64,
+    /// The largest eigenvalue of the Hessian.
+    pub lambda_max: f64,
+    /// The smallest.
+    pub lambda_min: f64,
+    /// The Wolkowicz-Styan bound.
+    pub lambda_sup: f64,
+    /// λ_sup/λ_max, where λ_max > 0.
+    pub tightness: Option<f64>,
+    /// Eigenvalues below 0 beyond rounding; unknown where only the ends were computed.
+    pub negative_eigenvalues: Option<usize>,
+    /// `dense` or `lanczos`.
+    pub eigenvalue_method: &'static str,
+    /// Whether the eigenvalues are converged; always, where dense.
+    pub eigenvalues_converged: bool,
+    /// The largest, descending.
+    pub largest: Vec<f64>,
+    /// The smallest, ascending.
+    pub smallest: Vec<f64>,
+    /// All of them where dense, else those of both ends, ascending.
+    pub eigenvalues: Vec<f64>,
+    /// ‖Hv − λv‖ of each, where they are by Lanczos.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub residuals: Option<Vec<f64>>,
+    /// tr H in closed form.
+    pub trace: f64,
+    /// tr H by random probes, for comparison.
+    pub trace_estimate: TraceReport,
+    /// How the density was found.
+    pub density: DensityReport,
+    /// The files that were written.
+    pub files: Vec<PathBuf>,
+}
+
+/// An estimate of the trace.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TraceReport {
+    /// The estimate.
+    pub trace: f64,
+    /// Its standard error.
+    pub standard_error: f64,
+    /// The interval that holds the trace with the probability `confidence`.
+    pub interval: [f64; 2],
+    /// That probability.
+    pub confidence: f64,
+    /// Products with the Hessian.
+    pub products: usize,
+}
+
+/// A density.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DensityReport {
+    /// Random probes.
+    pub probes: usize,
+    /// Lanczos steps a probe.
+    pub steps: usize,
+    /// The width of the Gaussian that each node became.
+    pub width: f64,
+    /// Products with the Hessian.
+    pub products: usize,
+}
+
+/// How far a computation is: what is being done, and products with the Hessian in it, done and at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpectrumProgress {
+    /// What is being done.
+    pub what: &'static str,
+    /// Products done.
+    pub done: usize,
+    /// Products at most.
+    pub total: usize,
+}
+
+/// Lanczos steps a probe of the density.
+const STEPS: usize = 60;
+/// Products of the trace for each probe: they are much cheaper than a probe of the density.
+const TRACE_PRODUCTS: usize = 9;
+/// Points of the density's curve.
+const POINTS: usize = 1200;
+/// The most products, and vectors in memory, of a Lanczos run.
+const ITERATIONS: usize = 500;
+
+/// Computes the spectrum of a network and writes `spectrum_eigenvalues.csv`, `spectrum_density.csv`, `.svg` and `.png` into
+/// `out`; nothing where it is stopped or fails.
+///
+/// # Errors
+///
+/// A one-line [`LabError`] for what can be wrong with options, run and directory; [`LabError::Stopped`] where the
+/// observer stopped it, [`LabError::Eigenvalues`] where an iteration fails.
+pub fn saved_spectrum(
+    run: &SavedRun,
+    options: &SpectrumOptions,
+    out: &Path,
+    mut observe: impl FnMut(SpectrumProgress) -> ControlFlow<()>,
+) -> Result<SpectrumReport, LabError> {
+    for (option, value) in [("--top", options.top), ("--probes", options.probes)] {
+        if value == 0 {
+            return Err(LabError::Option(format!(
+                "{option} is 0, expected at least 1"
+            )));
+        }
+    }
+    let (name, weights) = run.weights(options.network.as_deref())?;
+    let network = weights.network(run.activation())?;
+    let batch = run.batch(options.split);
+    let size = weights.dimensions.parameters();
+    let mut workspace = Workspace::new();
+    let loss = workspace.loss(&network, &batch)?;
+    let bounds = workspace.bounds(&network, &batch, Evaluation::Auto)?;
+    let found = if size <= DENSE_LIMIT {
+        let mut hessian = vec![0.0; size * size];
+        workspace.hessian(&network, &batch, &mut hessian)?;
+        Eigenvalues::dense(eigenvalues(&hessian, size)?, options.top)
+    } else {
+        let mut operator = Watched::new(
+            workspace.linearize(&network, &batch)?,
+            ("eigenvalues", ITERATIONS),
+            &mut observe,
+        );
+        Eigenvalues::at_the_ends(&mut operator, options)?
+    };
+    let steps = STEPS.min(size);
+    let mut operator = Watched::new(
+        workspace.linearize(&network, &batch)?,
+        ("density", options.probes * steps),
+        &mut observe,
+    );
+    let of_density = DensityOptions {
+        probes: options.probes,
+        steps,
+        seed: options.seed,
+    };
+    let estimated = spectral_density(&mut operator, &of_density).map_err(numbers_fault)?;
+    let products = TRACE_PRODUCTS * options.probes;
+    operator.begin(("trace", products));
+    let of_trace = TraceOptions {
+        products,
+        seed: options.seed,
+        ..TraceOptions::default()
+    };
+    let trace = hutchinson(&mut operator, &of_trace).map_err(numbers_fault)?;
+
+    let lambda_max = found.largest[0];
+    let picture = Picture {
+        title: name,
+        run,
+        options,
+        lambda_sup: bounds.lambda_sup,
+        steps,
+    };
+    let (curve, figure) = picture.draw(&estimated, &found, size)?;
+    let files = save(out, &found, &curve, &figure)?;
+    Ok(SpectrumReport {
+        run: run.directory().display().to_string(),
+        network: name.to_owned(),
+        split: options.split,
+        seed: options.seed,
+        parameters: size,
+        loss,
+        lambda_max,
+        lambda_min: found.smallest[0],
+        lambda_sup: bounds.lambda_sup,
+        tightness: (lambda_max > 0.0).then(|| bounds.lambda_sup / lambda_max),
+        negative_eigenvalues: found.negative(),
+        eigenvalue_method: if found.residuals.is_some() {
+            "lanczos"
+        } else {
+            "dense"
+        },
+        eigenvalues_converged: found.converged,
+        largest: found.largest,
+        smallest: found.smallest,
+        eigenvalues: found.all,
+        residuals: found.residuals,
+        trace: bounds.moments.trace,
+        trace_estimate: TraceReport {
+            trace: trace.trace,
+            standard_error: trace.standard_error,
+            interval: trace.interval,
+            confidence: trace.confidence,
+            products: trace.products,
+        },
+        density: DensityReport {
+            probes: options.probes,
+            steps,
+            width: curve.width,
+            products: estimated.products,
+        },
+        files,
+    })
+}
+
+/// The eigenvalues that are known.
+struct Eigenvalues {
+    largest: Vec<f64>,
+    smallest: Vec<f64>,
+    /// Ascending.
+    all: Vec<f64>,
+    residuals: Option<Vec<f64>>,
+    converged: bool,
+}
+
+impl Eigenvalues {
+    /// From all of them, ascending.
+    fn dense(all: Vec<f64>, top: usize) -> Self {
+        Self {
+            largest: all.iter().rev().take(top).copied().collect(),
+            smallest: all.iter().take(top).copied().collect(),
+            all,
+            residuals: None,
+            converged: true,
+        }
+    }
+
+    fn at_the_ends(
+        operator: &mut impl SymmetricOperator,
+        options: &SpectrumOptions,
+    ) -> Result<Self, LabError> {
+        let of_lanczos = LanczosOptions {
+            iterations: ITERATIONS,
+            tolerance: 1e-8,
+            seed: options.seed,
+        };
+        let ends = lanczos(operator, options.top, None, &of_lanczos).map_err(numbers_fault)?;
+        let values = |pairs: &[burn_sharpness::spectrum::EigenPair]| {
+            pairs.iter().map(|pair| pair.value).collect::<Vec<f64>>()
+        };
+        let both = ends.smallest.iter().chain(ends.largest.iter().rev());
+        let (all, residuals) = both.map(|pair| (pair.value, pair.residual)).unzip();
+        Ok(Self {
+            largest: values(&ends.largest),
+            smallest: values(&ends.smallest),
+            all,
+            residuals: Some(residuals),
+            converged: ends.converged,
+        })
+    }
+
+    /// Those that are negative beyond rounding, where all are known.
+    fn negative(&self) -> Option<usize> {
+        if self.residuals.is_some() {
+            return None;
+        }
+        let scale = self.largest[0].abs().max(self.smallest[0].abs());
+        let noise = f64::EPSILON * self.all.len() as f64 * scale;
+        Some(self.all.iter().filter(|&&v| v < -noise).count())
+    }
+}
+
+/// What the picture says of itself.
+struct Picture<'a> {
+    title: &'a str,
+    run: &'a SavedRun,
+    options: &'a SpectrumOptions,
+    lambda_sup: f64,
+    steps: usize,
+}
+
+impl Picture<'_> {
+    fn draw(
+        &self,
+        estimated: &SpectralDensity,
+        found: &Eigenvalues,
+        size: usize,
+    ) -> Result<(burn_sharpness::spectrum::DensityCurve, Figure), LabError> {
+        let curve = estimated.smoothed(POINTS, None).map_err(numbers_fault)?;
+        let of_one = 1.0 / (size as f64 * curve.width * (2.0 * std::f64::consts::PI).sqrt());
+        let split = match self.options.split {
+            Split::Train => "training",
+            Split::Test => "test",
+        };
+        let figure = density(&[Density {
+            spectrum: Spectrum {
+                label: self.title.to_owned(),
+                eigenvalues: found.all.clone(),
+                lambda_sup: self.lambda_sup,
+            },
+            count: size,
+            values: curve.values.clone(),
+            density: curve.density.clone(),
+            floor: 0.1 * of_one,
+            note: format!(
+                "{}, {split} split. Lanczos quadrature, {} probes of {} steps, spread by {}; below it {}.",
+                self.run.name(),
+                self.options.probes,
+                self.steps,
+                short(curve.width),
+                if found.residuals.is_some() {
+                    "the outermost eigenvalues"
+                } else {
+                    "every eigenvalue"
+                },
+            ),
+        }])?;
+        Ok((curve, figure))
+    }
+}
+
+/// Everything is made before the first file is written, and each file is written whole.
+fn save(
+    out: &Path,
+    found: &Eigenvalues,
+    curve: &burn_sharpness::spectrum::DensityCurve,
+    figure: &Figure,
+) -> Result<Vec<PathBuf>, LabError> {
+    let mut table = "eigenvalue,residual\n".to_owned();
+    for (i, eigenvalue) in found.all.iter().enumerate() {
+        let residual = found
+            .residuals
+            .as_ref()
+            .map_or_else(String::new, |residuals| residuals[i].to_string());
+        let _ = writeln!(table, "{eigenvalue},{residual}");
+    }
+    let mut density = "eigenvalue,density\n".to_owned();
+    for (eigenvalue, density_there) in curve.values.iter().zip(&curve.density) {
+        let _ = writeln!(density, "{eigenvalue},{density_there}");
+    }
+    let png = figure.png(2.0)?;
+    std::fs::create_dir_all(out).map_err(LabError::io(out, "be created"))?;
+    let mut written = Vec::new();
+    for (name, bytes) in [
+        ("spectrum_eigenvalues.csv", table.as_bytes()),
+        ("spectrum_density.csv", density.as_bytes()),
+        ("spectrum_density.svg", figure.svg().as_bytes()),
+        ("spectrum_density.png", &png),
+    ] {
+        let path = out.join(name);
+        files::write(&path, bytes)?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+/// An operator whose products are counted, told to an observer and stopped by it.
+struct Watched<'a, A> {
+    operator: A,
+    observe: &'a mut dyn FnMut(SpectrumProgress) -> ControlFlow<()>,
+    what: &'static str,
+    done: usize,
+    total: usize,
+}
+
+impl<'a, A> Watched<'a, A> {
+    fn new(
+        operator: A,
+        (what, total): (&'static str, usize),
+        observe: &'a mut dyn FnMut(SpectrumProgress) -> ControlFlow<()>,
+    ) -> Self {
+        Self {
+            operator,
+            observe,
+            what,
+            done: 0,
+            total,
+        }
+    }
+
+    fn begin(&mut self, (what, total): (&'static str, usize)) {
+        (self.what, self.done, self.total) = (what, 0, total);
+    }
+}
+
+impl<A: SymmetricOperator> SymmetricOperator for Watched<'_, A> {
+    fn size(&self) -> usize {
+        self.operator.size()
+    }
+
+    fn apply(&mut self, v: &[f64], product: &mut [f64]) -> Result<(), SharpnessError> {
+        self.operator.apply(v, product)?;
+        self.done += 1;
+        let progress = SpectrumProgress {
+            what: self.what,
+            done: self.done,
+            total: self.total.max(self.done),
+        };
+        match (self.observe)(progress) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(SharpnessError::Stopped {
+                done: progress.done,
+                total: progress.total,
+            }),
+        }
+    }
+}
