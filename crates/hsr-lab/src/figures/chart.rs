@@ -102,16 +102,12 @@ const SWATCH: f64 = 24.0;
 /// Draws a chart.
 ///
 /// # Errors
-/// [`FigureError::Empty`] without a panel, [`FigureError::NoFiniteValue`] where a panel has nothing to draw.
+/// [`FigureError::Empty`] without a panel. One that has nothing to draw says so.
 pub fn chart(chart: &Chart) -> Result<Figure, FigureError> {
     if chart.plots.is_empty() {
         return Err(FigureError::Empty("panel"));
     }
-    let axes = chart
-        .plots
-        .iter()
-        .map(Plot::axes)
-        .collect::<Result<Vec<_>, _>>()?;
+    let axes: Vec<(Axis, Axis)> = chart.plots.iter().map(Plot::axes).collect();
     let distance = axes
         .iter()
         .map(|(_, y)| title_distance(y))
@@ -165,7 +161,14 @@ impl Plot {
         on(x, self.x_log) && on(y, self.y_log)
     }
 
-    fn axes(&self) -> Result<(Axis, Axis), FigureError> {
+    /// Whether there is anything to draw.
+    fn has_points(&self) -> bool {
+        let mut points = self.series.iter().flat_map(|series| &series.points);
+        points.any(|point| self.shows(*point))
+    }
+
+    /// The horizontal and the vertical axis.
+    fn axes(&self) -> (Axis, Axis) {
         let mut ends: Vec<[f64; 2]> = self.reach.clone();
         for series in &self.series {
             ends.extend(&series.points);
@@ -201,10 +204,10 @@ impl Plot {
             along = [both, both];
         }
         let [Some(x), Some(y)] = along else {
-            return Err(FigureError::NoFiniteValue {
-                label: self.title.clone(),
-                what: "points",
-            });
+            return (
+                Axis::linear_exact((0.0, 1.0), 2),
+                Axis::linear_exact((0.0, 1.0), 2),
+            );
         };
         let axis = |range, log, count| {
             if log {
@@ -219,12 +222,20 @@ impl Plot {
         } else {
             axis(y, self.y_log, 5)
         };
-        Ok((axis(x, self.x_log, 6), vertical))
+        (axis(x, self.x_log, 6), vertical)
     }
 
     fn draw(&self, canvas: &Canvas<'_>, panel: &Panel, legend: &Legend) -> Result<(), FigureError> {
         panel.x_grid(canvas)?;
         panel.y_grid(canvas)?;
+        if !self.has_points() {
+            let middle = (
+                panel.left + panel.width / 2.0,
+                panel.top + panel.height / 2.0,
+            );
+            let centre = (HPos::Center, VPos::Center);
+            return canvas.text("nothing to draw", middle, centre, NOTE);
+        }
         if self.diagonal {
             let ends = [(panel.left, panel.bottom()), (panel.right(), panel.top)];
             dashes(canvas, &ends, AXIS, 1.2)?;

@@ -60,6 +60,15 @@ pub(crate) fn extent(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)
     })
 }
 
+/// A picture that says why there is none.
+pub(crate) fn nothing(title: &str) -> Result<Figure, FigureError> {
+    chart(&Chart {
+        title: title.to_owned(),
+        plots: vec![Plot::default()],
+        ..Chart::default()
+    })
+}
+
 /// A text in lines of at most `limit` pixels, broken between words; none for an empty text.
 fn wrapped(text: &str, kind: canvas::Type, limit: f64) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();

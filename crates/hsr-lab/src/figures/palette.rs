@@ -34,7 +34,9 @@ const SERIES: [(&str, RGBColor); 8] = [
 ];
 
 /// Names that are no methods and have a colour of their own all the same, by its place in [`SERIES`].
-const NAMED: [(&str, usize); 9] = [
+const NAMED: [(&str, usize); 11] = [
+    ("softmax", 1),
+    ("sigmoid", 0),
     ("numerical", 0),
     ("analytical", 1),
     ("autodiff", 4),
@@ -105,7 +107,9 @@ fn wish(label: &str) -> usize {
         .split(|c: char| !c.is_alphanumeric() && c != '-')
         .next()
         .unwrap_or_default();
-    let named = NAMED.iter().find(|(label, _)| *label == name);
+    let named = NAMED
+        .iter()
+        .find(|(label, _)| *label == name || *label == word);
     let method = |name: &str| SERIES.iter().position(|(method, _)| *method == name);
     // FNV-1a: the same in every run and on every machine, which the standard hasher does not promise.
     let hash = || {

@@ -260,3 +260,120 @@ pub(super) fn discard_parts(folder: &Path, name: &str) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Does 20 units, at most `most` of them, and counts how often each was done.
+    fn work(
+        folder: &Path,
+        jobs: usize,
+        key: u64,
+        most: usize,
+        counts: &[AtomicUsize; 20],
+    ) -> Result<Vec<f64>, LabError> {
+        let seen = AtomicUsize::new(0);
+        let observer = |_: Progress| match seen.fetch_add(1, Ordering::Relaxed) {
+            n if n >= most => Control::Stop,
+            _ => Control::Continue,
+        };
+        let meter = Meter::new(&observer, 1.0);
+        let context = Context {
+            name: "test",
+            folder,
+            key: json!(key),
+            seed: 0,
+            jobs: NonZero::new(jobs).unwrap(),
+            meter: &meter,
+            cost: 1.0,
+        };
+        context.map("stage", 1.0, 20, |i| {
+            counts[i].fetch_add(1, Ordering::Relaxed);
+            // Not representable in few digits: what is read back must be the same number.
+            Ok((i as f64 + key as f64).sqrt())
+        })
+    }
+
+    fn expected(key: u64) -> Vec<f64> {
+        (0..20)
+            .map(|i| (f64::from(i) + key as f64).sqrt())
+            .collect()
+    }
+
+    fn none() -> [AtomicUsize; 20] {
+        std::array::from_fn(|_| AtomicUsize::new(0))
+    }
+
+    #[test]
+    fn results_are_in_order_whatever_the_number_of_threads() {
+        for jobs in [1, 2, 7, 50] {
+            let folder = tempfile::tempdir().unwrap();
+            let results = work(folder.path(), jobs, 2, usize::MAX, &none()).unwrap();
+            assert_eq!(results, expected(2));
+        }
+    }
+
+    #[test]
+    fn an_interrupted_call_leaves_what_is_done_to_the_next() {
+        for jobs in [1, 3] {
+            let folder = tempfile::tempdir().unwrap();
+            let counts = none();
+            let error = work(folder.path(), jobs, 2, 6, &counts).unwrap_err();
+            assert!(matches!(&error, LabError::Halted { experiment } if experiment == "test"));
+            let done = counts
+                .iter()
+                .filter(|n| n.load(Ordering::Relaxed) > 0)
+                .count();
+            assert!((6..20).contains(&done), "{done}");
+            assert_eq!(
+                work(folder.path(), jobs, 2, usize::MAX, &counts).unwrap(),
+                expected(2)
+            );
+            assert!(counts.iter().all(|n| n.load(Ordering::Relaxed) == 1));
+            // With other settings nothing of it counts.
+            assert_eq!(
+                work(folder.path(), jobs, 3, usize::MAX, &none()).unwrap(),
+                expected(3)
+            );
+        }
+    }
+
+    #[test]
+    fn a_part_that_cannot_be_read_is_done_again() {
+        let folder = tempfile::tempdir().unwrap();
+        work(folder.path(), 1, 2, usize::MAX, &none()).unwrap();
+        let part = folder.path().join("test-stage.json");
+        let text = std::fs::read_to_string(&part).unwrap();
+        std::fs::write(&part, &text[..text.len() / 2]).unwrap();
+        let counts = none();
+        assert_eq!(
+            work(folder.path(), 1, 2, usize::MAX, &counts).unwrap(),
+            expected(2)
+        );
+        assert!(counts.iter().all(|n| n.load(Ordering::Relaxed) == 1));
+        discard_parts(folder.path(), "test");
+        assert!(!part.exists());
+    }
+
+    #[test]
+    fn an_error_of_a_unit_is_the_error_of_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let observer = |_: Progress| Control::Continue;
+        let meter = Meter::new(&observer, 1.0);
+        let context = Context {
+            name: "test",
+            folder: folder.path(),
+            key: Value::Null,
+            seed: 0,
+            jobs: NonZero::new(2).unwrap(),
+            meter: &meter,
+            cost: 1.0,
+        };
+        let result = context.map("stage", 1.0, 9, |i| match i {
+            5 => Err(LabError::Eigenvalues),
+            i => Ok(i),
+        });
+        assert!(matches!(result, Err(LabError::Eigenvalues)));
+    }
+}

@@ -246,3 +246,139 @@ pub fn unique(bed: &Bed, points: Vec<Critical>) -> Vec<Critical> {
     }
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::descent::{Descent, Pace};
+    use super::super::scene::Scene;
+    use super::*;
+    use crate::train::Method;
+
+    /// Without weights every sample has probability 1/2 and, the classes being balanced, the gradient vanishes. Of the
+    /// Hessian only the second derivative of the bias, 1/4, and the coupling Σ r x̃ of each output weight with the
+    /// weights into its unit are left: a pair of eigenvalues ±‖Σ r x̃‖ a unit, and zeros.
+    #[test]
+    fn the_origin_is_a_saddle_with_a_known_spectrum() {
+        let mut bed = Scene::moons(0.3).with_samples(30, 2).load(3).unwrap();
+        bed.decay = 0.0;
+        let hidden = bed.dimensions.hidden;
+        let theta = vec![0.0; bed.parameters()];
+        let mut coupling = [0.0; 3];
+        for (n, label) in bed.train.labels.iter().enumerate() {
+            let r = (0.5 - *label as f64) / bed.train.samples() as f64;
+            let x = bed.train.row(n);
+            for (sum, x) in coupling.iter_mut().zip([x[0], x[1], 1.0]) {
+                *sum += r * x;
+            }
+        }
+        let length = norm(&coupling);
+        let mut workspace = Workspace::new();
+        let point = Critical {
+            curvature: Curvature::of(&mut workspace, &bed, &theta).unwrap(),
+            theta,
+        };
+        assert!(point.curvature.gradient_norm < 1e-16);
+        assert_eq!((point.kind(), point.negative()), (Kind::Saddle, hidden));
+        let mut expected = vec![0.25];
+        expected.extend((0..hidden).flat_map(|_| [length, -length]));
+        expected.resize(point.theta.len(), 0.0);
+        expected.sort_by(f64::total_cmp);
+        for (found, expected) in point.curvature.eigenvalues.iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-14, "{found} {expected}");
+        }
+        // The continuum of zeros makes it degenerate: without weight decay it is not counted.
+        let polished = polish(&mut workspace, &bed, &point.theta).unwrap();
+        assert_eq!(polished, Polished::Degenerate);
+    }
+
+    #[test]
+    fn the_polish_finds_minima_and_saddles_nearby() {
+        let bed = Scene::moons(0.3).load(0).unwrap();
+        let mut workspace = Workspace::new();
+        // The origin, from a little beside it: weight decay makes it isolated.
+        let beside: Vec<f64> = bed.start(1e-3, 4);
+        let Polished::Critical(saddle) = polish(&mut workspace, &bed, &beside).unwrap() else {
+            panic!("the origin is critical");
+        };
+        // ‖∇J‖ ≤ 10⁻¹⁰ over the smallest curvature, the 10⁻³ of weight decay.
+        assert!(norm(&saddle.theta) < 1.1e-7 && saddle.kind() == Kind::Saddle);
+        // Where training came to rest.
+        let mut theta = bed.start(1.0, 2);
+        Descent::new(&bed, Method::Plain, 0.0, Pace::USUAL)
+            .course(&mut theta, &[20_000], |_, _, _| Ok(()))
+            .unwrap();
+        let Polished::Critical(minimum) = polish(&mut workspace, &bed, &theta).unwrap() else {
+            panic!("training came to rest");
+        };
+        assert!(minimum.curvature.gradient_norm <= TOLERANCE);
+        assert_eq!((minimum.kind(), minimum.negative()), (Kind::Minimum, 0));
+        let moved: f64 = theta
+            .iter()
+            .zip(&minimum.theta)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f64::max);
+        assert!(moved < 0.2, "{moved}");
+    }
+
+    #[test]
+    fn networks_are_the_same_up_to_order_and_signs_of_their_units() {
+        let bed = Scene::gaussians(0.6).load(1).unwrap();
+        let theta = bed.start(1.0, 1);
+        let (layout, hidden) = (bed.dimensions.layout(), bed.dimensions.hidden);
+        // Unit j of the copy is unit (j + 1) mod h, with its signs turned where j is even.
+        let mut copy = theta.clone();
+        for j in 0..hidden {
+            let from = (j + 1) % hidden;
+            let sign = if j % 2 == 0 { -1.0 } else { 1.0 };
+            for e in 0..2 {
+                copy[layout.hidden_weight()][2 * j + e] =
+                    sign * theta[layout.hidden_weight()][2 * from + e];
+            }
+            copy[layout.hidden_bias()][j] = sign * theta[layout.hidden_bias()][from];
+            for k in 0..3 {
+                copy[layout.output_weight()][k * hidden + j] =
+                    sign * theta[layout.output_weight()][k * hidden + from];
+            }
+        }
+        let mut workspace = Workspace::new();
+        let point = |theta: &[f64], workspace: &mut Workspace<f64>| Critical {
+            curvature: Curvature::of(workspace, &bed, theta).unwrap(),
+            theta: theta.to_vec(),
+        };
+        let (a, b) = (point(&theta, &mut workspace), point(&copy, &mut workspace));
+        // It computes the same, so that it must count as the same.
+        assert!((a.curvature.loss - b.curvature.loss).abs() < 1e-15);
+        assert!(same(&bed, &theta, &copy));
+        let mut other = copy.clone();
+        other[0] = -other[0];
+        let other = point(&other, &mut workspace);
+        assert!(!same(&bed, &theta, &other.theta));
+        let kept = unique(&bed, vec![a.clone(), b, other.clone(), a.clone()]);
+        assert_eq!(kept, [a, other]);
+        // With an activation that is not odd, signs matter.
+        let even = Bed {
+            activation: Activation::Softplus,
+            ..bed
+        };
+        assert!(!same(&even, &theta, &copy));
+    }
+
+    #[test]
+    fn of_logits_shifted_alike_one_stands_for_all() {
+        let bed = Scene::gaussians(0.6).load(1).unwrap();
+        let (layout, hidden) = (bed.dimensions.layout(), bed.dimensions.hidden);
+        let mut theta = bed.start(1.0, 1);
+        let mut shifted = theta.clone();
+        for k in 0..3 {
+            for j in 0..hidden {
+                shifted[layout.output_weight()][k * hidden + j] += 0.5 + j as f64;
+            }
+            shifted[layout.output_bias()][k] -= 2.0;
+        }
+        center(&bed, &mut theta);
+        center(&bed, &mut shifted);
+        for (a, b) in theta.iter().zip(&shifted) {
+            assert!((a - b).abs() < 1e-14);
+        }
+    }
+}

@@ -179,3 +179,148 @@ fn ascend(
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::curvature::{Curvature, norm};
+    use super::super::scene::Scene;
+    use super::*;
+
+    const STRENGTH: f64 = 0.3;
+
+    /// What the step goes against, read off a step.
+    fn direction(bed: &Bed, method: Method, theta: &[f64]) -> Vec<f64> {
+        let pace = Pace {
+            rate: 1.0,
+            momentum: 0.0,
+        };
+        let mut moved = theta.to_vec();
+        Descent::new(bed, method, STRENGTH, pace)
+            .step(&mut moved)
+            .unwrap();
+        theta.iter().zip(&moved).map(|(t, m)| t - m).collect()
+    }
+
+    fn objective(bed: &Bed, theta: &[f64]) -> (f64, Vec<f64>) {
+        let mut gradient = vec![0.0; theta.len()];
+        let value = bed
+            .objective(&mut Workspace::new(), theta, &mut gradient)
+            .unwrap();
+        (value, gradient)
+    }
+
+    fn beds() -> [Bed; 2] {
+        [Scene::gaussians(0.6), Scene::moons(0.3)]
+            .map(|scene| scene.with_samples(20, 4).load(5).unwrap())
+    }
+
+    #[test]
+    fn penalties_descend_the_objective_and_what_they_penalise() {
+        for bed in beds() {
+            let theta = bed.start(1.0, 7);
+            // From the dense Hessian's eigenvalues, not from the verbs that the step uses.
+            let penalised = |method: Method, theta: &[f64]| {
+                let mut workspace = Workspace::new();
+                let c = Curvature::of(&mut workspace, &bed, theta).unwrap();
+                let count = theta.len() as f64;
+                let trace: f64 = c.eigenvalues.iter().sum();
+                let squares: f64 = c.eigenvalues.iter().map(|v| v * v).sum();
+                match method {
+                    Method::Hsr => {
+                        let mean = trace / count;
+                        mean + ((count - 1.0) * (squares / count - mean * mean)).sqrt()
+                    }
+                    Method::Trace => trace,
+                    Method::Frobenius => squares.sqrt(),
+                    Method::LambdaMax => c.lambda_max(),
+                    Method::GradientNorm => {
+                        let mut gradient = vec![0.0; theta.len()];
+                        let (network, batch) = (bed.network(theta).unwrap(), bed.batch());
+                        workspace
+                            .loss_gradient(&network, &batch, &mut gradient)
+                            .unwrap();
+                        norm(&gradient)
+                    }
+                    Method::Plain | Method::Sam | Method::Asam => 0.0,
+                }
+            };
+            for method in Method::ALL {
+                if matches!(method, Method::Sam | Method::Asam) {
+                    continue;
+                }
+                let value =
+                    |theta: &[f64]| objective(&bed, theta).0 + STRENGTH * penalised(method, theta);
+                let found = direction(&bed, method, &theta);
+                for (i, found) in found.iter().enumerate() {
+                    let at = |h: f64| {
+                        let mut moved = theta.clone();
+                        moved[i] += h;
+                        value(&moved)
+                    };
+                    let expected = (at(1e-5) - at(-1e-5)) / 2e-5;
+                    assert!(
+                        (found - expected).abs() < 1e-7,
+                        "{method:?} {i}: {found} {expected}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn sam_and_asam_take_the_gradient_where_the_loss_is_highest_nearby() {
+        for bed in beds() {
+            let theta = bed.start(1.0, 7);
+            let layout = bed.dimensions.layout();
+            let biases = [layout.hidden_bias(), layout.output_bias()];
+            let (_, gradient) = objective(&bed, &theta);
+            for (method, eta) in [(Method::Sam, None), (Method::Asam, Some(0.01))] {
+                let scale: Vec<f64> = (0..theta.len())
+                    .map(|i| match eta {
+                        Some(eta) if !biases.iter().any(|range| range.contains(&i)) => {
+                            theta[i].abs() + eta
+                        }
+                        _ => 1.0,
+                    })
+                    .collect();
+                let scaled: Vec<f64> = scale.iter().zip(&gradient).map(|(t, g)| t * g).collect();
+                let length = norm(&scaled);
+                let raised: Vec<f64> = (0..theta.len())
+                    .map(|i| theta[i] + STRENGTH * scale[i] * scaled[i] / length)
+                    .collect();
+                let (_, expected) = objective(&bed, &raised);
+                let found = direction(&bed, method, &theta);
+                for (found, expected) in found.iter().zip(&expected) {
+                    assert!((found - expected).abs() < 1e-14, "{method:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn momentum_adds_up_the_directions() {
+        let [bed, _] = beds();
+        let pace = Pace {
+            rate: 0.1,
+            momentum: 0.5,
+        };
+        let mut theta = bed.start(1.0, 1);
+        let mut expected = theta.clone();
+        let mut velocity = vec![0.0; theta.len()];
+        for _ in 0..3 {
+            let (_, gradient) = objective(&bed, &expected);
+            for i in 0..expected.len() {
+                velocity[i] = 0.5 * velocity[i] + gradient[i];
+                expected[i] -= 0.1 * velocity[i];
+            }
+        }
+        let mut seen = Vec::new();
+        Descent::new(&bed, Method::Plain, 0.0, pace)
+            .course(&mut theta, &[0, 1, 3], |_, epoch, _| {
+                seen.push(epoch);
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!((theta, seen), (expected, vec![0, 1, 3]));
+    }
+}

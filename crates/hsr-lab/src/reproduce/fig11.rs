@@ -23,8 +23,8 @@ const REACH: f64 = 2.0;
 fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
     let points = Points::find(extent, context)?;
     let mut table = Table::new(["point", "along_top", "along_bottom", "objective"]);
-    // All on the first data set: they belong to one landscape.
-    let Some(set) = points.sets.first() else {
+    // All of one data set: they belong to one landscape.
+    let Some(set) = points.sets.get(points.richest()) else {
         return Err(LabError::Option("no data set to search".to_owned()));
     };
     let (flat, sharp, saddle) = (set.minima.first(), set.minima.last(), set.saddles.first());
@@ -86,15 +86,19 @@ fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
             1.0,
         ));
     }
+    let picture = match planes[..] {
+        [] => figures::nothing("No critical point was found")?,
+        _ => Figure::beside(&planes, 1500.0),
+    };
     Ok(Finding {
         caption: format!(
             "The training objective J around the sharpest minimum, around the saddle with the most negative eigenvalue, and \
-             around the flattest minimum of one loss: planes along the eigenvectors of the largest and the smallest \
+             around the flattest minimum of one loss, that with most minima: planes along the eigenvectors of the largest and the smallest \
              eigenvalue of J's Hessian, both of length 1. Each has its own levels. {}",
             points.words()
         ),
         claims,
-        pictures: vec![("", Figure::beside(&planes, 1500.0))],
+        pictures: vec![("", picture)],
         table,
     })
 }

@@ -148,11 +148,11 @@ pub(super) fn against_plain(race: &Race, by_scene: &[Vec<Beside>], lower: bool) 
             continue;
         }
         words.push(format!(
-            "{} {} to {}, p = {:.1e}",
+            "{} {} to {}, p = {}",
             scene.task,
             figures::value(plain),
             figures::value(other),
-            it.p
+            figures::value(it.p)
         ));
     }
     (significant, words.join("; "))
@@ -193,7 +193,7 @@ fn saddles(race: &Race, place: &Place, down: &[Vec<Beside>]) -> Claim {
     let (other, _) = share(&|it| &it.other);
     Claim::below(
         format!(
-            "{}: HSR avoids saddles, a direction leads down at {other} of {pairs} points against {plain} of plain training",
+            "{}: HSR avoids saddles, eigenvalues of J's Hessian are negative at {other} of {pairs} points against {plain} of plain training",
             place.name
         ),
         other as f64,

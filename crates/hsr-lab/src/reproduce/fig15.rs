@@ -43,7 +43,7 @@ fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
             let places = [s, i].map(|v| v.to_string());
             table.row(places.into_iter().chain(numbers.map(|v| v.to_string())));
             measured.push([c.lambda_max(), boundary, macro_f1]);
-            if s == 0 {
+            if s == points.richest() {
                 panels.push(panel);
             }
         }
@@ -77,15 +77,19 @@ fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
         .collect();
     places.dedup();
     let shown: Vec<DecisionPanel> = places.into_iter().map(|i| panels[i].clone()).collect();
+    let picture = match shown[..] {
+        [] => figures::nothing("No minimum was found")?,
+        _ => figures::decision_boundary(&shown)?,
+    };
     Ok(Finding {
         caption: format!(
-            "What networks at minima of one loss (the first data set) decide, from the flattest (first) to the sharpest (last), with λ_1 of the \
+            "What networks at minima of one loss, that with most minima, decide, from the flattest (first) to the sharpest (last), with λ_1 of the \
              cross-entropy's Hessian and macro-F1 on test samples. The length of a boundary is that between cells of a \
              grid over the plane, in widths of the plane. {}",
             points.words()
         ),
         claims,
-        pictures: vec![("", figures::decision_boundary(&shown)?)],
+        pictures: vec![("", picture)],
         table,
     })
 }
@@ -121,4 +125,49 @@ fn boundary_length(panel: &DecisionPanel) -> f64 {
         }
     }
     sides as f64 / grid as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn panel(grid: usize, class: impl Fn(usize, usize) -> usize) -> DecisionPanel {
+        DecisionPanel {
+            title: String::new(),
+            grid,
+            x_range: (0.0, 1.0),
+            y_range: (0.0, 1.0),
+            classes: (0..grid * grid)
+                .map(|i| class(i / grid, i % grid))
+                .collect(),
+            points: Vec::new(),
+            labels: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_boundary_is_as_long_as_its_sides() {
+        assert_eq!(boundary_length(&panel(8, |_, _| 1)), 0.0);
+        // A straight line through the plane, either way.
+        assert_eq!(boundary_length(&panel(8, |row, _| row / 4)), 1.0);
+        assert_eq!(boundary_length(&panel(8, |_, column| column / 4)), 1.0);
+        // A square of 2 × 2 cells within: 8 sides of 1/8.
+        let square = panel(8, |row, column| {
+            usize::from((3..5).contains(&row) && (3..5).contains(&column))
+        });
+        assert_eq!(boundary_length(&square), 1.0);
+    }
+
+    #[test]
+    fn ranks_are_those_within_a_data_set() {
+        let mut ranked = Ranked::default();
+        ranked.extend(&[[1.0, 9.0, 0.0]]);
+        ranked.extend(&[[1.0, 9.0, 0.0], [3.0, 7.0, 0.0], [2.0, 8.0, 0.0]]);
+        ranked.extend(&[[100.0, 90.0, 5.0], [300.0, 70.0, 4.0]]);
+        assert_eq!(ranked.0[0], [-1.0, 1.0, 0.0, -1.0, 1.0]);
+        assert_eq!(ranked.0[1], [1.0, -1.0, 0.0, 1.0, -1.0]);
+        // Ties share the middle.
+        assert_eq!(ranked.0[2], [0.0, 0.0, 0.0, 1.0, -1.0]);
+        assert!((correlation(&ranked.0[0], &ranked.0[1]) + 1.0).abs() < 1e-15);
+    }
 }

@@ -255,10 +255,10 @@ fn claims(over_d: &[Timing], all: &[Timing]) -> Vec<Claim> {
     let differences = |which: usize| all.iter().map(|t| t.difference[which]).fold(0.0, f64::max);
     let agree = Claim::at_most(
         format!(
-            "what is timed is the same gradient: the numerical one differs by at most {:.1e}, autodiff by {:.1e} of the \
+            "what is timed is the same gradient: the numerical one differs by at most {}, autodiff by {} of the \
              largest component",
-            differences(0),
-            differences(1),
+            figures::value(differences(0)),
+            figures::value(differences(1)),
         ),
         differences(0).max(differences(1)),
         1e-6,

@@ -25,8 +25,8 @@ pub(super) fn plan(extent: Extent) -> Plan {
     let named = |name: &str, scene: Scene| (name.to_owned(), scene.with_samples(200, 3));
     let settings = Settings {
         scenes: vec![
-            named("three logits, D = 21", Scene::gaussians(0.5)),
-            named("one logit, D = 21", Scene::moons(0.2)),
+            named("softmax of three logits", Scene::gaussians(0.5)),
+            named("sigmoid of one logit", Scene::moons(0.2)),
         ],
         networks: extent.pick(40, 20, 2),
         scales: vec![0.5, 1.0, 2.0, 4.0],
@@ -137,8 +137,9 @@ fn run(settings: &Settings, context: &Context) -> Result<Finding, LabError> {
         ),
         claims: vec![Claim::below(
             format!(
-                "numerical and analytical components agree: worst relative difference {worst:.1e} of {components} \
-                 components (below 1e-6, what central differences can tell)"
+                "numerical and analytical components agree: worst relative difference {} of {components} \
+                 components (below 1e-6, what central differences can tell)",
+                figures::value(worst)
             ),
             worst,
             1e-6,

@@ -204,9 +204,10 @@ fn claims(settings: &Settings, measured: &[Measured]) -> Vec<Claim> {
     each.map(|((what, before, after), p)| {
         Claim::below(
             format!(
-                "{what}: median {} against {}, p = {p:.1e} (below 0.05)",
+                "{what}: median {} against {}, p = {} (below 0.05)",
                 figures::value(median(after)),
                 figures::value(median(before)),
+                figures::value(p),
             ),
             p,
             0.05,

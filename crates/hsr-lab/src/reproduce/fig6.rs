@@ -159,3 +159,47 @@ fn parts(workspace: &mut Workspace<f64>, bed: &Bed, theta: &[f64]) -> Result<[f6
     }
     Ok([norm(&mean), norm(&rest)])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reproduce::numbers::central_differences;
+
+    #[test]
+    fn the_parts_are_those_of_mean_and_standard_deviation() {
+        let bed = Scene::gaussians(0.6).with_samples(20, 3).load(2).unwrap();
+        let theta = bed.start(1.0, 2);
+        let mut workspace = Workspace::new();
+        let [mean_part, std_part] = parts(&mut workspace, &bed, &theta).unwrap();
+        // The same by differences of m and of √(D − 1) s.
+        let count = theta.len() as f64;
+        let mut both = |i: usize, h: f64| {
+            let mut moved = theta.clone();
+            moved[i] += h;
+            let network = bed.network(&moved).unwrap();
+            let bounds = workspace
+                .bounds(&network, &bed.batch(), Evaluation::Auto)
+                .unwrap();
+            [bounds.mean, (count - 1.0).sqrt() * bounds.std]
+        };
+        let mut squares = [0.0; 2];
+        for i in 0..theta.len() {
+            let (above, below) = (both(i, 1e-5), both(i, -1e-5));
+            for part in 0..2 {
+                squares[part] += ((above[part] - below[part]) / 2e-5).powi(2);
+            }
+        }
+        assert!((mean_part / squares[0].sqrt() - 1.0).abs() < 1e-7);
+        assert!((std_part / squares[1].sqrt() - 1.0).abs() < 1e-7);
+        // And central differences of λ_sup are the sum of both.
+        let [mut numerical, mut analytical] = [0, 0].map(|_| vec![0.0; theta.len()]);
+        central_differences(&mut workspace, &bed, &theta, &mut numerical).unwrap();
+        let (network, batch) = (bed.network(&theta).unwrap(), bed.batch());
+        workspace
+            .bounds_gradient(&network, &batch, Evaluation::Auto, &mut analytical, None)
+            .unwrap();
+        for (n, a) in numerical.iter().zip(&analytical) {
+            assert!((n - a).abs() < 1e-8);
+        }
+    }
+}

@@ -7,7 +7,7 @@ use super::critical::{Critical, Kind, TOLERANCE, unique};
 use super::experiment::{Extent, Plan};
 use super::finding::{Claim, Finding, Table};
 use super::scene::Scene;
-use super::search::{BATCH, search};
+use super::search::{BATCH, Epochs, epochs, search};
 use crate::LabError;
 use crate::figures::{self, Chart, Mark, Plot, Series};
 
@@ -18,6 +18,8 @@ struct Settings {
     datasets: usize,
     /// Batches of starts on each data set.
     batches: usize,
+    /// Epochs of training before the polish, in turns.
+    epochs: Epochs,
     tolerance: f64,
     /// The number of unique critical points in the paper, which is to be reached.
     wanted: usize,
@@ -32,6 +34,7 @@ pub(super) fn plan(extent: Extent) -> Plan {
         ],
         datasets: extent.pick(20, 14, 1),
         batches: extent.pick(12, 6, 1),
+        epochs: epochs(extent),
         tolerance: TOLERANCE,
         wanted: 1124,
     };
@@ -45,7 +48,7 @@ fn run(settings: &Settings, context: &Context) -> Result<Finding, LabError> {
     let load = |set: usize| settings.scenes[set / settings.datasets].load(seed_of(set));
     let found = context.map("critical points", 1.0, sets * settings.batches, |i| {
         let (set, batch) = (i / settings.batches, i % settings.batches);
-        search(&load(set)?, seed_of(set), batch)
+        search(&load(set)?, settings.epochs, seed_of(set), batch)
     })?;
     let [degenerate, lost] = [
         found.iter().map(|it| it.degenerate).sum::<usize>(),
@@ -152,8 +155,8 @@ fn report(
     Ok(Finding {
         caption: format!(
             "λ_1 and λ_sup of the cross-entropy's Hessian at {} different critical points: {} minima and {} saddles. Found \
-             from {} random starts on {} data sets, trained for 0 to 3000 epochs by every method in turn and then led to \
-             ‖∇J‖ ≤ {:e} by Levenberg-Marquardt steps on ½‖∇J‖² with the closed-form Hessian, which stop at saddles too. \
+             from {} random starts on {} data sets, trained for 0 to {} epochs by every method in turn and then led to \
+             ‖∇J‖ ≤ {} by Levenberg-Marquardt steps on ½‖∇J‖² with the closed-form Hessian, which stop at saddles too. \
              Points that differ by the order or the signs of hidden units count once; {degenerate} were degenerate and {lost} \
              did not converge. Chosen here: {}; D = 21. J is the cross-entropy with a weight decay of {}: without it, tanh \
              networks have almost no critical points on 50 samples, for a unit that becomes a step always fits a little \
@@ -163,15 +166,17 @@ fn report(
             saddles.len(),
             settings.scenes.len() * settings.datasets * settings.batches * BATCH,
             settings.scenes.len() * settings.datasets,
-            settings.tolerance,
+            settings.epochs[3],
+            figures::value(settings.tolerance),
             words.join("; "),
             settings.scenes[0].decay,
         ),
         claims: vec![
             Claim::at_least(
                 format!(
-                    "{} unique critical points with ‖∇J‖ ≤ {worst:.1e} (the paper has {})",
+                    "{} unique critical points with ‖∇J‖ ≤ {} (the paper has {})",
                     points.len(),
+                    figures::value(worst),
                     settings.wanted
                 ),
                 points.len() as f64,
@@ -207,4 +212,20 @@ fn histogram(values: impl Iterator<Item = f64>) -> (Vec<[f64; 2]>, f64) {
         bars[bin][1] += 1.0;
     }
     (bars, width)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_is_in_one_bar_of_the_histogram() {
+        let values = (0..1000).map(|i| f64::from(i) / 100.0);
+        let (bars, width) = histogram(values.chain([1e6]));
+        assert_eq!(bars.iter().map(|bar| bar[1]).sum::<f64>(), 1001.0);
+        // The 99th percentile of 1001 values is the 991st, 9.9.
+        assert!((width - 9.9 / 40.0).abs() < 1e-12);
+        assert_eq!(bars[0], [width / 2.0, 25.0]);
+        assert!(histogram(std::iter::empty()).0.is_empty());
+    }
 }

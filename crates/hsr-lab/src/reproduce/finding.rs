@@ -125,3 +125,42 @@ pub(super) struct Finding {
     pub pictures: Vec<(&'static str, Figure)>,
     pub table: Table,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_holds_as_its_number_stands_to_the_threshold() {
+        let holds = |claim: Claim| claim.holds;
+        assert!(holds(Claim::at_most("", 1.0, 1.0)) && holds(Claim::at_least("", 1.0, 1.0)));
+        assert!(!holds(Claim::below("", 1.0, 1.0)) && !holds(Claim::above("", 1.0, 1.0)));
+        assert!(holds(Claim::below("", 0.9, 1.0)) && holds(Claim::above("", 1.1, 1.0)));
+        assert!(!holds(Claim::at_most("", 1.1, 1.0)) && !holds(Claim::at_least("", 0.9, 1.0)));
+    }
+
+    #[test]
+    fn what_could_not_be_found_fails_and_survives_json() {
+        for claim in [
+            Claim::below("", f64::NAN, 1.0),
+            Claim::above("", f64::NAN, 1.0),
+            Claim::at_most("", f64::NAN, 1.0),
+            Claim::at_least("", f64::NAN, 1.0),
+        ] {
+            assert_eq!(
+                (claim.holds, claim.value, claim.verdict()),
+                (false, None, "FAIL")
+            );
+            let text = serde_json::to_string(&claim).unwrap();
+            assert_eq!(serde_json::from_str::<Claim>(&text).unwrap(), claim);
+        }
+    }
+
+    #[test]
+    fn a_table_is_a_csv_whose_numbers_read_back() {
+        let mut table = Table::new(["name", "value"]);
+        table.row(["a, b".to_owned(), 0.1_f64.to_string()]);
+        let csv = String::from_utf8(table.csv().unwrap()).unwrap();
+        assert_eq!(csv, "name,value\n\"a, b\",0.1\n");
+    }
+}

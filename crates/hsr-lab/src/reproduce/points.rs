@@ -6,7 +6,7 @@ use super::context::{Context, Shared};
 use super::critical::{Critical, Kind, unique};
 use super::experiment::Extent;
 use super::scene::{Bed, Scene};
-use super::search::search;
+use super::search::{Epochs, epochs, search};
 use crate::LabError;
 
 #[derive(Clone, Debug, Serialize)]
@@ -15,6 +15,7 @@ struct Settings {
     datasets: usize,
     /// Batches of starts on each.
     batches: usize,
+    epochs: Epochs,
 }
 
 fn settings(extent: Extent) -> Settings {
@@ -22,6 +23,7 @@ fn settings(extent: Extent) -> Settings {
         scene: Scene::spirals(0.1),
         datasets: extent.pick(20, 8, 1),
         batches: extent.pick(12, 6, 1),
+        epochs: epochs(extent),
     }
 }
 
@@ -63,6 +65,7 @@ impl Points {
             scene,
             datasets,
             batches,
+            epochs,
         } = settings(extent);
         let seed_of = |set: usize| context.seed + set as u64;
         let found = context.shared(&shared(extent)).map(
@@ -71,7 +74,7 @@ impl Points {
             datasets * batches,
             |i| {
                 let seed = seed_of(i / batches);
-                search(&scene.load(seed)?, seed, i % batches)
+                search(&scene.load(seed)?, epochs, seed, i % batches)
             },
         )?;
         let mut found = found.into_iter();
@@ -93,6 +96,16 @@ impl Points {
         });
         let sets = sets.collect::<Result<Vec<Set>, LabError>>()?;
         Ok(Self { scene, sets })
+    }
+
+    /// The place of the data set with most minima, of which pictures are made.
+    pub fn richest(&self) -> usize {
+        let most = self.sets.iter().map(|set| set.minima.len()).max();
+        let richest = self
+            .sets
+            .iter()
+            .position(|set| Some(set.minima.len()) == most);
+        richest.unwrap_or(0)
     }
 
     /// What was chosen, for captions.

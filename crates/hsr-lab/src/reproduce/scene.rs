@@ -294,3 +294,69 @@ fn largest(values: &[f64]) -> usize {
     let largest = values.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
     largest.map_or(0, |(place, _)| place)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_networks_of_the_paper_have_21_parameters_and_50_balanced_samples() {
+        for scene in [
+            Scene::gaussians(0.6),
+            Scene::moons(0.3),
+            Scene::spirals(0.1),
+        ] {
+            let bed = scene.load(1).unwrap();
+            assert_eq!(
+                (bed.parameters(), bed.train.samples()),
+                (21, 50),
+                "{}",
+                scene.task
+            );
+            let counts = bed.train.class_counts();
+            assert!(counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1);
+            // Test samples are others.
+            let first = bed.test.row(0);
+            assert!((0..50).all(|n| bed.train.row(n) != first));
+        }
+    }
+
+    #[test]
+    fn weight_decay_is_in_the_objective_and_its_gradient() {
+        let mut bed = Scene::moons(0.3).load(1).unwrap();
+        let theta = bed.start(1.0, 1);
+        let mut workspace = Workspace::new();
+        let mut at = |decay: f64| {
+            bed.decay = decay;
+            let mut gradient = vec![0.0; theta.len()];
+            let value = bed
+                .objective(&mut workspace, &theta, &mut gradient)
+                .unwrap();
+            (value, gradient)
+        };
+        let (without, with) = (at(0.0), at(0.1));
+        let squares: f64 = theta.iter().map(|t| t * t).sum();
+        assert!((with.0 - without.0 - 0.05 * squares).abs() < 1e-14);
+        for ((a, b), t) in with.1.iter().zip(&without.1).zip(&theta) {
+            assert!((a - b - 0.1 * t).abs() < 1e-15);
+        }
+    }
+
+    #[test]
+    fn predictions_are_those_of_plain_arithmetic() {
+        // One unit: tanh(x₁) > 0 decides.
+        let mut bed = Scene::moons(0.3).with_hidden(1).load(1).unwrap();
+        let mut workspace = Workspace::new();
+        let features = [1.0, 5.0, -1.0, 5.0, 0.5, -3.0];
+        let predicted = bed
+            .predict(&mut workspace, &[1.0, 0.0, 0.0, 2.0, 0.0], &features)
+            .unwrap();
+        assert_eq!(predicted, [1, 0, 1]);
+        // Three logits a, 0 and −a + 0.1: the largest wins.
+        bed = Scene::gaussians(0.6).with_hidden(1).load(1).unwrap();
+        let theta = [1.0, 0.0, 0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.1];
+        let features = [1.0, 0.0, -1.0, 0.0, 0.01, 7.0];
+        let predicted = bed.predict(&mut workspace, &theta, &features).unwrap();
+        assert_eq!(predicted, [0, 2, 2]);
+    }
+}

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::critical::{Critical, Polished, polish, unique};
 use super::descent::{Descent, Pace};
+use super::experiment::Extent;
 use super::scene::Bed;
 use crate::LabError;
 use crate::train::Method;
@@ -12,8 +13,13 @@ use crate::train::Method;
 pub(super) const BATCH: usize = 32;
 /// Standard deviations of the weights, over √inputs.
 const SCALES: [f64; 4] = [0.5, 1.0, 2.0, 4.0];
-/// Epochs of training before the polish.
-const EPOCHS: [usize; 4] = [0, 30, 300, 3000];
+/// Epochs of training before the polish, in turns.
+pub(super) type Epochs = [usize; 4];
+
+/// The usual ones.
+pub(super) fn epochs(extent: Extent) -> Epochs {
+    extent.pick([0, 30, 300, 3000], [0, 30, 300, 3000], [0, 5, 50, 1000])
+}
 
 /// What came of a batch.
 #[derive(Serialize, Deserialize)]
@@ -29,7 +35,12 @@ pub(super) struct Found {
 /// # Errors
 ///
 /// [`LabError::Eigenvalues`].
-pub(super) fn search(bed: &Bed, seed: u64, batch: usize) -> Result<Found, LabError> {
+pub(super) fn search(
+    bed: &Bed,
+    epochs: Epochs,
+    seed: u64,
+    batch: usize,
+) -> Result<Found, LabError> {
     let mut found = Found {
         points: Vec::new(),
         degenerate: 0,
@@ -42,8 +53,8 @@ pub(super) fn search(bed: &Bed, seed: u64, batch: usize) -> Result<Found, LabErr
         // A seed of its own for every start on every data set.
         let number = (batch * BATCH + start) as u64;
         let mut theta = bed.start(SCALES[start % 4], (seed << 32) + number);
-        let epochs = [EPOCHS[start / 4 % 4]];
-        let polished = match descent.course(&mut theta, &epochs, |_, _, _| Ok(())) {
+        let last = [epochs[start / 4 % 4]];
+        let polished = match descent.course(&mut theta, &last, |_, _, _| Ok(())) {
             Ok(_) => polish(&mut descent.workspace, bed, &theta)?,
             // What diverged has no critical point nearby.
             Err(_) => Polished::Lost,

@@ -129,8 +129,9 @@ pub(super) fn answer(
         claims: vec![Claim::at_least(
             format!(
                 "at equal loss HSR is flatter than plain training on {holds} of {scenes} tasks (median λ_1 plain to HSR: {}; \
-                 Wilcoxon after Holm, largest p = {worst:.1e})",
-                words.join(", ")
+                 Wilcoxon after Holm, largest p = {})",
+                words.join(", "),
+                figures::value(worst)
             ),
             holds as f64,
             scenes as f64,

@@ -133,7 +133,10 @@ pub(super) fn answer(
         1.0,
     )];
     claims.push(Claim::below(
-        format!("and not by chance: two-sided Wilcoxon signed-rank test of the epochs, p = {p:.1e} (below 0.05)"),
+        format!(
+            "and not by chance: two-sided Wilcoxon signed-rank test of the epochs, p = {} (below 0.05)",
+            figures::value(p)
+        ),
         p,
         0.05,
     ));
