@@ -4,6 +4,7 @@ mod compare;
 mod methods;
 mod mnist;
 mod report;
+mod reproduction;
 mod saved_run;
 
 use std::path::{Path, PathBuf};

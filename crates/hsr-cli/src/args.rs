@@ -1,5 +1,6 @@
 //! The arguments as a person types them.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
@@ -36,6 +37,8 @@ pub enum Command {
     Inspect(InspectOptions),
     /// The loss around a network of a saved run, or between its networks: a table and a picture.
     Landscape(LandscapeOptions),
+    /// The paper's figures, each with its claims checked, and the answers to its referee.
+    Reproduce(ReproduceOptions),
     /// The Hessian's spectrum at a network of a saved run: eigenvalues, density, trace.
     Spectrum(SpectrumOptions),
 }
@@ -346,6 +349,32 @@ impl From<SplitName> for Split {
             SplitName::Test => Split::Test,
         }
     }
+}
+
+/// `hsr reproduce`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Leaves NAME.svg, NAME.png, NAME.csv and NAME.json of each experiment and report.html. What is there already is not done\nagain; interrupted, the same command goes on. A claim that fails is a result: the exit code is 0. Examples:\n  hsr reproduce all --quick --out paper\n  hsr reproduce fig2 fig9"
+)]
+pub struct ReproduceOptions {
+    /// fig2, fig3, fig5, fig6, fig7, fig9, fig10, fig11, fig12, fig14, fig15, referee, or all.
+    #[arg(value_name = "EXPERIMENT", required = true)]
+    pub experiments: Vec<String>,
+    /// The directory.
+    #[arg(long, value_name = "DIR", default_value = "runs/reproduce")]
+    pub out: PathBuf,
+    /// Fewer seeds and epochs: all in less than 20 minutes on two cores.
+    #[arg(long)]
+    pub quick: bool,
+    /// Threads; they change nothing but the time [default: one a core].
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<NonZero<usize>>,
+    /// The seed of everything drawn.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `--method`.

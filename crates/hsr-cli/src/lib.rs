@@ -8,6 +8,7 @@ mod compare;
 mod inspect;
 mod landscape;
 mod progress;
+mod reproduce;
 mod settings;
 mod spectrum;
 mod tasks;
@@ -59,6 +60,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Compare(options) => compare::run(*options, &given),
         Command::Inspect(options) => inspect::run(options),
         Command::Landscape(options) => landscape::run(options),
+        Command::Reproduce(options) => reproduce::run(options),
         Command::Spectrum(options) => spectrum::run(options),
     };
     match result.and_then(|text| print(&text)) {

@@ -105,6 +105,12 @@ pub enum LabError {
         /// How many there are.
         total: usize,
     },
+    /// The user stopped a reproduction.
+    #[error("interrupted in {experiment}; the same command goes on from there")]
+    Halted {
+        /// The experiment.
+        experiment: String,
+    },
     /// An eigenvalue computation did not converge.
     #[error("the eigenvalues of the Hessian did not converge")]
     Eigenvalues,
@@ -131,6 +137,7 @@ impl LabError {
                 | Self::Interrupted { .. }
                 | Self::Paused { .. }
                 | Self::Stopped { .. }
+                | Self::Halted { .. }
                 | Self::Eigenvalues
         )
     }

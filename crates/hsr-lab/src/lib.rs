@@ -7,6 +7,7 @@
 //! * [`spectrum`]: eigenvalues, dense or by Lanczos.
 //! * [`landscape`]: the loss around and between the networks of a run.
 //! * [`statistics`]: paired tests and quartiles.
+//! * [`reproduce`](mod@reproduce): the paper's figures with their claims checked.
 //! * [`figures`] are the pictures.
 
 pub mod compare;
@@ -18,6 +19,7 @@ pub mod inspect;
 pub mod landscape;
 pub mod network;
 pub mod report;
+pub mod reproduce;
 pub mod scores;
 pub mod spectrum;
 pub mod statistics;

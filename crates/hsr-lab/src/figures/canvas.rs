@@ -139,6 +139,27 @@ impl Canvas<'_> {
             .draw(&Circle::new(corner(at), units(radius), color.filled()))?)
     }
 
+    /// A translucent disc.
+    pub fn dot(&self, at: (f64, f64), radius: f64, color: RGBColor, alpha: f64) -> Drawn {
+        let style = color.mix(alpha).filled();
+        Ok(self
+            .area
+            .draw(&Circle::new(corner(at), units(radius), style))?)
+    }
+
+    /// A translucent polygon.
+    pub fn area(
+        &self,
+        points: impl IntoIterator<Item = (f64, f64)>,
+        color: RGBColor,
+        alpha: f64,
+    ) -> Drawn {
+        let points: Vec<_> = points.into_iter().map(corner).collect();
+        Ok(self
+            .area
+            .draw(&Polygon::new(points, color.mix(alpha).filled()))?)
+    }
+
     /// A filled polygon.
     pub fn polygon(&self, points: impl IntoIterator<Item = (f64, f64)>, color: RGBColor) -> Drawn {
         let points: Vec<_> = points.into_iter().map(corner).collect();

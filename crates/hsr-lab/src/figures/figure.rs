@@ -25,11 +25,74 @@ impl Figure {
         &self.svg
     }
 
+    /// A figure that was written before.
+    pub(crate) fn from_svg(svg: String) -> Self {
+        Self { svg }
+    }
+
+    /// Figures below each other as one, as wide as the widest.
+    pub(crate) fn stacked(figures: &[Figure]) -> Self {
+        let sizes: Vec<(f64, f64)> = figures.iter().map(Figure::size).collect();
+        let width = sizes.iter().map(|size| size.0).fold(0.0, f64::max);
+        let height: f64 = sizes.iter().map(|size| size.1).sum();
+        let mut top = 0.0;
+        let mut places = Vec::new();
+        for size in sizes {
+            places.push((0.0, top, size.0, size.1));
+            top += size.1;
+        }
+        Self::composed(figures, &places, (width, height))
+    }
+
+    /// Figures beside each other as one that is `width` wide, each scaled to the same width.
+    pub(crate) fn beside(figures: &[Figure], width: f64) -> Self {
+        let each = width / figures.len().max(1) as f64;
+        let mut tallest = 0.0_f64;
+        let mut places = Vec::new();
+        for (i, figure) in figures.iter().enumerate() {
+            let (own_width, own_height) = figure.size();
+            let height = own_height * each / own_width;
+            tallest = tallest.max(height);
+            places.push((each * i as f64, 0.0, each, height));
+        }
+        Self::composed(figures, &places, (width, tallest))
+    }
+
+    /// An SVG can hold others; `places` are x, y, width and height of each.
+    fn composed(
+        figures: &[Figure],
+        places: &[(f64, f64, f64, f64)],
+        (width, height): (f64, f64),
+    ) -> Self {
+        let mut svg = format!(
+            "<svg width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
+             xmlns=\"http://www.w3.org/2000/svg\">\n<rect width=\"{width}\" height=\"{height}\" fill=\"#FFFFFF\"/>\n"
+        );
+        for (figure, (x, y, w, h)) in figures.iter().zip(places) {
+            let (own_width, own_height) = figure.size();
+            let opened = format!("<svg width=\"{own_width}\" height=\"{own_height}\"");
+            let placed = format!("<svg x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\"");
+            svg += &figure.svg.replacen(&opened, &placed, 1);
+        }
+        svg += "</svg>\n";
+        Self { svg }
+    }
+
+    /// The width and height that the SVG begins with.
+    fn size(&self) -> (f64, f64) {
+        let number = |name: &str| {
+            let rest = self.svg.split_once(&format!(" {name}=\""))?.1;
+            rest.split_once('"')?.0.parse().ok()
+        };
+        (
+            number("width").unwrap_or(1.0),
+            number("height").unwrap_or(1.0),
+        )
+    }
+
     /// The width in pixels of the figure's own size.
     pub fn width(&self) -> f64 {
-        let width = self.svg.split("width=\"").nth(1);
-        let width = width.and_then(|rest| rest.split('"').next());
-        width.and_then(|width| width.parse().ok()).unwrap_or(0.0)
+        self.size().0
     }
 
     /// The figure as a PNG file, `scale` pixels for each unit of the SVG: 1 gives the figure's own size (about 900 pixels

@@ -11,6 +11,7 @@
 
 mod axis;
 mod canvas;
+mod chart;
 mod comparison;
 mod contour;
 mod decision;
@@ -30,6 +31,7 @@ mod training;
 #[cfg(test)]
 mod tests;
 
+pub use chart::{Chart, Mark, Plot, Series, chart};
 pub use comparison::{Distribution, DistributionPanel, distributions};
 pub use decision::{DecisionPanel, decision_boundary};
 pub use density::{Density, density};
@@ -51,9 +53,34 @@ fn drawable(value: f64) -> bool {
 }
 
 /// The smallest and the largest of some values, none where there is no value.
-fn extent(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
+pub(crate) fn extent(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
     values.into_iter().fold(None, |range, value| {
         let (low, high) = range.unwrap_or((value, value));
         Some((low.min(value), high.max(value)))
     })
+}
+
+/// A picture that says why there is none.
+pub(crate) fn nothing(title: &str) -> Result<Figure, FigureError> {
+    chart(&Chart {
+        title: title.to_owned(),
+        plots: vec![Plot::default()],
+        ..Chart::default()
+    })
+}
+
+/// A text in lines of at most `limit` pixels, broken between words; none for an empty text.
+fn wrapped(text: &str, kind: canvas::Type, limit: f64) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let longer = match lines.last() {
+            Some(line) => format!("{line} {word}"),
+            None => word.to_owned(),
+        };
+        match lines.last_mut() {
+            Some(line) if kind.width(&longer) <= limit => *line = longer,
+            _ => lines.push(kind.fitted(word, limit)),
+        }
+    }
+    lines
 }

@@ -33,6 +33,21 @@ const SERIES: [(&str, RGBColor); 8] = [
     ("gradient-norm", OLIVE),
 ];
 
+/// Names that are no methods and have a colour of their own all the same, by its place in [`SERIES`].
+const NAMED: [(&str, usize); 11] = [
+    ("softmax", 1),
+    ("sigmoid", 0),
+    ("numerical", 0),
+    ("analytical", 1),
+    ("autodiff", 4),
+    ("λ_sup", 1),
+    ("λ_1", 0),
+    ("λ_2", 4),
+    ("λ_3", 2),
+    ("minima", 1),
+    ("saddles", 4),
+];
+
 const CLASSES: [RGBColor; 8] = [BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, GREY, OLIVE];
 
 /// A colour for each label. A label that names a method ("HSR", "hsr, strength 0.1") has the method's colour, another one
@@ -92,6 +107,9 @@ fn wish(label: &str) -> usize {
         .split(|c: char| !c.is_alphanumeric() && c != '-')
         .next()
         .unwrap_or_default();
+    let named = NAMED
+        .iter()
+        .find(|(label, _)| *label == name || *label == word);
     let method = |name: &str| SERIES.iter().position(|(method, _)| *method == name);
     // FNV-1a: the same in every run and on every machine, which the standard hasher does not promise.
     let hash = || {
@@ -101,6 +119,7 @@ fn wish(label: &str) -> usize {
     };
     method(&name)
         .or_else(|| method(word))
+        .or(named.map(|(_, place)| *place))
         .unwrap_or_else(|| (hash() % SERIES.len() as u64) as usize)
 }
 

@@ -182,6 +182,60 @@ fn clouds(methods: &[&str], n: usize) -> Vec<ScatterPanel> {
     ]
 }
 
+/// A chart with a panel of every kind.
+fn charts() -> Chart {
+    let line = |label: &str, mark, phase: f64| {
+        let points = (1..40).map(|i| [f64::from(i * i), 2.0 + (f64::from(i) / 6.0 + phase).sin()]);
+        let mut series = Series::new(label, mark, points.collect());
+        series.band = series
+            .points
+            .iter()
+            .map(|[x, y]| [*x, 0.8 * y, 1.2 * y])
+            .collect();
+        series
+    };
+    let plot = |title: &str, series| Plot {
+        title: title.to_owned(),
+        x: "epoch".to_owned(),
+        y: "λ_sup".to_owned(),
+        series,
+        ..Plot::default()
+    };
+    let cloud = (0..900)
+        .map(|i| [noise(i), noise(i) + noise(i + 7)])
+        .collect();
+    let bars = (0..20)
+        .map(|i| [0.5 + f64::from(i), f64::from(i * (20 - i))])
+        .collect();
+    Chart {
+        title: "A chart of λ_1 and λ_sup".to_owned(),
+        note: "A note that is long enough to be broken into lines, for it says a good deal about what there is to be seen in \
+               the panels below it, and about λ_max too."
+            .to_owned(),
+        columns: 2,
+        plots: vec![
+            Plot {
+                x_log: true,
+                y_log: true,
+                ..plot(
+                    "lines",
+                    vec![
+                        line("plain", Mark::Line, 0.0),
+                        line("HSR", Mark::Dashed, 1.0),
+                        line("SAM", Mark::Marked, 2.0),
+                    ],
+                )
+            },
+            Plot {
+                diagonal: true,
+                ..plot("points", vec![Series::new("points", Mark::Dots, cloud)])
+            },
+            plot("bars", vec![Series::new("bars", Mark::Bars(1.0), bars)]),
+            plot("empty", vec![Series::new("empty", Mark::Line, Vec::new())]),
+        ],
+    }
+}
+
 fn samples() -> Vec<(&'static str, Figure)> {
     let one = |v: f64| Spectrum {
         label: "one".into(),
@@ -324,10 +378,19 @@ fn samples() -> Vec<(&'static str, Figure)> {
             loss_profile(&profile(|t| 0.1 + (t - 0.4).powi(2), None)),
         ),
     ];
-    figures
+    let mut all: Vec<_> = figures
         .into_iter()
         .map(|(name, figure)| (name, figure.expect(name)))
-        .collect()
+        .collect();
+    let decisions = decision_boundary(&[moons("plain", 40, 1.4), moons("HSR", 40, 0.7)]).unwrap();
+    let charts = chart(&charts()).unwrap();
+    all.push(("chart", charts.clone()));
+    all.push((
+        "stacked",
+        Figure::stacked(&[charts.clone(), decisions.clone()]),
+    ));
+    all.push(("beside", Figure::beside(&[charts, decisions], 1900.0)));
+    all
 }
 
 fn texts(group: &Group, out: &mut Vec<(String, Rect)>) {
@@ -822,4 +885,70 @@ fn any_label_is_written_as_text() {
         between.networks = [label.to_owned(), label.to_owned()];
         check_legible(label, &loss_profile(&between).unwrap());
     }
+}
+
+#[test]
+fn figures_in_one_keep_their_size_and_their_place() {
+    let [a, b] = [20, 30].map(|grid| decision_boundary(&[moons("m", grid, 0.7)]).unwrap());
+    let tree = |figure: &Figure| Tree::from_str(figure.svg(), &font::options()).unwrap();
+    let size = |figure: &Figure| (tree(figure).size().width(), tree(figure).size().height());
+    let stacked = Figure::stacked(&[a.clone(), b.clone()]);
+    assert_eq!(size(&stacked), (size(&a).0, size(&a).1 + size(&b).1));
+    let beside = Figure::beside(&[a.clone(), b], 2.0 * f64::from(size(&a).0));
+    assert_eq!(size(&beside), (2.0 * size(&a).0, size(&a).1));
+    assert_eq!(beside.width(), 2.0 * f64::from(size(&a).0));
+    // The left half of the one beside another is that one.
+    let pixels = |figure: &Figure| Pixmap::decode_png(&figure.png(1.0).unwrap()).unwrap();
+    let (whole, half) = (pixels(&beside), pixels(&a));
+    let rows = half.height().min(whole.height());
+    for y in (0..rows).step_by(7) {
+        for x in (0..half.width()).step_by(7) {
+            assert_eq!(whole.pixel(x, y), half.pixel(x, y), "{x} {y}");
+        }
+    }
+}
+
+#[test]
+fn degenerate_charts_are_figures() {
+    let values = [
+        0.0,
+        1.0,
+        -1.0,
+        5e-324,
+        1e-300,
+        1e149,
+        f64::MAX,
+        f64::NAN,
+        f64::INFINITY,
+    ];
+    for a in values {
+        for b in values {
+            for (x_log, y_log) in [(false, false), (true, true), (false, true)] {
+                for mark in [Mark::Line, Mark::Dashed, Mark::Dots, Mark::Bars(0.5)] {
+                    let mut series = Series::new("s", mark, vec![[a, b], [b, a], [1.0, a]]);
+                    series.band = vec![[a, b, a], [1.0, a, b], [2.0, b, b]];
+                    let plot = Plot {
+                        x_log,
+                        y_log,
+                        diagonal: true,
+                        series: vec![series],
+                        ..Plot::default()
+                    };
+                    let figure = chart(&Chart {
+                        columns: 1,
+                        plots: vec![plot],
+                        ..Chart::default()
+                    });
+                    assert!(
+                        !figure.unwrap().svg().contains("NaN"),
+                        "{a:e} {b:e} {mark:?}"
+                    );
+                }
+            }
+        }
+    }
+    assert!(matches!(
+        chart(&Chart::default()),
+        Err(FigureError::Empty(_))
+    ));
 }

@@ -1,0 +1,85 @@
+//! `hsr reproduce`.
+
+use std::fmt::Write;
+use std::num::NonZero;
+use std::sync::atomic::Ordering;
+
+use hsr_lab::LabError;
+use hsr_lab::reproduce::{
+    Experiment, Extent, ReproduceOptions as Options, Reproduction, reproduce,
+};
+use hsr_lab::train::Control;
+use indicatif::ProgressStyle;
+
+use crate::args::ReproduceOptions;
+use crate::{json, progress};
+
+/// Steps of the bar.
+const STEPS: usize = 10_000;
+
+pub fn run(options: ReproduceOptions) -> Result<String, LabError> {
+    let experiments = named(&options.experiments)?;
+    let stop = progress::stop_flag();
+    let bar = progress::bar(STEPS, "reproduce");
+    if let Ok(style) =
+        ProgressStyle::with_template("{msg:24} {wide_bar:.cyan/blue} {percent:>3} %, {eta} left")
+    {
+        bar.set_style(style);
+    }
+    let result = reproduce(
+        &Options {
+            experiments,
+            out: options.out,
+            extent: if options.quick {
+                Extent::Quick
+            } else {
+                Extent::Full
+            },
+            jobs: options.jobs.unwrap_or_else(|| {
+                std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)
+            }),
+            seed: options.seed,
+        },
+        &|progress| {
+            bar.set_message(format!("{} {}", progress.experiment, progress.stage));
+            bar.set_position((STEPS as f64 * progress.done) as u64);
+            if stop.load(Ordering::SeqCst) {
+                Control::Stop
+            } else {
+                Control::Continue
+            }
+        },
+    );
+    bar.finish_and_clear();
+    let reproduction = result?;
+    if options.json {
+        return json(&reproduction);
+    }
+    Ok(lines(&reproduction))
+}
+
+/// `all`, or each by its name.
+fn named(names: &[String]) -> Result<Vec<Experiment>, LabError> {
+    if names.iter().any(|name| name == "all") {
+        return Ok(Experiment::ALL.to_vec());
+    }
+    names.iter().map(|name| name.parse()).collect()
+}
+
+/// A line a claim.
+fn lines(reproduction: &Reproduction) -> String {
+    let mut text = String::new();
+    for outcome in &reproduction.outcomes {
+        for claim in &outcome.claims {
+            let _ = writeln!(
+                text,
+                "{} {}: {}",
+                claim.verdict(),
+                outcome.experiment,
+                claim.text
+            );
+        }
+    }
+    let _ = writeln!(text, "\n{}", reproduction.report.display());
+    text
+}

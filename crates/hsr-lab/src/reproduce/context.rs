@@ -1,0 +1,379 @@
+//! How an experiment does its work: in units, over several threads, with progress, and so that it can be interrupted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::train::Control;
+use crate::{LabError, files};
+
+/// What the observer of a reproduction is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    /// The experiment.
+    pub experiment: &'a str,
+    /// What of it is done at the moment.
+    pub stage: &'a str,
+    /// The share of all work that is done, 0 to 1.
+    pub done: f64,
+}
+
+/// Told now and then, from any thread.
+pub type Observer<'a> = &'a (dyn Fn(Progress) -> Control + Sync);
+
+/// The work of all experiments together.
+pub(super) struct Meter<'a> {
+    observer: Observer<'a>,
+    /// Expected seconds: of all, and of what is done.
+    total: f64,
+    done: Mutex<f64>,
+    /// The work that experiments share and that is counted already.
+    shared: Mutex<BTreeSet<String>>,
+    stop: AtomicBool,
+}
+
+impl<'a> Meter<'a> {
+    pub fn new(observer: Observer<'a>, total: f64) -> Self {
+        Self {
+            observer,
+            total: total.max(f64::MIN_POSITIVE),
+            done: Mutex::new(0.0),
+            shared: Mutex::new(BTreeSet::new()),
+            stop: AtomicBool::new(false),
+        }
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    pub fn advance(&self, experiment: &str, stage: &str, seconds: f64) {
+        let done = {
+            let mut done = locked(&self.done);
+            *done += seconds;
+            (*done / self.total).min(1.0)
+        };
+        let progress = Progress {
+            experiment,
+            stage,
+            done,
+        };
+        if (self.observer)(progress) == Control::Stop {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A panic in another thread ends the program anyway.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Results of units that are done already.
+#[derive(Serialize, Deserialize)]
+struct Part<T> {
+    key: Value,
+    results: Vec<(usize, T)>,
+}
+
+/// The least time between two writes of a part: what a kill may cost.
+const SAVE_EVERY: Duration = Duration::from_secs(3);
+
+/// Work whose results several experiments use. It is done by the first of them.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Shared {
+    pub name: &'static str,
+    pub settings: Value,
+    /// Expected seconds.
+    pub cost: f64,
+}
+
+/// What an experiment works with.
+pub(super) struct Context<'a> {
+    /// The experiment.
+    pub name: &'a str,
+    /// Where parts are kept until the experiment is done.
+    pub folder: &'a Path,
+    /// Everything that the results depend on.
+    pub key: Value,
+    pub seed: u64,
+    pub jobs: NonZero<usize>,
+    pub meter: &'a Meter<'a>,
+    /// Expected seconds.
+    pub cost: f64,
+}
+
+impl Context<'_> {
+    /// The same on one thread, for what is timed.
+    pub fn alone(&self) -> Context<'_> {
+        Context {
+            key: self.key.clone(),
+            jobs: NonZero::<usize>::MIN,
+            ..*self
+        }
+    }
+
+    /// The same for work whose results several experiments use, known by a name and settings of its own.
+    pub fn shared(&self, work: &Shared) -> Context<'_> {
+        let counted = !locked(&self.meter.shared).insert(work.name.to_owned());
+        Context {
+            name: work.name,
+            key: json!({
+                "version": env!("CARGO_PKG_VERSION"),
+                "seed": self.seed,
+                "chosen": work.settings,
+            }),
+            cost: if counted { 0.0 } else { work.cost },
+            ..*self
+        }
+    }
+
+    /// Does `count` units of work and gives their results in order, whatever order they were done in. `share` of the
+    /// experiment's work they are. Units done in an earlier, interrupted call are not done again.
+    ///
+    /// # Errors
+    ///
+    /// The first error of a unit; [`LabError::Halted`] where the observer stopped it.
+    pub fn map<T: Serialize + DeserializeOwned + Send>(
+        &self,
+        stage: &str,
+        share: f64,
+        count: usize,
+        unit: impl Fn(usize) -> Result<T, LabError> + Sync,
+    ) -> Result<Vec<T>, LabError> {
+        let path = self.part(stage);
+        let known: BTreeMap<usize, T> = self.load(&path).into_iter().collect();
+        let seconds = share * self.cost / count.max(1) as f64;
+        self.meter
+            .advance(self.name, stage, seconds * known.len() as f64);
+        let pending: Vec<usize> = (0..count).filter(|i| !known.contains_key(i)).collect();
+        let state = Mutex::new(State {
+            results: known,
+            saved: Instant::now(),
+            error: None,
+        });
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while !self.meter.is_stopped() {
+                let Some(&index) = pending.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                    break;
+                };
+                let result = unit(index);
+                let mut state = locked(&state);
+                let kept = result.and_then(|result| {
+                    state.results.insert(index, result);
+                    if state.saved.elapsed() < SAVE_EVERY {
+                        return Ok(());
+                    }
+                    self.save(&path, &state.results)?;
+                    state.saved = Instant::now();
+                    Ok(())
+                });
+                if let Err(error) = kept {
+                    state.error.get_or_insert(error);
+                    next.store(pending.len(), Ordering::Relaxed);
+                }
+                drop(state);
+                self.meter.advance(self.name, stage, seconds);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..self.jobs.get().min(pending.len()) {
+                scope.spawn(work);
+            }
+            work();
+        });
+        let State { results, error, .. } =
+            state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = error {
+            return Err(error);
+        }
+        if !pending.is_empty() {
+            self.save(&path, &results)?;
+        }
+        if results.len() < count {
+            return Err(LabError::Halted {
+                experiment: self.name.to_owned(),
+            });
+        }
+        Ok(results.into_values().collect())
+    }
+
+    fn part(&self, stage: &str) -> PathBuf {
+        let stage: String = stage
+            .chars()
+            .map(|c| if c.is_alphanumeric() { c } else { '-' })
+            .collect();
+        self.folder.join(format!("{}-{stage}.json", self.name))
+    }
+
+    /// What an earlier call left; nothing where it belongs to other settings or cannot be read.
+    fn load<T: DeserializeOwned>(&self, path: &Path) -> Vec<(usize, T)> {
+        let part = std::fs::read(path)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice::<Part<T>>(&bytes).ok());
+        match part {
+            Some(part) if part.key == self.key => part.results,
+            _ => Vec::new(),
+        }
+    }
+
+    fn save<T: Serialize>(
+        &self,
+        path: &Path,
+        results: &BTreeMap<usize, T>,
+    ) -> Result<(), LabError> {
+        let part = Part {
+            key: self.key.clone(),
+            results: results
+                .iter()
+                .map(|(index, result)| (*index, result))
+                .collect(),
+        };
+        let bytes =
+            serde_json::to_vec(&part).expect("plain data with string keys always serialises");
+        files::write(path, &bytes)
+    }
+}
+
+/// What the threads share.
+struct State<T> {
+    results: BTreeMap<usize, T>,
+    saved: Instant,
+    error: Option<LabError>,
+}
+
+/// Removes what a call with more to do would have gone on from. A file that stays is no error: it is read only where its
+/// key fits.
+pub(super) fn discard_parts(folder: &Path, name: &str) {
+    let prefix = format!("{name}-");
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(&prefix) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Does 20 units, at most `most` of them, and counts how often each was done.
+    fn work(
+        folder: &Path,
+        jobs: usize,
+        key: u64,
+        most: usize,
+        counts: &[AtomicUsize; 20],
+    ) -> Result<Vec<f64>, LabError> {
+        let seen = AtomicUsize::new(0);
+        let observer = |_: Progress| match seen.fetch_add(1, Ordering::Relaxed) {
+            n if n >= most => Control::Stop,
+            _ => Control::Continue,
+        };
+        let meter = Meter::new(&observer, 1.0);
+        let context = Context {
+            name: "test",
+            folder,
+            key: json!(key),
+            seed: 0,
+            jobs: NonZero::new(jobs).unwrap(),
+            meter: &meter,
+            cost: 1.0,
+        };
+        context.map("stage", 1.0, 20, |i| {
+            counts[i].fetch_add(1, Ordering::Relaxed);
+            // Not representable in few digits: what is read back must be the same number.
+            Ok((i as f64 + key as f64).sqrt())
+        })
+    }
+
+    fn expected(key: u64) -> Vec<f64> {
+        (0..20)
+            .map(|i| (f64::from(i) + key as f64).sqrt())
+            .collect()
+    }
+
+    fn none() -> [AtomicUsize; 20] {
+        std::array::from_fn(|_| AtomicUsize::new(0))
+    }
+
+    #[test]
+    fn results_are_in_order_whatever_the_number_of_threads() {
+        for jobs in [1, 2, 7, 50] {
+            let folder = tempfile::tempdir().unwrap();
+            let results = work(folder.path(), jobs, 2, usize::MAX, &none()).unwrap();
+            assert_eq!(results, expected(2));
+        }
+    }
+
+    #[test]
+    fn an_interrupted_call_leaves_what_is_done_to_the_next() {
+        for jobs in [1, 3] {
+            let folder = tempfile::tempdir().unwrap();
+            let counts = none();
+            let error = work(folder.path(), jobs, 2, 6, &counts).unwrap_err();
+            assert!(matches!(&error, LabError::Halted { experiment } if experiment == "test"));
+            let done = counts
+                .iter()
+                .filter(|n| n.load(Ordering::Relaxed) > 0)
+                .count();
+            assert!((6..20).contains(&done), "{done}");
+            assert_eq!(
+                work(folder.path(), jobs, 2, usize::MAX, &counts).unwrap(),
+                expected(2)
+            );
+            assert!(counts.iter().all(|n| n.load(Ordering::Relaxed) == 1));
+            // With other settings nothing of it counts.
+            assert_eq!(
+                work(folder.path(), jobs, 3, usize::MAX, &none()).unwrap(),
+                expected(3)
+            );
+        }
+    }
+
+    #[test]
+    fn a_part_that_cannot_be_read_is_done_again() {
+        let folder = tempfile::tempdir().unwrap();
+        work(folder.path(), 1, 2, usize::MAX, &none()).unwrap();
+        let part = folder.path().join("test-stage.json");
+        let text = std::fs::read_to_string(&part).unwrap();
+        std::fs::write(&part, &text[..text.len() / 2]).unwrap();
+        let counts = none();
+        assert_eq!(
+            work(folder.path(), 1, 2, usize::MAX, &counts).unwrap(),
+            expected(2)
+        );
+        assert!(counts.iter().all(|n| n.load(Ordering::Relaxed) == 1));
+        discard_parts(folder.path(), "test");
+        assert!(!part.exists());
+    }
+
+    #[test]
+    fn an_error_of_a_unit_is_the_error_of_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let observer = |_: Progress| Control::Continue;
+        let meter = Meter::new(&observer, 1.0);
+        let context = Context {
+            name: "test",
+            folder: folder.path(),
+            key: Value::Null,
+            seed: 0,
+            jobs: NonZero::new(2).unwrap(),
+            meter: &meter,
+            cost: 1.0,
+        };
+        let result = context.map("stage", 1.0, 9, |i| match i {
+            5 => Err(LabError::Eigenvalues),
+            i => Ok(i),
+        });
+        assert!(matches!(result, Err(LabError::Eigenvalues)));
+    }
+}
