@@ -21,15 +21,22 @@ pub fn stop_flag() -> Arc<AtomicBool> {
 
 /// A bar of `total` steps on standard error, and only where that is a terminal.
 pub fn bar(total: usize, what: &'static str) -> ProgressBar {
+    styled(
+        total,
+        what,
+        "{msg} {wide_bar:.cyan/blue} {pos}/{len} {eta} left",
+    )
+}
+
+/// The same with a template of its own.
+pub fn styled(total: usize, what: &'static str, template: &str) -> ProgressBar {
     let target = if std::io::stderr().is_terminal() {
         ProgressDrawTarget::stderr()
     } else {
         ProgressDrawTarget::hidden()
     };
     let bar = ProgressBar::with_draw_target(Some(total as u64), target);
-    if let Ok(style) =
-        ProgressStyle::with_template("{msg} {wide_bar:.cyan/blue} {pos}/{len} {eta} left")
-    {
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
     bar.set_message(what);

@@ -9,7 +9,6 @@ use hsr_lab::reproduce::{
     Experiment, Extent, ReproduceOptions as Options, Reproduction, reproduce,
 };
 use hsr_lab::train::Control;
-use indicatif::ProgressStyle;
 
 use crate::args::ReproduceOptions;
 use crate::{json, progress};
@@ -20,12 +19,8 @@ const STEPS: usize = 10_000;
 pub fn run(options: ReproduceOptions) -> Result<String, LabError> {
     let experiments = named(&options.experiments)?;
     let stop = progress::stop_flag();
-    let bar = progress::bar(STEPS, "reproduce");
-    if let Ok(style) =
-        ProgressStyle::with_template("{msg:24} {wide_bar:.cyan/blue} {percent:>3} %, {eta} left")
-    {
-        bar.set_style(style);
-    }
+    let template = "{msg:24} {wide_bar:.cyan/blue} {percent:>3} %, {eta} left";
+    let bar = progress::styled(STEPS, "reproduce", template);
     let result = reproduce(
         &Options {
             experiments,

@@ -13,8 +13,10 @@ pub(super) fn plan(extent: Extent) -> Plan {
     Plan::new((), 0.5, move |(), context| run(extent, context)).sharing(race::shared(extent))
 }
 
-/// What is drawn, with its name in the picture and in the table.
-const QUANTITIES: [(&str, &str, fn(&Snapshot) -> f64); 3] = [
+/// What is drawn: its name in the picture, in the table, and the value.
+type Quantity = (&'static str, &'static str, fn(&Snapshot) -> f64);
+
+const QUANTITIES: [Quantity; 3] = [
     ("training loss L", "loss", |s| s.loss),
     ("λ_1", "lambda_1", |s| s.lambda_max),
     ("λ_sup", "lambda_sup", |s| s.lambda_sup),
