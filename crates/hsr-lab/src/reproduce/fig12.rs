@@ -1,5 +1,7 @@
 //! Figure 12: the eigenspectrum that every method leaves, with marks of Wilcoxon tests against plain training.
 
+use std::collections::BTreeMap;
+
 use super::context::Context;
 use super::critical::FLAT;
 use super::experiment::{Extent, Plan};
@@ -66,7 +68,7 @@ fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
     let mut claims = Vec::new();
     for place in &PLACES {
         let mut panels = Vec::new();
-        let mut compared = Vec::new();
+        let mut compared = BTreeMap::new();
         for (title, column, statistic) in STATISTICS {
             let mut of_statistic = Vec::new();
             for (s, scene) in race.settings.scenes.iter().enumerate() {
@@ -83,7 +85,7 @@ fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
                 panels.push(panel(&race, format!("{}: {title}", scene.task), &beside));
                 of_statistic.push(beside);
             }
-            compared.push(of_statistic);
+            compared.insert(column, of_statistic);
         }
         let picture = figures::distributions(&panels, race.settings.scenes.len())?;
         pictures.push((place.suffix, picture));
@@ -100,8 +102,8 @@ fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
         caption: format!(
             "Statistics of the eigenspectrum of the cross-entropy's Hessian: where the training of each method ended, and \
              (second picture) at the critical point of J, cross-entropy and weight decay, that as many epochs of plain \
-             training and a second-order polish reached from there, in {critical} of {all} runs. Directions down: eigenvalues of J's Hessian below zero. A row a method, \
-             a dot a run, boxes are quartiles. Stars mark the p-value of the two-sided Wilcoxon signed-rank test against \
+             training and a second-order polish reached from there, in {critical} of {all} runs. Directions down: eigenvalues of \
+             J's Hessian below zero. A row a method, a dot a run, boxes are quartiles. Stars mark the p-value of the two-sided Wilcoxon signed-rank test against \
              plain training, paired by seed and corrected after Holm: * below 0.05, ** 0.01, *** 0.001. The paper does not \
              say publicly which of both points it means. {}",
             race.words()
@@ -158,10 +160,13 @@ pub(super) fn against_plain(race: &Race, by_scene: &[Vec<Beside>], lower: bool) 
     (significant, words.join("; "))
 }
 
+/// By the statistic's name in the table, a scene after the other.
+type Compared = BTreeMap<&'static str, Vec<Vec<Beside>>>;
+
 /// The abstract's claims at one place.
-fn judge(race: &Race, place: &Place, compared: &[Vec<Vec<Beside>>]) -> Vec<Claim> {
+fn judge(race: &Race, place: &Place, compared: &Compared) -> Vec<Claim> {
     let scenes = race.settings.scenes.len();
-    let claim = |what: &str, statistic: usize| {
+    let claim = |what: &str, statistic: &str| {
         let (significant, words) = against_plain(race, &compared[statistic], true);
         Claim::at_least(
             format!(
@@ -173,9 +178,9 @@ fn judge(race: &Race, place: &Place, compared: &[Vec<Vec<Beside>>]) -> Vec<Claim
         )
     };
     vec![
-        claim("narrows the spectrum, λ_1 − λ_D falls", 2),
-        claim("avoids sharp minima, λ_1 falls", 0),
-        saddles(race, place, &compared[5]),
+        claim("narrows the spectrum, λ_1 − λ_D falls", "spread"),
+        claim("avoids sharp minima, λ_1 falls", "lambda_1"),
+        saddles(race, place, &compared["directions_down"]),
     ]
 }
 

@@ -113,7 +113,8 @@ fn report(
     let (bars, width) = histogram(points.iter().map(|(_, point)| point.curvature.lambda_sup));
     let picture = figures::chart(&Chart {
         title: format!("λ_1 and λ_sup at {} critical points", points.len()),
-        note: "Left: no point may lie below the dashed line, where λ_1 = λ_sup. Right: how often which λ_sup occurs."
+        note: "Left: no point may lie below the dashed line, where λ_1 = λ_sup. Right: how often which λ_sup occurs, the last \
+               bar with all above."
             .to_owned(),
         columns: 2,
         plots: vec![

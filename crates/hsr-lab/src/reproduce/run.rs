@@ -67,6 +67,26 @@ type Planned = (Experiment, Plan, Value);
 /// An experiment leaves `NAME.svg`, `NAME.png`, `NAME.csv` and, last, `NAME.json`; one that is there with the same
 /// version, extent, seed and settings is not done again. Interrupted or killed, the next call goes on.
 ///
+/// ```
+/// use std::num::NonZero;
+///
+/// use hsr_lab::reproduce::{Experiment, Extent, ReproduceOptions, reproduce};
+/// use hsr_lab::train::Control;
+///
+/// let folder = tempfile::tempdir()?;
+/// let options = ReproduceOptions {
+///     experiments: vec![Experiment::Fig3],
+///     out: folder.path().join("paper"),
+///     extent: Extent::Tiny,
+///     jobs: NonZero::<usize>::MIN,
+///     seed: 0,
+/// };
+/// let reproduction = reproduce(&options, &|_| Control::Continue)?;
+/// // Numerical and analytical gradients agree.
+/// assert!(reproduction.outcomes[0].claims[0].holds);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 ///
 /// [`LabError::Halted`] where the observer stopped it; what can go wrong with files.
