@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes docs/reproduction from a directory of `hsr reproduce all`: the claims as a table, and a few of the pictures.
 
-    hsr reproduce all --out DIR
+    hsr reproduce all --out DIR        (or, to be had sooner, some of it with --quick)
     python3 docs/reproduction.py DIR
 """
 
@@ -20,22 +20,25 @@ def main():
     source, target = pathlib.Path(sys.argv[1]), pathlib.Path(__file__).parent / "reproduction"
     target.mkdir(exist_ok=True)
     found = [json.loads((source / f"{name}.json").read_text()) for name in ORDER]
-    claims = [(figure["experiment"], claim) for figure in found for claim in figure["claims"]]
-    held = sum(claim["holds"] for _, claim in claims)
+    claims = [
+        (figure["experiment"], figure["settings"]["extent"], claim) for figure in found for claim in figure["claims"]
+    ]
+    held = sum(claim["holds"] for *_, claim in claims)
     lines = [
         "# The paper's figures, reproduced",
         "",
-        "Made by `hsr reproduce all --out DIR` (the full extent) and `python3 docs/reproduction.py DIR`. Claims and their",
-        "thresholds stand in `crates/hsr-lab/src/reproduce`; a claim that does not hold is reported as it is.",
+        "Made by `hsr reproduce NAME --out DIR`, with `--quick` where the table says so, and `python3",
+        "docs/reproduction.py DIR`. Claims and their thresholds stand in `crates/hsr-lab/src/reproduce`; a claim that",
+        "does not hold is reported as it is.",
         "",
         f"{held} of {len(claims)} claims hold.",
         "",
-        "| figure | | claim, with what was measured |",
-        "|---|---|---|",
+        "| figure | extent | | claim, with what was measured |",
+        "|---|---|---|---|",
     ]
-    for name, claim in claims:
+    for name, extent, claim in claims:
         text = claim["text"].replace("|", "\\|")
-        lines.append(f"| {name} | {'PASS' if claim['holds'] else '**FAIL**'} | {text} |")
+        lines.append(f"| {name} | {extent} | {'PASS' if claim['holds'] else '**FAIL**'} | {text} |")
     for figure in found:
         shown = [name for name in PICTURES if f"{name}.svg" in figure["pictures"]]
         if not shown:
