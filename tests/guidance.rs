@@ -221,6 +221,7 @@ fn a_mistyped_name_gets_the_nearest_one() {
             "\"specie\"",
             "\"species\"",
         ),
+        (&["train", "--batch-size=32"], "--batch-size", "\"--batch\""),
         // Where only the option before the value is missing.
         (&["train", "digits"], "\"digits\"", "\"--task digits\""),
         (

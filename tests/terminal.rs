@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use serde_json::Value;
+
 use super::{hsr, json, program, refused, text};
 
 /// A run that takes a moment.
@@ -205,6 +207,12 @@ fn quiet_leaves_the_paths_of_what_was_written_and_nothing_else() {
             assert!(folder.path().join(path).exists(), "{path}");
         }
     }
+    let output = hsr(
+        folder.path(),
+        &["reproduce", "fig5", "--quick", "-q", "--out", "paper"],
+    );
+    assert_eq!(text(&output.stdout), "paper\n");
+    assert!(output.stderr.is_empty() && folder.path().join("paper/report.html").exists());
     // On a terminal too, and with the short name after the command.
     let arguments = [&RUN[..], &["-q", "--out", "again"]].concat();
     if let Some((code, said)) = on_terminal(folder.path(), &arguments, "", &[]) {
@@ -298,6 +306,10 @@ fn json_is_alone_on_standard_output_even_where_standard_error_is_a_terminal() {
             "spectrum.json",
             ["spectrum", "--run", "run", "--top", "2", "--json"].to_vec(),
         ),
+        (
+            "reproduce.json",
+            ["reproduce", "fig5", "--quick", "--out", "paper", "--json"].to_vec(),
+        ),
     ] {
         let Some((code, said)) = on_terminal(folder.path(), &arguments, &format!(" > {file}"), &[])
         else {
@@ -306,7 +318,29 @@ fn json_is_alone_on_standard_output_even_where_standard_error_is_a_terminal() {
         assert_eq!(code, Some(0), "{said}");
         let written = std::fs::read_to_string(folder.path().join(file)).unwrap();
         assert_eq!(written.lines().count(), 1, "{written}");
-        let object: serde_json::Value = serde_json::from_str(&written).unwrap();
+        let object: Value = serde_json::from_str(&written).unwrap();
         assert!(object.is_object());
+    }
+}
+
+#[test]
+fn verdicts_are_coloured_by_what_they_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["reproduce", "fig5", "--quick", "--out", "paper"];
+    let forced = piped(folder.path(), &arguments, &[("CLICOLOR_FORCE", "1")]);
+    let (plain, forced) = (
+        text(&piped(folder.path(), &arguments, &[]).stdout),
+        text(&forced.stdout),
+    );
+    let claims = plain
+        .lines()
+        .filter(|line| line.starts_with("PASS ") || line.starts_with("FAIL "));
+    assert!(claims.clone().count() > 0, "{plain}");
+    for (line, coloured) in claims.zip(forced.lines()) {
+        let (colour, claim) = (if line.starts_with("PASS") { 32 } else { 31 }, &line[4..]);
+        assert_eq!(
+            coloured,
+            format!("\u{1b}[1m\u{1b}[{colour}m{}\u{1b}[0m{claim}", &line[..4])
+        );
     }
 }

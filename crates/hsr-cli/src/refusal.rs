@@ -98,10 +98,20 @@ fn unknown_argument(
             did_you_mean(meant.as_deref())
         ));
     }
-    let meant = string(error, ContextKind::SuggestedArg);
+    let options: Vec<&str> = verb
+        .and_then(|verb| command.find_subcommand(verb))
+        .into_iter()
+        .flat_map(|verb| verb.get_arguments().filter_map(|it| it.get_long()))
+        .collect();
+    let meant = found
+        .strip_prefix("--")
+        .and_then(|name| nearest(name, options))
+        .map(|name| format!("--{name}"));
+    // Clap knows the options of the other commands as well.
+    let meant = meant.or_else(|| string(error, ContextKind::SuggestedArg).map(str::to_owned));
     Some(format!(
         "{called} has no option {found}{}; {called} --help lists them",
-        did_you_mean(meant)
+        did_you_mean(meant.as_deref())
     ))
 }
 

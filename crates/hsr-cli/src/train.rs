@@ -106,7 +106,7 @@ fn show(bar: &ProgressBar, progress: &Progress) {
         .lambda_sup
         .map_or_else(String::new, |lambda| format!("  λ_sup {lambda:.4}"));
     bar.set_message(format!(
-        "{:60}",
+        "{:50}",
         format!(
             "{:6} loss {:.4}  accuracy {:.1} %{lambda_sup}",
             progress.network,
