@@ -1,4 +1,4 @@
-//! What goes to which stream: colours and progress to terminals only, one JSON object or paths where they are asked for.
+//! What goes to which stream: colours and progress to terminals only, one JSON object or paths where asked for.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -84,11 +84,17 @@ pub struct TasksOptions {
 #[command(after_help = examples("", &[
     ("digits, a plain network and one with HSR from the same start; the run is kept in runs/digits-hsr", "hsr train"),
     ("another task, stronger, from another start", "hsr train --task wine --strength 0.1 --seed 3"),
-    ("a table of yours, whose column species holds the classes", "hsr train --data mine.csv --label species --hidden 8 --epochs 300"),
+    (
+        "a table of yours, whose column species holds the classes",
+        "hsr train --data mine.csv --label species --hidden 8 --epochs 300",
+    ),
     ("another method with another optimizer", "hsr train --task iris --method sam --optimizer adam"),
     ("MNIST from its files, a stratified part of it", "hsr train --task mnist --data-dir ~/mnist --samples 5000"),
     ("classes of your making", "hsr train --task gaussians --overlap 0.7 --covariance 1,0.5,1"),
-    ("few samples, a fifth of them with a wrong label", "hsr train --task digits --train-samples 100 --label-noise 0.2"),
+    (
+        "few samples, a fifth of them with a wrong label",
+        "hsr train --task digits --train-samples 100 --label-noise 0.2",
+    ),
     ("an interrupted run goes on", "hsr train --resume runs/digits-hsr"),
 ]))]
 pub struct TrainOptions {
