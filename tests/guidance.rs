@@ -259,7 +259,10 @@ fn other_bad_arguments_are_named_with_what_was_expected() {
             &["--data mine.csv", "--label", "length, species"][..],
         ),
         (&["train", "--data", "none.csv"], &["none.csv"]),
-        (&["train", "--label", "species"], &["--data"]),
+        (
+            &["train", "--label", "species"],
+            &["an option given to hsr train needs --data"],
+        ),
         (
             &["inspect"],
             &["hsr inspect needs --weights", "--help has examples"],

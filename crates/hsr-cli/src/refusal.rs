@@ -137,13 +137,13 @@ fn missing(error: &Error, command: &Command, verb: Option<&str>, called: &str) -
         .and_then(|verb| command.find_subcommand(verb))
         .is_some_and(|verb| verb.get_arguments().any(|it| it.is_required_set()));
     // Where nothing is always needed, another option asks for it.
-    let beside = if always {
-        ""
+    let who = if always {
+        called.to_owned()
     } else {
-        " beside another option that is given"
+        format!("an option given to {called}")
     };
     Some(format!(
-        "{called} needs {needed}{beside}; {called} --help has examples"
+        "{who} needs {needed}; {called} --help has examples"
     ))
 }
 
