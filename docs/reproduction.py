@@ -24,12 +24,15 @@ def main():
         (figure["experiment"], figure["settings"]["extent"], claim) for figure in found for claim in figure["claims"]
     ]
     held = sum(claim["holds"] for *_, claim in claims)
+    made = "`hsr reproduce all --out DIR`"
+    if {extent for _, extent, _ in claims} != {"full"}:
+        made = "`hsr reproduce NAME --out DIR`, with `--quick` where the table says so,"
     lines = [
         "# The paper's figures, reproduced",
         "",
-        "Made by `hsr reproduce NAME --out DIR`, with `--quick` where the table says so, and `python3",
-        "docs/reproduction.py DIR`. Claims and their thresholds stand in `crates/hsr-lab/src/reproduce`; a claim that",
-        "does not hold is reported as it is.",
+        f"Made by {made} and `python3 docs/reproduction.py DIR`. Claims and their thresholds stand in",
+        "`crates/hsr-lab/src/reproduce`; a claim that does not hold is reported as it is. The same comparison on real data,",
+        "with wrong labels and few samples: [the real tasks](real-tasks.md).",
         "",
         f"{held} of {len(claims)} claims hold.",
         "",

@@ -116,7 +116,7 @@ fn check<T: Real>(hidden: usize, parameters: usize) {
     for evaluation in [Evaluation::Assembled, Evaluation::Gram, Evaluation::Auto] {
         for with_inputs in [false, true] {
             // The gradient for the inputs needs more buffers, so that its first call counts as a first call.
-            let mut workspace = Workspace::new();
+            let mut workspace = Workspace::single_threaded();
             for call in 0..4 {
                 let input_gradient = with_inputs.then_some(&mut inputs[..]);
                 let count = counted(|| {
@@ -154,7 +154,7 @@ fn check_peers<T: Real>(hidden: usize, parameters: usize) {
     let batch = Batch::new(OutputLoss::SoftmaxCrossEntropy, &x, targets);
     let mut gradient = vec![T::zero(); parameters];
     let mut inputs = vec![T::zero(); x.len()];
-    let mut workspace = Workspace::new();
+    let mut workspace = Workspace::single_threaded();
     for call in 0..3 {
         let count = counted(|| {
             let (to, x) = (&mut gradient[..], &mut inputs[..]);
@@ -202,12 +202,52 @@ fn a_wide_network_allocates_no_buffer_after_the_first_call() {
     check::<f32>(100, 603);
 }
 
+/// The counts of the pool's threads.
+fn counted_in_pool(work: impl FnOnce()) -> Vec<Count> {
+    rayon::broadcast(|_| COUNT.set(Count::default()));
+    work();
+    rayon::broadcast(|_| COUNT.get())
+}
+
+#[test]
+fn a_batch_divided_among_threads_allocates_no_buffer_after_the_first_call() {
+    let dimensions = Dimensions::new(2, 100, 3);
+    let theta = wave::<f64>(603, 1.7);
+    let x = wave::<f64>(2 * SAMPLES, 0.9);
+    let classes: Vec<usize> = (0..SAMPLES).map(|n| n % 3).collect();
+    let network = Network::from_flat(dimensions, Activation::Tanh, &theta).unwrap();
+    let targets = Targets::Classes(&classes);
+    let batch = Batch::new(OutputLoss::SoftmaxCrossEntropy, &x, targets);
+    let mut gradient = vec![0.0; theta.len()];
+    let mut inputs = vec![0.0; x.len()];
+    for evaluation in [Evaluation::Assembled, Evaluation::Gram, Evaluation::Auto] {
+        let mut workspace = Workspace::new().with_threads(2.try_into().unwrap());
+        for call in 0..4 {
+            let counts = counted_in_pool(|| {
+                let (to, x) = (&mut gradient[..], Some(&mut inputs[..]));
+                workspace
+                    .bounds_gradient(&network, &batch, evaluation, to, x)
+                    .unwrap();
+            });
+            let of_scalars: usize = counts.iter().map(|count| count.of_scalars).sum();
+            let growths: usize = counts.iter().map(|count| count.growths).sum();
+            // A buffer may be freed by another thread than took it: only all threads together keep nothing.
+            let kept: isize = counts.iter().map(|count| count.kept).sum();
+            if call == 0 {
+                assert!(of_scalars > 0, "the pool did no work: {counts:?}");
+            } else {
+                assert_eq!((of_scalars, growths, kept), (0, 0, 0), "{counts:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_smaller_batch_after_a_larger_one_allocates_no_buffer() {
     let dimensions = Dimensions::new(2, 8, 3);
     let theta = wave::<f64>(dimensions.parameters(), 1.7);
     let network = Network::from_flat(dimensions, Activation::Tanh, &theta).unwrap();
-    let mut workspace = Workspace::new();
+    let mut workspace = Workspace::single_threaded();
     let mut gradient = vec![0.0; theta.len()];
     for samples in [SAMPLES, SAMPLES / 3, 1] {
         let x = wave::<f64>(2 * samples, 0.9);

@@ -1,6 +1,6 @@
 //! A model and a batch in the host's memory, as hsr-core takes them.
 
-use burn::tensor::{Element, Tensor};
+use burn::tensor::{Element, Int, Tensor};
 use hsr_core::{Activation, Batch, Dimensions, Error, Network, OutputLoss, Real};
 
 use crate::targets::{Labels, Targets};
@@ -59,6 +59,24 @@ fn read<T: Element, const D: usize>(
         })
 }
 
+/// Class indices, read in the integer type that they have.
+fn read_classes(classes: Tensor<1, Int>) -> Result<Vec<usize>, HsrError> {
+    let refuse = |message: String| HsrError::Read {
+        what: "the targets",
+        message,
+    };
+    let data = classes.inner().try_into_data();
+    let data = data.map_err(|error| refuse(error.to_string()))?;
+    // A negative index becomes one that is out of range, which hsr-core names with its sample.
+    let index = |class: i64| usize::try_from(class).unwrap_or(usize::MAX);
+    if let Ok(classes) = data.as_slice::<i32>() {
+        return Ok(classes.iter().map(|&class| index(class.into())).collect());
+    }
+    let classes = data.try_into_vec_as::<i64>();
+    let classes = classes.map_err(|error| refuse(error.to_string()))?;
+    Ok(classes.into_iter().map(index).collect())
+}
+
 /// `[rows, columns]` row-major to `[columns, rows]`.
 pub(crate) fn transpose_into<T: Copy>(matrix: &[T], columns: usize, out: &mut Vec<T>) {
     for column in 0..columns {
@@ -86,21 +104,10 @@ impl<T: Real + Element> ClosedForm<T> {
         if let Some(bias) = &output.bias {
             theta.extend(read::<T, 1>("the output bias", bias.val())?);
         }
-        let labels =
-            match targets.labels {
-                Labels::Values(values) => HostLabels::Values(read("the targets", values)?),
-                Labels::Classes(classes) => {
-                    let classes = classes.inner().try_into_vec_as::<i64>().map_err(|error| {
-                        HsrError::Read {
-                            what: "the targets",
-                            message: error.to_string(),
-                        }
-                    })?;
-                    // A negative index becomes one that is out of range, which hsr-core names with its sample.
-                    let index = |class: i64| usize::try_from(class).unwrap_or(usize::MAX);
-                    HostLabels::Classes(classes.into_iter().map(index).collect())
-                }
-            };
+        let labels = match targets.labels {
+            Labels::Values(values) => HostLabels::Values(read("the targets", values)?),
+            Labels::Classes(classes) => HostLabels::Classes(read_classes(classes)?),
+        };
         let cast = |weights: &[f64]| weights.iter().map(|&w| T::of(w)).collect();
         Ok(Self {
             dimensions,

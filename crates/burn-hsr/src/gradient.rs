@@ -101,7 +101,7 @@ impl Change for Cast {
 
 /// What is done with each trainable parameter of a three-layer model and its part of the gradient.
 pub(crate) trait Visit {
-    fn visit<const D: usize>(&mut self, id: ParamId, parameter: Tensor<D>, gradient: Tensor<D>);
+    fn visit<const D: usize>(&mut self, id: ParamId, parameter: &Tensor<D>, gradient: Tensor<D>);
 }
 
 /// Visits every trainable parameter; frozen ones stay frozen.
@@ -115,11 +115,10 @@ pub(crate) fn for_each_parameter<M: ThreeLayer>(
         gradient: Option<Tensor<D>>,
         visit: &mut impl Visit,
     ) {
-        let parameter = param.val();
         if let Some(gradient) = gradient
-            && parameter.is_require_grad()
+            && param.is_require_grad()
         {
-            visit.visit(param.id, parameter, gradient);
+            visit.visit(param.id, param, gradient);
         }
     }
     let (hidden, output) = (model.hidden(), model.output());
@@ -147,7 +146,7 @@ struct Injection<'a> {
 }
 
 impl Visit for Injection<'_> {
-    fn visit<const D: usize>(&mut self, id: ParamId, _parameter: Tensor<D>, gradient: Tensor<D>) {
+    fn visit<const D: usize>(&mut self, id: ParamId, _parameter: &Tensor<D>, gradient: Tensor<D>) {
         let sum = match self.gradients.remove::<D>(id) {
             Some(of_loss) => of_loss + gradient,
             None => gradient,
@@ -163,7 +162,7 @@ pub(crate) struct SquaredNorm<'a> {
 }
 
 impl Visit for SquaredNorm<'_> {
-    fn visit<const D: usize>(&mut self, id: ParamId, _parameter: Tensor<D>, _gradient: Tensor<D>) {
+    fn visit<const D: usize>(&mut self, id: ParamId, _parameter: &Tensor<D>, _gradient: Tensor<D>) {
         if let Some(of_loss) = self.gradients.get::<D>(id) {
             self.sum = self.sum.clone() + of_loss.square().sum();
         }

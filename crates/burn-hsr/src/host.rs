@@ -1,5 +1,6 @@
 //! Host execution: parameters and batch are read into memory, hsr-core evaluates the closed form.
 
+use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard};
 
 use burn::tensor::{Device, Element, Tensor, TensorData};
@@ -13,7 +14,6 @@ use crate::targets::Targets;
 use crate::{ClosedForm, HsrConfig, HsrError, Sharpness, ThreeLayer};
 
 /// The buffers of the host execution in both precisions, kept between steps.
-#[derive(Default)]
 pub(crate) struct Host {
     single: Mutex<Workspace<f32>>,
     double: Mutex<Workspace<f64>>,
@@ -114,8 +114,24 @@ impl HostGradient<f64> {
 }
 
 impl Host {
+    /// Without buffers yet; `threads` is the most that an evaluation takes.
+    pub fn new(threads: Option<usize>) -> Self {
+        fn workspace<T: Real>(threads: Option<usize>) -> Mutex<Workspace<T>> {
+            let workspace = Workspace::new();
+            Mutex::new(match threads.and_then(NonZeroUsize::new) {
+                Some(threads) => workspace.with_threads(threads),
+                None => workspace,
+            })
+        }
+        Self {
+            single: workspace(threads),
+            double: workspace(threads),
+        }
+    }
+
     /// The measure and its gradient in the model's precision: f64, or f32 for everything narrower. Where f32 overflows
-    /// on the way, the computation is done again in f64, where λ_max is computed from the beginning.
+    /// on the way, the computation is done again in f64, where λ_max is computed from the beginning. The gradient, not
+    /// the value, is multiplied by `factor`.
     pub fn gradient<M: ThreeLayer>(
         &self,
         config: &HsrConfig,
@@ -123,6 +139,7 @@ impl Host {
         inputs: Tensor<2>,
         targets: Targets,
         with_inputs: bool,
+        factor: f64,
     ) -> Result<HsrGradient, HsrError> {
         let dtype = model.hidden().weight.val().dtype();
         let device = inputs.clone().inner().device();
@@ -134,7 +151,7 @@ impl Host {
         };
         if dtype == burn::tensor::DType::F64 {
             let gradient = double(inputs, targets)?;
-            return Ok(to_tensors(gradient, &dimensions, &device, dtype));
+            return Ok(to_tensors(gradient, factor, &dimensions, &device, dtype));
         }
         let gradient = match verb::<f32>(config.sharpness) {
             None => double(inputs, targets)?.narrow(config.sharpness)?,
@@ -149,7 +166,7 @@ impl Host {
                 }
             }
         };
-        Ok(to_tensors(gradient, &dimensions, &device, dtype))
+        Ok(to_tensors(gradient, factor, &dimensions, &device, dtype))
     }
 
     /// The bounds, in f64 whatever the model's precision.
@@ -193,8 +210,10 @@ fn locked<T>(workspace: &Mutex<Workspace<T>>) -> MutexGuard<'_, Workspace<T>> {
         .unwrap_or_else(|poison| poison.into_inner())
 }
 
+/// The value, and the gradient times `factor`: a pass over D numbers here is less than four operations of Burn.
 fn to_tensors<T: Real + Element>(
-    gradient: HostGradient<T>,
+    mut gradient: HostGradient<T>,
+    factor: f64,
     dimensions: &Dimensions,
     device: &Device,
     dtype: burn::tensor::DType,
@@ -206,6 +225,13 @@ fn to_tensors<T: Real + Element>(
         ..
     } = *dimensions;
     let layout = dimensions.layout();
+    if factor != 1.0 {
+        let factor = T::of(factor);
+        let inputs = gradient.inputs.iter_mut().flatten();
+        for value in gradient.parameters.iter_mut().chain(inputs) {
+            *value *= factor;
+        }
+    }
     let theta = &gradient.parameters;
     let matrix = |values: Vec<T>, shape: [usize; 2]| {
         Tensor::<2>::from_data(TensorData::new(values, shape), (device, dtype))

@@ -110,6 +110,9 @@ pub struct HsrConfig {
     /// Where it is computed.
     #[config(default = "Execution::Auto")]
     pub execution: Execution,
+    /// The most threads of the host's evaluation, which takes more than one only where that pays; none for as many as
+    /// Rayon's pool has. Another number rounds sums differently: with 1, a run does not depend on the machine's cores.
+    pub threads: Option<usize>,
 }
 
 impl HsrConfig {
@@ -118,7 +121,7 @@ impl HsrConfig {
     /// # Errors
     ///
     /// [`HsrError::Config`] where a value is outside its range: a strength or a class weight that is negative or not
-    /// finite, a smoothing outside 0…1, an interval or a subsample of 0, an adaptive strength in the mode
+    /// finite, a smoothing outside 0…1, an interval, a subsample or threads of 0, an adaptive strength in the mode
     /// [`Direction`](Mode::Direction); [`HsrError::HostOnly`] where the device is asked for what only the host computes.
     pub fn init(&self) -> Result<Hsr, HsrError> {
         let refuse = |option, value, expected| {
@@ -140,6 +143,9 @@ impl HsrConfig {
         if self.subsample == Some(0) {
             return refuse("subsample", 0.0, "1 row or more");
         }
+        if self.threads == Some(0) {
+            return refuse("threads", 0.0, "1 or more");
+        }
         if self.adaptive && self.mode == Mode::Direction {
             return refuse(
                 "adaptive",
@@ -158,7 +164,7 @@ impl HsrConfig {
         }
         Ok(Hsr {
             config: self.clone(),
-            host: Host::default(),
+            host: Host::new(self.threads),
             steps: AtomicU64::new(0),
         })
     }
@@ -241,7 +247,7 @@ impl Clone for Hsr {
     fn clone(&self) -> Self {
         Self {
             config: self.config.clone(),
-            host: Host::default(),
+            host: Host::new(self.config.threads),
             steps: AtomicU64::new(self.steps.load(Ordering::Relaxed)),
         }
     }
@@ -284,7 +290,19 @@ impl Hsr {
         targets: impl Into<Targets>,
         with_inputs: bool,
     ) -> Result<HsrGradient, HsrError> {
-        let targets = self.checked(model, &inputs, targets.into())?;
+        self.scaled_gradient(model, inputs, targets.into(), with_inputs, 1.0)
+    }
+
+    /// [`gradient`](Self::gradient) with everything but the value multiplied by `factor`.
+    fn scaled_gradient<M: ThreeLayer>(
+        &self,
+        model: &M,
+        inputs: Tensor<2>,
+        targets: Targets,
+        with_inputs: bool,
+        factor: f64,
+    ) -> Result<HsrGradient, HsrError> {
+        let targets = self.checked(model, &inputs, targets)?;
         let on_host = match self.config.execution {
             Execution::Host => true,
             Execution::Device => false,
@@ -294,9 +312,10 @@ impl Hsr {
         };
         if on_host {
             self.host
-                .gradient(&self.config, model, inputs, targets, with_inputs)
+                .gradient(&self.config, model, inputs, targets, with_inputs, factor)
         } else {
-            device::gradient(&self.config, model, inputs, targets, with_inputs)
+            let gradient = device::gradient(&self.config, model, inputs, targets, with_inputs)?;
+            Ok(gradient.map(&ScaledBy(factor)))
         }
     }
 
@@ -492,7 +511,7 @@ impl Hsr {
         let decrement = if self.config.adaptive {
             relative(due.gradient, due.strength, &model, &gradients)
         } else {
-            due.gradient.map(&ScaledBy(due.strength))
+            due.gradient
         };
         let mut decrements = GradientsParams::new();
         add_to(&model, decrement, &mut decrements);
@@ -513,11 +532,16 @@ impl Hsr {
         if self.config.mode == Mode::Direction {
             normalised(model, gradient, strength)
         } else {
-            gradient.map(&ScaledBy(strength))
+            gradient
         }
     }
 
-    /// λ_sup and its gradient at the rows that this step takes, and its strength; `None` where the schedule pauses.
+    /// Whether what is added has a length of its own, whatever that of ∇λ_sup.
+    fn normalises(&self) -> bool {
+        self.config.adaptive || self.config.mode == Mode::Direction
+    }
+
+    /// What this step adds, at the rows that it takes; `None` where the schedule pauses.
     /// `tracked` asks for the gradient of inputs that autodiff tracks. The step counts unless it is refused.
     fn next_step<M: ThreeLayer>(
         &self,
@@ -533,9 +557,11 @@ impl Hsr {
         } else {
             let (inputs, targets) = self.rows_of_step(step, inputs, targets);
             let with_inputs = tracked && inputs.is_tracked();
+            let factor = if self.normalises() { 1.0 } else { strength };
+            let at = inputs.clone();
             Some(Due {
                 strength,
-                gradient: self.gradient(model, inputs.clone(), targets, with_inputs)?,
+                gradient: self.scaled_gradient(model, at, targets, with_inputs, factor)?,
                 inputs,
             })
         };
@@ -671,9 +697,10 @@ impl Hsr {
     }
 }
 
-/// What a step adds, before mode and strength.
+/// What a step adds.
 struct Due {
     strength: f64,
+    /// Times the strength, but where it is normalised afterwards.
     gradient: HsrGradient,
     /// The rows it was taken at.
     inputs: Tensor<2>,
@@ -692,8 +719,8 @@ impl Surrogate {
 }
 
 impl Visit for Surrogate {
-    fn visit<const D: usize>(&mut self, _id: ParamId, parameter: Tensor<D>, gradient: Tensor<D>) {
-        self.add(parameter, gradient);
+    fn visit<const D: usize>(&mut self, _id: ParamId, parameter: &Tensor<D>, gradient: Tensor<D>) {
+        self.add(parameter.clone(), gradient);
     }
 }
 
@@ -760,7 +787,7 @@ struct Parts {
 }
 
 impl Visit for Parts {
-    fn visit<const D: usize>(&mut self, _id: ParamId, _parameter: Tensor<D>, gradient: Tensor<D>) {
+    fn visit<const D: usize>(&mut self, _id: ParamId, _parameter: &Tensor<D>, gradient: Tensor<D>) {
         self.of.push(match self.measure {
             Measure::Largest => gradient.max_abs(),
             Measure::Norm => gradient.square().sum(),

@@ -1,32 +1,80 @@
 //! The ASSEMBLED evaluation: each block of H as a product over samples (theory §3 and §4).
 
-use crate::contraction::{Contraction, contract_m, form_m};
+use crate::contraction::Contraction;
 use crate::forward::Forward;
 use crate::kernels::hidden::HiddenKernel;
+use crate::kernels::pairs::{PairLanes, contract_m, form_m};
 use crate::kernels::{HiddenLane, fused};
 use crate::lanes::{LANE, dot, part, part_mut, row, row_mut, sized, zeroed};
 use crate::matmul::{Mat, Write, matmul};
-use crate::plan::Want;
+use crate::plan::{BlockEvaluation, Plan, Want};
 use crate::{Real, kernels, svec};
 
 /// Values a tile of samples may hold: about the second-level cache.
 const TILE: usize = 1 << 17;
 
-/// Buffers of the evaluation.
+/// The blocks of H that are formed, each a sum over samples, so that shards of a batch add.
 #[derive(Default)]
-pub(crate) struct Assembled<T> {
+pub(crate) struct Blocks<T> {
     /// H22 = Σ S ⊗ ããᵀ, packed × packed: the theory's A.
     pub a: Vec<T>,
     /// H11 = Σ M ⊗ x̃x̃ᵀ, packed × packed: the theory's C.
     pub c: Vec<T>,
     /// H21 = Σ B ⊗ x̃, rows (j, k), columns (i, e): the theory's E.
     pub e: Vec<T>,
-    /// Its part with i = j, rows (j, k), columns e: what R meets.
+}
+
+impl<T: Real> Blocks<T> {
+    /// Makes the blocks that `plan` forms empty.
+    #[inline(always)]
+    pub fn clear(&mut self, f: &Forward<T>, plan: &Plan) {
+        let dims = f.dims();
+        let (h, d) = (dims.hidden, dims.inputs_extended());
+        let ha = dims.hidden_extended();
+        let formed = |block| block == BlockEvaluation::Assembled;
+        for (formed, block, size) in [
+            (
+                formed(plan.output),
+                &mut self.a,
+                svec::len(f.rank) * svec::len(ha),
+            ),
+            (
+                formed(plan.hidden),
+                &mut self.c,
+                svec::len(h) * svec::len(d),
+            ),
+            (formed(plan.cross), &mut self.e, h * f.rank * ha * d),
+        ] {
+            zeroed(block, if formed { size } else { 0 });
+        }
+    }
+
+    /// Adds those of another shard.
+    pub fn add(&mut self, other: &Self) {
+        for (sum, block) in [
+            (&mut self.a, &other.a),
+            (&mut self.c, &other.c),
+            (&mut self.e, &other.e),
+        ] {
+            crate::lanes::add_scaled(sum, T::one(), block);
+        }
+    }
+
+    /// ‖H22‖², ‖H11‖², ‖H21‖² of the blocks that are formed, 0 for the others.
+    pub fn norms(&self) -> [T; 3] {
+        [&self.a, &self.c, &self.e].map(|block| norm_squared(block))
+    }
+}
+
+/// Buffers of the evaluation.
+#[derive(Default)]
+pub(crate) struct Assembled<T> {
+    /// The part of E with i = j, rows (j, k), columns e: what R meets.
     e_diagonal: Vec<T>,
     tile: Vec<T>,
     pairs: Vec<T>,
     r: Vec<T>,
-    pub lanes: [Vec<T>; 2],
+    lanes: PairLanes<T>,
     hidden_lane: HiddenLane<T>,
     hidden_kernel: HiddenKernel<T>,
 }
@@ -51,39 +99,73 @@ fn norm_squared<T: Real>(values: &[T]) -> T {
 }
 
 impl<T: Real> Assembled<T> {
-    /// Block H22.
+    /// Forms the blocks that `plan` gives to this evaluation from a shard's samples.
     #[inline(always)]
-    pub fn output_block(&mut self, f: &Forward<T>, out: &mut Contraction<T>, want: Want) {
-        let dims = f.dims();
-        let n = f.stride;
-        let (ha, sp) = (dims.hidden_extended(), svec::len(f.rank));
-        let ap = svec::len(ha);
-        let a = zeroed(&mut self.a, sp * ap);
-        if kernels::fit_rank(f.rank) {
-            kernels::output::assemble(f, a, fused());
-            out.output_norm = norm_squared(a);
-            if want != Want::Moments {
-                kernels::output::contract(&mut self.hidden_lane, f, a, out, fused());
-            }
+    pub fn form(&mut self, f: &Forward<T>, plan: &Plan, blocks: &mut Blocks<T>, want: Want) {
+        blocks.clear(f, plan);
+        if plan.output == BlockEvaluation::Assembled {
+            self.form_output(f, &mut blocks.a);
+        }
+        if plan.hidden == BlockEvaluation::Assembled {
+            self.form_hidden(f, &mut blocks.c, want);
+        }
+        if plan.cross == BlockEvaluation::Assembled {
+            self.form_cross(f, &mut blocks.e, want);
+        }
+    }
+
+    /// Contracts the blocks of the whole batch with a shard's samples.
+    #[inline(always)]
+    pub fn contract(
+        &mut self,
+        f: &Forward<T>,
+        plan: &Plan,
+        blocks: &Blocks<T>,
+        out: &mut Contraction<T>,
+        want: Want,
+    ) {
+        if want == Want::Moments {
             return;
         }
+        if plan.output == BlockEvaluation::Assembled {
+            self.contract_output(f, &blocks.a, out);
+        }
+        if plan.hidden == BlockEvaluation::Assembled {
+            self.contract_hidden(f, &blocks.c, out, want);
+        }
+        if plan.cross == BlockEvaluation::Assembled {
+            self.contract_cross(f, &blocks.e, out, want);
+        }
+    }
+
+    #[inline(always)]
+    fn form_output(&mut self, f: &Forward<T>, a: &mut [T]) {
+        if kernels::fit_rank(f.rank) {
+            kernels::output::assemble(f, a, fused());
+            return;
+        }
+        let n = f.stride;
+        let (ha, sp) = (f.dims().hidden_extended(), svec::len(f.rank));
+        let ap = svec::len(ha);
         for (start, width) in tiles(n, ap) {
             let pairs = sized(&mut self.pairs, ap * width);
             svec::outer(&f.a, ha, n, start, width, pairs);
             let s = Mat::new(&f.s_basis[start..], sp, width, n);
-            matmul(
-                a,
-                ap,
-                Write::Add,
-                T::one(),
-                s,
-                Mat::new(pairs, ap, width, width).t(),
-            );
+            let pairs = Mat::new(pairs, ap, width, width).t();
+            matmul(a, ap, Write::Add, T::one(), s, pairs);
         }
-        out.output_norm = norm_squared(a);
-        if want == Want::Moments {
+    }
+
+    #[inline(always)]
+    fn contract_output(&mut self, f: &Forward<T>, a: &[T], out: &mut Contraction<T>) {
+        if kernels::fit_rank(f.rank) {
+            kernels::output::contract(&mut self.hidden_lane, f, a, out, fused());
             return;
         }
+        let dims = f.dims();
+        let n = f.stride;
+        let (ha, sp) = (dims.hidden_extended(), svec::len(f.rank));
+        let ap = svec::len(ha);
         let a = Mat::new(a, sp, ap, ap);
         for (start, width) in tiles(n, ap) {
             let pairs = sized(&mut self.pairs, ap * width);
@@ -106,22 +188,22 @@ impl<T: Real> Assembled<T> {
         }
     }
 
-    /// Block H11.
+    /// Whether the kernels take the blocks with x̃: they have no gradient for the inputs.
     #[inline(always)]
-    pub fn hidden_block(&mut self, f: &Forward<T>, out: &mut Contraction<T>, want: Want) {
+    fn in_kernels(f: &Forward<T>, want: Want) -> bool {
+        want != Want::InputGradient && kernels::fit(f.dims().inputs_extended(), f.rank)
+    }
+
+    #[inline(always)]
+    fn form_hidden(&mut self, f: &Forward<T>, c: &mut [T], want: Want) {
         let dims = f.dims();
         let n = f.stride;
         let (d, mp) = (dims.inputs_extended(), svec::len(dims.hidden));
         let xp = svec::len(d);
-        let c = zeroed(&mut self.c, mp * xp);
-        if want != Want::InputGradient && kernels::fit(d, f.rank) {
+        if Self::in_kernels(f, want) {
             let xx = sized(&mut self.pairs, xp * n);
             svec::outer(&f.x, d, n, 0, n, xx);
             kernels::hidden::assemble(f, xx, c, fused());
-            out.hidden_norm = norm_squared(c);
-            if want == Want::Gradient {
-                kernels::hidden::contract(&mut self.hidden_kernel, f, xx, c, out, fused());
-            }
             return;
         }
         for (start, width) in tiles(n, mp.max(xp)) {
@@ -130,17 +212,21 @@ impl<T: Real> Assembled<T> {
             let pairs = sized(&mut self.pairs, xp * width);
             svec::outer(&f.x, d, n, start, width, pairs);
             let pairs = Mat::new(pairs, xp, width, width).t();
-            matmul(
-                c,
-                xp,
-                Write::Add,
-                T::one(),
-                Mat::new(m, mp, width, width),
-                pairs,
-            );
+            let m = Mat::new(m, mp, width, width);
+            matmul(c, xp, Write::Add, T::one(), m, pairs);
         }
-        out.hidden_norm = norm_squared(c);
-        if want == Want::Moments {
+    }
+
+    #[inline(always)]
+    fn contract_hidden(&mut self, f: &Forward<T>, c: &[T], out: &mut Contraction<T>, want: Want) {
+        let dims = f.dims();
+        let n = f.stride;
+        let (d, mp) = (dims.inputs_extended(), svec::len(dims.hidden));
+        let xp = svec::len(d);
+        if Self::in_kernels(f, want) {
+            let xx = sized(&mut self.pairs, xp * n);
+            svec::outer(&f.x, d, n, 0, n, xx);
+            kernels::hidden::contract(&mut self.hidden_kernel, f, xx, c, out, fused());
             return;
         }
         let c = Mat::new(c, mp, xp, xp);
@@ -158,64 +244,58 @@ impl<T: Real> Assembled<T> {
             let m = sized(&mut self.tile, mp * width);
             let pairs = Mat::new(pairs, xp, width, width);
             matmul(m, width, Write::Replace, T::one(), c, pairs);
-            contract_m(f, m, start, width, out, &mut self.lanes);
+            contract_m(f, m, 0..dims.hidden, start, width, out, &mut self.lanes);
         }
     }
 
-    /// Block H21. B = Q ⊗ ã + δ R never appears: E = Q (ã ⊗ x̃)ᵀ, and R only meets the columns with i = j.
+    /// B = Q ⊗ ã + δ R never appears: E = Q (ã ⊗ x̃)ᵀ, and R only meets the columns with i = j.
     #[inline(always)]
-    pub fn cross_block(&mut self, f: &Forward<T>, out: &mut Contraction<T>, want: Want) {
+    fn form_cross(&mut self, f: &Forward<T>, e: &mut [T], want: Want) {
+        if Self::in_kernels(f, want) {
+            kernels::cross::assemble(f, e, fused());
+            return;
+        }
         let dims = f.dims();
         let (n, h, outputs) = (f.stride, dims.hidden, f.rank);
         let (ha, d, hk) = (dims.hidden_extended(), dims.inputs_extended(), h * outputs);
         let columns = ha * d;
-        let e = zeroed(&mut self.e, hk * columns);
-        if want != Want::InputGradient && kernels::fit(d, outputs) {
-            kernels::cross::assemble(f, e, fused());
-            out.cross_norm = norm_squared(e);
-            if want == Want::Gradient {
-                kernels::cross::contract(&mut self.hidden_lane, f, e, out, fused());
-            }
-            return;
-        }
         let diagonal = zeroed(&mut self.e_diagonal, hk * d);
         for (start, width) in tiles(n, columns.max(hk)) {
             let ax = sized(&mut self.pairs, columns * width);
             outer_ax(f, start, width, ax);
             let q = Mat::new(&f.q_basis[start..], hk, width, n);
-            matmul(
-                e,
-                columns,
-                Write::Add,
-                T::one(),
-                q,
-                Mat::new(ax, columns, width, width).t(),
-            );
+            let ax = Mat::new(ax, columns, width, width).t();
+            matmul(e, columns, Write::Add, T::one(), q, ax);
             let r = sized(&mut self.r, hk * width);
             form_r(f, start, width, r);
+            let r = Mat::new(r, hk, width, width);
             let x = Mat::new(&f.x[start..], d, width, n).t();
-            matmul(
-                diagonal,
-                d,
-                Write::Add,
-                T::one(),
-                Mat::new(r, hk, width, width),
-                x,
-            );
+            matmul(diagonal, d, Write::Add, T::one(), r, x);
         }
         for j in 0..h {
             for jk in j * outputs..(j + 1) * outputs {
-                let of_r = row_mut(diagonal, d, jk);
                 let e = &mut row_mut(e, columns, jk)[j * d..(j + 1) * d];
-                for (e, of_r) in e.iter_mut().zip(of_r) {
-                    *e += *of_r;
-                    *of_r = *e;
-                }
+                crate::lanes::add_scaled(e, T::one(), row(diagonal, d, jk));
             }
         }
-        out.cross_norm = norm_squared(e);
-        if want == Want::Moments {
+    }
+
+    #[inline(always)]
+    fn contract_cross(&mut self, f: &Forward<T>, e: &[T], out: &mut Contraction<T>, want: Want) {
+        if Self::in_kernels(f, want) {
+            kernels::cross::contract(&mut self.hidden_lane, f, e, out, fused());
             return;
+        }
+        let dims = f.dims();
+        let (n, h, outputs) = (f.stride, dims.hidden, f.rank);
+        let (ha, d, hk) = (dims.hidden_extended(), dims.inputs_extended(), h * outputs);
+        let columns = ha * d;
+        let diagonal = sized(&mut self.e_diagonal, hk * d);
+        for j in 0..h {
+            for jk in j * outputs..(j + 1) * outputs {
+                let e = &row(e, columns, jk)[j * d..(j + 1) * d];
+                row_mut(diagonal, d, jk).copy_from_slice(e);
+            }
         }
         let e = Mat::new(e, hk, columns, columns);
         let diagonal = Mat::new(diagonal, hk, d, d);

@@ -1,5 +1,7 @@
 //! A borrowed batch: inputs, targets, and how the samples' losses are averaged.
 
+use core::ops::Range;
+
 use crate::error::{check_finite, check_length};
 use crate::{Dimensions, Error, Real};
 
@@ -67,6 +69,15 @@ pub struct Batch<'a, T> {
     pub(crate) sample_weights: Option<&'a [T]>,
     pub(crate) class_weights: Option<&'a [T]>,
     pub(crate) label_smoothing: T,
+}
+
+/// What the weights of a batch are divided by, in three steps so that none overflows: the largest sample weight, the
+/// largest class weight, and the sum of what remains.
+#[derive(Clone, Copy)]
+pub struct Normalizer<T> {
+    largest: T,
+    unit: T,
+    total: T,
 }
 
 impl<'a, T: Real> Batch<'a, T> {
@@ -229,33 +240,81 @@ impl<'a, T: Real> Batch<'a, T> {
         Ok(())
     }
 
-    /// Writes y and ω, feature-major with `stride` samples a row (padding is left 0): ℓ_n is then the plain loss
-    /// of the label y_n with weight ω_n, whatever the class weights and the smoothing were.
+    /// What the weights of all samples are divided by.
+    pub(crate) fn normalizer(&self, samples: usize) -> Result<Normalizer<T>, Error> {
+        // Divided by the largest first, so that the sum can neither overflow nor vanish.
+        let largest = match self.sample_weights {
+            Some(weights) => weights.iter().copied().fold(T::zero(), T::max),
+            None => T::one(),
+        };
+        if largest == T::zero() {
+            return Err(Error::NoWeight { sum: 0.0 });
+        }
+        let unit = match (self.class_weights, self.targets) {
+            (Some(weights), Targets::Classes(_)) => weights.iter().copied().fold(T::zero(), T::max),
+            _ => T::one(),
+        };
+        let unit = if unit > T::zero() { unit } else { T::one() };
+        let of_sample = |n: usize| match self.sample_weights {
+            Some(weights) => weights[n] / largest,
+            None => T::one(),
+        };
+        let total: T = match (self.class_weights, self.targets) {
+            (Some(weights), Targets::Classes(classes)) => classes
+                .iter()
+                .enumerate()
+                .map(|(n, &class)| of_sample(n) * (weights[class] / unit))
+                .sum(),
+            _ if self.sample_weights.is_none() => T::of(samples as f64),
+            _ => (0..samples).map(of_sample).sum(),
+        };
+        if total <= T::zero() {
+            return Err(Error::NoWeight {
+                sum: total.as_f64(),
+            });
+        }
+        Ok(Normalizer {
+            largest,
+            unit,
+            total,
+        })
+    }
+
+    /// Writes y and ω of the samples in `range`, feature-major with `stride` samples a row (padding is left 0): ℓ_n is
+    /// then the plain loss of the label y_n with weight ω_n, whatever the class weights and the smoothing were.
     pub(crate) fn reduce(
         &self,
         dimensions: &Dimensions,
-        samples: usize,
+        normalizer: Normalizer<T>,
+        range: Range<usize>,
         stride: usize,
         y: &mut [T],
         omega: &mut [T],
-    ) -> Result<(), Error> {
+    ) {
         let outputs = dimensions.outputs;
+        let samples = range.len();
+        let Normalizer {
+            largest,
+            unit,
+            total,
+        } = normalizer;
         match self.targets {
-            Targets::Classes(classes) if outputs == 1 => match self.loss {
+            Targets::Classes(_) if outputs == 1 && self.loss == OutputLoss::SoftmaxCrossEntropy => {
                 // A single softmax output has one class, of probability 1.
-                OutputLoss::SoftmaxCrossEntropy => y[..samples].fill(T::one()),
-                _ => {
-                    for (y, &class) in y.iter_mut().zip(classes) {
-                        *y = if class == 0 { T::zero() } else { T::one() };
-                    }
+                y[..samples].fill(T::one());
+            }
+            Targets::Classes(classes) if outputs == 1 => {
+                for (y, &class) in y.iter_mut().zip(&classes[range.clone()]) {
+                    *y = if class == 0 { T::zero() } else { T::one() };
                 }
-            },
+            }
             Targets::Classes(classes) => {
-                for (n, &class) in classes.iter().enumerate() {
+                for (n, &class) in classes[range.clone()].iter().enumerate() {
                     y[class * stride + n] = T::one();
                 }
             }
             Targets::Values(values) => {
+                let values = &values[range.start * outputs..range.end * outputs];
                 for (n, row) in values.chunks_exact(outputs).enumerate() {
                     for (k, &value) in row.iter().enumerate() {
                         y[k * stride + n] = value;
@@ -264,35 +323,12 @@ impl<'a, T: Real> Batch<'a, T> {
             }
         }
         match self.sample_weights {
-            Some(weights) => omega[..samples].copy_from_slice(weights),
-            None => omega[..samples].fill(T::one()),
-        }
-        // Divided by the largest first, so that the sum can neither overflow nor vanish.
-        let largest = omega[..samples].iter().copied().fold(T::zero(), T::max);
-        if largest == T::zero() {
-            return Err(Error::NoWeight { sum: 0.0 });
-        }
-        let hard = matches!(self.targets, Targets::Classes(_));
-        let unit = match self.class_weights {
-            Some(weights) if hard => (0..outputs).map(|k| weights[k]).fold(T::zero(), T::max),
-            _ => T::one(),
-        };
-        let unit = if unit > T::zero() { unit } else { T::one() };
-        let mut total = T::zero();
-        for (n, omega) in omega[..samples].iter_mut().enumerate() {
-            *omega /= largest;
-            total += match (self.class_weights, self.targets) {
-                (Some(weights), Targets::Classes(classes)) => *omega * (weights[classes[n]] / unit),
-                _ => *omega,
-            };
-        }
-        if total <= T::zero() {
-            return Err(Error::NoWeight {
-                sum: total.as_f64(),
-            });
-        }
-        for omega in &mut omega[..samples] {
-            *omega /= total;
+            Some(weights) => {
+                for (omega, &weight) in omega.iter_mut().zip(&weights[range]) {
+                    *omega = weight / largest / total;
+                }
+            }
+            None => omega[..samples].fill(T::one() / total),
         }
         if self.label_smoothing != T::zero() {
             let share = self.label_smoothing / T::of(outputs as f64);
@@ -315,6 +351,5 @@ impl<'a, T: Real> Batch<'a, T> {
                 }
             }
         }
-        Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! The forward pass: every per-sample quantity of theory §1 that the Hessian is made of.
 
-use crate::batch::OutputLoss;
+use core::ops::Range;
+
+use crate::batch::{Normalizer, OutputLoss};
 use crate::lanes::{LANE, add_product, lane, row, row_mut, sized, stride, zeroed};
 use crate::matmul::{Mat, Write, matmul};
 use crate::{Batch, Dimensions, Error, Network, Real, kernels, output_basis, svec};
@@ -75,16 +77,19 @@ impl<T: Real> Forward<T> {
         self.loss_kind.expect("a forward pass was run")
     }
 
-    /// Runs the network and its loss: everything up to the residual r. Gives the loss L, or 0 where it is not wanted.
+    /// Runs the network and its loss for the samples of a checked batch that are in `range`: everything up to the
+    /// residual r. Gives their part of the loss L, or 0 where it is not wanted.
     #[inline(always)]
     pub fn run(
         &mut self,
         network: &Network<T>,
         batch: &Batch<T>,
+        normalizer: Normalizer<T>,
+        range: Range<usize>,
         with_loss: bool,
     ) -> Result<T, Error> {
         let dims = network.dimensions();
-        let samples = batch.check(&dims)?;
+        let samples = range.len();
         let n = stride(samples);
         self.dimensions = Some(dims);
         self.loss_kind = Some(batch.loss);
@@ -94,10 +99,11 @@ impl<T: Real> Forward<T> {
 
         let y = zeroed(&mut self.y, dims.outputs * n);
         let omega = zeroed(&mut self.omega, n);
-        batch.reduce(&dims, samples, n, y, omega)?;
+        batch.reduce(&dims, normalizer, range.clone(), n, y, omega);
 
         let x = zeroed(&mut self.x, dims.inputs_extended() * n);
-        for (sample, input) in batch.inputs.chunks_exact(dims.inputs).enumerate() {
+        let inputs = &batch.inputs[range.start * dims.inputs..range.end * dims.inputs];
+        for (sample, input) in inputs.chunks_exact(dims.inputs).enumerate() {
             for (e, &value) in input.iter().enumerate() {
                 x[e * n + sample] = value;
             }
@@ -365,16 +371,21 @@ impl<T: Real> Forward<T> {
     }
 
     /// From the residuals on: σ, S, U, Q, g, c and the samples' traces; S, U, Q and r in the output basis where
-    /// `in_basis` is set and the loss has one.
+    /// `in_basis` is set and the loss has one. `largest` is that of the whole batch.
     #[inline(always)]
-    pub fn curvature(&mut self, network: &Network<T>, in_basis: bool) -> Result<(), Error> {
+    pub fn curvature(
+        &mut self,
+        network: &Network<T>,
+        in_basis: bool,
+        largest: T,
+    ) -> Result<(), Error> {
         let dims = self.dims();
         let (n, h, outputs) = (self.stride, dims.hidden, dims.outputs);
         let softmax = self.loss_of() == OutputLoss::SoftmaxCrossEntropy;
         self.rank = output_basis::reduced(outputs, softmax && in_basis);
         let rank = self.rank;
         let reduce = rank < outputs;
-        self.scale_to_one();
+        self.scale_to_one(largest);
         self.pack_curvature();
         let r = sized(&mut self.r_basis, rank * n);
         if reduce {
@@ -446,13 +457,19 @@ impl<T: Real> Forward<T> {
         self.rank < self.dims().outputs
     }
 
+    /// max(|S|, |r|) over the samples.
+    #[inline(always)]
+    pub fn largest(&self) -> T {
+        let size = self.dims().outputs * self.stride;
+        let largest = |values: &[T]| values.iter().fold(T::zero(), |max, v| max.max(v.abs()));
+        largest(&self.r[..size]).max(largest(&self.s_diagonal[..size]))
+    }
+
     /// Divides ω, r and S by σ = max(|S|, |r|), so that squares of a vanishing loss do not underflow (theory §5).
     #[inline(always)]
-    fn scale_to_one(&mut self) {
+    fn scale_to_one(&mut self, sigma: T) {
         let n = self.stride;
         let size = self.dims().outputs * n;
-        let largest = |values: &[T]| values.iter().fold(T::zero(), |max, v| max.max(v.abs()));
-        let sigma = largest(&self.r[..size]).max(largest(&self.s_diagonal[..size]));
         // A reciprocal of a subnormal would be infinite: such a Hessian is 0 for every purpose.
         let inverse = T::one() / sigma;
         if sigma == T::zero() || !inverse.is_finite() {

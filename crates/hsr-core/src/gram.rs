@@ -1,20 +1,78 @@
 //! The GRAM evaluation: sums over pairs of samples, tile by tile (theory §3 and §4).
 //!
 //! q is a quadratic form in the samples' quantities, so that q11 = Σ_n ⟨M_n, M̃_n⟩ with M̃_n = Σ_m G²_nm M_m, and so
-//! on: what the gradient needs gives the value with it.
+//! on: what the gradient needs gives the value with it. n runs over the samples of one shard of the batch, m over those
+//! of all.
+
+use core::ops::Range;
 
 use crate::assembled::{contract_r, form_r};
-use crate::contraction::{Contraction, contract_m, form_m};
+use crate::contraction::Contraction;
 use crate::forward::Forward;
+use crate::kernels::pairs::{PairLanes, contract_m, form_m};
 use crate::lanes::{LANE, add_product, dot, part, part_mut, row, row_mut, sized, zeroed};
 use crate::matmul::{Mat, Write, matmul};
 use crate::plan::{BlockEvaluation, Plan, Want};
+use crate::shard::Shared;
 use crate::{Real, svec};
 
 /// Values a tile of pairs may hold.
 const PAIRS: usize = 1 << 18;
 /// Values of M that may be held at once; beyond, M is formed again tile by tile.
 const M_VALUES: usize = 1 << 24;
+/// Values of M̃ that are contracted at once: about the second-level cache.
+const M_ROWS: usize = 1 << 16;
+
+/// What is decided by the size of the whole batch.
+#[derive(Clone, Copy)]
+pub(crate) struct Pairing {
+    output: bool,
+    hidden: bool,
+    cross: bool,
+    /// Whether M of all samples is kept.
+    keep_m: bool,
+    /// Whether the pairs' terms with R, which have rank d + 1, go through projections on x̃.
+    project: bool,
+}
+
+impl Pairing {
+    /// For a batch whose rows are `total` samples long, padding included.
+    pub fn new<T: Real>(f: &Forward<T>, plan: &Plan, total: usize) -> Self {
+        let dims = f.dims();
+        let of = |block| block == BlockEvaluation::Gram;
+        Self {
+            output: of(plan.output),
+            hidden: of(plan.hidden),
+            cross: of(plan.cross),
+            keep_m: svec::len(dims.hidden) * total <= M_VALUES,
+            project: dims.inputs_extended() < total,
+        }
+    }
+
+    fn any(self) -> bool {
+        self.output || self.hidden || self.cross
+    }
+}
+
+/// What the pairs need of a shard beside its forward pass.
+#[derive(Default)]
+pub(crate) struct Prepared<T> {
+    /// M, packed rows of its samples.
+    m: Vec<T>,
+    /// F + R with F = Q ∘ aᵀ, and R: rows (j, k) of its samples, or their projections on x̃, columns e.
+    sum: Vec<T>,
+    r: Vec<T>,
+}
+
+impl<T: Real> Prepared<T> {
+    /// Adds the projections of another shard, which are sums over samples.
+    pub fn add_projections(&mut self, other: &Self, pairing: Pairing) {
+        if pairing.cross && pairing.project {
+            crate::lanes::add_scaled(&mut self.sum, T::one(), &other.sum);
+            crate::lanes::add_scaled(&mut self.r, T::one(), &other.r);
+        }
+    }
+}
 
 /// Buffers of the evaluation.
 #[derive(Default)]
@@ -27,14 +85,10 @@ pub(crate) struct Gram<T> {
     input_weights: Vec<T>,
     m: Vec<T>,
     m_tile: Vec<T>,
-    /// F = Q ∘ aᵀ and R for the terms that couple them, or their projections on x̃.
-    f: Vec<T>,
-    r: Vec<T>,
-    f_projected: Vec<T>,
-    r_projected: Vec<T>,
+    values: Vec<T>,
     f_bar: Vec<T>,
     r_bar: Vec<T>,
-    lanes: [Vec<T>; 2],
+    lanes: PairLanes<T>,
 }
 
 /// The rows `0..rows` of a feature-major array, all samples.
@@ -79,108 +133,259 @@ fn inner_products<T: Real>(
     }
 }
 
+/// Hidden units from `first` on whose rows of packed M are together `most` or fewer, but one unit at least.
+fn units_from(first: usize, h: usize, most: usize) -> Range<usize> {
+    let mut end = first + 1;
+    let mut rows = h - first;
+    while end < h && rows + h - end <= most {
+        rows += h - end;
+        end += 1;
+    }
+    first..end
+}
+
+/// A tile of one shard's samples against the samples of all shards.
+#[derive(Clone, Copy)]
+struct Tile<'a, T> {
+    shards: &'a [Shared<T>],
+    /// The shard whose samples these are.
+    own: usize,
+    start: usize,
+    width: usize,
+    pairing: Pairing,
+    want: Want,
+}
+
+impl<'a, T: Real> Tile<'a, T> {
+    fn forward(&self) -> &'a Forward<T> {
+        &self.shards[self.own].forward
+    }
+
+    /// The number of pairs.
+    fn size(&self) -> usize {
+        total(self.shards) * self.width
+    }
+
+    /// Each shard with the place of its rows among all pairs.
+    fn sources(&self) -> impl Iterator<Item = (&'a Shared<T>, usize)> {
+        let width = self.width;
+        self.shards.iter().scan(0, move |from, shard| {
+            let at = *from;
+            *from += shard.forward.stride * width;
+            Some((shard, at))
+        })
+    }
+
+    /// Inner products of `rows` rows of all samples with those of the tile.
+    fn inner_products(&self, out: &mut [T], rows: usize, of: impl Fn(&Shared<T>) -> &[T]) {
+        let (start, width) = (self.start, self.width);
+        let n = self.forward().stride;
+        let columns = tile(of(&self.shards[self.own]), rows, n, start, width);
+        for (index, (shard, at)) in self.sources().enumerate() {
+            let data = of(shard);
+            if index == self.own {
+                inner_products(&mut out[at..], data, rows, n, [start, width]);
+            } else {
+                let left = all(data, rows, shard.forward.stride).t();
+                matmul(
+                    &mut out[at..],
+                    width,
+                    Write::Replace,
+                    T::one(),
+                    left,
+                    columns,
+                );
+            }
+        }
+    }
+
+    /// Σ_m v_m w_m for `rows` rows v of all samples and the pairs' weights w: `out` (+)= v w, rows `stride` apart.
+    fn weigh(
+        &self,
+        out: &mut [T],
+        stride: usize,
+        write: Write,
+        rows: usize,
+        of: impl Fn(&Shared<T>) -> &[T],
+        weights: &[T],
+    ) {
+        let mut write = write;
+        for (shard, at) in self.sources() {
+            let n = shard.forward.stride;
+            let weights = Mat::new(&weights[at..], n, self.width, self.width);
+            matmul(
+                out,
+                stride,
+                write,
+                T::one(),
+                all(of(shard), rows, n),
+                weights,
+            );
+            write = Write::Add;
+        }
+    }
+}
+
+/// The length of a row over all shards, padding included.
+pub(crate) fn total<T>(shards: &[Shared<T>]) -> usize {
+    shards.iter().map(|shard| shard.forward.stride).sum()
+}
+
 impl<T: Real> Gram<T> {
-    /// The blocks that `plan` gives to this evaluation.
+    /// What the pairs need of a shard.
     #[inline(always)]
-    pub fn blocks(&mut self, f: &Forward<T>, plan: &Plan, out: &mut Contraction<T>, want: Want) {
-        let of = |block| block == BlockEvaluation::Gram;
-        let (output, hidden, cross) = (of(plan.output), of(plan.hidden), of(plan.cross));
-        if !(output || hidden || cross) {
+    pub fn prepare(&mut self, f: &Forward<T>, pairing: Pairing, out: &mut Prepared<T>) {
+        let n = f.stride;
+        if pairing.hidden && pairing.keep_m {
+            let m = sized(&mut out.m, svec::len(f.dims().hidden) * n);
+            form_m(f, 0, n, m, n, &mut self.lanes);
+        }
+        if pairing.cross {
+            self.couple(f, pairing.project, out);
+        }
+    }
+
+    /// Prepares the terms of ⟨B_n, B_m⟩ with R: F + R and R whole, or Σ (F + R) x̃ᵀ and Σ R x̃ᵀ.
+    #[inline(always)]
+    fn couple(&mut self, f: &Forward<T>, project: bool, out: &mut Prepared<T>) {
+        let dims = f.dims();
+        let n = f.stride;
+        let (hk, d) = (dims.hidden * f.rank, dims.inputs_extended());
+        if !project {
+            let r = sized(&mut out.r, hk * n);
+            form_r(f, 0, n, r);
+            let sum = sized(&mut out.sum, hk * n);
+            form_f(f, 0, n, sum);
+            for (sum, &r) in sum.iter_mut().zip(r.iter()) {
+                *sum += r;
+            }
             return;
         }
+        let sum_projected = zeroed(&mut out.sum, hk * d);
+        let r_projected = zeroed(&mut out.r, hk * d);
+        let width = (PAIRS / hk / LANE * LANE).clamp(LANE, n);
+        for start in (0..n).step_by(width) {
+            let width = width.min(n - start);
+            let x = tile(&f.x, d, n, start, width).t();
+            let values = sized(&mut self.values, hk * width);
+            form_r(f, start, width, values);
+            let r = Mat::new(values, hk, width, width);
+            matmul(r_projected, d, Write::Add, T::one(), r, x);
+            let values = sized(&mut self.values, hk * width);
+            form_f(f, start, width, values);
+            let f = Mat::new(values, hk, width, width);
+            matmul(sum_projected, d, Write::Add, T::one(), f, x);
+        }
+        for (sum, &r) in sum_projected.iter_mut().zip(r_projected.iter()) {
+            *sum += r;
+        }
+    }
+
+    /// The blocks that `plan` gives to this evaluation, for the samples of the shard `own`.
+    #[inline(always)]
+    pub fn blocks(
+        &mut self,
+        shards: &[Shared<T>],
+        own: usize,
+        pairing: Pairing,
+        out: &mut Contraction<T>,
+        want: Want,
+    ) {
+        if !pairing.any() {
+            return;
+        }
+        let Pairing {
+            output,
+            hidden,
+            cross,
+            ..
+        } = pairing;
+        let f = &shards[own].forward;
         let dims = f.dims();
         let n = f.stride;
         let (d, ha) = (dims.inputs_extended(), dims.hidden_extended());
-        let mp = svec::len(dims.hidden);
-        let keep_m = mp * n <= M_VALUES;
-        if hidden && keep_m {
-            let m = sized(&mut self.m, mp * n);
-            form_m(f, 0, n, m, n, &mut self.lanes);
-        }
-        // The pairs' terms with R have rank d + 1: where that is smaller than N they go through projections on x̃.
-        let project = d < n;
-        if cross {
-            self.couple(f, project);
-        }
-        let most = (M_VALUES / mp / LANE * LANE).max(LANE);
-        let width = (PAIRS / n / LANE * LANE).clamp(LANE, n.min(most));
+        let most = (M_VALUES / svec::len(dims.hidden) / LANE * LANE).max(LANE);
+        let width = (PAIRS / total(shards) / LANE * LANE).clamp(LANE, n.min(most));
         for start in (0..n).step_by(width) {
-            let width = width.min(n - start);
+            let tile = Tile {
+                shards,
+                own,
+                start,
+                width: width.min(n - start),
+                pairing,
+                want,
+            };
+            let size = tile.size();
             if hidden || cross {
-                let inner = sized(&mut self.inner, n * width);
-                inner_products(inner, &f.x, d, n, [start, width]);
+                tile.inner_products(sized(&mut self.inner, size), d, |shard| &shard.forward.x);
             }
             if output || cross {
-                let alpha = sized(&mut self.alpha, n * width);
-                inner_products(alpha, &f.a, ha, n, [start, width]);
+                tile.inner_products(sized(&mut self.alpha, size), ha, |shard| &shard.forward.a);
             }
             // What the pairs weigh a_m and x_m with, in ā and x̄.
             if want != Want::Moments && (output || cross) {
-                zeroed(&mut self.weights, n * width);
+                zeroed(&mut self.weights, size);
             }
             if want == Want::InputGradient && (hidden || cross) {
-                zeroed(&mut self.input_weights, n * width);
+                zeroed(&mut self.input_weights, size);
             }
             if output {
-                self.output_tile(f, out, want, start, width);
+                self.output_tile(tile, out);
             }
             if hidden {
-                self.hidden_tile(f, out, want, start, width, keep_m);
+                self.hidden_tile(tile, out);
             }
             if cross {
-                self.cross_tile(f, out, want, start, width, project);
+                self.cross_tile(tile, out);
             }
             if want != Want::Moments && (output || cross) {
-                let hidden = &mut out.hidden[start..];
-                let weights = Mat::new(&self.weights, n, width, width);
-                let a = all(&f.a, dims.hidden, n);
-                matmul(hidden, n, Write::Add, T::one(), a, weights);
+                let to = &mut out.hidden[start..];
+                tile.weigh(
+                    to,
+                    n,
+                    Write::Add,
+                    dims.hidden,
+                    |shard| &shard.forward.a,
+                    &self.weights,
+                );
             }
             if want == Want::InputGradient && (hidden || cross) {
-                let inputs = &mut out.inputs[start..];
-                let weights = Mat::new(&self.input_weights, n, width, width);
-                matmul(inputs, n, Write::Add, T::one(), all(&f.x, d, n), weights);
+                let to = &mut out.inputs[start..];
+                tile.weigh(
+                    to,
+                    n,
+                    Write::Add,
+                    d,
+                    |shard| &shard.forward.x,
+                    &self.input_weights,
+                );
             }
         }
     }
 
     #[inline(always)]
-    fn output_tile(
-        &mut self,
-        f: &Forward<T>,
-        out: &mut Contraction<T>,
-        want: Want,
-        start: usize,
-        width: usize,
-    ) {
+    fn output_tile(&mut self, tile: Tile<T>, out: &mut Contraction<T>) {
+        let f = tile.forward();
+        let (start, width, size) = (tile.start, tile.width, tile.size());
         let n = f.stride;
         let sp = svec::len(f.rank);
-        let size = n * width;
         let products = sized(&mut self.products, size);
-        let s_tile = tile(&f.s_basis, sp, n, start, width);
-        if want == Want::Moments {
-            matmul(
-                products,
-                width,
-                Write::Replace,
-                T::one(),
-                all(&f.s_basis, sp, n).t(),
-                s_tile,
-            );
+        if tile.want == Want::Moments {
+            tile.inner_products(products, sp, |shard| &shard.forward.s_basis);
             out.output_norm += weighted_sum(products, &self.alpha[..size], &self.alpha[..size]);
             return;
         }
         for (product, &alpha) in products.iter_mut().zip(&self.alpha[..size]) {
             *product = alpha * alpha;
         }
-        let squares = Mat::new(products, n, width, width);
-        matmul(
-            &mut out.s[start..],
+        let to = &mut out.s[start..];
+        tile.weigh(
+            to,
             n,
             Write::Replace,
-            T::one(),
-            all(&f.s_basis, sp, n),
-            squares,
+            sp,
+            |shard| &shard.forward.s_basis,
+            products,
         );
         for p in 0..sp {
             out.output_norm += dot(
@@ -188,177 +393,123 @@ impl<T: Real> Gram<T> {
                 part(&out.s, n, p, start, width),
             );
         }
-        matmul(
-            products,
-            width,
-            Write::Replace,
-            T::one(),
-            all(&f.s_basis, sp, n).t(),
-            s_tile,
-        );
+        tile.inner_products(products, sp, |shard| &shard.forward.s_basis);
         add_product(&mut self.weights[..size], products, &self.alpha[..size]);
     }
 
     #[inline(always)]
-    fn hidden_tile(
-        &mut self,
-        f: &Forward<T>,
-        out: &mut Contraction<T>,
-        want: Want,
-        start: usize,
-        width: usize,
-        keep_m: bool,
-    ) {
+    fn hidden_tile(&mut self, tile: Tile<T>, out: &mut Contraction<T>) {
+        let f = tile.forward();
+        let (start, width, size) = (tile.start, tile.width, tile.size());
         let n = f.stride;
-        let mp = svec::len(f.dims().hidden);
-        let size = n * width;
+        let h = f.dims().hidden;
+        let mp = svec::len(h);
         let squares = sized(&mut self.products, size);
         for (square, &inner) in squares.iter_mut().zip(&self.inner[..size]) {
             *square = inner * inner;
         }
-        // M of the tile's own samples: part of what is kept, or formed again.
-        let (m_tile, own): (&mut [T], Option<&[T]>) = {
-            let buffer = sized(&mut self.m_tile, 2 * mp * width);
-            let (m_bar, own) = buffer.split_at_mut(mp * width);
-            if keep_m {
-                (m_bar, None)
-            } else {
-                form_m(f, start, width, own, width, &mut self.lanes);
-                (m_bar, Some(own))
+        if tile.pairing.keep_m {
+            let own = &tile.shards[tile.own].prepared.m;
+            // A few rows of M̃ at a time, which are contracted while they are in the cache.
+            let mut first = 0;
+            while first < h {
+                let units = units_from(first, h, M_ROWS / width);
+                let from = svec::diagonal(h, first);
+                let rows = svec::diagonal(h, units.end - 1) + h - units.end + 1 - from;
+                let m_bar = sized(&mut self.m_tile, rows * width);
+                tile.weigh(
+                    m_bar,
+                    width,
+                    Write::Replace,
+                    rows,
+                    |shard| &shard.prepared.m[from * shard.forward.stride..],
+                    squares,
+                );
+                for p in 0..rows {
+                    let own = part(own, n, from + p, start, width);
+                    out.hidden_norm += dot(own, row(m_bar, width, p));
+                }
+                first = units.end;
+                if tile.want != Want::Moments {
+                    contract_m(f, m_bar, units, start, width, out, &mut self.lanes);
+                }
             }
-        };
-        if keep_m {
-            let squares = Mat::new(squares, n, width, width);
-            matmul(
-                m_tile,
-                width,
-                Write::Replace,
-                T::one(),
-                all(&self.m, mp, n),
-                squares,
-            );
-        } else {
-            m_tile.fill(T::zero());
+            if tile.want == Want::InputGradient {
+                tile.inner_products(squares, mp, |shard| &shard.prepared.m);
+                add_product(
+                    &mut self.input_weights[..size],
+                    squares,
+                    &self.inner[..size],
+                );
+            }
+            return;
+        }
+        // M of the tile's own samples, and of all of them chunk by chunk: formed again for every tile.
+        let (m_bar, own) = sized(&mut self.m_tile, 2 * mp * width).split_at_mut(mp * width);
+        form_m(f, start, width, own, width, &mut self.lanes);
+        m_bar.fill(T::zero());
+        for (shard, at) in tile.sources() {
+            let n = shard.forward.stride;
             let chunk = (M_VALUES / mp / LANE * LANE).clamp(LANE, n);
             for from in (0..n).step_by(chunk) {
                 let count = chunk.min(n - from);
+                let pairs = at + from * width..at + (from + count) * width;
                 let m = sized(&mut self.m, mp * count);
-                form_m(f, from, count, m, count, &mut self.lanes);
-                let squares = Mat::new(&squares[from * width..], count, width, width);
+                form_m(&shard.forward, from, count, m, count, &mut self.lanes);
                 let m = Mat::new(m, mp, count, count);
-                matmul(m_tile, width, Write::Add, T::one(), m, squares);
-                if want == Want::InputGradient
-                    && let Some(own) = own
-                {
+                let squares = Mat::new(&squares[pairs.clone()], count, width, width);
+                matmul(m_bar, width, Write::Add, T::one(), m, squares);
+                if tile.want == Want::InputGradient {
                     let products = sized(&mut self.f_bar, count * width);
                     let own = Mat::new(own, mp, width, width);
                     matmul(products, width, Write::Replace, T::one(), m.t(), own);
-                    add_product(
-                        &mut self.input_weights[from * width..(from + count) * width],
-                        products,
-                        &self.inner[from * width..(from + count) * width],
-                    );
+                    let weights = &mut self.input_weights[pairs.clone()];
+                    add_product(weights, products, &self.inner[pairs]);
                 }
             }
         }
         for p in 0..mp {
-            let own = match own {
-                Some(own) => row(own, width, p),
-                None => part(&self.m, n, p, start, width),
-            };
-            out.hidden_norm += dot(own, row(m_tile, width, p));
+            out.hidden_norm += dot(row(own, width, p), row(m_bar, width, p));
         }
-        if want == Want::Moments {
-            return;
-        }
-        contract_m(f, m_tile, start, width, out, &mut self.lanes);
-        if want == Want::InputGradient && keep_m {
-            let products = sized(&mut self.products, size);
-            inner_products(products, &self.m, mp, n, [start, width]);
-            add_product(
-                &mut self.input_weights[..size],
-                products,
-                &self.inner[..size],
-            );
-        }
-    }
-
-    /// Prepares the terms of ⟨B_n, B_m⟩ with R: F and F + R whole, or Σ F x̃ᵀ and Σ R x̃ᵀ.
-    #[inline(always)]
-    fn couple(&mut self, f: &Forward<T>, project: bool) {
-        let dims = f.dims();
-        let n = f.stride;
-        let (hk, d) = (dims.hidden * f.rank, dims.inputs_extended());
-        if !project {
-            let r = sized(&mut self.r, hk * n);
-            form_r(f, 0, n, r);
-            let sum = sized(&mut self.f, hk * n);
-            form_f(f, 0, n, sum);
-            for (sum, &r) in sum.iter_mut().zip(r.iter()) {
-                *sum += r;
-            }
-            return;
-        }
-        let f_projected = zeroed(&mut self.f_projected, hk * d);
-        let r_projected = zeroed(&mut self.r_projected, hk * d);
-        let width = (PAIRS / hk / LANE * LANE).clamp(LANE, n);
-        for start in (0..n).step_by(width) {
-            let width = width.min(n - start);
-            let x = tile(&f.x, d, n, start, width).t();
-            let values = sized(&mut self.f, hk * width);
-            form_f(f, start, width, values);
-            let values = Mat::new(values, hk, width, width);
-            matmul(f_projected, d, Write::Add, T::one(), values, x);
-            let values = sized(&mut self.r, hk * width);
-            form_r(f, start, width, values);
-            let values = Mat::new(values, hk, width, width);
-            matmul(r_projected, d, Write::Add, T::one(), values, x);
-        }
-        for (f, &r) in f_projected.iter_mut().zip(r_projected.iter()) {
-            *f += r;
+        if tile.want != Want::Moments {
+            contract_m(f, m_bar, 0..h, start, width, out, &mut self.lanes);
         }
     }
 
     #[inline(always)]
-    fn cross_tile(
-        &mut self,
-        f: &Forward<T>,
-        out: &mut Contraction<T>,
-        want: Want,
-        start: usize,
-        width: usize,
-        project: bool,
-    ) {
+    fn cross_tile(&mut self, tile: Tile<T>, out: &mut Contraction<T>) {
+        let f = tile.forward();
+        let (start, width, size) = (tile.start, tile.width, tile.size());
         let dims = f.dims();
         let (n, h, outputs) = (f.stride, dims.hidden, f.rank);
         let (hk, d) = (h * outputs, dims.inputs_extended());
-        let size = n * width;
 
         // F̃ = Σ_m G R_m and R̃ = Σ_m G (F_m + R_m).
         let f_bar = sized(&mut self.f_bar, hk * width);
         let r_bar = sized(&mut self.r_bar, hk * width);
-        if project {
-            let x = tile(&f.x, d, n, start, width);
-            let projected = Mat::new(&self.r_projected, hk, d, d);
-            matmul(f_bar, width, Write::Replace, T::one(), projected, x);
-            let projected = Mat::new(&self.f_projected, hk, d, d);
-            matmul(r_bar, width, Write::Replace, T::one(), projected, x);
+        if tile.pairing.project {
+            let x = self::tile(&f.x, d, n, start, width);
+            let projected = &tile.shards[0].prepared;
+            let r = Mat::new(&projected.r, hk, d, d);
+            matmul(f_bar, width, Write::Replace, T::one(), r, x);
+            let sum = Mat::new(&projected.sum, hk, d, d);
+            matmul(r_bar, width, Write::Replace, T::one(), sum, x);
         } else {
-            let inner = Mat::new(&self.inner, n, width, width);
-            matmul(
+            let inner = &self.inner[..size];
+            tile.weigh(
                 f_bar,
                 width,
                 Write::Replace,
-                T::one(),
-                all(&self.r, hk, n),
+                hk,
+                |shard| &shard.prepared.r,
                 inner,
             );
-            matmul(
+            tile.weigh(
                 r_bar,
                 width,
                 Write::Replace,
-                T::one(),
-                all(&self.f, hk, n),
+                hk,
+                |shard| &shard.prepared.sum,
                 inner,
             );
         }
@@ -381,8 +532,8 @@ impl<T: Real> Gram<T> {
         out.cross_norm += coupled;
 
         let products = sized(&mut self.products, size);
-        if want == Want::Moments {
-            inner_products(products, &f.q_basis, hk, n, [start, width]);
+        if tile.want == Want::Moments {
+            tile.inner_products(products, hk, |shard| &shard.forward.q_basis);
             out.cross_norm += weighted_sum(products, &self.inner[..size], &self.alpha[..size]);
             return;
         }
@@ -393,14 +544,14 @@ impl<T: Real> Gram<T> {
         {
             *product = inner * alpha;
         }
-        let weights = Mat::new(products, n, width, width);
-        matmul(
-            &mut out.q[start..],
+        let to = &mut out.q[start..];
+        tile.weigh(
+            to,
             n,
             Write::Replace,
-            T::one(),
-            all(&f.q_basis, hk, n),
-            weights,
+            hk,
+            |shard| &shard.forward.q_basis,
+            products,
         );
         for jk in 0..hk {
             out.cross_norm += dot(
@@ -408,15 +559,12 @@ impl<T: Real> Gram<T> {
                 part(&out.q, n, jk, start, width),
             );
         }
-        inner_products(products, &f.q_basis, hk, n, [start, width]);
+        tile.inner_products(products, hk, |shard| &shard.forward.q_basis);
         add_product(&mut self.weights[..size], products, &self.inner[..size]);
-        if want == Want::InputGradient {
-            add_product(
-                &mut self.input_weights[..size],
-                products,
-                &self.alpha[..size],
-            );
-            self.coupled_inputs(f, out, start, width, project);
+        if tile.want == Want::InputGradient {
+            let weights = &mut self.input_weights[..size];
+            add_product(weights, products, &self.alpha[..size]);
+            self.coupled_inputs(tile, out);
         }
         for j in 0..h {
             let a = part(&f.a, n, j, start, width);
@@ -435,40 +583,41 @@ impl<T: Real> Gram<T> {
 
     /// The terms of x̄ in which R takes part: Σ_m (⟨F_n, R_m⟩ + ⟨R_n, F_m⟩ + ⟨R_n, R_m⟩) x̃_m.
     #[inline(always)]
-    fn coupled_inputs(
-        &mut self,
-        f: &Forward<T>,
-        out: &mut Contraction<T>,
-        start: usize,
-        width: usize,
-        project: bool,
-    ) {
+    fn coupled_inputs(&mut self, tile: Tile<T>, out: &mut Contraction<T>) {
+        let f = tile.forward();
+        let (start, width, size) = (tile.start, tile.width, tile.size());
         let dims = f.dims();
         let n = f.stride;
         let (hk, d) = (dims.hidden * f.rank, dims.inputs_extended());
-        if project {
+        let own = &tile.shards[tile.own].prepared;
+        if tile.pairing.project {
+            let projected = &tile.shards[0].prepared;
             let inputs = &mut out.inputs[start..];
-            let values = sized(&mut self.f, hk * width);
+            let values = sized(&mut self.values, hk * width);
             form_f(f, start, width, values);
-            let projected = Mat::new(&self.r_projected, hk, d, d).t();
+            let r = Mat::new(&projected.r, hk, d, d).t();
             let values = Mat::new(values, hk, width, width);
-            matmul(inputs, n, Write::Add, T::one(), projected, values);
-            let values = sized(&mut self.r, hk * width);
+            matmul(inputs, n, Write::Add, T::one(), r, values);
+            let values = sized(&mut self.values, hk * width);
             form_r(f, start, width, values);
-            let projected = Mat::new(&self.f_projected, hk, d, d).t();
+            let sum = Mat::new(&projected.sum, hk, d, d).t();
             let values = Mat::new(values, hk, width, width);
-            matmul(inputs, n, Write::Add, T::one(), projected, values);
+            matmul(inputs, n, Write::Add, T::one(), sum, values);
             return;
         }
-        // `f` holds F + R: ⟨R_m, F_n⟩ + ⟨F_m + R_m, R_n⟩ = ⟨R_m, (F + R)_n⟩ + ⟨F_m, R_n⟩, and F = (F + R) − R.
-        let size = n * width;
+        // ⟨R_m, F_n⟩ + ⟨F_m + R_m, R_n⟩ = ⟨R_m, (F + R)_n⟩ + ⟨F_m, R_n⟩, and F = (F + R) − R.
         let products = sized(&mut self.products, size);
-        let (r, sum) = (all(&self.r, hk, n), all(&self.f, hk, n));
-        let r_tile = tile(&self.r, hk, n, start, width);
-        let sum_tile = tile(&self.f, hk, n, start, width);
-        matmul(products, width, Write::Replace, T::one(), r.t(), sum_tile);
-        matmul(products, width, Write::Add, T::one(), sum.t(), r_tile);
-        matmul(products, width, Write::Add, -T::one(), r.t(), r_tile);
+        let r_tile = self::tile(&own.r, hk, n, start, width);
+        let sum_tile = self::tile(&own.sum, hk, n, start, width);
+        for (shard, at) in tile.sources() {
+            let n = shard.forward.stride;
+            let to = &mut products[at..];
+            let r = all(&shard.prepared.r, hk, n).t();
+            let sum = all(&shard.prepared.sum, hk, n).t();
+            matmul(to, width, Write::Replace, T::one(), r, sum_tile);
+            matmul(to, width, Write::Add, T::one(), sum, r_tile);
+            matmul(to, width, Write::Add, -T::one(), r, r_tile);
+        }
         for (weight, &product) in self.input_weights[..size].iter_mut().zip(products.iter()) {
             *weight += product;
         }

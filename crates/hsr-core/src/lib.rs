@@ -48,6 +48,7 @@ mod peers;
 mod plan;
 mod pullback;
 mod real;
+mod shard;
 mod stages;
 mod svec;
 mod workspace;

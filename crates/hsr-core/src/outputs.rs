@@ -11,7 +11,7 @@ impl<T: Real> Workspace<T> {
     /// As [`loss`](Self::loss).
     pub fn logits(&mut self, network: &Network<T>, batch: &Batch<T>) -> Result<Vec<T>, Error> {
         self.forward(network, batch, false)?;
-        let f = &self.forward;
+        let f = &self.shards[0].forward;
         let outputs = f.dims().outputs;
         let mut logits = vec![T::zero(); f.samples * outputs];
         for (n, logits) in logits.chunks_exact_mut(outputs).enumerate() {
@@ -35,7 +35,7 @@ impl<T: Real> Workspace<T> {
     ) -> Result<Vec<T>, Error> {
         // Entry by entry, so in the outputs' own basis.
         self.evaluate(network, batch, false)?;
-        let f = &self.forward;
+        let f = &self.shards[0].forward;
         let (dims, n) = (f.dims(), f.stride);
         let a_squared = zeroed(&mut self.buffers[0], n);
         for i in 0..dims.hidden {

@@ -4,12 +4,10 @@ use crate::bounds::SpectralWeights;
 use crate::error::check_length;
 use crate::lanes::{finite, sized, write_samples};
 use crate::matmul::{Mat, Write, matmul};
-use crate::plan::Want;
 use crate::pullback::Out;
-use crate::stages::{DirectionalStage, PullbackStage};
+use crate::stages::DirectionalStage;
 use crate::{
-    Batch, EigenPair, Error, Evaluation, LanczosOptions, Moments, Network, Real, Workspace,
-    top_eigenpair,
+    Batch, EigenPair, Error, Evaluation, LanczosOptions, Network, Real, Workspace, top_eigenpair,
 };
 
 impl<T: Real> Workspace<T> {
@@ -28,8 +26,10 @@ impl<T: Real> Workspace<T> {
     ) -> Result<T, Error> {
         let mut out = self.checked_out(network, batch, gradient, input_gradient)?;
         self.evaluate(network, batch, true)?;
-        let trace = self.trace() * self.forward.sigma;
-        self.contraction.zero(&self.forward, want(&out));
+        let trace = self.trace() * self.shards[0].forward.sigma;
+        self.own[0]
+            .contraction
+            .zero(&self.shards[0].forward, out.want());
         let weights = SpectralWeights::of(1.0, 0.0);
         self.pull_back(network, &weights, &mut out);
         finished(trace, &out, ["tr H", "the gradient of tr H"])
@@ -50,17 +50,14 @@ impl<T: Real> Workspace<T> {
         input_gradient: Option<&mut [T]>,
     ) -> Result<T, Error> {
         let mut out = self.checked_out(network, batch, gradient, input_gradient)?;
-        self.evaluate(network, batch, true)?;
-        let (
-            Moments {
-                frobenius_squared, ..
-            },
-            _,
-        ) = self.contract(evaluation, want(&out))?;
-        let norm = frobenius_squared.as_f64().sqrt();
-        let weights = SpectralWeights::of(0.0, if norm > 0.0 { 0.5 / norm } else { 0.0 });
-        self.pull_back(network, &weights, &mut out);
-        let norm = T::of(norm * self.forward.sigma.as_f64());
+        let want = out.want();
+        let moments = self.in_shards(network, batch, evaluation, want, |workspace, moments| {
+            let norm = moments.frobenius_squared.as_f64().sqrt();
+            let weights = SpectralWeights::of(0.0, if norm > 0.0 { 0.5 / norm } else { 0.0 });
+            workspace.pull_back(network, &weights, &mut out);
+        })?;
+        let norm = moments.frobenius_squared.as_f64().sqrt();
+        let norm = T::of(norm * self.shards[0].forward.sigma.as_f64());
         finished(norm, &out, ["‖H‖", "the gradient of ‖H‖"])
     }
 
@@ -83,7 +80,7 @@ impl<T: Real> Workspace<T> {
         let u = sized(&mut direction, out.parameters.len());
         // r is divided by σ, and so is what is written.
         self.write_loss_gradient(network, u);
-        let norm = normalize(u) * self.forward.sigma;
+        let norm = normalize(u) * self.shards[0].forward.sigma;
         let moved = self.along(network, u, &mut out);
         self.direction = direction;
         moved?;
@@ -112,7 +109,7 @@ impl<T: Real> Workspace<T> {
         let along = T::directional(DirectionalStage {
             directional: &mut self.directional,
             network,
-            forward: &self.forward,
+            forward: &self.shards[0].forward,
             v,
             out: &mut out,
         });
@@ -125,7 +122,7 @@ impl<T: Real> Workspace<T> {
         let Some(inputs) = out.inputs.as_deref_mut() else {
             return Ok(());
         };
-        let f = &self.forward;
+        let f = &self.shards[0].forward;
         let dims = f.dims();
         let (n, h, d) = (f.stride, dims.hidden, dims.inputs);
         let [delta, _, _, delta_dot, x_bar] = &mut self.buffers;
@@ -141,17 +138,6 @@ impl<T: Real> Workspace<T> {
         matmul(x_bar, n, Write::Add, T::one(), v1, Mat::new(delta, h, n, n));
         write_samples(inputs, x_bar, n, f.sigma);
         Ok(())
-    }
-
-    fn pull_back(&mut self, network: &Network<T>, weights: &SpectralWeights, out: &mut Out<T>) {
-        T::pull_back(PullbackStage {
-            pullback: &mut self.pullback,
-            network,
-            forward: &self.forward,
-            contraction: &self.contraction,
-            weights,
-            out,
-        });
     }
 }
 
@@ -191,13 +177,6 @@ fn normalize<T: Real>(v: &mut [T]) -> T {
     let norm = v.iter().map(|&v| v * v).sum::<T>().sqrt();
     v.iter_mut().for_each(|v| *v /= norm);
     norm * largest
-}
-
-fn want<T>(out: &Out<T>) -> Want {
-    match out.inputs {
-        None => Want::Gradient,
-        Some(_) => Want::InputGradient,
-    }
 }
 
 /// A value with its gradient, where everything is representable.

@@ -114,6 +114,11 @@ impl Plan {
         }
     }
 
+    /// Multiplications of value and gradient, as the choice between evaluations counts them.
+    pub(crate) fn cost(&self, dimensions: &Dimensions, rank: usize, samples: usize) -> f64 {
+        Sizes::new(dimensions, rank, samples).cost(self)
+    }
+
     fn cheapest(dimensions: &Dimensions, rank: usize, samples: usize) -> Self {
         use BlockEvaluation::{Assembled, Gram};
         let sizes = Sizes::new(dimensions, rank, samples);

@@ -10,6 +10,7 @@ use crate::lanes::{
     add_product, add_scaled, dot, part, part_mut, row, row_mut, sized, sum, write_samples, zeroed,
 };
 use crate::matmul::{Mat, Write, matmul};
+use crate::plan::Want;
 use crate::{Network, Real, kernels, output_basis, svec};
 
 /// Samples a pass over the hidden units: K rows of U, Q̄ and their sums stay in the first-level cache.
@@ -44,6 +45,16 @@ pub struct Out<'a, T> {
     pub parameters: &'a mut [T],
     /// For the inputs, N × d row-major.
     pub inputs: Option<&'a mut [T]>,
+}
+
+impl<T> Out<'_, T> {
+    /// What has to be evaluated for it.
+    pub fn want(&self) -> Want {
+        match self.inputs {
+            None => Want::Gradient,
+            Some(_) => Want::InputGradient,
+        }
+    }
 }
 
 impl<T: Real> Pullback<T> {

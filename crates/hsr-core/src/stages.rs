@@ -1,20 +1,29 @@
 //! The stages of an evaluation, each compiled once for every instruction set and both scalar types, here and not in
 //! every crate that uses them.
 
+use core::ops::Range;
+
+use crate::assembled::Blocks;
+use crate::batch::Normalizer;
 use crate::bounds::SpectralWeights;
 use crate::contraction::Contraction;
 use crate::directional::Directional;
 use crate::dispatch::{Verb, vectorized};
 use crate::forward::Forward;
+use crate::gram::Pairing;
 use crate::matmul::SmallProduct;
 use crate::plan::{Plan, Want};
 use crate::pullback::{Out, Pullback};
-use crate::{Batch, Error, HessianOperator, Network, Real, Workspace};
+use crate::shard::{Own, Shared};
+use crate::{Batch, Error, HessianOperator, Network, Real};
 
 /// The stages for a scalar type.
 pub trait Stages: Sized {
     fn forward(stage: ForwardStage<Self>) -> Result<Self, Error>;
     fn curvature(stage: CurvatureStage<Self>) -> Result<(), Error>;
+    fn largest(stage: LargestStage<Self>) -> Self;
+    fn norms(stage: NormsStage<Self>) -> [Self; 3];
+    fn prepare(stage: PrepareStage<Self>);
     fn contract(stage: ContractStage<Self>);
     fn pull_back(stage: PullbackStage<Self>);
     fn product(stage: ProductStage<Self>);
@@ -30,6 +39,15 @@ macro_rules! stages {
             }
             fn curvature(stage: CurvatureStage<Self>) -> Result<(), Error> {
                 vectorized(stage)
+            }
+            fn largest(stage: LargestStage<Self>) -> Self {
+                vectorized(stage)
+            }
+            fn norms(stage: NormsStage<Self>) -> [Self; 3] {
+                vectorized(stage)
+            }
+            fn prepare(stage: PrepareStage<Self>) {
+                vectorized(stage);
             }
             fn contract(stage: ContractStage<Self>) {
                 vectorized(stage);
@@ -52,11 +70,13 @@ macro_rules! stages {
 
 stages!(f32, f64);
 
-/// Up to the residuals; gives the loss, or 0 where it is not wanted.
+/// Up to the residuals of a shard; gives its part of the loss, or 0 where it is not wanted.
 pub struct ForwardStage<'a, T> {
     pub forward: &'a mut Forward<T>,
     pub network: &'a Network<'a, T>,
     pub batch: &'a Batch<'a, T>,
+    pub normalizer: Normalizer<T>,
+    pub range: Range<usize>,
     pub with_loss: bool,
 }
 
@@ -65,15 +85,24 @@ impl<T: Real> Verb for ForwardStage<'_, T> {
 
     #[inline(always)]
     fn run(self) -> Self::Output {
-        self.forward.run(self.network, self.batch, self.with_loss)
+        let Self {
+            forward,
+            network,
+            batch,
+            normalizer,
+            range,
+            with_loss,
+        } = self;
+        forward.run(network, batch, normalizer, range, with_loss)
     }
 }
 
-/// From the residuals to S, U, Q, g and c.
+/// From the residuals of a shard to S, U, Q, g and c.
 pub struct CurvatureStage<'a, T> {
     pub forward: &'a mut Forward<T>,
     pub network: &'a Network<'a, T>,
     pub in_basis: bool,
+    pub largest: T,
 }
 
 impl<T: Real> Verb for CurvatureStage<'_, T> {
@@ -81,14 +110,61 @@ impl<T: Real> Verb for CurvatureStage<'_, T> {
 
     #[inline(always)]
     fn run(self) -> Self::Output {
-        self.forward.curvature(self.network, self.in_basis)
+        self.forward
+            .curvature(self.network, self.in_basis, self.largest)
     }
 }
 
-/// The norms of the blocks and their contractions.
-pub struct ContractStage<'a, T> {
-    pub workspace: &'a mut Workspace<T>,
+/// max(|S|, |r|) of a shard.
+pub struct LargestStage<'a, T>(pub &'a Forward<T>);
+
+impl<T: Real> Verb for LargestStage<'_, T> {
+    type Output = T;
+
+    #[inline(always)]
+    fn run(self) -> T {
+        self.0.largest()
+    }
+}
+
+/// ‖H22‖², ‖H11‖² and ‖H21‖² where they are formed.
+pub struct NormsStage<'a, T>(pub(crate) &'a Blocks<T>);
+
+impl<T: Real> Verb for NormsStage<'_, T> {
+    type Output = [T; 3];
+
+    #[inline(always)]
+    fn run(self) -> [T; 3] {
+        self.0.norms()
+    }
+}
+
+/// A shard's part of the blocks, and what pairs need of it.
+pub struct PrepareStage<'a, T> {
+    pub shared: &'a mut Shared<T>,
+    pub own: &'a mut Own<T>,
     pub plan: Plan,
+    pub(crate) pairing: Pairing,
+    pub want: Want,
+}
+
+impl<T: Real> Verb for PrepareStage<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.own
+            .prepare(self.shared, &self.plan, self.pairing, self.want);
+    }
+}
+
+/// The norms of the blocks and their contractions with a shard.
+pub struct ContractStage<'a, T> {
+    pub shards: &'a [Shared<T>],
+    pub index: usize,
+    pub own: &'a mut Own<T>,
+    pub plan: Plan,
+    pub(crate) pairing: Pairing,
     pub want: Want,
 }
 
@@ -97,7 +173,15 @@ impl<T: Real> Verb for ContractStage<'_, T> {
 
     #[inline(always)]
     fn run(self) {
-        self.workspace.contract_blocks(&self.plan, self.want);
+        let Self {
+            shards,
+            index,
+            own,
+            plan,
+            pairing,
+            want,
+        } = self;
+        own.contract(shards, index, &plan, pairing, want);
     }
 }
 

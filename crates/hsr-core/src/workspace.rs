@@ -1,18 +1,25 @@
 //! The public verbs: loss, moments, bounds and their gradient, Hessian-vector products, the dense Hessian.
 
-use crate::assembled::Assembled;
+use core::num::NonZeroUsize;
+
+use rayon::prelude::*;
+
 use crate::bounds::SpectralWeights;
-use crate::contraction::Contraction;
 use crate::directional::Directional;
 use crate::error::check_length;
 use crate::forward::Forward;
-use crate::gram::Gram;
-use crate::lanes::{finite, row, row_mut, sized, sum, zeroed};
+use crate::gram::{self, Pairing};
+use crate::lanes::{LANE, add_scaled, dot, finite, row, row_mut, sized, sum, zeroed};
 use crate::matmul::{Mat, Write, matmul};
-use crate::plan::{BlockEvaluation, Plan, Want};
-use crate::pullback::{Out, Pullback};
-use crate::stages::{ContractStage, CurvatureStage, ForwardStage, ProductStage, PullbackStage};
-use crate::{Batch, Error, Evaluation, Moments, Network, Real, SpectralBounds};
+use crate::output_basis;
+use crate::plan::{Plan, Want};
+use crate::pullback::Out;
+use crate::shard::{self, Own, Shared};
+use crate::stages::{
+    ContractStage, CurvatureStage, ForwardStage, LargestStage, NormsStage, PrepareStage,
+    ProductStage, PullbackStage,
+};
+use crate::{Batch, Error, Evaluation, Moments, Network, OutputLoss, Real, SpectralBounds};
 
 /// A dense Hessian is refused beyond this many parameters: 1.2 GiB in f64.
 pub const DENSE_LIMIT: usize = 12_288;
@@ -46,13 +53,13 @@ pub const DENSE_LIMIT: usize = 12_288;
 /// assert!(after.lambda_sup < bounds.lambda_sup);
 /// # Ok::<(), hsr_core::Error>(())
 /// ```
-#[derive(Default)]
 pub struct Workspace<T> {
-    pub(crate) forward: Forward<T>,
-    pub(crate) contraction: Contraction<T>,
-    assembled: Assembled<T>,
-    gram: Gram<T>,
-    pub(crate) pullback: Pullback<T>,
+    /// One shard of the batch, or several where the evaluation is parallel: the same number in both lists, of which
+    /// the first `used` take part in the last evaluation.
+    pub(crate) shards: Vec<Shared<T>>,
+    pub(crate) own: Vec<Own<T>>,
+    used: usize,
+    threads: Option<NonZeroUsize>,
     pub(crate) directional: Directional<T>,
     /// A unit vector in the parameter space.
     pub(crate) direction: Vec<T>,
@@ -60,10 +67,38 @@ pub struct Workspace<T> {
     plan: Option<Plan>,
 }
 
+impl<T: Real> Default for Workspace<T> {
+    fn default() -> Self {
+        Self {
+            shards: vec![Shared::default()],
+            own: vec![Own::default()],
+            used: 1,
+            threads: None,
+            directional: Directional::default(),
+            direction: Vec::new(),
+            buffers: Default::default(),
+            plan: None,
+        }
+    }
+}
+
 impl<T: Real> Workspace<T> {
     /// An empty workspace. Buffers grow when they are needed.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty workspace whose results are the same to the bit on any number of cores.
+    pub fn single_threaded() -> Self {
+        Self::new().with_threads(NonZeroUsize::MIN)
+    }
+
+    /// The most threads that an evaluation may take; without this call, as many as Rayon's pool has. Only the bounds,
+    /// ‖H‖ and their gradients take more than one, and only where that pays. The samples are divided among them, so
+    /// that another number rounds the sums differently: with one thread, results do not depend on the machine's cores.
+    pub fn with_threads(mut self, threads: NonZeroUsize) -> Self {
+        self.threads = Some(threads);
+        self
     }
 
     /// The loss L.
@@ -102,7 +137,7 @@ impl<T: Real> Workspace<T> {
 
     #[inline(always)]
     pub(crate) fn write_loss_gradient(&mut self, network: &Network<T>, gradient: &mut [T]) {
-        let f = &self.forward;
+        let f = &self.shards[0].forward;
         let dims = f.dims();
         let (n, h, outputs, d) = (f.stride, dims.hidden, dims.outputs, dims.inputs);
         let layout = dims.layout();
@@ -165,9 +200,8 @@ impl<T: Real> Workspace<T> {
         batch: &Batch<T>,
         evaluation: Evaluation,
     ) -> Result<SpectralBounds<T>, Error> {
-        self.evaluate(network, batch, true)?;
-        let (moments, weights) = self.contract(evaluation, Want::Moments)?;
-        self.finish(moments, &weights)
+        let moments = self.in_shards(network, batch, evaluation, Want::Moments, |_, _| ())?;
+        self.finish(moments, &SpectralWeights::new(&moments))
     }
 
     /// The bounds and, in `gradient` \[D\], ∂λ_sup/∂θ; in `input_gradient` \[N, d\], where given, ∂λ_sup/∂x.
@@ -184,22 +218,12 @@ impl<T: Real> Workspace<T> {
         input_gradient: Option<&mut [T]>,
     ) -> Result<SpectralBounds<T>, Error> {
         let mut out = self.checked_out(network, batch, gradient, input_gradient)?;
-        let want = match out.inputs {
-            None => Want::Gradient,
-            Some(_) => Want::InputGradient,
-        };
-        self.evaluate(network, batch, true)?;
-        let (moments, weights) = self.contract(evaluation, want)?;
-        T::pull_back(PullbackStage {
-            pullback: &mut self.pullback,
-            network,
-            forward: &self.forward,
-            contraction: &self.contraction,
-            weights: &weights,
-            out: &mut out,
-        });
+        let want = out.want();
+        let moments = self.in_shards(network, batch, evaluation, want, |workspace, moments| {
+            workspace.pull_back(network, &SpectralWeights::new(moments), &mut out);
+        })?;
         if finite(out.parameters) && out.inputs.as_deref().is_none_or(finite) {
-            self.finish(moments, &weights)
+            self.finish(moments, &SpectralWeights::new(&moments))
         } else {
             Err(Error::Overflow {
                 what: "the gradient of λ_sup",
@@ -233,88 +257,247 @@ impl<T: Real> Workspace<T> {
         self.plan
     }
 
-    /// The moments of H/σ and their weights.
-    #[inline(always)]
-    pub(crate) fn contract(
+    /// The moments of H/σ, and what `then` makes of them, in as many shards as pay.
+    pub(crate) fn in_shards(
         &mut self,
+        network: &Network<T>,
+        batch: &Batch<T>,
         evaluation: Evaluation,
         want: Want,
-    ) -> Result<(Moments<T>, SpectralWeights), Error> {
-        let f = &self.forward;
-        let dims = f.dims();
-        let plan = Plan::with_rank(evaluation, &dims, f.rank, f.samples)?;
+        then: impl FnOnce(&mut Self, &Moments<T>) + Send,
+    ) -> Result<Moments<T>, Error> {
+        let dims = network.dimensions();
+        let samples = batch.check(&dims)?;
+        let softmax = batch.loss() == OutputLoss::SoftmaxCrossEntropy;
+        let rank = output_basis::reduced(dims.outputs, softmax);
+        let plan = Plan::with_rank(evaluation, &dims, rank, samples)?;
+        let count = self.shards_that_pay(samples, plan.cost(&dims, rank, samples));
+        shard::enter(count > 1, || {
+            self.evaluate_in(network, batch, samples, count, true)?;
+            let moments = self.contract(plan, want)?;
+            then(self, &moments);
+            Ok(moments)
+        })
+    }
+
+    /// How many shards an evaluation of so many samples and multiplications is divided into.
+    fn shards_that_pay(&self, samples: usize, multiplications: f64) -> usize {
+        /// Multiplications that pay for another thread: some 0.2 ms, five times what it takes to wake one.
+        const SHARE: f64 = 8e6;
+        /// Samples a shard should have at least.
+        const SAMPLES: usize = 4 * LANE;
+        let most = ((multiplications / SHARE) as usize).min(samples / SAMPLES);
+        if most < 2 {
+            return 1;
+        }
+        // Asking for the pool's size starts its threads.
+        let threads = match self.threads {
+            Some(threads) => threads.get(),
+            None => rayon::current_num_threads(),
+        };
+        shard::ranges(samples, most.min(threads)).count()
+    }
+
+    /// The moments of H/σ.
+    fn contract(&mut self, plan: Plan, want: Want) -> Result<Moments<T>, Error> {
+        let shards = &mut self.shards[..self.used];
+        let own = &mut self.own[..self.used];
+        let f = &shards[0].forward;
+        let parameters = f.dims().parameters();
+        let pairing = Pairing::new(f, &plan, gram::total(shards));
         self.plan = Some(plan);
-        T::contract(ContractStage {
-            workspace: self,
-            plan,
-            want,
+        shard::each_pair(shards, own, |_, shared, own| {
+            T::prepare(PrepareStage {
+                shared,
+                own,
+                plan,
+                pairing,
+                want,
+            });
         });
+        let (first, rest) = shards.split_at_mut(1);
+        for other in rest {
+            first[0].blocks.add(&other.blocks);
+            first[0].prepared.add_projections(&other.prepared, pairing);
+        }
+        let shards = &*shards;
+        shard::each(own, |index, own| {
+            T::contract(ContractStage {
+                shards,
+                index,
+                own,
+                plan,
+                pairing,
+                want,
+            });
+        });
+        let [output, hidden, cross] = T::norms(NormsStage(&shards[0].blocks));
+        let formed = output + hidden + T::of(2.0) * cross;
+        let of_pairs: T = own
+            .iter()
+            .map(|own| own.contraction.frobenius_squared())
+            .sum();
         let moments = Moments {
             trace: self.trace(),
-            frobenius_squared: self.contraction.frobenius_squared(),
-            parameters: dims.parameters(),
+            frobenius_squared: formed + of_pairs,
+            parameters,
         };
         if !moments.frobenius_squared.is_finite() || !moments.trace.is_finite() {
             return Err(Error::Overflow { what: "‖H‖²" });
         }
-        let weights = SpectralWeights::new(&moments);
-        Ok((moments, weights))
+        Ok(moments)
     }
 
-    /// The blocks by their evaluations.
-    #[inline(always)]
-    pub(crate) fn contract_blocks(&mut self, plan: &Plan, want: Want) {
-        let f = &self.forward;
-        self.contraction.clear(f, want);
-        if plan.output == BlockEvaluation::Assembled {
-            self.assembled.output_block(f, &mut self.contraction, want);
+    /// The gradient of what has these weights, after its contraction.
+    pub(crate) fn pull_back(
+        &mut self,
+        network: &Network<T>,
+        weights: &SpectralWeights,
+        out: &mut Out<T>,
+    ) {
+        let shards = &self.shards[..self.used];
+        let own = &mut self.own[..self.used];
+        if let ([shared], [own]) = (shards, &mut *own) {
+            return T::pull_back(PullbackStage {
+                pullback: &mut own.pullback,
+                network,
+                forward: &shared.forward,
+                contraction: &own.contraction,
+                weights,
+                out,
+            });
         }
-        if plan.hidden == BlockEvaluation::Assembled {
-            self.assembled.hidden_block(f, &mut self.contraction, want);
+        let parameters = out.parameters.len();
+        let one = |index: usize, own: &mut Own<T>, inputs: Option<&mut [T]>| {
+            T::pull_back(PullbackStage {
+                pullback: &mut own.pullback,
+                network,
+                forward: &shards[index].forward,
+                contraction: &own.contraction,
+                weights,
+                out: &mut Out {
+                    parameters: sized(&mut own.gradient, parameters),
+                    inputs,
+                },
+            });
+        };
+        match out.inputs.as_deref_mut() {
+            None => shard::each(own, |index, own| one(index, own, None)),
+            Some(inputs) => {
+                let length = shards[0].forward.samples * network.dimensions().inputs;
+                own.par_iter_mut()
+                    .zip(inputs.par_chunks_mut(length))
+                    .with_max_len(1)
+                    .enumerate()
+                    .for_each(|(index, (own, inputs))| one(index, own, Some(inputs)));
+            }
         }
-        if plan.cross == BlockEvaluation::Assembled {
-            self.assembled.cross_block(f, &mut self.contraction, want);
+        out.parameters.fill(T::zero());
+        for own in own {
+            add_scaled(out.parameters, T::one(), &own.gradient[..parameters]);
         }
-        self.gram.blocks(f, plan, &mut self.contraction, want);
     }
 
-    /// Everything up to the residuals, with the loss where it is wanted.
+    /// Everything up to the residuals, with the loss where it is wanted, in one shard.
     pub(crate) fn forward(
         &mut self,
         network: &Network<T>,
         batch: &Batch<T>,
         with_loss: bool,
     ) -> Result<T, Error> {
-        T::forward(ForwardStage {
-            forward: &mut self.forward,
-            network,
-            batch,
-            with_loss,
-        })
+        let samples = batch.check(&network.dimensions())?;
+        self.forward_in(network, batch, samples, 1, with_loss)
     }
 
-    /// Everything that the Hessian is made of.
+    /// Everything up to the residuals of a checked batch, in `count` shards.
+    fn forward_in(
+        &mut self,
+        network: &Network<T>,
+        batch: &Batch<T>,
+        samples: usize,
+        count: usize,
+        with_loss: bool,
+    ) -> Result<T, Error> {
+        let normalizer = batch.normalizer(samples)?;
+        self.used = count;
+        if self.shards.len() < count {
+            self.shards.resize_with(count, Shared::default);
+            self.own.resize_with(count, Own::default);
+        }
+        let length = shard::shard_length(samples, count);
+        shard::each(&mut self.shards[..count], |index, shared| {
+            let start = index * length;
+            shared.loss = T::forward(ForwardStage {
+                forward: &mut shared.forward,
+                network,
+                batch,
+                normalizer,
+                range: start..samples.min(start + length),
+                with_loss,
+            });
+        });
+        let mut loss = T::zero();
+        for shard in &mut self.shards[..count] {
+            loss += core::mem::replace(&mut shard.loss, Ok(T::zero()))?;
+        }
+        if loss.is_finite() {
+            Ok(loss)
+        } else {
+            Err(Error::Overflow { what: "the loss" })
+        }
+    }
+
+    /// Everything that the Hessian is made of, in one shard.
     pub(crate) fn evaluate(
         &mut self,
         network: &Network<T>,
         batch: &Batch<T>,
         in_basis: bool,
     ) -> Result<(), Error> {
-        self.forward(network, batch, false)?;
-        T::curvature(CurvatureStage {
-            forward: &mut self.forward,
-            network,
-            in_basis,
-        })
+        let samples = batch.check(&network.dimensions())?;
+        self.evaluate_in(network, batch, samples, 1, in_basis)
+    }
+
+    /// Everything that the Hessian is made of, in `count` shards.
+    fn evaluate_in(
+        &mut self,
+        network: &Network<T>,
+        batch: &Batch<T>,
+        samples: usize,
+        count: usize,
+        in_basis: bool,
+    ) -> Result<(), Error> {
+        self.forward_in(network, batch, samples, count, false)?;
+        let shards = &mut self.shards[..count];
+        let largest = shards
+            .iter()
+            .map(|shard| T::largest(LargestStage(&shard.forward)))
+            .fold(T::zero(), T::max);
+        shard::each(shards, |_, shared| {
+            let curvature = T::curvature(CurvatureStage {
+                forward: &mut shared.forward,
+                network,
+                in_basis,
+                largest,
+            });
+            shared.loss = curvature.map(|()| T::zero());
+        });
+        for shard in shards {
+            core::mem::replace(&mut shard.loss, Ok(T::zero()))?;
+        }
+        Ok(())
     }
 
     /// t = Σ tr S · ‖ã‖² + tr M · ‖x̃‖².
-    #[inline(always)]
     pub(crate) fn trace(&self) -> T {
-        let f = &self.forward;
-        let n = f.stride;
-        crate::lanes::dot(&f.trace_s[..n], &f.a_squared[..n])
-            + crate::lanes::dot(&f.trace_m[..n], &f.x_squared[..n])
+        let of_shard = |f: &Forward<T>| {
+            let n = f.stride;
+            dot(&f.trace_s[..n], &f.a_squared[..n]) + dot(&f.trace_m[..n], &f.x_squared[..n])
+        };
+        self.shards[..self.used]
+            .iter()
+            .map(|shard| of_shard(&shard.forward))
+            .sum()
     }
 
     /// The bounds of H from those of H/σ.
@@ -324,7 +507,7 @@ impl<T: Real> Workspace<T> {
         moments: Moments<T>,
         weights: &SpectralWeights,
     ) -> Result<SpectralBounds<T>, Error> {
-        let sigma = self.forward.sigma;
+        let sigma = self.shards[0].forward.sigma;
         let unscaled = Moments {
             trace: moments.trace * sigma,
             frobenius_squared: moments.frobenius_squared * sigma * sigma,
@@ -357,11 +540,10 @@ impl<T: Real> Workspace<T> {
         let mut norms = [T::zero(); 2];
         for (indefinite, norm) in [false, true].into_iter().zip(&mut norms) {
             self.evaluate(network, batch, true)?;
-            self.forward.keep_part(indefinite);
-            *norm = self
-                .contract(evaluation, Want::Moments)?
-                .0
-                .frobenius_squared;
+            self.shards[0].forward.keep_part(indefinite);
+            let f = &self.shards[0].forward;
+            let plan = Plan::with_rank(evaluation, &f.dims(), f.rank, f.samples)?;
+            *norm = self.contract(plan, Want::Moments)?.frobenius_squared;
         }
         let [gauss_newton, indefinite] = norms;
         if gauss_newton + indefinite == T::zero() {
@@ -413,7 +595,7 @@ impl<T: Real> Workspace<T> {
     ) -> HessianOperator<'a, T> {
         HessianOperator {
             network,
-            forward: &self.forward,
+            forward: &self.shards[0].forward,
             buffers: &mut self.buffers,
         }
     }
@@ -447,7 +629,9 @@ impl<T: Real> Workspace<T> {
         )?;
         // The blocks are read entry by entry, in the outputs' own basis.
         self.evaluate(network, batch, false)?;
-        self.contract(Evaluation::Assembled, Want::Moments)?;
+        let samples = self.shards[0].forward.samples;
+        let plan = Plan::new(Evaluation::Assembled, &dims, samples)?;
+        self.contract(plan, Want::Moments)?;
         self.spread_blocks(hessian);
         if finite(hessian) {
             Ok(())
@@ -459,7 +643,9 @@ impl<T: Real> Workspace<T> {
     /// Writes the assembled blocks where they belong.
     #[inline(always)]
     pub(crate) fn spread_blocks(&self, hessian: &mut [T]) {
-        let f = &self.forward;
+        let Shared {
+            forward: f, blocks, ..
+        } = &self.shards[0];
         let dims = f.dims();
         let parameters = dims.parameters();
         let (h, d) = (dims.hidden, dims.inputs);
@@ -490,14 +676,14 @@ impl<T: Real> Workspace<T> {
         };
         crate::svec::pairs(outputs, |kl, k, l| {
             crate::svec::pairs(ha, |ij, i, j| {
-                let value = self.assembled.a[kl * packed(ha) + ij] * root(k == l) * root(i == j);
+                let value = blocks.a[kl * packed(ha) + ij] * root(k == l) * root(i == j);
                 set(output(k, i), output(l, j), value);
                 set(output(k, j), output(l, i), value);
             });
         });
         crate::svec::pairs(h, |ij, i, j| {
             crate::svec::pairs(dx, |ef, e, g| {
-                let value = self.assembled.c[ij * packed(dx) + ef] * root(i == j) * root(e == g);
+                let value = blocks.c[ij * packed(dx) + ef] * root(i == j) * root(e == g);
                 set(hidden(i, e), hidden(j, g), value);
                 set(hidden(i, g), hidden(j, e), value);
             });
@@ -507,7 +693,7 @@ impl<T: Real> Workspace<T> {
                 for i in 0..ha {
                     for e in 0..dx {
                         let at = (j * outputs + k) * ha * dx + i * dx + e;
-                        set(output(k, i), hidden(j, e), self.assembled.e[at]);
+                        set(output(k, i), hidden(j, e), blocks.e[at]);
                     }
                 }
             }

@@ -1,12 +1,14 @@
 //! Loops over lanes of samples with the sizes as constants, so that sums stay in registers.
 //!
 //! Small networks have too few rows for a matrix product to pay: x̃ holds three values, the outputs two in their basis.
-//! What a lane of samples needs then fits into the vector registers, and no intermediate array is written.
+//! What a lane of samples needs then fits into the vector registers, and no intermediate array is written. The loops of
+//! [`pairs`] serve networks of any size.
 
 pub(crate) mod basis;
 pub(crate) mod cross;
 pub(crate) mod hidden;
 pub(crate) mod output;
+pub(crate) mod pairs;
 
 use crate::Real;
 use crate::forward::Forward;

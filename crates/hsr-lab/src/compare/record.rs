@@ -53,7 +53,7 @@ pub(super) fn run(
             measure(
                 config,
                 problem,
-                &mut Workspace::new(),
+                &mut Workspace::single_threaded(),
                 &trainer.weights(),
                 steps,
                 seconds,

@@ -150,7 +150,7 @@ fn time(settings: &Settings, hidden: usize, samples: usize, seed: u64) -> Result
         .with_samples(samples, 3);
     let bed = scene.load(seed)?;
     let theta = bed.start(1.0, seed);
-    let mut workspace = Workspace::new();
+    let mut workspace = Workspace::single_threaded();
     let [mut numerical, mut analytical] = [0, 0].map(|_| vec![0.0; theta.len()]);
     let expression = TensorBound::new(&bed);
     let mut by_autodiff = Vec::new();

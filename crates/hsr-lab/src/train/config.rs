@@ -301,7 +301,9 @@ impl TrainConfig {
                 let config = HsrConfig::new()
                     .with_sharpness(sharpness)
                     .with_strength(self.strength)
-                    .with_mode(self.mode);
+                    .with_mode(self.mode)
+                    // Runs are the same on any machine, and several of them share its cores.
+                    .with_threads(Some(1));
                 Ok(Extra::Penalty(Box::new(config.init()?)))
             }
             (_, None) => Ok(Extra::Nothing),

@@ -285,7 +285,7 @@ impl Run {
         rows: &[Row],
         finished: &[(Method, usize, f64)],
     ) -> Result<Summary, LabError> {
-        let mut workspace = Workspace::new();
+        let mut workspace = Workspace::single_threaded();
         let mut trained = Vec::new();
         let mut networks = BTreeMap::new();
         for &(method, steps, seconds) in finished {

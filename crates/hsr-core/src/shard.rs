@@ -1,0 +1,154 @@
+//! A batch in shards, one a thread: each holds some of the samples and everything that is computed for them.
+//!
+//! H is a sum over samples and so are its blocks and the gradient; what has to be known of the whole batch before a
+//! shard can go on is small: σ, the blocks of H that are formed, the weights w_t and w_q. Sums over pairs read the other
+//! shards' samples where they are.
+
+use core::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::assembled::{Assembled, Blocks};
+use crate::contraction::Contraction;
+use crate::forward::Forward;
+use crate::gram::{Gram, Pairing, Prepared};
+use crate::lanes::LANE;
+use crate::plan::{Plan, Want};
+use crate::pullback::Pullback;
+use crate::{Error, Real};
+
+/// What all shards may read of one.
+pub struct Shared<T> {
+    pub forward: Forward<T>,
+    /// What the last stage gave: the shard's part of the loss, or what is wrong.
+    pub loss: Result<T, Error>,
+    pub(crate) blocks: Blocks<T>,
+    pub(crate) prepared: Prepared<T>,
+}
+
+impl<T: Real> Default for Shared<T> {
+    fn default() -> Self {
+        Self {
+            forward: Forward::default(),
+            loss: Ok(T::zero()),
+            blocks: Blocks::default(),
+            prepared: Prepared::default(),
+        }
+    }
+}
+
+/// What a shard keeps to itself.
+#[derive(Default)]
+pub struct Own<T> {
+    pub contraction: Contraction<T>,
+    assembled: Assembled<T>,
+    gram: Gram<T>,
+    pub pullback: Pullback<T>,
+    /// Its part of the gradient \[D\].
+    pub gradient: Vec<T>,
+}
+
+impl<T: Real> Own<T> {
+    /// Up to the sums over the whole batch: the shard's part of the blocks, and what pairs need.
+    #[inline(always)]
+    pub(crate) fn prepare(
+        &mut self,
+        shared: &mut Shared<T>,
+        plan: &Plan,
+        pairing: Pairing,
+        want: Want,
+    ) {
+        let f = &shared.forward;
+        self.contraction.clear(f, want);
+        self.assembled.form(f, plan, &mut shared.blocks, want);
+        self.gram.prepare(f, pairing, &mut shared.prepared);
+    }
+
+    /// The norms that come from pairs, and the contractions. The blocks and projections of shard 0 are the sums.
+    #[inline(always)]
+    pub(crate) fn contract(
+        &mut self,
+        shards: &[Shared<T>],
+        own: usize,
+        plan: &Plan,
+        pairing: Pairing,
+        want: Want,
+    ) {
+        let f = &shards[own].forward;
+        let out = &mut self.contraction;
+        self.assembled
+            .contract(f, plan, &shards[0].blocks, out, want);
+        self.gram.blocks(shards, own, pairing, out, want);
+    }
+}
+
+/// The samples of each of `count` shards or fewer: whole lanes, all but the last of one length.
+pub fn ranges(samples: usize, count: usize) -> impl Iterator<Item = Range<usize>> {
+    let length = shard_length(samples, count);
+    (0..samples)
+        .step_by(length)
+        .map(move |start| start..samples.min(start + length))
+}
+
+/// The number of samples in every shard but the last.
+pub fn shard_length(samples: usize, count: usize) -> usize {
+    samples.div_ceil(count.max(1)).next_multiple_of(LANE)
+}
+
+/// Does `work` with every item: on the calling thread where there is one, else in parallel.
+pub fn each<A: Send>(items: &mut [A], work: impl Fn(usize, &mut A) + Sync + Send) {
+    if let [item] = items {
+        return work(0, item);
+    }
+    items
+        .par_iter_mut()
+        .with_max_len(1)
+        .enumerate()
+        .for_each(|(index, item)| work(index, item));
+}
+
+/// [`each`] with two lists of the same length.
+pub fn each_pair<A: Send, B: Send>(
+    left: &mut [A],
+    right: &mut [B],
+    work: impl Fn(usize, &mut A, &mut B) + Sync + Send,
+) {
+    if let ([left], [right]) = (&mut *left, &mut *right) {
+        return work(0, left, right);
+    }
+    left.par_iter_mut()
+        .zip(right)
+        .with_max_len(1)
+        .enumerate()
+        .for_each(|(index, (left, right))| work(index, left, right));
+}
+
+/// Runs `work` among the threads of the pool where it is parallel: entered once, not once a step.
+pub fn enter<R: Send>(parallel: bool, work: impl FnOnce() -> R + Send) -> R {
+    if parallel {
+        rayon::scope(|_| work())
+    } else {
+        work()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_whole_lanes_and_cover_the_batch() {
+        for samples in 1..200 {
+            for count in 1..9 {
+                let ranges: Vec<_> = ranges(samples, count).collect();
+                assert!(ranges.len() <= count);
+                assert_eq!(ranges[0].start, 0);
+                assert_eq!(ranges[ranges.len() - 1].end, samples);
+                for pair in ranges.windows(2) {
+                    assert_eq!(pair[0].end, pair[1].start);
+                    assert!(pair[0].len().is_multiple_of(LANE));
+                }
+            }
+        }
+    }
+}
