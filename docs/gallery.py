@@ -29,7 +29,7 @@ COMMANDS = [
         "compare --task wine --methods plain,hsr,sam,gradient-norm --seeds 10 --jobs 2 --out {runs}/compare",
     ),
     ("compare-tradeoff", "compare/tradeoff.svg", None),
-    ("landscape", "plane/landscape.svg", "landscape --run {runs}/moons --points 31 --out {runs}/plane"),
+    ("landscape", "plane/landscape.svg", "landscape --run {runs}/moons --size 31 --out {runs}/plane"),
     ("spectrum-density", "moons/spectrum_density.svg", "spectrum --run {runs}/moons"),
 ]
 

@@ -1,18 +1,14 @@
 //! SAM and ASAM around Adam, on real data: the loss, the largest loss nearby, and the largest curvature:
 //! `cargo run --release -p hsr-examples --example sam`.
 
-use core::ops::ControlFlow;
-
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn_hsr::{Backend, HsrConfig, LanczosOptions, ThreeLayerNet, ThreeLayerNetConfig};
-use burn_sharpness::landscape::Line;
-use burn_sharpness::{SamConfig, SharpnessError};
-use hsr_examples::picture;
+use burn_sharpness::SamConfig;
+use hsr_examples::{picture, spectrum_of};
 use hsr_lab::data::Standardizer;
-use hsr_lab::figures::{self, LossProfile};
-use hsr_lab::network;
 use hsr_lab::tasks::{self, TaskOptions};
+use hsr_lab::{figures, network};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let backend = std::env::args().nth(1).unwrap_or("flex".to_owned());
@@ -37,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("SAM", SamConfig::new().with_rho(0.2)),
         ("ASAM", SamConfig::asam()),
     ];
-    let (mut largest, mut models) = (Vec::new(), Vec::new());
+    let (mut largest, mut pictured) = (Vec::new(), Vec::new());
     for (name, config) in methods {
         device.seed(0);
         let mut model = ThreeLayerNetConfig::new(inputs, 8, classes).init(&device);
@@ -54,31 +50,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .largest;
         println!("{name}: loss {loss:.4}, within ρ = 0.2 {ascended:.4}, λ_max {lambda_max:.4}");
         largest.push(ascended);
-        models.push(model);
+        pictured.push(spectrum_of(name, &hsr, &model, x.clone(), y.clone())?);
     }
     if largest[1] >= largest[0] {
         return Err("SAM did not lower the largest loss nearby".into());
     }
-    // The straight line from the one network to the other: on which side is the valley wider?
-    let profile = Line::default().of_modules(
-        [&models[0], &models[1]],
-        || [Ok::<_, SharpnessError>(())],
-        |model: &ThreeLayerNet, ()| {
-            let (x, y) = (x.clone().inner(), y.clone().inner());
-            (loss_fn.forward(model.forward(x), y), 1.0)
-        },
-        |_| ControlFlow::Continue(()),
-    )?;
-    let barrier = profile.barrier();
-    picture(|| {
-        figures::loss_profile(&LossProfile {
-            title: "From Adam to SAM".to_owned(),
-            note: "Training loss on wine, on the line between the two networks.".to_owned(),
-            t: profile.t,
-            loss: profile.loss,
-            networks: ["Adam", "SAM"].map(str::to_owned),
-            ends: profile.ends,
-            barrier: (barrier.height > 0.0).then_some((barrier.t, barrier.height)),
-        })
-    })
+    picture(|| figures::spectrum(&pictured))
 }
