@@ -15,8 +15,8 @@ use hsr_lab::spectrum::eigenvalues;
 ///
 /// What drawing gives, and a file that cannot be written.
 pub fn picture(draw: impl FnOnce() -> Result<Figure, FigureError>) -> Result<(), Box<dyn Error>> {
-    let file = std::env::args().skip_while(|argument| argument != "--picture");
-    if let Some(file) = file.skip(1).next() {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--picture");
+    if let Some(file) = arguments.nth(1) {
         std::fs::write(file, draw()?.svg())?;
     }
     Ok(())

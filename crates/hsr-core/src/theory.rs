@@ -6,8 +6,8 @@
 //!
 //! The idea of descending the bound by a closed form is that of Y. Kakimoto, Y. Omae, K. Sakai, Y. Sakai, M. Sasaki
 //! and H. Takahashi (here in alphabetical order), "Closed-Form Steepest Descent Direction toward Flat Minima: Reducing
-//! Upper Bounds on the Loss Hessian Eigenspectrum in Neural Networks", arXiv 2606.28662, for the softmax cross-
-//! entropy. The derivation, for any smooth activation and three losses, is this project's own.
+//! Upper Bounds on the Loss Hessian Eigenspectrum in Neural Networks", arXiv 2606.28662, for the softmax
+//! cross-entropy. The derivation, for any smooth activation and three losses, is this project's own.
 //!
 //! A dot marks a change along a direction v, a bar the derivative of the final number for a quantity. `A∘B` is the
 //! product entry by entry, `⟨A, B⟩` the sum of its entries, `A ⊗ B` the Kronecker product.

@@ -20,7 +20,7 @@
 //! standardizer.apply(&mut test)?;
 //! let mean = train.features.iter().step_by(train.inputs).sum::<f64>() / 120.0;
 //! assert!(mean.abs() < 1e-12);
-//! # Ok::<(), hsr_lab::data::DataError>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod dataset;
