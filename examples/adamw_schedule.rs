@@ -7,7 +7,9 @@ use burn::tensor::{Int, Tensor};
 use burn_hsr::{
     Backend, Hsr, HsrConfig, HsrRecord, Mode, Schedule, ThreeLayerNet, ThreeLayerNetConfig,
 };
+use hsr_examples::picture;
 use hsr_lab::data::Standardizer;
+use hsr_lab::figures::{self, Chart, Mark, Plot, Series};
 use hsr_lab::network;
 use hsr_lab::tasks::{self, TaskOptions};
 
@@ -32,6 +34,16 @@ impl Run {
             self.model = self.hsr.step(optimizer, 0.01, model, x, y, gradients)?;
         }
         Ok(())
+    }
+
+    /// λ_sup at the start and after every fourth step of 200.
+    fn course(&mut self, x: &Tensor<2>, y: &Tensor<1, Int>) -> Result<Vec<[f64; 2]>, Error> {
+        let mut points = vec![[0.0, self.lambda_sup(x, y)?]];
+        for step in (4..=200).step_by(4) {
+            self.train(4, x, y)?;
+            points.push([f64::from(step), self.lambda_sup(x, y)?]);
+        }
+        Ok(points)
     }
 
     fn lambda_sup(&self, x: &Tensor<2>, y: &Tensor<1, Int>) -> Result<f64, Error> {
@@ -67,9 +79,9 @@ fn main() -> Result<(), Error> {
     };
 
     let mut plain = start(&config.clone().with_strength(0.0))?;
-    plain.train(200, &x, &y)?;
+    let plain_course = plain.course(&x, &y)?;
     let mut whole = start(&config)?;
-    whole.train(200, &x, &y)?;
+    let whole_course = whole.course(&x, &y)?;
 
     // Half of the way, records, and a new process's worth of fresh objects.
     let mut first = start(&config)?;
@@ -94,5 +106,41 @@ fn main() -> Result<(), Error> {
     if with >= without {
         return Err("HSR did not narrow the spectrum".into());
     }
-    Ok(())
+    let factor = (0..200).map(|t| [t as f64, config.schedule.factor(t)]);
+    picture(|| {
+        figures::chart(&Chart {
+            title: "A schedule at work".to_owned(),
+            note: "AdamW on breast cancer, decoupled, strength 0.5 times the factor on the right."
+                .to_owned(),
+            columns: 2,
+            plots: vec![
+                plot(
+                    "λ_sup",
+                    true,
+                    [("plain", plain_course), ("HSR", whole_course)],
+                ),
+                plot("factor of the strength", false, [("HSR", factor.collect())]),
+            ],
+        })
+    })
+}
+
+/// One quantity against the steps.
+fn plot<const N: usize>(y: &str, y_log: bool, lines: [(&str, Vec<[f64; 2]>); N]) -> Plot {
+    let series = lines.map(|(label, points)| Series {
+        label: label.to_owned(),
+        mark: Mark::Line,
+        points,
+        band: Vec::new(),
+    });
+    Plot {
+        title: String::new(),
+        x: "step".to_owned(),
+        y: y.to_owned(),
+        x_log: false,
+        y_log,
+        diagonal: false,
+        reach: Vec::new(),
+        series: series.into(),
+    }
 }

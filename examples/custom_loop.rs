@@ -4,9 +4,10 @@
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsParams, SgdConfig};
 use burn_hsr::{Backend, HsrConfig, ThreeLayerNetConfig};
+use hsr_examples::{picture, spectrum_of};
 use hsr_lab::data::Standardizer;
-use hsr_lab::network;
 use hsr_lab::tasks::{self, TaskOptions};
+use hsr_lab::{figures, network};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let backend = std::env::args().nth(1).unwrap_or("flex".to_owned());
@@ -17,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (inputs, classes) = (data.inputs, data.classes());
     let (x, y) = network::tensors(&data, &device);
 
-    let mut spectra = Vec::new();
+    let (mut spectra, mut pictured) = (Vec::new(), Vec::new());
     for strength in [0.0, 0.1] {
         device.seed(0);
         let mut model = ThreeLayerNetConfig::new(inputs, 8, classes).init(&device);
@@ -36,9 +37,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             bounds.lambda_max_lower, bounds.lambda_sup
         );
         spectra.push(bounds.lambda_sup);
+        let name = if strength == 0.0 { "plain" } else { "HSR" };
+        pictured.push(spectrum_of(name, &hsr, &model, x.clone(), y.clone())?);
     }
     if spectra[1] >= spectra[0] {
         return Err("HSR did not narrow the spectrum".into());
     }
-    Ok(())
+    picture(|| figures::spectrum(&pictured))
 }

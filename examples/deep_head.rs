@@ -8,6 +8,8 @@ use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_hsr::{Backend, HsrConfig, ThreeLayerNet, ThreeLayerNetConfig};
+use hsr_examples::{picture, spectrum_of};
+use hsr_lab::figures;
 use hsr_lab::tasks::{self, TaskOptions};
 
 #[derive(Module, Debug)]
@@ -46,7 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let x = Tensor::<4>::from_data(TensorData::new(pixels, [samples, 1, 8, 8]), &device);
     let y = Tensor::<1, Int>::from_data(TensorData::new(labels, [samples]), &device);
 
-    let mut spectra = Vec::new();
+    let (mut spectra, mut pictured) = (Vec::new(), Vec::new());
     for strength in [0.0, 0.2] {
         device.seed(0);
         let mut model = Model::new(data.classes(), &device);
@@ -65,15 +67,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let logits = model.head.forward(features.clone());
         let right = logits.argmax(1).squeeze_dim::<1>(1).equal(y.clone());
         let accuracy = right.float().mean().into_scalar::<f32>();
-        let bounds = hsr.bounds(&model.head, features, y.clone())?;
+        let bounds = hsr.bounds(&model.head, features.clone(), y.clone())?;
         println!(
             "strength {strength}: training accuracy {accuracy:.3}, λ_max of the head between {:.4} and {:.4}",
             bounds.lambda_max_lower, bounds.lambda_sup
         );
         spectra.push(bounds.lambda_sup);
+        let name = if strength == 0.0 { "plain" } else { "HSR" };
+        pictured.push(spectrum_of(name, &hsr, &model.head, features, y.clone())?);
     }
     if spectra[1] >= spectra[0] {
         return Err("HSR did not narrow the head's spectrum".into());
     }
-    Ok(())
+    picture(|| figures::spectrum(&pictured))
 }

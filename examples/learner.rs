@@ -14,7 +14,9 @@ use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{Learner, MetricEarlyStoppingStrategy, StoppingCondition, SupervisedTraining};
 use burn_hsr::train::{HsrBatch, HsrLearner, LambdaMaxMetric, LambdaSupMetric, TightnessMetric};
 use burn_hsr::{Backend, HsrConfig, ThreeLayerNetConfig};
+use hsr_examples::{picture, spectrum_of};
 use hsr_lab::data::Standardizer;
+use hsr_lab::figures;
 use hsr_lab::tasks::{self, TaskOptions};
 
 /// The features of a sample and its class.
@@ -63,6 +65,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let hsr = HsrConfig::new().with_strength(0.1).init()?;
     let network = ThreeLayerNetConfig::new(inputs, 8, classes).init(&device);
     let model = HsrLearner::new(network, hsr.clone())?.with_lambda_max_every(2);
+    let batch = Batches.batch(valid.clone(), &device);
+    let start = spectrum_of("start", &hsr, &model.model, batch.inputs, batch.targets)?;
     let directory = tempfile::tempdir()?;
     let result = SupervisedTraining::new(directory.path(), loader(train), loader(valid.clone()))
         .metrics((
@@ -94,10 +98,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The trained network, without the wrapper, is on the plain device.
     let network = result.model.into_model();
     let batch = Batches.batch(valid, &device.inner());
-    let bounds = hsr.bounds(&network, batch.inputs, batch.targets)?;
+    let bounds = hsr.bounds(&network, batch.inputs.clone(), batch.targets.clone())?;
     println!(
         "on the validation flowers λ_max is between {:.4} and {:.4}",
         bounds.lambda_max_lower, bounds.lambda_sup
     );
-    Ok(())
+    let end = spectrum_of("HSR", &hsr, &network, batch.inputs, batch.targets)?;
+    picture(|| figures::spectrum(&[start, end]))
 }

@@ -8,9 +8,10 @@ use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor};
 use burn_hsr::{Activation, Backend, HsrConfig, ThreeLayer};
+use hsr_examples::{picture, spectrum_of};
 use hsr_lab::data::Standardizer;
-use hsr_lab::network;
 use hsr_lab::tasks::{self, TaskOptions};
+use hsr_lab::{figures, network};
 
 /// Hidden units with silu, logits without a bias.
 #[derive(Module, Debug)]
@@ -55,7 +56,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (inputs, classes) = (data.inputs, data.classes());
     let (x, y) = network::tensors(&data, &device);
 
-    let mut spectra = Vec::new();
+    let (mut spectra, mut pictured) = (Vec::new(), Vec::new());
     for strength in [0.0, 0.05] {
         device.seed(0);
         let mut model = Classifier::new(inputs, 8, classes, &device);
@@ -80,9 +81,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             return Err("the network has not learned the task".into());
         }
         spectra.push(after);
+        let name = if strength == 0.0 { "plain" } else { "HSR" };
+        pictured.push(spectrum_of(name, &hsr, &model, x.clone(), y.clone())?);
     }
     if spectra[1] >= spectra[0] {
         return Err("HSR did not narrow the spectrum".into());
     }
-    Ok(())
+    picture(|| figures::spectrum(&pictured))
 }

@@ -4,7 +4,9 @@
 use std::path::Path;
 
 use hsr_core::{Activation, Batch, Evaluation, OutputLoss, Targets, Workspace};
+use hsr_examples::picture;
 use hsr_lab::data::Standardizer;
+use hsr_lab::figures::{self, Spectrum};
 use hsr_lab::tasks::{self, TaskOptions};
 use hsr_lab::{Weights, spectrum};
 
@@ -49,5 +51,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     println!("loss, λ_max, λ_min and trace agree with PyTorch to 10 decimals");
-    Ok(())
+    picture(|| {
+        figures::spectrum(&[Spectrum {
+            label: "PyTorch's network".to_owned(),
+            eigenvalues: ends.eigenvalues.unwrap_or_default(),
+            lambda_sup: bounds.lambda_sup,
+        }])
+    })
 }

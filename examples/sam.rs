@@ -5,9 +5,10 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn_hsr::{Backend, HsrConfig, LanczosOptions, ThreeLayerNet, ThreeLayerNetConfig};
 use burn_sharpness::SamConfig;
+use hsr_examples::{picture, spectrum_of};
 use hsr_lab::data::Standardizer;
-use hsr_lab::network;
 use hsr_lab::tasks::{self, TaskOptions};
+use hsr_lab::{figures, network};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let backend = std::env::args().nth(1).unwrap_or("flex".to_owned());
@@ -32,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("SAM", SamConfig::new().with_rho(0.2)),
         ("ASAM", SamConfig::asam()),
     ];
-    let mut largest = Vec::new();
+    let (mut largest, mut pictured) = (Vec::new(), Vec::new());
     for (name, config) in methods {
         device.seed(0);
         let mut model = ThreeLayerNetConfig::new(inputs, 8, classes).init(&device);
@@ -49,9 +50,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .largest;
         println!("{name}: loss {loss:.4}, within ρ = 0.2 {ascended:.4}, λ_max {lambda_max:.4}");
         largest.push(ascended);
+        pictured.push(spectrum_of(name, &hsr, &model, x.clone(), y.clone())?);
     }
     if largest[1] >= largest[0] {
         return Err("SAM did not lower the largest loss nearby".into());
     }
-    Ok(())
+    picture(|| figures::spectrum(&pictured))
 }

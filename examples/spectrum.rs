@@ -12,8 +12,10 @@ use burn_hsr::Backend;
 use burn_sharpness::spectrum::{
     DensityOptions, LanczosOptions, TraceOptions, hutch_plus_plus, lanczos, spectral_density,
 };
-use burn_sharpness::{FiniteDifferenceHessian, SharpnessError};
+use burn_sharpness::{FiniteDifferenceHessian, SharpnessError, SymmetricOperator};
+use hsr_examples::picture;
 use hsr_lab::data::Standardizer;
+use hsr_lab::figures::{self, Density, Spectrum};
 use hsr_lab::network;
 use hsr_lab::tasks::{self, TaskOptions};
 
@@ -55,6 +57,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut model = Classifier::new(data.inputs, data.classes(), &device);
     let mut optimizer = AdamConfig::new().init();
     let loss_fn = CrossEntropyLossConfig::new().init(&device);
+    let mut pictured = Vec::new();
     for epochs in [0, 100] {
         for _ in 0..epochs {
             let loss = loss_fn.forward(model.forward(x.clone()), y.clone());
@@ -92,6 +95,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         if !ends.converged || density.moment(1) > largest.value {
             return Err("the spectrum was not found".into());
         }
+        let (size, curve) = (hessian.size(), density.smoothed(400, None)?);
+        pictured.push(Density {
+            spectrum: Spectrum {
+                label: format!("after {epochs} epochs"),
+                eigenvalues: vec![largest.value, smallest.value],
+                // No closed form, no bound.
+                lambda_sup: f64::NAN,
+            },
+            count: size,
+            // Below a tenth of the density of one eigenvalue there is none.
+            floor: 0.1 / (size as f64 * curve.width * (2.0 * std::f64::consts::PI).sqrt()),
+            values: curve.values,
+            density: curve.density,
+            note: "Lanczos quadrature on differences of gradients; ticks are λ_min and λ_max."
+                .to_owned(),
+        });
     }
-    Ok(())
+    picture(|| figures::density(&pictured))
 }

@@ -1,5 +1,5 @@
-//! The book in `docs/`: its links, the files and tests that it names, and the snippets that it takes from the examples.
-//! Standard library alone, so that it needs no mdBook.
+//! The book in `docs/`: its links, the files and tests that it names, and the snippets that it takes from the examples;
+//! and the links of every other page. Standard library alone, so that it needs no mdBook; `.ci/run` builds the HTML.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -129,6 +129,115 @@ fn every_link_within_the_book_leads_somewhere() {
     assert!(seen > 30, "only {seen} links were read");
 }
 
+/// The pages outside the book that somebody reads on the repository's site or on crates.io.
+fn other_pages() -> Vec<PathBuf> {
+    let mut pages: Vec<PathBuf> = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+        .map(|name| root().join(name))
+        .into();
+    pages.push(root().join("docs/reproduction/README.md"));
+    for entry in fs::read_dir(root().join("crates")).expect("the crates") {
+        pages.push(entry.expect("a directory entry").path().join("README.md"));
+    }
+    pages
+}
+
+#[test]
+fn every_link_of_the_other_pages_leads_somewhere() {
+    let mut seen = 0;
+    for page in other_pages() {
+        let text = read(&page);
+        let folder = page.parent().expect("a folder");
+        let published = folder.parent() == Some(&root().join("crates"));
+        for target in split(&text).0.into_iter().flat_map(links) {
+            if target.starts_with("https://") {
+                continue;
+            }
+            seen += 1;
+            let (file, fragment) = target.split_once('#').unwrap_or((target, ""));
+            let there = if file.is_empty() {
+                page.clone()
+            } else {
+                folder.join(file)
+            };
+            assert!(there.exists(), "{}: {target} leads nowhere", page.display());
+            // crates.io has the package alone.
+            assert!(
+                !published || !file.contains(".."),
+                "{}: {target} is outside the package",
+                page.display()
+            );
+            if !fragment.is_empty() {
+                let there = read(&there);
+                let found = split(&there)
+                    .0
+                    .into_iter()
+                    .any(|line| line.starts_with('#') && anchor(line) == fragment);
+                assert!(found, "{}: {target} names no heading", page.display());
+            }
+        }
+    }
+    assert!(seen > 20, "only {seen} links were read");
+}
+
+#[test]
+fn every_crate_that_is_published_has_what_crates_io_shows() {
+    for entry in fs::read_dir(root().join("crates")).expect("the crates") {
+        let folder = entry.expect("a directory entry").path();
+        let manifest = read(&folder.join("Cargo.toml"));
+        let name = folder.file_name().expect("a name").to_string_lossy();
+        for key in [
+            "description",
+            "license",
+            "repository",
+            "documentation",
+            "readme",
+            "keywords",
+            "categories",
+        ] {
+            let given = manifest.lines().any(|line| {
+                line.strip_prefix(key)
+                    .is_some_and(|rest| rest.starts_with([' ', '.']))
+            });
+            assert!(given, "{name} has no {key}");
+        }
+        for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
+            let there = read(&folder.join(licence));
+            assert!(there == read(&root().join(licence)), "{name}/{licence}");
+        }
+        let readme = read(&folder.join("README.md"));
+        assert!(readme.starts_with(&format!("# {name}\n")), "{name}");
+        // The table of features lists what the manifest has, and nothing else.
+        let features: BTreeSet<&str> = manifest
+            .split_once("[features]\n")
+            .map(|(_, rest)| rest.split("\n[").next().unwrap_or_default())
+            .unwrap_or_default()
+            .lines()
+            .filter_map(|line| line.split_once(" = ").map(|(feature, _)| feature))
+            .filter(|feature| *feature != "default" && !feature.starts_with('#'))
+            .collect();
+        let pages = [
+            Some(readme),
+            folder
+                .join("src/lib.rs")
+                .is_file()
+                .then(|| read(&folder.join("src/lib.rs")).replace("//! ", ""))
+                .filter(|page| page.contains("| feature |")),
+        ];
+        for page in pages.iter().flatten() {
+            let listed: BTreeSet<&str> = page
+                .split_once("| feature |")
+                .map(|(_, rest)| rest)
+                .unwrap_or_default()
+                .lines()
+                .skip(2)
+                .take_while(|line| line.starts_with('|'))
+                .filter_map(|line| line.split('`').nth(1))
+                .collect();
+            assert_eq!(listed, features, "{name}");
+        }
+    }
+}
+
 #[test]
 fn every_file_that_the_book_names_is_there() {
     let folders = [
@@ -204,6 +313,10 @@ fn every_snippet_stands_in_the_example_that_it_is_taken_from() {
             let Some(source) = source else {
                 continue;
             };
+            // The output of a program, which `docs/gallery.py` puts there.
+            if source.starts_with("printed by ") {
+                continue;
+            }
             seen += 1;
             let example = read(&root().join(source));
             let lines: Vec<&str> = example.lines().collect();
@@ -223,10 +336,49 @@ fn every_snippet_stands_in_the_example_that_it_is_taken_from() {
 }
 
 #[test]
-fn the_books_copy_of_the_readmes_picture_is_the_same() {
-    let (readme, book) = ("docs/spectrum.svg", "docs/src/img/spectrum.svg");
-    assert!(
-        read(&root().join(readme)) == read(&root().join(book)),
-        "{book} is not {readme}"
-    );
+fn the_gallery_shows_every_example() {
+    let page = read(&root().join("docs/src/gallery.md"));
+    let manifest = read(&root().join("examples/Cargo.toml"));
+    let names: Vec<&str> = manifest
+        .split("[[example]]\nname = \"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    assert!(names.len() > 8, "only {} examples were read", names.len());
+    let readme = read(&root().join("README.md"));
+    let checks = read(&root().join(".ci/run"));
+    for name in names {
+        let (_, section) = page
+            .split_once(&format!("\n### {name}\n"))
+            .unwrap_or_else(|| panic!("the gallery has no {name}"));
+        let section = section.split("\n### ").next().unwrap_or_default();
+        let picture = section.contains(&format!("](img/gallery/{name}.svg)"));
+        let printed = section
+            .split_once(&format!("<!-- printed by {name} -->\n```txt\n"))
+            .is_some_and(|(_, text)| !text.starts_with("```"));
+        assert!(picture || printed, "{name} has nothing to show");
+        let source = format!("[{name}](examples/{name}.rs)");
+        assert!(readme.contains(&source), "README.md has no {source}");
+        assert!(checks.contains(name), ".ci/run does not run {name}");
+    }
+}
+
+#[test]
+fn the_books_copies_of_pictures_are_the_same() {
+    let mut copies = vec![(
+        "docs/spectrum.svg".to_owned(),
+        "docs/src/img/spectrum.svg".to_owned(),
+    )];
+    for name in ["fig2", "referee-equal-loss", "referee-saddles"] {
+        copies.push((
+            format!("docs/reproduction/{name}.svg"),
+            format!("docs/src/img/gallery/{name}.svg"),
+        ));
+    }
+    for (original, copy) in copies {
+        assert!(
+            read(&root().join(&original)) == read(&root().join(&copy)),
+            "{copy} is not {original}"
+        );
+    }
 }

@@ -1,6 +1,7 @@
 //! What the tests of the workspace share: golden cases, a tolerance that states its scale, derivatives by differences
-//! and by hyper-dual numbers, a perceptron of any depth.
+//! and by hyper-dual numbers, a perceptron of any depth, a browser.
 
+pub mod browser;
 pub mod golden;
 pub mod hyper_dual;
 pub mod mlp;

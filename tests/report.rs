@@ -1,10 +1,8 @@
 //! Reports in a real browser, part of the suite of the command line.
-//!
-//! The browser is `HSR_BROWSER`, or a Chromium on the path. Where there is none the test says SKIPPED; where
-//! `HSR_REQUIRE_BROWSER` is set it fails.
 
 use hsr_lab::figures::{Spectrum, spectrum};
 use hsr_lab::report::{Cell, Report, Table};
+use hsr_tests::browser::{browser_or_skip, probe};
 
 use super::*;
 
@@ -56,18 +54,6 @@ fn frame(page: &str, width: u32) -> String {
     )
 }
 
-fn browser() -> Option<PathBuf> {
-    if let Some(browser) = std::env::var_os("HSR_BROWSER") {
-        return Some(browser.into());
-    }
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let path = std::env::var_os("PATH")?;
-    names
-        .iter()
-        .flat_map(|name| std::env::split_paths(&path).map(move |folder| folder.join(name)))
-        .find(|candidate| candidate.is_file())
-}
-
 /// The probe's answer for a page at a width of the window.
 fn probed(browser: &Path, folder: &Path, html: &str, width: u32) -> Value {
     let write = |name: &str, html: &str| std::fs::write(folder.join(name), html).unwrap();
@@ -76,35 +62,7 @@ fn probed(browser: &Path, folder: &Path, html: &str, width: u32) -> Value {
         &html.replacen("<head>", &format!("<head>{PROBE}"), 1),
     );
     write("frame.html", &frame("probed.html", width));
-    let output = Command::new(browser)
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--hide-scrollbars",
-            "--dump-dom",
-        ])
-        .args(["--virtual-time-budget=10000", "--window-size=1400,1000"])
-        .arg(format!(
-            "--user-data-dir={}",
-            folder.join("profile").display()
-        ))
-        .arg(format!("file://{}", folder.join("frame.html").display()))
-        .output()
-        .expect("the browser starts");
-    let dom = String::from_utf8_lossy(&output.stdout).into_owned();
-    let probe = dom.split("<pre id=\"probe\">{").nth(1).unwrap_or_else(|| {
-        panic!(
-            "the page was not probed: {}",
-            String::from_utf8_lossy(&output.stderr)
-        )
-    });
-    let probe = format!("{{{}", probe.split("</pre>").next().unwrap());
-    let probe = probe
-        .replace("&lt;", "<")
-        .replace("&gt;", ">")
-        .replace("&amp;", "&");
-    serde_json::from_str(&probe).unwrap()
+    probe(browser, &folder.join("frame.html"))
 }
 
 fn check(browser: &Path, folder: &Path, html: &str, figures: usize) {
@@ -137,18 +95,6 @@ fn check(browser: &Path, folder: &Path, html: &str, figures: usize) {
             );
         }
     }
-}
-
-fn browser_or_skip() -> Option<PathBuf> {
-    let found = browser();
-    if found.is_none() {
-        assert!(
-            std::env::var_os("HSR_REQUIRE_BROWSER").is_none(),
-            "no browser: set HSR_BROWSER, or put chromium on the path"
-        );
-        println!("SKIPPED: no browser (HSR_BROWSER, or chromium on the path)");
-    }
-    found
 }
 
 #[test]

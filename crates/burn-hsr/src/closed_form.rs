@@ -12,18 +12,26 @@ use crate::{HsrConfig, HsrError, ThreeLayer};
 /// ```
 /// use burn::tensor::{Device, Int, Tensor};
 /// use burn_hsr::{HsrConfig, ThreeLayerNetConfig};
-/// use hsr_core::Workspace;
+/// use hsr_core::{Evaluation, Workspace};
 ///
 /// let device = Device::flex();
-/// let model = ThreeLayerNetConfig::new(2, 3, 2).init(&device);
-/// let x = Tensor::<2>::from_floats([[0., 1.], [1., 0.], [1., 1.]], &device);
-/// let y = Tensor::<1, Int>::from_ints([0, 1, 1], &device);
+/// // Six of Fisher's irises, two of a species: length and width of sepal and petal in cm.
+/// let x = Tensor::<2>::from_floats([
+///     [5.1, 3.5, 1.4, 0.2], [4.9, 3.0, 1.4, 0.2], // setosa
+///     [7.0, 3.2, 4.7, 1.4], [6.4, 3.2, 4.5, 1.5], // versicolor
+///     [6.3, 3.3, 6.0, 2.5], [5.8, 2.7, 5.1, 1.9], // virginica
+/// ], &device);
+/// let y = Tensor::<1, Int>::from_ints([0, 0, 1, 1, 2, 2], &device);
+/// let model = ThreeLayerNetConfig::new(4, 3, 3).init(&device);
 ///
 /// let closed_form = HsrConfig::new().init()?.closed_form::<f64, _>(&model, x, y)?;
 /// let (network, batch) = (closed_form.network()?, closed_form.batch());
 /// let mut workspace = Workspace::new();
-/// let mut hessian = vec![0.0; 17 * 17];
+/// let mut hessian = vec![0.0; 27 * 27];
 /// workspace.hessian(&network, &batch, &mut hessian)?;
+/// let trace: f64 = hessian.iter().step_by(28).sum();
+/// let bounds = workspace.bounds(&network, &batch, Evaluation::Auto)?;
+/// assert!((bounds.moments.trace - trace).abs() < 1e-12 * trace.abs());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]

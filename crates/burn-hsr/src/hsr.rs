@@ -211,19 +211,27 @@ impl HsrConfig {
 /// use burn_hsr::{HsrConfig, ThreeLayerNetConfig};
 ///
 /// let device = Device::flex().autodiff();
-/// let mut model = ThreeLayerNetConfig::new(2, 3, 2).init(&device);
+/// let mut model = ThreeLayerNetConfig::new(4, 8, 3).init(&device);
 /// let mut optimizer = SgdConfig::new().init();
 /// let loss = CrossEntropyLossConfig::new().init(&device);
 /// let hsr = HsrConfig::new().with_strength(0.1).init()?;                     // 1
 ///
-/// let x = Tensor::<2>::from_floats([[0., 1.], [1., 0.], [1., 1.]], &device);
-/// let y = Tensor::<1, Int>::from_ints([0, 1, 1], &device);
-/// for _ in 0..10 {
+/// // Six of Fisher's irises, two of a species: length and width of sepal and petal in cm.
+/// let x = Tensor::<2>::from_floats([
+///     [5.1, 3.5, 1.4, 0.2], [4.9, 3.0, 1.4, 0.2], // setosa
+///     [7.0, 3.2, 4.7, 1.4], [6.4, 3.2, 4.5, 1.5], // versicolor
+///     [6.3, 3.3, 6.0, 2.5], [5.8, 2.7, 5.1, 1.9], // virginica
+/// ], &device);
+/// let y = Tensor::<1, Int>::from_ints([0, 0, 1, 1, 2, 2], &device);
+/// let before = hsr.bounds(&model, x.clone(), y.clone())?;
+/// for _ in 0..100 {
 ///     let loss = loss.forward(model.forward(x.clone()), y.clone());
 ///     let grads = GradientsParams::from_grads(loss.backward(), &model);
 ///     let grads = hsr.inject(&model, x.clone(), y.clone(), grads)?;          // 2
 ///     model = optimizer.step(0.1, model, grads);
 /// }
+/// let after = hsr.bounds(&model, x, y)?;
+/// assert!(after.lambda_sup < before.lambda_sup);
 /// # Ok::<(), burn_hsr::HsrError>(())
 /// ```
 pub struct Hsr {

@@ -6,8 +6,44 @@
 //!
 //! # Quick start
 //!
-//! See [`Hsr`] for the three lines a training loop needs, [`ThreeLayer`] for models of your own, and [`Backend`] for
-//! choosing between CPU and GPU at run time.
+//! Three lines of a training loop change:
+//!
+//! ```
+//! use burn::nn::loss::CrossEntropyLossConfig;
+//! use burn::optim::{GradientsParams, SgdConfig};
+//! use burn::tensor::{Device, Int, Tensor};
+//! use burn_hsr::{HsrConfig, ThreeLayerNetConfig};
+//!
+//! let device = Device::flex().autodiff();
+//! // Six of Fisher's irises, two of a species: length and width of sepal and petal in cm.
+//! let x = Tensor::<2>::from_floats([
+//!     [5.1, 3.5, 1.4, 0.2], [4.9, 3.0, 1.4, 0.2], // setosa
+//!     [7.0, 3.2, 4.7, 1.4], [6.4, 3.2, 4.5, 1.5], // versicolor
+//!     [6.3, 3.3, 6.0, 2.5], [5.8, 2.7, 5.1, 1.9], // virginica
+//! ], &device);
+//! let y = Tensor::<1, Int>::from_ints([0, 0, 1, 1, 2, 2], &device);
+//!
+//! let mut spectra = Vec::new();
+//! for strength in [0.0, 0.1] {
+//!     device.seed(0);
+//!     let mut model = ThreeLayerNetConfig::new(4, 8, 3).init(&device);
+//!     let mut optimizer = SgdConfig::new().init();
+//!     let loss_fn = CrossEntropyLossConfig::new().init(&device);
+//!     let hsr = HsrConfig::new().with_strength(strength).init()?;                  // 1
+//!     for _ in 0..100 {
+//!         let loss = loss_fn.forward(model.forward(x.clone()), y.clone());
+//!         let loss = loss + hsr.penalty(&model, x.clone(), y.clone())?;            // 2
+//!         let grads = GradientsParams::from_grads(loss.backward(), &model);
+//!         model = optimizer.step(0.1, model, grads);
+//!     }
+//!     spectra.push(hsr.bounds(&model, x.clone(), y.clone())?.lambda_sup);          // 3, to look at it
+//! }
+//! assert!(spectra[1] < spectra[0]);
+//! # Ok::<(), burn_hsr::HsrError>(())
+//! ```
+//!
+//! [`Hsr`] has two more ways in, [`ThreeLayer`] is for models of your own, and [`Backend`] chooses between CPU and GPU
+//! at run time.
 //!
 //! # Map
 //!
@@ -20,7 +56,16 @@
 //! * [`Backend`]: backends by name.
 //! * `train` (feature `train`): `HsrLearner` and curvature metrics for Burn's `SupervisedTraining`.
 //!
-//! The mathematics is in [`hsr_core`].
+//! The mathematics is in [`hsr_core::theory`].
+//!
+//! # Features
+//!
+//! | feature | default | |
+//! |---|---|---|
+//! | `flex` | yes | Burn's CPU backend, pure Rust |
+//! | `ndarray` | yes | Burn's deprecated CPU backend |
+//! | `wgpu` | no | GPU: Vulkan, Metal, DirectX 12 |
+//! | `train` | no | `HsrLearner` and metrics for burn-train |
 
 mod activation;
 mod backend;
@@ -54,3 +99,8 @@ pub use record::{HsrRecord, HsrRecordError};
 pub use schedule::Schedule;
 pub use sharpness::Sharpness;
 pub use targets::Targets;
+
+/// The programs in the README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -3,6 +3,62 @@
 //! Burn differentiates once. What needs second derivatives is exact here where the module is a three-layer network
 //! (closed form, [`hsr_core`]) and made of differences of gradients everywhere else.
 //!
+//! # Quick start
+//!
+//! A network with two hidden layers, trained with SAM; then the largest and the smallest eigenvalue of its Hessian:
+//!
+//! ```
+//! use burn::module::Module;
+//! use burn::nn::loss::CrossEntropyLossConfig;
+//! use burn::nn::{Linear, LinearConfig};
+//! use burn::optim::{AdamConfig, GradientsParams};
+//! use burn::tensor::activation::tanh;
+//! use burn::tensor::{Device, Int, Tensor};
+//! use burn_sharpness::spectrum::{LanczosOptions, lanczos};
+//! use burn_sharpness::{FiniteDifferenceHessian, SamConfig};
+//!
+//! #[derive(Module, Debug)]
+//! struct Classifier { layers: [Linear; 3] }
+//!
+//! impl Classifier {
+//!     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+//!         let [first, second, last] = &self.layers;
+//!         last.forward(tanh(second.forward(tanh(first.forward(x)))))
+//!     }
+//! }
+//!
+//! let device = Device::flex().autodiff();
+//! device.seed(0);
+//! // Six of Fisher's irises, two of a species: length and width of sepal and petal in cm.
+//! let x = Tensor::<2>::from_floats([
+//!     [5.1, 3.5, 1.4, 0.2], [4.9, 3.0, 1.4, 0.2], // setosa
+//!     [7.0, 3.2, 4.7, 1.4], [6.4, 3.2, 4.5, 1.5], // versicolor
+//!     [6.3, 3.3, 6.0, 2.5], [5.8, 2.7, 5.1, 1.9], // virginica
+//! ], &device);
+//! let y = Tensor::<1, Int>::from_ints([0, 0, 1, 1, 2, 2], &device);
+//! let sizes = [[4, 6], [6, 6], [6, 3]];
+//! let layers = sizes.map(|[inputs, outputs]| LinearConfig::new(inputs, outputs).init(&device));
+//! let mut model = Classifier { layers };
+//! let loss_fn = CrossEntropyLossConfig::new().init(&device);
+//!
+//! let mut sam = SamConfig::new().with_rho(0.05).init(AdamConfig::new().init())?;
+//! for _ in 0..50 {
+//!     let step = sam.step(0.02, model, |model: Classifier| {
+//!         let loss = loss_fn.forward(model.forward(x.clone()), y.clone());
+//!         let grads = GradientsParams::from_grads(loss.backward(), &model);
+//!         (loss, grads)
+//!     })?;
+//!     model = step.module;
+//! }
+//!
+//! let mut hessian = FiniteDifferenceHessian::new(&model, |model: &Classifier| {
+//!     loss_fn.forward(model.forward(x.clone()), y.clone())
+//! })?;
+//! let ends = lanczos(&mut hessian, 1, None, &LanczosOptions::default())?;
+//! assert!(ends.largest[0].value > ends.smallest[0].value);
+//! # Ok::<(), burn_sharpness::SharpnessError>(())
+//! ```
+//!
 //! # Map
 //!
 //! * [`ParameterSpace`]: a module's trainable parameters as one vector.
@@ -13,6 +69,15 @@
 //! * [`landscape`]: the loss on planes and lines through models.
 //! * [`penalty`]: gradient norm and Hessian trace as terms of a loss.
 //! * [`spectrum`]: eigenvalues, traces and densities of whatever has products.
+//!
+//! # Features
+//!
+//! | feature | default | |
+//! |---|---|---|
+//! | `flex` | yes | Burn's CPU backend, pure Rust |
+//! | `ndarray` | yes | Burn's deprecated CPU backend |
+//! | `wgpu` | no | GPU: Vulkan, Metal, DirectX 12 |
+//! | `train` | no | `SamLearner` for burn-train |
 
 mod error;
 mod isolated;
@@ -30,3 +95,8 @@ pub use error::SharpnessError;
 pub use operator::{FiniteDifferenceHessian, SymmetricOperator};
 pub use parameters::{Parameter, ParameterSpace};
 pub use sam::{Outcome, Sam, SamConfig, SamGradient};
+
+/// The programs in the README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -8,9 +8,9 @@ use crate::{Error, Real};
 
 /// The activation φ of the hidden layer.
 ///
-/// The bound needs φ, φ' and φ''; its gradient also needs φ'''. For the piecewise-linear activations
-/// ([`Relu`](Activation::Relu), [`LeakyRelu`](Activation::LeakyRelu)) φ'' = φ''' = 0 almost everywhere: the
-/// closed form is exact wherever no pre-activation is 0, and at 0 the derivative from the left is taken.
+/// The bound needs φ, φ' and φ''; its gradient also needs φ''' ([theory](crate::theory) §7). For the piecewise-linear
+/// activations ([`Relu`](Activation::Relu), [`LeakyRelu`](Activation::LeakyRelu)) φ'' = φ''' = 0 almost everywhere:
+/// the closed form is exact wherever no pre-activation is 0, and at 0 the derivative from the left is taken.
 ///
 /// Names, as parsed by [`FromStr`] and printed by [`Display`](fmt::Display), are those of the variants in
 /// snake case.

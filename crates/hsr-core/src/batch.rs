@@ -5,7 +5,7 @@ use core::ops::Range;
 use crate::error::{check_finite, check_length};
 use crate::{Dimensions, Error, Real};
 
-/// The loss ℓ(o, y) of a sample (theory §1).
+/// The loss ℓ(o, y) of a sample ([theory](crate::theory) §1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -55,11 +55,30 @@ impl<T> Targets<'_, T> {
 /// weights act.
 ///
 /// ```
-/// use hsr_core::{Batch, OutputLoss, Targets};
+/// use hsr_core::{Activation, Batch, Dimensions, Network, OutputLoss, Targets, Workspace};
 ///
-/// let x = [0.0_f32, 1.0, -1.0, 0.5];
-/// let batch = Batch::new(OutputLoss::SoftmaxCrossEntropy, &x, Targets::Classes(&[0, 1]))
+/// // Nine of Fisher's irises, three of a species: length and width of sepal and petal in cm.
+/// let x = [
+///     5.1, 3.5, 1.4, 0.2,  4.9, 3.0, 1.4, 0.2,  4.7, 3.2, 1.3, 0.2, // setosa
+///     7.0, 3.2, 4.7, 1.4,  6.4, 3.2, 4.5, 1.5,  6.9, 3.1, 4.9, 1.5, // versicolor
+///     6.3, 3.3, 6.0, 2.5,  5.8, 2.7, 5.1, 1.9,  7.1, 3.0, 5.9, 2.1, // virginica
+/// ];
+/// let species = [0, 0, 0, 1, 1, 1, 2, 2, 2];
+/// let batch = Batch::new(OutputLoss::SoftmaxCrossEntropy, &x, Targets::Classes(&species))
+///     .with_class_weights(&[1.0, 2.0, 2.0])
 ///     .with_label_smoothing(0.1);
+///
+/// // Zeros for parameters: all species are equally likely and the loss is ln 3. Here smoothing and weights do not
+/// // change that, for every class has three flowers.
+/// let dimensions = Dimensions::new(4, 2, 3);
+/// let network = Network::from_flat(dimensions, Activation::Tanh, &[0.0_f64; 19])?;
+/// let plain = Batch::new(OutputLoss::SoftmaxCrossEntropy, &x, Targets::Classes(&species));
+/// let loss = Workspace::new().loss(&network, &plain)?;
+/// assert!((loss - 3.0_f64.ln()).abs() < 1e-15);
+/// # let smoothed = Workspace::new().loss(&network, &batch)?;
+/// # // Σ_n Σ_c w_c y_c ln 3 / Σ_n w_y with y smoothed: the mean weight is 5/3 both ways.
+/// # assert!((smoothed - 3.0_f64.ln()).abs() < 1e-15);
+/// # Ok::<(), hsr_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a, T> {

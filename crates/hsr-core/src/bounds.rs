@@ -15,7 +15,7 @@ pub struct Moments<T> {
 
 /// Bounds on the eigenvalues λ_max ≥ … ≥ λ_min of a symmetric D × D matrix, from its [`Moments`].
 ///
-/// With m = t/D and s² = q/D − m²:
+/// With m = t/D and s² = q/D − m² ([theory](crate::theory) §3):
 ///
 /// | bound | |
 /// |---|---|

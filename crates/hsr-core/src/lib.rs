@@ -10,8 +10,46 @@
 //! and the bound's exact gradient, without ever forming a Hessian or differentiating twice. Descending λ_sup while
 //! training is Hessian Spectral Range (HSR) regularisation.
 //!
+//! What it is for: exact curvature of small networks and of heads of large ones, on the CPU, in whatever framework they
+//! were trained. In [Burn](https://burn.dev) use `burn-hsr`, which brings this crate into a training loop.
+//!
+//! # Quick start
+//!
+//! ```
+//! use hsr_core::{Activation, Batch, Dimensions, Evaluation, Network, OutputLoss, Targets, Workspace};
+//!
+//! // Nine of Fisher's irises, three of a species: length and width of sepal and petal in cm.
+//! let x = [
+//!     5.1, 3.5, 1.4, 0.2,  4.9, 3.0, 1.4, 0.2,  4.7, 3.2, 1.3, 0.2, // setosa
+//!     7.0, 3.2, 4.7, 1.4,  6.4, 3.2, 4.5, 1.5,  6.9, 3.1, 4.9, 1.5, // versicolor
+//!     6.3, 3.3, 6.0, 2.5,  5.8, 2.7, 5.1, 1.9,  7.1, 3.0, 5.9, 2.1, // virginica
+//! ];
+//! let species = [0, 0, 0, 1, 1, 1, 2, 2, 2];
+//! let batch = Batch::new(OutputLoss::SoftmaxCrossEntropy, &x, Targets::Classes(&species));
+//!
+//! // Four inputs, three tanh units, three classes: 27 parameters, descended along ∇(L + λ_sup/10).
+//! let dimensions = Dimensions::new(4, 3, 3);
+//! let mut theta: Vec<f64> = (0..27).map(|i| 0.5 * f64::from(i).sin()).collect();
+//! let (mut of_loss, mut of_bound) = (vec![0.0; 27], vec![0.0; 27]);
+//! let mut workspace = Workspace::new();
+//! let mut measured = Vec::new();
+//! for _ in 0..200 {
+//!     let network = Network::from_flat(dimensions, Activation::Tanh, &theta)?;
+//!     let loss = workspace.loss_gradient(&network, &batch, &mut of_loss)?;
+//!     let bounds = workspace.bounds_gradient(&network, &batch, Evaluation::Auto, &mut of_bound, None)?;
+//!     measured.push((loss, bounds.lambda_sup));
+//!     for ((theta, l), b) in theta.iter_mut().zip(&of_loss).zip(&of_bound) {
+//!         *theta -= 0.1 * (l + 0.1 * b);
+//!     }
+//! }
+//! let ((first_loss, first_bound), (loss, bound)) = (measured[0], measured[199]);
+//! assert!(loss < first_loss && bound < first_bound);
+//! # Ok::<(), hsr_core::Error>(())
+//! ```
+//!
 //! # Map
 //!
+//! * [`theory`]: every formula, with its symbols.
 //! * [`Network`] and [`Batch`]: borrowed, validated views of parameters and data.
 //! * [`Workspace`]: the verbs — loss, bounds, gradient, Hessian-vector product, dense Hessian — and their buffers.
 //! * [`SpectralBounds`]: what is known of the spectrum.
@@ -23,6 +61,12 @@
 //! Symbols in the documentation: N samples with inputs x (d values), hidden units a = φ(z) (h), outputs o (K),
 //! D parameters θ = (W1, b1, W2, b2); x̃ and ã are x and a with a 1 appended where the layer has a bias; r and S are
 //! the first and second derivative of a sample's loss in o.
+//!
+//! # Features
+//!
+//! | feature | default | |
+//! |---|---|---|
+//! | `serde` | no | [`Activation`], [`OutputLoss`] and [`Evaluation`] in configuration files |
 
 // Loops over lanes index several rows at once, and a matrix product has as many arguments as it has.
 #![allow(clippy::needless_range_loop, clippy::too_many_arguments)]
@@ -51,6 +95,7 @@ mod real;
 mod shard;
 mod stages;
 mod svec;
+pub mod theory;
 mod workspace;
 
 pub use activation::Activation;
@@ -64,3 +109,8 @@ pub use network::{Dimensions, Layout, Network};
 pub use plan::{BlockEvaluation, Evaluation, Plan};
 pub use real::Real;
 pub use workspace::{DENSE_LIMIT, HessianOperator, Workspace};
+
+/// The programs in the README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

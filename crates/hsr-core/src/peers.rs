@@ -12,7 +12,7 @@ use crate::{
 
 impl<T: Real> Workspace<T> {
     /// tr H and, in `gradient` \[D\], ∂tr H/∂θ; in `input_gradient` \[N, d\], where given, ∂tr H/∂x. The pullback of
-    /// theory §4 with w_t = 1 and w_q = 0: no block of H is formed, the cost is linear in N and D.
+    /// [theory](crate::theory) §4 with w_t = 1 and w_q = 0: no block of H is formed, the cost is linear in N and D.
     ///
     /// # Errors
     ///
@@ -36,7 +36,7 @@ impl<T: Real> Workspace<T> {
     }
 
     /// ‖H‖_F and, in `gradient` \[D\], ∂‖H‖_F/∂θ; in `input_gradient` \[N, d\], where given, ∂‖H‖_F/∂x. The pullback of
-    /// theory §4 with w_t = 0 and w_q = 1/(2‖H‖_F), or 0 where H = 0. The cost is that of λ_sup.
+    /// [theory](crate::theory) §4 with w_t = 0 and w_q = 1/(2‖H‖_F), or 0 where H = 0. The cost is that of λ_sup.
     ///
     /// # Errors
     ///
@@ -89,7 +89,7 @@ impl<T: Real> Workspace<T> {
 
     /// vᵀHv for a fixed v \[D\] and, in `gradient` \[D\], ∂(vᵀHv)/∂θ, the third derivative of L contracted twice with
     /// v; in `input_gradient` \[N, d\], where given, ∂(vᵀHv)/∂x. Exact, at the cost of two or three Hessian-vector
-    /// products; the derivation stands at the head of this crate's `directional.rs`.
+    /// products; the formulas are those of [theory](crate::theory) §6.
     ///
     /// # Errors
     ///

@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::{Dimensions, Error};
 
-/// How ‖H‖²_F and its gradient are evaluated. Both ways are exact (theory §3).
+/// How ‖H‖²_F and its gradient are evaluated. Both ways are exact ([theory](crate::theory) §3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]

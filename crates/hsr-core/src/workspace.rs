@@ -32,19 +32,36 @@ pub const DENSE_LIMIT: usize = 12_288;
 ///
 /// ```
 /// use hsr_core::{Activation, Batch, Dimensions, Evaluation, Network, OutputLoss, Targets, Workspace};
+/// use hsr_core::{LanczosOptions, extremes};
 ///
-/// // Exclusive or, two hidden units, one logit.
-/// let x = [0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0];
-/// let batch = Batch::new(OutputLoss::SigmoidCrossEntropy, &x, Targets::Classes(&[0, 1, 1, 0]));
-/// let dimensions = Dimensions::new(2, 2, 1);
-/// let theta = [1.0, -1.0, -1.0, 1.0, -0.5, -0.5, 2.0, 2.0, 1.0_f64];
+/// // Nine of Fisher's irises, three of a species: length and width of sepal and petal in cm.
+/// let x = [
+///     5.1, 3.5, 1.4, 0.2,  4.9, 3.0, 1.4, 0.2,  4.7, 3.2, 1.3, 0.2, // setosa
+///     7.0, 3.2, 4.7, 1.4,  6.4, 3.2, 4.5, 1.5,  6.9, 3.1, 4.9, 1.5, // versicolor
+///     6.3, 3.3, 6.0, 2.5,  5.8, 2.7, 5.1, 1.9,  7.1, 3.0, 5.9, 2.1, // virginica
+/// ];
+/// let species = [0, 0, 0, 1, 1, 1, 2, 2, 2];
+/// let batch = Batch::new(OutputLoss::SoftmaxCrossEntropy, &x, Targets::Classes(&species));
+/// let dimensions = Dimensions::new(4, 3, 3);
+/// let size = dimensions.parameters();
+/// let theta: Vec<f64> = (0..27).map(|i| 0.5 * f64::from(i).sin()).collect();
 /// let network = Network::from_flat(dimensions, Activation::Tanh, &theta)?;
 ///
 /// let mut workspace = Workspace::new();
-/// let mut gradient = vec![0.0; dimensions.parameters()];
+/// let mut gradient = vec![0.0; size];
 /// let bounds = workspace.bounds_gradient(&network, &batch, Evaluation::Auto, &mut gradient, None)?;
-/// let eigenvalue_sum = bounds.moments.trace;
-/// assert!(bounds.lambda_sup >= eigenvalue_sum / 9.0);
+///
+/// // The ends of the spectrum lie within the bounds.
+/// let mut hessian = workspace.linearize(&network, &batch)?;
+/// let ends = extremes(size, |v, product| hessian.apply(v, product), &LanczosOptions::default())?;
+/// assert!(bounds.lambda_max_lower <= ends.largest && ends.largest <= bounds.lambda_sup);
+/// assert!(bounds.lambda_inf <= ends.smallest && ends.smallest <= bounds.lambda_min_upper);
+///
+/// // The trace is that of the dense Hessian.
+/// let mut dense = vec![0.0; size * size];
+/// workspace.hessian(&network, &batch, &mut dense)?;
+/// let trace: f64 = dense.iter().step_by(size + 1).sum();
+/// assert!((bounds.moments.trace - trace).abs() < 1e-12 * trace.abs());
 ///
 /// // A step against the gradient narrows the spectrum.
 /// let stepped: Vec<f64> = theta.iter().zip(&gradient).map(|(t, g)| t - 1e-3 * g).collect();
@@ -525,8 +542,9 @@ impl<T: Real> Workspace<T> {
         }
     }
 
-    /// How the squared norm splits: ‖G‖²/(‖G‖² + ‖H − G‖²) with G the Gauss-Newton part of H (theory §2), between 0
-    /// and 1. The rest to 1 is the share of the indefinite part; 1 where H = 0, which is its own Gauss-Newton part.
+    /// How the squared norm splits: ‖G‖²/(‖G‖² + ‖H − G‖²) with G the Gauss-Newton part of H ([theory](crate::theory)
+    /// §2), between 0 and 1. The rest to 1 is the share of the indefinite part; 1 where H = 0, which is its own Gauss-
+    /// Newton part.
     ///
     /// # Errors
     ///
@@ -553,7 +571,7 @@ impl<T: Real> Workspace<T> {
     }
 
     /// The product H v with the Hessian of the loss, exact and without forming H: two passes over the samples
-    /// (theory §6). `v` and `product` are \[D\].
+    /// ([theory](crate::theory) §6). `v` and `product` are \[D\].
     ///
     /// # Errors
     ///

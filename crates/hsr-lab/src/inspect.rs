@@ -36,26 +36,40 @@ pub struct InspectOptions {
     pub eigenvalues: bool,
 }
 
-/// The answer; the keys of its JSON are relied on by other programs.
+/// The answer; the keys of its JSON are relied on by other programs. H is the Hessian of the loss, D × D.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs)] // Symbols of the theory: see `SpectralBounds` and the documentation of each verb.
 pub struct Inspection {
+    /// D.
     pub parameters: usize,
+    /// N.
     pub samples: usize,
+    /// L, a mean over the samples.
     pub loss: f64,
+    /// t = tr H.
     pub trace: f64,
+    /// q = ‖H‖²_F.
     pub frobenius_squared: f64,
+    /// m = t/D, the mean eigenvalue.
     pub mean: f64,
+    /// s, the standard deviation of the eigenvalues.
     pub std: f64,
+    /// m + s√(D − 1), no less than λ_max.
     pub lambda_sup: f64,
+    /// m − s√(D − 1), no more than λ_min.
     pub lambda_inf: f64,
+    /// m + s/√(D − 1), no more than λ_max.
     pub lambda_max_lower: f64,
+    /// m − s/√(D − 1), no less than λ_min.
     pub lambda_min_upper: f64,
+    /// s√(2D), no less than λ_max − λ_min.
     pub spread_upper: f64,
+    /// The largest eigenvalue.
     pub lambda_max: f64,
+    /// The smallest eigenvalue.
     pub lambda_min: f64,
     /// λ_sup/λ_max, where λ_max > 0.
     pub tightness: Option<f64>,
+    /// The share of ‖H‖² that is the Gauss-Newton part's: [`Workspace::gauss_newton_share`].
     pub gauss_newton_share: f64,
     /// Measures that survive a rescaled layer or scaled logits, and plain ones for comparison.
     #[serde(flatten)]
@@ -64,12 +78,16 @@ pub struct Inspection {
     pub evaluation: String,
     /// `dense` or `lanczos`: where λ_max and λ_min come from.
     pub eigenvalue_method: &'static str,
+    /// How well Lanczos converged, where it was needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lanczos: Option<LanczosReport>,
+    /// All of them, ascending, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eigenvalues: Option<Vec<f64>>,
+    /// ∂λ_sup/∂θ by tensor, `hidden.weight` \[h, d\] and its like, where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gradient: Option<BTreeMap<String, Nested>>,
+    /// ∂λ_sup/∂x \[N, d\], where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_gradient: Option<Nested>,
 }
@@ -97,6 +115,41 @@ enum Labels {
 }
 
 /// Reads weights and data and computes everything in f64, without standardising.
+///
+/// ```
+/// use hsr_core::{Activation, Dimensions, OutputLoss};
+/// use hsr_lab::Weights;
+/// use hsr_lab::inspect::{InspectOptions, inspect};
+///
+/// // A CSV and a safetensors file, such as PyTorch would have written.
+/// let directory = tempfile::tempdir()?;
+/// let (weights, data) = (directory.path().join("net.safetensors"), directory.path().join("irises.csv"));
+/// std::fs::write(&weights, Weights::random(Dimensions::new(4, 3, 3), 0).to_safetensors(None))?;
+/// std::fs::write(
+///     &data,
+///     "sepal length,sepal width,petal length,petal width,species\n\
+///      5.1,3.5,1.4,0.2,setosa\n\
+///      7.0,3.2,4.7,1.4,versicolor\n\
+///      6.3,3.3,6.0,2.5,virginica\n",
+/// )?;
+/// let found = inspect(&InspectOptions {
+///     weights,
+///     data,
+///     label: "species".to_owned(),
+///     weight_column: None,
+///     activation: Activation::Tanh,
+///     loss: OutputLoss::SoftmaxCrossEntropy,
+///     hidden_key: "hidden".to_owned(),
+///     output_key: "output".to_owned(),
+///     gradient: false,
+///     eigenvalues: true,
+/// })?;
+/// assert_eq!((found.parameters, found.samples), (27, 3));
+/// assert!(found.lambda_max <= found.lambda_sup);
+/// let sum: f64 = found.eigenvalues.iter().flatten().sum();
+/// assert!((sum - found.trace).abs() < 1e-9 * found.trace.abs());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///

@@ -1,4 +1,30 @@
-//! The laboratory of HSR regularisation: tasks, training runs, curvature of trained weights, figures.
+//! The laboratory of HSR regularisation: tasks, training runs, curvature of trained weights, figures. It is what the
+//! command `hsr` is made of, for programs that want the same without a command line.
+//!
+//! # Quick start
+//!
+//! The curvature of a network on the bundled irises:
+//!
+//! ```
+//! use hsr_core::{Activation, Batch, Dimensions, Evaluation, OutputLoss, Targets, Workspace};
+//! use hsr_lab::data::Standardizer;
+//! use hsr_lab::tasks::{self, TaskOptions};
+//! use hsr_lab::{Weights, spectrum};
+//!
+//! let mut data = tasks::load("iris", &TaskOptions::default(), 0)?;
+//! Standardizer::fit(&data).apply(&mut data)?;
+//! let batch = Batch::new(OutputLoss::SoftmaxCrossEntropy, &data.features, Targets::Classes(&data.labels));
+//!
+//! let weights = Weights::random(Dimensions::new(data.inputs, 8, data.classes()), 0);
+//! let network = weights.network(Activation::Tanh)?;
+//! let mut workspace = Workspace::new();
+//! let bounds = workspace.bounds(&network, &batch, Evaluation::Auto)?;
+//! let ends = spectrum::ends(&mut workspace, &weights, Activation::Tanh, &batch, 0)?;
+//! assert!(bounds.lambda_max_lower <= ends.lambda_max && ends.lambda_max <= bounds.lambda_sup);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Map
 //!
 //! * [`data`], [`tasks`]: what is learned from.
 //! * [`train`]: runs with a directory, a checkpoint and a summary.
@@ -8,7 +34,17 @@
 //! * [`landscape`]: the loss around and between the networks of a run.
 //! * [`statistics`]: paired tests and quartiles.
 //! * [`reproduce`](mod@reproduce): the paper's figures with their claims checked.
-//! * [`figures`] are the pictures.
+//! * [`figures`] are the pictures, [`report`] the pages that hold them.
+//! * [`Weights`], [`network`]: parameters in memory, in safetensors and in Burn.
+//!
+//! # Features
+//!
+//! | feature | default | |
+//! |---|---|---|
+//! | `flex` | yes | Burn's CPU backend, pure Rust |
+//! | `ndarray` | yes | Burn's deprecated CPU backend |
+//! | `wgpu` | no | GPU: Vulkan, Metal, DirectX 12 |
+//! | `download` | no | fetches the files of MNIST where none are given; a heavy network client |
 
 pub mod compare;
 pub mod data;
@@ -31,3 +67,8 @@ pub use burn_hsr;
 pub use error::LabError;
 pub use hsr_core;
 pub use weights::Weights;
+
+/// The programs in the README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -21,8 +21,8 @@
 //! use burn_hsr::train::{HsrBatch, HsrLearner, LambdaMaxMetric, LambdaSupMetric, TightnessMetric};
 //! use burn_hsr::{HsrConfig, ThreeLayerNetConfig};
 //!
-//! /// A point and its class.
-//! type Item = ([f32; 2], i64);
+//! /// A flower, length and width of sepal and petal in cm, and its species.
+//! type Item = ([f32; 4], i64);
 //!
 //! struct Batches;
 //!
@@ -35,10 +35,15 @@
 //! }
 //!
 //! let device = Device::flex().autodiff();
-//! let data = vec![([0., 1.], 0), ([1., 0.], 1), ([1., 1.], 1), ([0., 0.], 0)];
+//! // Six of Fisher's irises: setosa, versicolor, virginica.
+//! let data = vec![
+//!     ([5.1, 3.5, 1.4, 0.2], 0), ([4.9, 3.0, 1.4, 0.2], 0),
+//!     ([7.0, 3.2, 4.7, 1.4], 1), ([6.4, 3.2, 4.5, 1.5], 1),
+//!     ([6.3, 3.3, 6.0, 2.5], 2), ([5.8, 2.7, 5.1, 1.9], 2),
+//! ];
 //! let loader = || DataLoaderBuilder::new(Batches).batch_size(2).build(InMemDataset::new(data.clone()));
 //! let hsr = HsrConfig::new().with_strength(0.1).init()?;
-//! let model = HsrLearner::new(ThreeLayerNetConfig::new(2, 3, 2).init(&device), hsr)?;
+//! let model = HsrLearner::new(ThreeLayerNetConfig::new(4, 3, 3).init(&device), hsr)?;
 //! let result = SupervisedTraining::new(std::env::temp_dir(), loader(), loader())
 //!     .metrics((
 //!         LossMetric::new(),

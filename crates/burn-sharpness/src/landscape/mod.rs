@@ -14,19 +14,30 @@
 //! use core::ops::ControlFlow;
 //!
 //! use burn::nn::LinearConfig;
-//! use burn::tensor::{Device, Tensor};
+//! use burn::nn::loss::CrossEntropyLossConfig;
+//! use burn::tensor::{Device, Int, Tensor};
 //! use burn_sharpness::{ParameterSpace, SharpnessError};
 //! use burn_sharpness::landscape::{Plane, filters, random_direction};
 //!
-//! let model = LinearConfig::new(2, 1).init(&Device::flex().autodiff());
+//! let device = Device::flex();
+//! let model = LinearConfig::new(4, 3).init(&device.clone().autodiff());
 //! let space = ParameterSpace::of(&model)?;
 //! let (theta, filters) = (space.read(&model)?, filters(&model));
 //! let directions = [0, 1].map(|seed| random_direction(&theta, &filters, seed));
 //! let plane = Plane::new(directions)?.with_points(5)?.with_range(0.5)?;
 //!
-//! let batches = [Tensor::<2>::ones([8, 2], &Device::flex()), Tensor::ones([3, 2], &Device::flex())];
-//! let loss = |model: &burn::nn::Linear, x: &Tensor<2>| {
-//!     (model.forward(x.clone()).square().mean(), x.dims()[0] as f64)
+//! // Six of Fisher's irises, two of a species: length and width of sepal and petal in cm.
+//! let x = Tensor::<2>::from_floats([
+//!     [5.1, 3.5, 1.4, 0.2], [4.9, 3.0, 1.4, 0.2], // setosa
+//!     [7.0, 3.2, 4.7, 1.4], [6.4, 3.2, 4.5, 1.5], // versicolor
+//!     [6.3, 3.3, 6.0, 2.5], [5.8, 2.7, 5.1, 1.9], // virginica
+//! ], &device);
+//! let y = Tensor::<1, Int>::from_ints([0, 0, 1, 1, 2, 2], &device);
+//! // Two batches, the second one shorter.
+//! let batches: Vec<_> = x.split(4, 0).into_iter().zip(y.split(4, 0)).collect();
+//! let loss_fn = CrossEntropyLossConfig::new().init(&device);
+//! let loss = |model: &burn::nn::Linear, (x, y): &(Tensor<2>, Tensor<1, Int>)| {
+//!     (loss_fn.forward(model.forward(x.clone()), y.clone()), y.dims()[0] as f64)
 //! };
 //! let all = || batches.iter().map(Ok::<_, SharpnessError>);
 //! let landscape = plane.of_module(&model, all, loss, |_| ControlFlow::Continue(()))?;

@@ -27,11 +27,16 @@ pub struct MeasureOptions {
 /// use burn_sharpness::measures::{MeasureOptions, SharpnessMeasures};
 /// use hsr_core::{Activation, Batch, Dimensions, Network, OutputLoss, Targets, Workspace};
 ///
-/// let dimensions = Dimensions::new(1, 2, 2);
-/// let theta = [1.0, -1.0, 0.1, 0.2, 1.0, -0.5, 0.3, 0.8, 0.0, 0.1];
-/// let network = Network::from_flat(dimensions, Activation::Tanh, &theta)?;
-/// let x = [-1.0, 0.5, 2.0];
-/// let batch = Batch::new(OutputLoss::SoftmaxCrossEntropy, &x, Targets::Classes(&[1, 0, 0]));
+/// // Nine of Fisher's irises, three of a species: length and width of sepal and petal in cm.
+/// let x = [
+///     5.1, 3.5, 1.4, 0.2,  4.9, 3.0, 1.4, 0.2,  4.7, 3.2, 1.3, 0.2, // setosa
+///     7.0, 3.2, 4.7, 1.4,  6.4, 3.2, 4.5, 1.5,  6.9, 3.1, 4.9, 1.5, // versicolor
+///     6.3, 3.3, 6.0, 2.5,  5.8, 2.7, 5.1, 1.9,  7.1, 3.0, 5.9, 2.1, // virginica
+/// ];
+/// let species = [0, 0, 0, 1, 1, 1, 2, 2, 2];
+/// let batch = Batch::new(OutputLoss::SoftmaxCrossEntropy, &x, Targets::Classes(&species));
+/// let theta: Vec<f64> = (0..27).map(|i| 0.5 * f64::from(i).sin()).collect();
+/// let network = Network::from_flat(Dimensions::new(4, 3, 3), Activation::Tanh, &theta)?;
 /// let measures = SharpnessMeasures::of(&mut Workspace::new(), &network, &batch, &MeasureOptions::default())?;
 /// assert!(measures.adaptive_sharpness > Some(0.0) && measures.relative_flatness > Some(0.0));
 /// # Ok::<(), burn_sharpness::SharpnessError>(())

@@ -14,9 +14,14 @@
 //! use hsr_core::Workspace;
 //!
 //! let device = Device::flex();
-//! let model = ThreeLayerNetConfig::new(2, 3, 2).init(&device);
-//! let x = Tensor::<2>::from_floats([[0., 1.], [1., 0.], [1., 1.]], &device);
-//! let y = Tensor::<1, Int>::from_ints([0, 1, 1], &device);
+//! // Six of Fisher's irises, two of a species: length and width of sepal and petal in cm.
+//! let x = Tensor::<2>::from_floats([
+//!     [5.1, 3.5, 1.4, 0.2], [4.9, 3.0, 1.4, 0.2], // setosa
+//!     [7.0, 3.2, 4.7, 1.4], [6.4, 3.2, 4.5, 1.5], // versicolor
+//!     [6.3, 3.3, 6.0, 2.5], [5.8, 2.7, 5.1, 1.9], // virginica
+//! ], &device);
+//! let y = Tensor::<1, Int>::from_ints([0, 0, 1, 1, 2, 2], &device);
+//! let model = ThreeLayerNetConfig::new(4, 3, 3).init(&device);
 //!
 //! let closed_form = HsrConfig::new().init()?.closed_form::<f64, _>(&model, x, y)?;
 //! let (network, batch) = (closed_form.network()?, closed_form.batch());
@@ -76,7 +81,7 @@ impl<O: SymmetricOperator + ?Sized> SymmetricOperator for &mut O {
     }
 }
 
-/// The Hessian of a three-layer network in closed form (theory §6), from
+/// The Hessian of a three-layer network in closed form ([theory](hsr_core::theory) §6), from
 /// [`Workspace::linearize`](hsr_core::Workspace::linearize).
 ///
 /// Its coordinates are those of hsr-core's [`Layout`](hsr_core::Layout), W1, b1, W2, b2 with \[outputs, inputs\]

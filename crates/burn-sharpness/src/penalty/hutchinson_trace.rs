@@ -75,15 +75,23 @@ impl HutchinsonTraceConfig {
 ///
 /// ```
 /// use burn::nn::LinearConfig;
-/// use burn::optim::{GradientsParams, SgdConfig};
-/// use burn::tensor::{Device, Tensor, activation::tanh};
+/// use burn::nn::loss::CrossEntropyLossConfig;
+/// use burn::optim::{SgdConfig, GradientsParams};
+/// use burn::tensor::{Device, Int, Tensor};
 /// use burn_sharpness::penalty::HutchinsonTraceConfig;
 ///
 /// let device = Device::flex().autodiff();
-/// let mut model = LinearConfig::new(2, 1).init(&device);
+/// // Six of Fisher's irises, two of a species: length and width of sepal and petal in cm.
+/// let x = Tensor::<2>::from_floats([
+///     [5.1, 3.5, 1.4, 0.2], [4.9, 3.0, 1.4, 0.2], // setosa
+///     [7.0, 3.2, 4.7, 1.4], [6.4, 3.2, 4.5, 1.5], // versicolor
+///     [6.3, 3.3, 6.0, 2.5], [5.8, 2.7, 5.1, 1.9], // virginica
+/// ], &device);
+/// let y = Tensor::<1, Int>::from_ints([0, 0, 1, 1, 2, 2], &device);
+/// let mut model = LinearConfig::new(4, 3).init(&device);
+/// let loss_fn = CrossEntropyLossConfig::new().init(&device);
+/// let loss = |model: &burn::nn::Linear| loss_fn.forward(model.forward(x.clone()), y.clone());
 /// let mut optimizer = SgdConfig::new().init();
-/// let x = Tensor::<2>::from_floats([[1.0, 2.0], [3.0, 0.0]], &device);
-/// let loss = |model: &burn::nn::Linear| (tanh(model.forward(x.clone())) - 0.5).square().mean();
 /// let penalty = HutchinsonTraceConfig::new().with_strength(0.01).init()?;
 /// for _ in 0..10 {
 ///     let grads = GradientsParams::from_grads(loss(&model).backward(), &model);

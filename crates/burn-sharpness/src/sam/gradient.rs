@@ -13,21 +13,26 @@ use crate::isolated::isolated_at;
 ///
 /// ```
 /// use burn::nn::LinearConfig;
-/// use burn::nn::loss::{MseLoss, Reduction};
-/// use burn::optim::{GradientsParams, SgdConfig};
-/// use burn::tensor::{Device, Tensor};
+/// use burn::nn::loss::CrossEntropyLossConfig;
+/// use burn::optim::{SgdConfig, GradientsParams};
+/// use burn::tensor::{Device, Int, Tensor};
 /// use burn_sharpness::SamConfig;
 ///
 /// let device = Device::flex().autodiff();
-/// let mut model = LinearConfig::new(2, 1).init(&device);
+/// // Six of Fisher's irises, two of a species: length and width of sepal and petal in cm.
+/// let x = Tensor::<2>::from_floats([
+///     [5.1, 3.5, 1.4, 0.2], [4.9, 3.0, 1.4, 0.2], // setosa
+///     [7.0, 3.2, 4.7, 1.4], [6.4, 3.2, 4.5, 1.5], // versicolor
+///     [6.3, 3.3, 6.0, 2.5], [5.8, 2.7, 5.1, 1.9], // virginica
+/// ], &device);
+/// let y = Tensor::<1, Int>::from_ints([0, 0, 1, 1, 2, 2], &device);
+/// let mut model = LinearConfig::new(4, 3).init(&device);
+/// let loss_fn = CrossEntropyLossConfig::new().init(&device);
 /// let mut optimizer = SgdConfig::new().init();
 /// let sam = SamConfig::new().init_gradient()?;
-///
-/// let x = Tensor::<2>::from_floats([[0., 1.], [1., 0.], [1., 1.]], &device);
-/// let y = Tensor::<2>::from_floats([[1.], [2.], [3.]], &device);
 /// for _ in 0..10 {
 ///     let passes = sam.of(&model, |model| {
-///         let loss = MseLoss::new().forward(model.forward(x.clone()), y.clone(), Reduction::Mean);
+///         let loss = loss_fn.forward(model.forward(x.clone()), y.clone());
 ///         let gradients = GradientsParams::from_grads(loss.backward(), &model);
 ///         (loss, gradients)
 ///     })?;

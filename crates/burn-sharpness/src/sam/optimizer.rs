@@ -22,20 +22,25 @@ use crate::SharpnessError;
 ///
 /// ```
 /// use burn::nn::LinearConfig;
-/// use burn::nn::loss::{MseLoss, Reduction};
+/// use burn::nn::loss::CrossEntropyLossConfig;
 /// use burn::optim::{AdamConfig, GradientsParams};
-/// use burn::tensor::{Device, Tensor};
+/// use burn::tensor::{Device, Int, Tensor};
 /// use burn_sharpness::{Outcome, SamConfig};
 ///
 /// let device = Device::flex().autodiff();
-/// let mut model = LinearConfig::new(2, 1).init(&device);
+/// // Six of Fisher's irises, two of a species: length and width of sepal and petal in cm.
+/// let x = Tensor::<2>::from_floats([
+///     [5.1, 3.5, 1.4, 0.2], [4.9, 3.0, 1.4, 0.2], // setosa
+///     [7.0, 3.2, 4.7, 1.4], [6.4, 3.2, 4.5, 1.5], // versicolor
+///     [6.3, 3.3, 6.0, 2.5], [5.8, 2.7, 5.1, 1.9], // virginica
+/// ], &device);
+/// let y = Tensor::<1, Int>::from_ints([0, 0, 1, 1, 2, 2], &device);
+/// let mut model = LinearConfig::new(4, 3).init(&device);
+/// let loss_fn = CrossEntropyLossConfig::new().init(&device);
 /// let mut sam = SamConfig::new().with_rho(0.1).init(AdamConfig::new().init())?;
-///
-/// let x = Tensor::<2>::from_floats([[0., 1.], [1., 0.], [1., 1.]], &device);
-/// let y = Tensor::<2>::from_floats([[1.], [2.], [3.]], &device);
 /// for _ in 0..10 {
 ///     let step = sam.step(0.1, model, |model| {
-///         let loss = MseLoss::new().forward(model.forward(x.clone()), y.clone(), Reduction::Mean);
+///         let loss = loss_fn.forward(model.forward(x.clone()), y.clone());
 ///         let gradients = GradientsParams::from_grads(loss.backward(), &model);
 ///         (loss, gradients)
 ///     })?;

@@ -66,7 +66,8 @@
 //! }
 //!
 //! let device = Device::flex().autodiff();
-//! let points = vec![[0., 1.], [1., 3.], [2., 5.], [3., 7.]];
+//! // Petals of four irises, length and width in cm.
+//! let points = vec![[1.4, 0.2], [1.3, 0.2], [4.7, 1.4], [6.0, 2.5]];
 //! let loader = || -> Arc<dyn DataLoader<Batch>> {
 //!     DataLoaderBuilder::new(Batches).batch_size(2).build(InMemDataset::new(points.clone()))
 //! };

@@ -8,25 +8,42 @@ use crate::figures::value as three_digits;
 /// A quantity of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs)] // See `label`.
 pub enum Metric {
+    /// L on the training split.
     TrainLoss,
+    /// L on the test split.
     TestLoss,
+    /// L on the test split minus L on the training split.
     LossGap,
+    /// The share of training samples that are classified correctly.
     TrainAccuracy,
+    /// The share of test samples that are classified correctly.
     Accuracy,
+    /// Training accuracy minus test accuracy.
     AccuracyGap,
+    /// The mean over the classes of F1, on the test split.
     MacroF1,
+    /// By how much confidence and accuracy differ: [`calibration_error`](crate::scores::calibration_error).
     CalibrationError,
+    /// The largest eigenvalue of the training loss's Hessian.
     LambdaMax,
+    /// Its smallest eigenvalue.
     LambdaMin,
+    /// The upper bound on λ_max that HSR descends.
     LambdaSup,
+    /// λ_sup/λ_max, where λ_max > 0.
     Tightness,
+    /// How many eigenvalues are negative beyond rounding, where all are known.
     NegativeEigenvalues,
+    /// ‖∇L‖ of the training loss.
     GradNorm,
+    /// λ_max of the Hessian in units of |θ|: invariant when layers are rescaled.
     AdaptiveSharpness,
+    /// The output layer's relative flatness.
     RelativeFlatness,
+    /// λ_max after the logits are divided by their scale.
     LogitNormalizedLambdaMax,
+    /// Milliseconds a training step.
     MsPerStep,
 }
 

@@ -8,6 +8,39 @@
 //! For a seed every method has the same data, split, start weights and order of samples, so that runs of a seed are
 //! pairs. Each run depends on its own options alone: the results are the same bit for bit whatever the number of threads,
 //! and whether or not the comparison was interrupted.
+//!
+//! ```
+//! use burn_hsr::{Activation, Backend, Mode};
+//! use hsr_lab::tasks::TaskOptions;
+//! use hsr_lab::train::{Control, Method, Optimizer, Source, TrainConfig};
+//! use hsr_lab::compare::{CompareConfig, Comparison, Contender, Metric};
+//!
+//! let training = TrainConfig {
+//!     source: Source::Task { name: "iris".to_owned(), options: TaskOptions::default() },
+//!     method: Method::Hsr,
+//!     backend: Backend::Flex,
+//!     optimizer: Optimizer::Sgd,
+//!     learning_rate: 0.1,
+//!     hidden: 4,
+//!     activation: Activation::Tanh,
+//!     strength: 0.1,
+//!     mode: Mode::Coupled,
+//!     epochs: Some(5),
+//!     batch: Some(32),
+//!     test_fraction: 0.25,
+//!     seed: 0,
+//!     train_samples: None,
+//!     label_noise: 0.0,
+//! };
+//! let directory = tempfile::tempdir()?;
+//! let methods = vec![Contender::new(Method::Plain), Contender::new(Method::Hsr)];
+//! let config = CompareConfig { methods, seeds: 3, training };
+//! let comparison = Comparison::open(config, &directory.path().join("comparison"))?;
+//! let findings = comparison.execute(1, |_| Control::Continue)?;
+//! let test = findings.test(Metric::LambdaMax, Method::Plain, Method::Hsr);
+//! assert!(test.is_some());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod command;
 mod config;

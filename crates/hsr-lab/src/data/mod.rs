@@ -4,6 +4,24 @@
 //! Table (a CSV, labels still text) ── into_dataset ──> Dataset (class indices) ── Split, Standardizer
 //! Idx (images or labels in bytes)  ── tasks::mnist ──> Dataset
 //! ```
+//!
+//! ```
+//! use hsr_lab::data::{Standardizer, stratified_split};
+//! use hsr_lab::tasks::{self, TaskOptions};
+//!
+//! let data = tasks::load("iris", &TaskOptions::default(), 0)?;
+//! let split = stratified_split(&data.labels, data.classes(), 0.2, 0)?;
+//! let (mut train, mut test) = (data.subset(&split.train), data.subset(&split.test));
+//! assert_eq!((train.class_counts(), test.class_counts()), (vec![40; 3], vec![10; 3]));
+//!
+//! // What the test split is like must not be known: it is scaled as the training split.
+//! let standardizer = Standardizer::fit(&train);
+//! standardizer.apply(&mut train)?;
+//! standardizer.apply(&mut test)?;
+//! let mean = train.features.iter().step_by(train.inputs).sum::<f64>() / 120.0;
+//! assert!(mean.abs() < 1e-12);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod dataset;
 mod error;

@@ -6,6 +6,28 @@
 //! several methods. Each gives a [`Figure`], an SVG that renders itself to PNG with a typeface of its own: the pictures
 //! are the same on every machine, whatever fonts it has.
 //!
+//! ```
+//! use hsr_core::{Activation, Batch, Dimensions, Evaluation, OutputLoss, Targets, Workspace};
+//! use hsr_lab::figures::{Spectrum, spectrum};
+//! use hsr_lab::tasks::{self, TaskOptions};
+//! use hsr_lab::Weights;
+//!
+//! let data = tasks::load("iris", &TaskOptions::default(), 0)?;
+//! let batch = Batch::new(OutputLoss::SoftmaxCrossEntropy, &data.features, Targets::Classes(&data.labels));
+//! let weights = Weights::random(Dimensions::new(4, 3, 3), 0);
+//! let mut workspace = Workspace::new();
+//! let bounds = workspace.bounds(&weights.network(Activation::Tanh)?, &batch, Evaluation::Auto)?;
+//! let ends = hsr_lab::spectrum::ends(&mut workspace, &weights, Activation::Tanh, &batch, 0)?;
+//!
+//! let figure = spectrum(&[Spectrum {
+//!     label: "random weights".to_owned(),
+//!     eigenvalues: ends.eigenvalues.unwrap_or_default(),
+//!     lambda_sup: bounds.lambda_sup,
+//! }])?;
+//! assert!(figure.svg().starts_with("<svg"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! A label has the same colour in every figure, from a palette that colour-blind readers can tell apart. In any label or
 //! title, `λ_` and the letters after it become a λ with a subscript.
 

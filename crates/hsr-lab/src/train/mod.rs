@@ -3,6 +3,39 @@
 //! ```text
 //! TrainConfig ── Problem (data, split, standardised) ── Trainer (epochs of one network) ── Run (directory, summary)
 //! ```
+//!
+//! ```
+//! use burn_hsr::{Activation, Backend, Mode};
+//! use hsr_lab::tasks::TaskOptions;
+//! use hsr_lab::train::{Control, Method, Optimizer, Run, Source, TrainConfig};
+//!
+//! let config = TrainConfig {
+//!     source: Source::Task { name: "iris".to_owned(), options: TaskOptions::default() },
+//!     method: Method::Hsr,
+//!     backend: Backend::Flex,
+//!     optimizer: Optimizer::Sgd,
+//!     learning_rate: 0.1,
+//!     hidden: 4,
+//!     activation: Activation::Tanh,
+//!     strength: 0.1,
+//!     mode: Mode::Coupled,
+//!     epochs: Some(20),
+//!     batch: Some(32),
+//!     test_fraction: 0.25,
+//!     seed: 0,
+//!     train_samples: None,
+//!     label_noise: 0.0,
+//! };
+//! let directory = tempfile::tempdir()?;
+//! let run = Run::create(config, &directory.path().join("run"))?;
+//! let summary = run.execute(|progress| {
+//!     assert!(progress.done <= progress.total);
+//!     Control::Continue // or Control::Stop, to be taken up by Run::resume
+//! })?;
+//! assert_eq!(summary.parameters, 4 * (4 + 1) + 3 * (4 + 1));
+//! assert!(summary.networks["hsr"].lambda_sup < summary.networks["plain"].lambda_sup);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod checkpoint;
 mod config;
