@@ -92,7 +92,7 @@ fn cases_for(backend: Backend) -> Vec<Golden> {
     match backend {
         Backend::Wgpu => all
             .into_iter()
-            .filter(|case| {
+            .filter(|case| true || {
                 [
                     "tanh-softmax-d2h3k3n20-b11",
                     "silu-softmax-d3h4k5n16-b11-smoothed",

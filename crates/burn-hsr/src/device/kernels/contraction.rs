@@ -103,58 +103,61 @@ pub(super) fn input_weights(
     weights[i] = weight;
 }
 
-/// x̃ \[N, d̃\] from x, one unit for each number.
-#[cube(launch)]
-pub(super) fn extended(x: &[f32], to: &mut [f32], samples: usize, inputs: usize) {
-    let i = ABSOLUTE_POS;
-    if i >= samples * (inputs + 1) {
-        terminate!();
-    }
-    let n = i / (inputs + 1);
-    let e = i % (inputs + 1);
+/// A number of a row with a one behind it.
+#[cube]
+fn extended(rows: &[f32], n: usize, i: usize, width: usize) -> f32 {
     let mut value = f32::cast_from(1u32);
-    if e < inputs {
-        value = x[n * inputs + e];
+    if i < width {
+        value = rows[n * width + i];
     }
-    to[i] = value;
+    value
 }
 
-/// The outer products of two rows, each with a one behind it where there is a bias, \[N, l̃·r̃\]; one unit for each.
+/// The outer products ããᵀ, x̃x̃ᵀ and ãx̃ᵀ of every sample, each where its block is assembled, and x̃ where the cross block
+/// is; each unit does its number of each.
 #[cube(launch)]
-pub(super) fn outer(
-    left: &[f32],
-    right: &[f32],
-    products: &mut [f32],
-    count: usize,
-    lefts: usize,
-    rights: usize,
-    #[comptime] left_bias: bool,
-    #[comptime] right_bias: bool,
+pub(super) fn outer_products(
+    a: &[f32],
+    x: &[f32],
+    aa: &mut [f32],
+    xx: &mut [f32],
+    ax: &mut [f32],
+    x_extended: &mut [f32],
+    samples: usize,
+    inputs: usize,
+    hidden: usize,
+    inputs_extended: usize,
+    hidden_extended: usize,
+    #[comptime] assembled: Blocks,
 ) {
     let i = ABSOLUTE_POS;
-    if i >= count {
-        terminate!();
+    if comptime!(assembled.output) {
+        if i < samples * hidden_extended * hidden_extended {
+            let row = i / hidden_extended;
+            let n = row / hidden_extended;
+            let left = extended(a, n, row % hidden_extended, hidden);
+            aa[i] = left * extended(a, n, i % hidden_extended, hidden);
+        }
     }
-    let mut width = rights;
-    if comptime!(right_bias) {
-        width = rights + 1;
+    if comptime!(assembled.hidden) {
+        if i < samples * inputs_extended * inputs_extended {
+            let row = i / inputs_extended;
+            let n = row / inputs_extended;
+            let left = extended(x, n, row % inputs_extended, inputs);
+            xx[i] = left * extended(x, n, i % inputs_extended, inputs);
+        }
     }
-    let mut height = lefts;
-    if comptime!(left_bias) {
-        height = lefts + 1;
+    if comptime!(assembled.cross) {
+        if i < samples * hidden_extended * inputs_extended {
+            let row = i / inputs_extended;
+            let n = row / hidden_extended;
+            let left = extended(a, n, row % hidden_extended, hidden);
+            ax[i] = left * extended(x, n, i % inputs_extended, inputs);
+        }
+        if i < samples * inputs_extended {
+            x_extended[i] = extended(x, i / inputs_extended, i % inputs_extended, inputs);
+        }
     }
-    let r = i % width;
-    let row = i / width;
-    let l = row % height;
-    let n = row / height;
-    let mut value = f32::cast_from(1u32);
-    if l < lefts {
-        value = left[n * lefts + l];
-    }
-    if r < rights {
-        value *= right[n * rights + r];
-    }
-    products[i] = value;
 }
 
 /// E gets the share of R, on its columns with i = j, and those columns are copied out as \[K·h, d̃\]; one unit for each

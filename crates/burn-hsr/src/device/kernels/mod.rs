@@ -291,58 +291,6 @@ impl Batch {
         buffer.tensor([self.sizes.samples, columns])
     }
 
-    /// The outer products of two rows, \[N, l̃·r̃\], and how many of them a sample has.
-    fn outer(
-        &self,
-        [left, right]: [&Buffer; 2],
-        [lefts, rights]: [usize; 2],
-        [left_bias, right_bias]: [bool; 2],
-    ) -> Option<Tensor<2>> {
-        let columns = (lefts + usize::from(left_bias)) * (rights + usize::from(right_bias));
-        let numbers = self.sizes.samples * columns;
-        let products = self.place.room(numbers);
-        let (count, dim) = self.place.each(numbers);
-        contraction::outer::launch(
-            &self.place.client,
-            count,
-            dim,
-            left.arg(),
-            right.arg(),
-            products.arg(),
-            numbers,
-            lefts,
-            rights,
-            left_bias,
-            right_bias,
-        );
-        self.rows_of(&products, columns)
-    }
-
-    /// x̃ \[N, d̃\].
-    fn extended(&self) -> Option<Tensor<2>> {
-        let Sizes {
-            samples,
-            inputs,
-            inputs_extended,
-            ..
-        } = self.sizes;
-        if inputs_extended == inputs {
-            return self.rows_of(&self.x, inputs);
-        }
-        let extended = self.place.room(samples * inputs_extended);
-        let (count, dim) = self.place.each(samples * inputs_extended);
-        contraction::extended::launch(
-            &self.place.client,
-            count,
-            dim,
-            self.x.arg(),
-            extended.arg(),
-            samples,
-            inputs,
-        );
-        self.rows_of(&extended, inputs_extended)
-    }
-
     fn contract(
         &self,
         gram: Blocks,
@@ -358,7 +306,6 @@ impl Batch {
             hidden_extended,
         } = self.sizes;
         let (place, nothing) = (&self.place, &self.nothing);
-        let biases = [inputs_extended > inputs, hidden_extended > hidden];
         let x = self.rows_of(&self.x, inputs)?;
         let a = self.rows_of(&self.a, hidden)?;
         let s = self.rows_of(&self.s, outputs * outputs)?;
@@ -366,6 +313,7 @@ impl Batch {
         let [q, r] = [&self.q, &self.r].map(|b| self.rows_of(b, outputs * hidden));
         let (q, r) = (q?, r?);
         let pairs = Pairs::of(self, gram, &x, &a)?;
+        let outer = Outer::of(self, assembled);
 
         let [of_s, ss];
         let (s_norm, s_contracted) = if gram.output {
@@ -374,9 +322,9 @@ impl Batch {
             let numbers = samples * outputs * outputs;
             ((self.s.clone(), contracted.clone(), numbers), contracted)
         } else {
-            let aa = self.outer([&self.a, &self.a], [hidden; 2], [biases[1]; 2])?;
-            let block = product(s.clone().transpose(), aa.clone())?;
             let columns = hidden_extended * hidden_extended;
+            let aa = self.rows_of(&outer.aa, columns)?;
+            let block = product(s.clone().transpose(), aa.clone())?;
             let matrix = block.tensor([outputs * outputs, columns])?;
             [of_s, ss] = [Some(product(s, matrix.clone())?), None];
             let contracted = product(aa, matrix.transpose())?;
@@ -395,9 +343,9 @@ impl Batch {
             let numbers = samples * hidden * hidden;
             ((self.m.clone(), contracted.clone(), numbers), contracted)
         } else {
-            let xx = self.outer([&self.x, &self.x], [inputs; 2], [biases[0]; 2])?;
-            let block = product(m.clone().transpose(), xx.clone())?;
             let columns = inputs_extended * inputs_extended;
+            let xx = self.rows_of(&outer.xx, columns)?;
+            let block = product(m.clone().transpose(), xx.clone())?;
             let matrix = block.tensor([hidden * hidden, columns])?;
             let products = match with_inputs {
                 true => Some(product(m, matrix.clone())?),
@@ -432,7 +380,7 @@ impl Batch {
                 of_r: None,
             }
         } else {
-            self.assembled_cross(q, r, biases, with_inputs)?
+            self.assembled_cross(q, r, &outer, with_inputs)?
         };
 
         let [one_x, one_a] = self.sizes.ones();
@@ -544,23 +492,19 @@ impl Batch {
         &self,
         q: Tensor<2>,
         r: Tensor<2>,
-        [hidden_bias, output_bias]: [bool; 2],
+        outer: &Outer,
         with_inputs: bool,
     ) -> Option<Cross> {
         let Sizes {
-            inputs,
             hidden,
             outputs,
             inputs_extended,
             hidden_extended,
             ..
         } = self.sizes;
-        let x = self.extended()?;
-        let ax = self.outer(
-            [&self.a, &self.x],
-            [hidden, inputs],
-            [output_bias, hidden_bias],
-        )?;
+        let columns = hidden_extended * inputs_extended;
+        let x = self.rows_of(&outer.x_extended, inputs_extended)?;
+        let ax = self.rows_of(&outer.ax, columns)?;
         let block = product(q.clone().transpose(), ax.clone())?;
         let of_r = product(r.clone().transpose(), x.clone())?;
         let numbers = outputs * hidden * inputs_extended;
@@ -578,7 +522,6 @@ impl Batch {
             hidden_extended,
             inputs_extended,
         );
-        let columns = hidden_extended * inputs_extended;
         let matrix = block.tensor([outputs * hidden, columns])?;
         let on_diagonal = on_diagonal.tensor([outputs * hidden, inputs_extended])?;
         let first = product(x, on_diagonal.clone().transpose())?;
@@ -847,6 +790,63 @@ struct Cross {
     /// Assembled: Q E \[N, h̃·d̃\] and R times E's columns with i = j \[N, d̃\].
     of_q: Option<Buffer>,
     of_r: Option<Buffer>,
+}
+
+/// The outer products of every sample, each only where a block is assembled, and x̃ \[N, d̃\].
+struct Outer {
+    aa: Buffer,
+    xx: Buffer,
+    ax: Buffer,
+    x_extended: Buffer,
+}
+
+impl Outer {
+    fn of(batch: &Batch, assembled: Blocks) -> Self {
+        let Sizes {
+            samples,
+            inputs,
+            hidden,
+            inputs_extended,
+            hidden_extended,
+            ..
+        } = batch.sizes;
+        let place = &batch.place;
+        let mut most = 0;
+        let mut room = |wanted: bool, columns: usize| match wanted {
+            true => {
+                most = most.max(samples * columns);
+                place.room(samples * columns)
+            }
+            false => batch.nothing.clone(),
+        };
+        let outer = Self {
+            aa: room(assembled.output, hidden_extended * hidden_extended),
+            xx: room(assembled.hidden, inputs_extended * inputs_extended),
+            ax: room(assembled.cross, hidden_extended * inputs_extended),
+            x_extended: room(assembled.cross, inputs_extended),
+        };
+        if most > 0 {
+            let (count, dim) = place.each(most);
+            contraction::outer_products::launch(
+                &place.client,
+                count,
+                dim,
+                batch.a.arg(),
+                batch.x.arg(),
+                outer.aa.arg(),
+                outer.xx.arg(),
+                outer.ax.arg(),
+                outer.x_extended.arg(),
+                samples,
+                inputs,
+                hidden,
+                inputs_extended,
+                hidden_extended,
+                assembled,
+            );
+        }
+        outer
+    }
 }
 
 /// The pairs of samples \[N, N\], each product only where a block needs it.
