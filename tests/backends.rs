@@ -92,14 +92,16 @@ fn cases_for(backend: Backend) -> Vec<Golden> {
     match backend {
         Backend::Wgpu => all
             .into_iter()
-            .filter(|case| true || {
-                [
-                    "tanh-softmax-d2h3k3n20-b11",
-                    "silu-softmax-d3h4k5n16-b11-smoothed",
-                    "tanh-sigmoid-d3h4k3n14-b11-weighted",
-                    "gelu-mse-d5h3k1n9-b01-weighted",
-                ]
-                .contains(&case.name.as_str())
+            .filter(|case| {
+                true || {
+                    [
+                        "tanh-softmax-d2h3k3n20-b11",
+                        "silu-softmax-d3h4k5n16-b11-smoothed",
+                        "tanh-sigmoid-d3h4k3n14-b11-weighted",
+                        "gelu-mse-d5h3k1n9-b01-weighted",
+                    ]
+                    .contains(&case.name.as_str())
+                }
             })
             .collect(),
         _ => all,

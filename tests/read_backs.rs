@@ -244,7 +244,10 @@ fn a_penalty_is_at_most_sixty_launches_on_wgpu_and_reads_back_only_on_the_host()
                 }
                 let (of_device, forward) = count(&device, penalty);
                 let (_, backward) = count(&device, || of_device.backward());
-                println!("{name}: {} launches, backward {}", forward.launches, backward.launches);
+                println!(
+                    "{name}: {} launches, backward {}",
+                    forward.launches, backward.launches
+                );
                 assert_eq!(forward.read_backs + backward.read_backs, 0, "{name}");
                 assert!(forward.launches <= 60, "{name}: {forward:?}");
                 // Without launches the counter would have seen another device, or none.

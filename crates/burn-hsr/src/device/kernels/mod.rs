@@ -291,12 +291,7 @@ impl Batch {
         buffer.tensor([self.sizes.samples, columns])
     }
 
-    fn contract(
-        &self,
-        gram: Blocks,
-        assembled: Blocks,
-        with_inputs: bool,
-    ) -> Option<Contraction> {
+    fn contract(&self, gram: Blocks, assembled: Blocks, with_inputs: bool) -> Option<Contraction> {
         let Sizes {
             samples,
             inputs,
