@@ -112,9 +112,7 @@ fn cases_for(backend: Backend) -> Vec<Golden> {
 fn every_execution_and_evaluation_gives_the_golden_gradient_on_every_backend() {
     for (backend, device, dtypes) in backends() {
         for dtype in dtypes {
-            let cases = cases_for(backend);
-            assert!(!cases.is_empty());
-            for case in cases {
+            for case in cases() {
                 let device = device.clone().autodiff();
                 let model = network(&case, &device, dtype);
                 for execution in [Execution::Host, Execution::Device, Execution::Auto] {

@@ -12,10 +12,13 @@ use burn_hsr::{
 use hsr_core::Plan;
 use hsr_tests::{backends, relative_error, tensor, values};
 
-/// Numbers without a pattern, exact in single precision.
+/// Numbers without a pattern, exact in single precision, and in half precision where the scale is a power of two.
 fn numbers(count: usize, seed: f64, scale: f64) -> Vec<f64> {
     (0..count)
-        .map(|i| f64::from((scale * ((i as f64 + 1.0) * (1.618 + seed)).sin()) as f32))
+        .map(|i| {
+            let number = (1024.0 * ((i as f64 + 1.0) * (1.618 + seed)).sin()).round() / 1024.0;
+            f64::from((scale * number) as f32)
+        })
         .collect()
 }
 
@@ -425,5 +428,25 @@ fn tensors_that_are_not_in_memory_order_are_read_in_their_own() {
     for ((name, ours), (_, theirs)) in of(&model, by_columns.transpose()).iter().zip(&expected) {
         let error = relative_error(ours, theirs, 0.0);
         assert!(error < 1e-5, "{name}: {error:e}");
+    }
+}
+
+#[test]
+fn half_precision_has_its_moments_in_single() {
+    let Some(device) = wgpu() else {
+        return;
+    };
+    if !device.supports_dtype(DType::F16) {
+        println!("SKIPPED: this adapter has no f16");
+        return;
+    }
+    // Activations of some tens: the squares of H's entries are beyond f16, the gradient is not.
+    let mut case = Case::new(SMALL, Activation::Softplus, OutputLoss::MeanSquaredError);
+    case.scale = 16.0;
+    let half = parts(case.gradient(&device, DType::F16));
+    let double = parts(case.gradient(&Device::flex(), DType::F64));
+    for ((name, ours), (_, theirs)) in half.iter().zip(&double) {
+        let error = relative_error(ours, theirs, 0.0);
+        assert!(error < 2e-3, "{name}: {error:e}");
     }
 }

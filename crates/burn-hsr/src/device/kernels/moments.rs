@@ -114,7 +114,8 @@ pub(super) fn moments(
                 of_h = mean;
                 w_t = 1.0 / parameters;
                 // What is left of a difference of rounded numbers is no variance: 8 epsilon.
-                if !(variance <= square * 9.536_743e-7) {
+                let degenerate = variance <= square * 9.536_743e-7;
+                if !degenerate {
                     let std = variance.sqrt();
                     of_h += std * root;
                     w_t -= t / std * (root / (parameters * parameters));
