@@ -86,22 +86,20 @@ fn tolerance(dtype: DType) -> f64 {
     if dtype == DType::F64 { 1e-10 } else { 1e-4 }
 }
 
-/// A software GPU is slow: a few cases are enough there.
+/// A software GPU is slow: a few cases are enough there for what lies above the gradient.
 fn cases_for(backend: Backend) -> Vec<Golden> {
     let all = cases();
     match backend {
         Backend::Wgpu => all
             .into_iter()
             .filter(|case| {
-                true || {
-                    [
-                        "tanh-softmax-d2h3k3n20-b11",
-                        "silu-softmax-d3h4k5n16-b11-smoothed",
-                        "tanh-sigmoid-d3h4k3n14-b11-weighted",
-                        "gelu-mse-d5h3k1n9-b01-weighted",
-                    ]
-                    .contains(&case.name.as_str())
-                }
+                [
+                    "tanh-softmax-d2h3k3n20-b11",
+                    "silu-softmax-d3h4k5n16-b11-smoothed",
+                    "tanh-sigmoid-d3h4k3n14-b11-weighted",
+                    "gelu-mse-d5h3k1n9-b01-weighted",
+                ]
+                .contains(&case.name.as_str())
             })
             .collect(),
         _ => all,

@@ -1,8 +1,8 @@
 //! The closed form as plain tensor operations.
 //!
 //! The path of every backend without kernels of its own, and the one that [`kernels`](super::kernels) are tested
-//! against. A penalty is some 300 operations (304 launches on wgpu for the softmax, before the kernels took over there), so
-//! it pays for large models, not small ones.
+//! against. A penalty is some 300 operations (304 launches on wgpu for the softmax, before the kernels took over there),
+//! so it pays for large models, not small ones.
 
 use burn::tensor::{DType, Device, Int, Tensor};
 use hsr_core::{BlockEvaluation, OutputLoss, Plan};

@@ -1,5 +1,7 @@
 //! Activations and their three derivatives inside a kernel (theory §7), written as in [`crate::activation`].
 
+use core::f32::consts::FRAC_2_SQRT_PI;
+
 use cubecl::prelude::*;
 use hsr_core::Activation;
 
@@ -81,7 +83,7 @@ pub(super) fn derivatives(z: f32, slope: f32, #[comptime] function: Function) ->
         Function::Mish => mish(z),
         Function::Erf => {
             let b = bounded(z);
-            let e = (-(b * b)).exp() * 1.128_379_2f32;
+            let e = (-(b * b)).exp() * FRAC_2_SQRT_PI;
             Derivatives {
                 value: error_function(z),
                 first: e,
@@ -126,7 +128,7 @@ pub(super) fn derivatives(z: f32, slope: f32, #[comptime] function: Function) ->
 fn error_function(z: f32) -> f32 {
     let q = z * z;
     let series = z
-        * (1.128_379_2f32
+        * (FRAC_2_SQRT_PI
             + q * (-0.376_126_4f32
                 + q * (0.112_837_92f32
                     + q * (-0.026_866_17f32
@@ -185,8 +187,8 @@ fn sigmoid(z: f32) -> Derivatives {
     }
 }
 
-/// max(z, 0) + ln(1 + e^−|z|). The logarithm as 2 artanh(e/(2 + e)), a series whose argument is at most 1/3: shaders have
-/// no log1p that is accurate for small e.
+/// max(z, 0) + ln(1 + e^−|z|). The logarithm as 2 artanh(e/(2 + e)), a series whose argument is at most 1/3: shaders
+/// have no log1p that is accurate for small e.
 #[cube]
 fn softplus(z: f32) -> f32 {
     let e = (-z.abs()).exp();

@@ -113,8 +113,8 @@ fn extended(rows: &[f32], n: usize, i: usize, width: usize) -> f32 {
     value
 }
 
-/// The outer products ããᵀ, x̃x̃ᵀ and ãx̃ᵀ of every sample, each where its block is assembled, and x̃ where the cross block
-/// is; each unit does its number of each.
+/// The outer products ããᵀ, x̃x̃ᵀ and ãx̃ᵀ of every sample, each where its block is assembled, and x̃ where the cross
+/// block is; each unit does its number of each.
 #[cube(launch)]
 pub(super) fn outer_products(
     a: &[f32],
@@ -229,8 +229,8 @@ pub(super) fn assembled_hidden(
     to[at] = sum;
 }
 
-/// What assembled blocks give x̄: the contraction of C with M times x̃, and of E with Q times ã and with R; one unit for
-/// each of \[N, d\].
+/// What assembled blocks give x̄: the contraction of C with M times x̃, and of E with Q times ã and with R; one unit
+/// for each of \[N, d\].
 #[cube(launch)]
 pub(super) fn assembled_inputs(
     of_m: &[f32],

@@ -1,7 +1,7 @@
 //! The pullback from the contractions to parameters and inputs (theory §4).
 //!
-//! M̄ and S̄ are never formed: M̄ = 2w_q M̃ + w_t‖x̃‖² I is used through U M̃ and its diagonal, and of S̄ only the diagonal
-//! and (S̄ + S̄ᵀ)p are needed, whose part Q̄Uᵀ is a product with two vectors \[h\].
+//! M̄ and S̄ are never formed: M̄ = 2w_q M̃ + w_t‖x̃‖² I is used through U M̃ and its diagonal, and of S̄ only the
+//! diagonal and (S̄ + S̄ᵀ)p are needed, whose part Q̄Uᵀ is a product with two vectors \[h\].
 
 use cubecl::prelude::*;
 
@@ -20,10 +20,10 @@ fn sound(x: f32, broken: f32) -> f32 {
 
 /// Q̄ and Ū, and what they and R̄, M̄ give the derivatives, one unit for each of \[N, h\].
 ///
-/// `q_contracted` is Q̃, or with pairs Σ Gα Q, to which F̄∘a is added here; `r_first` is R̃, or with pairs Σ G R = F̄, of
-/// which and of `r_second` = Σ G (R + 2F) R̃ is the mean. Written are Q̄ \[N, K, h\], the share of a sample in W̄2 but for
-/// a ōᵀ \[N, K, h\], that of a hidden unit in r̄ \[N, K, h\], and Uᵀp, Q̄ᵀp and the share in z̄ but for that of ō
-/// \[3, N, h\].
+/// `q_contracted` is Q̃, or with pairs Σ Gα Q, to which F̄∘a is added here; `r_first` is R̃, or with pairs Σ G R = F̄,
+/// and then R̃ is the mean of it and of `r_second` = Σ G (R + 2F). Written are Q̄ \[N, K, h\], the share of a sample in
+/// W̄2 but for a ōᵀ \[N, K, h\], that of a hidden unit in r̄ \[N, K, h\], and Uᵀp, Q̄ᵀp and the share in z̄ but for that
+/// of ō \[3, N, h\].
 #[cube(launch)]
 pub(super) fn adjoints(
     w2: &[f32],
