@@ -24,12 +24,14 @@ type IntPrimitive = <Cube as BackendTypes>::IntTensorPrimitive;
 pub(super) struct Buffer(CubeTensor);
 
 impl Buffer {
-    /// The tensor in memory order; `None` where it is not single precision in CubeCL's hands. Burn's `fusion` wraps
-    /// its tensors so that they are not: then plain operations, which it fuses, are the way.
+    /// The tensor in memory order; `None` where it is not single precision on wgpu, the one runtime of CubeCL on which
+    /// the kernels are tested. Burn's `fusion` wraps its tensors so that they are not seen to be: then plain
+    /// operations, which it fuses, are the way.
     pub(super) fn of<const D: usize>(tensor: Tensor<D>) -> Option<Self> {
         let primitive: Box<dyn Any> = Box::new(tensor.try_into_primitive::<Cube>().ok()?);
         let tensor = primitive.downcast::<CubeTensor>().ok()?;
-        (tensor.dtype == DType::F32).then(|| Self(into_contiguous(*tensor)))
+        let ours = tensor.dtype == DType::F32 && matches!(tensor.device, CubeDevice::Wgpu(_));
+        ours.then(|| Self(into_contiguous(*tensor)))
     }
 
     /// The same for class indices.

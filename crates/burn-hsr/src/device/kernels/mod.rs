@@ -40,8 +40,8 @@ use contraction::Blocks;
 use super::Problem;
 use crate::gradient::HsrGradient;
 
-/// λ_sup or the trace or the norm of H, and its gradient; `None` where the tensors are not in CubeCL's hands or not in
-/// single precision, or the activation has no kernel.
+/// λ_sup or the trace or the norm of H, and its gradient; `None` where the tensors are not on wgpu or not in single
+/// precision, or the activation has no kernel.
 pub(super) fn gradient(problem: &Problem) -> Option<HsrGradient> {
     let batch = Batch::run(problem)?;
     let plan = problem.plan;
