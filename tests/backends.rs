@@ -86,7 +86,7 @@ fn tolerance(dtype: DType) -> f64 {
     if dtype == DType::F64 { 1e-10 } else { 1e-4 }
 }
 
-/// A software GPU is slow: a few cases are enough there.
+/// A software GPU is slow: a few cases are enough there for what lies above the gradient.
 fn cases_for(backend: Backend) -> Vec<Golden> {
     let all = cases();
     match backend {
@@ -110,9 +110,7 @@ fn cases_for(backend: Backend) -> Vec<Golden> {
 fn every_execution_and_evaluation_gives_the_golden_gradient_on_every_backend() {
     for (backend, device, dtypes) in backends() {
         for dtype in dtypes {
-            let cases = cases_for(backend);
-            assert!(!cases.is_empty());
-            for case in cases {
+            for case in cases() {
                 let device = device.clone().autodiff();
                 let model = network(&case, &device, dtype);
                 for execution in [Execution::Host, Execution::Device, Execution::Auto] {

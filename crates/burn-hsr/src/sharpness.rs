@@ -45,7 +45,7 @@ impl Sharpness {
         }
     }
 
-    /// Whether tensor operations on the device can compute it.
+    /// Whether the device execution computes it.
     pub(crate) fn on_device(self) -> bool {
         match self {
             Sharpness::LambdaSup | Sharpness::Trace | Sharpness::Frobenius => true,

@@ -1,11 +1,8 @@
-//! Device execution: the closed form as plain tensor operations, on any backend, with nothing read back.
+//! The closed form as plain tensor operations.
 //!
-//! The same formulas as hsr-core (theory §1 to §4), written over whole batches. Shapes: samples first, `[N, K, h]` for
-//! U and Q, `[N, h, h]` for M; nothing of size N·K·h² is formed.
-//!
-//! On wgpu one penalty of a small network is about 300 kernel launches (304 for the softmax, 279 for the sigmoid
-//! cross-entropy, 264 for the mean squared error; `tests/read_backs.rs` counts them, and the read-backs, of which there
-//! are none).
+//! The path of every backend without kernels of its own, and the one that [`kernels`](super::kernels) are tested
+//! against. A penalty is some 300 operations (304 launches on wgpu for the softmax, before the kernels took over there),
+//! so it pays for large models, not small ones.
 
 use burn::tensor::{DType, Device, Int, Tensor};
 use hsr_core::{BlockEvaluation, OutputLoss, Plan};
@@ -13,7 +10,9 @@ use hsr_core::{BlockEvaluation, OutputLoss, Plan};
 use crate::activation::derivatives;
 use crate::gradient::{HsrGradient, ZeroWhere};
 use crate::targets::{Labels, Targets};
-use crate::{HsrConfig, HsrError, Sharpness, ThreeLayer};
+use crate::{HsrConfig, Sharpness};
+
+use super::{Problem, smallest};
 
 /// The per-sample quantities of theory §1.
 struct Forward {
@@ -94,13 +93,6 @@ fn eye(n: usize, device: &Device, dtype: DType) -> Tensor<3> {
     rows.equal(columns).float().cast(dtype)
 }
 
-/// The smallest number that has a reciprocal in the type.
-pub(crate) fn smallest(dtype: DType) -> f64 {
-    dtype
-        .finfo()
-        .map_or(f64::from(f32::MIN_POSITIVE), |info| info.min_positive)
-}
-
 /// A column of ones appended.
 fn with_ones(tensor: Tensor<2>) -> Tensor<2> {
     let [n, _] = tensor.dims();
@@ -168,24 +160,26 @@ pub(crate) fn reduce(
 }
 
 impl Forward {
-    fn run<M: ThreeLayer>(
-        config: &HsrConfig,
-        model: &M,
-        inputs: Tensor<2>,
-        targets: Targets,
-        [w1, w2]: [Tensor<2>; 2],
-    ) -> Self {
-        let dims = model.dimensions();
-        let (hidden, output) = (model.hidden(), model.output());
+    fn run(problem: Problem) -> Self {
+        let Problem {
+            config,
+            dims,
+            activation,
+            inputs,
+            targets,
+            weights: [w1, w2],
+            biases: [b1, b2],
+            ..
+        } = problem;
         let (device, dtype) = (inputs.device(), inputs.dtype());
         let mut z = inputs.clone().matmul(w1);
-        if let Some(bias) = &hidden.bias {
-            z = z + bias.val().inner().cast(dtype).unsqueeze::<2>();
+        if let Some(bias) = b1 {
+            z = z + bias.unsqueeze::<2>();
         }
-        let [a, d1, d2, d3] = derivatives(model.activation(), z);
+        let [a, d1, d2, d3] = derivatives(activation, z);
         let mut o = a.clone().matmul(w2.clone());
-        if let Some(bias) = &output.bias {
-            o = o + bias.val().inner().cast(dtype).unsqueeze::<2>();
+        if let Some(bias) = b2 {
+            o = o + bias.unsqueeze::<2>();
         }
         let (y, omega) = reduce(config, targets, dims.outputs, &inputs);
 
@@ -511,27 +505,13 @@ fn norm(q: Tensor<1>) -> Weighted {
 }
 
 /// λ_sup or the trace or the norm of H, and its gradient.
-pub(crate) fn gradient<M: ThreeLayer>(
-    config: &HsrConfig,
-    model: &M,
-    inputs: Tensor<2>,
-    targets: Targets,
-    with_inputs: bool,
-) -> Result<HsrGradient, HsrError> {
-    let dims = model.dimensions();
-    // Squares of half-precision values overflow and vanish: moments are computed in single precision.
-    let given = model.hidden().weight.val().dtype();
-    let dtype = match given {
-        DType::F16 | DType::BF16 => DType::F32,
-        other => other,
-    };
-    let inputs = inputs.inner().cast(dtype);
-    let [samples, _] = inputs.dims();
-    let plan = Plan::new(config.evaluation, &dims, samples)?;
-    let w1 = model.hidden().weight.val().inner().cast(dtype);
-    let w2 = model.output().weight.val().inner().cast(dtype);
+pub(super) fn gradient(problem: Problem) -> HsrGradient {
+    let (config, dims, plan) = (problem.config, problem.dims, problem.plan);
+    let with_inputs = problem.with_inputs;
+    let [w1, w2] = problem.weights.clone();
+    let dtype = problem.inputs.dtype();
     let parameters = dims.parameters() as f64;
-    let f = Forward::run(config, model, inputs, targets, [w1.clone(), w2.clone()]);
+    let f = Forward::run(problem);
     let contraction = contract(&f, &plan, with_inputs);
     let device = f.x.device();
 
@@ -612,7 +592,7 @@ pub(crate) fn gradient<M: ThreeLayer>(
         output_bias: dims.output_bias.then(|| column_sum(o_bar)),
         inputs,
     };
-    Ok(gradient.map(&ZeroWhere(broken)).cast(given))
+    gradient.map(&ZeroWhere(broken))
 }
 
 /// The adjoint of the logits from those of S and r (theory §1).

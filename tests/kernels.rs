@@ -1,0 +1,452 @@
+//! The kernels of the device execution on wgpu, in single precision, against the same formulas as tensor operations on
+//! flex, in double precision: every activation, loss, evaluation and kind of target. Without an adapter nothing is
+//! tested, which is a failure where `HSR_REQUIRE_WGPU` is set.
+
+use burn::module::Param;
+use burn::nn::Linear;
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn_hsr::{
+    Activation, Backend, Evaluation, Execution, HsrConfig, HsrGradient, OutputLoss, Sharpness,
+    Targets, ThreeLayer, ThreeLayerNet,
+};
+use hsr_core::Plan;
+use hsr_tests::{backends, relative_error, tensor, values};
+
+/// Numbers without a pattern, exact in single precision, and in half precision where the scale is a power of two.
+fn numbers(count: usize, seed: f64, scale: f64) -> Vec<f64> {
+    (0..count)
+        .map(|i| {
+            let number = (1024.0 * ((i as f64 + 1.0) * (1.618 + seed)).sin()).round() / 1024.0;
+            f64::from((scale * number) as f32)
+        })
+        .collect()
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    samples: usize,
+    inputs: usize,
+    hidden: usize,
+    outputs: usize,
+    biases: [bool; 2],
+}
+
+/// What stands for the targets.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Labels {
+    Soft,
+    Classes,
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    sizes: Sizes,
+    activation: Activation,
+    labels: Labels,
+    weighted: bool,
+    config: HsrConfig,
+    scale: f64,
+}
+
+impl Case {
+    fn new(sizes: Sizes, activation: Activation, loss: OutputLoss) -> Self {
+        Self {
+            sizes,
+            activation,
+            labels: Labels::Soft,
+            weighted: false,
+            config: HsrConfig::new()
+                .with_loss(loss)
+                .with_execution(Execution::Device),
+            scale: 1.0,
+        }
+    }
+
+    fn network(&self, device: &Device, dtype: DType) -> ThreeLayerNet {
+        let layer = |from: usize, to: usize, bias: bool, seed: f64| Linear {
+            weight: Param::from_tensor(tensor(
+                &numbers(from * to, seed, self.scale),
+                [from, to],
+                device,
+                dtype,
+            )),
+            bias: bias.then(|| {
+                let bias = numbers(to, seed + 0.3, 0.5 * self.scale);
+                Param::from_tensor(tensor(&bias, [to], device, dtype))
+            }),
+        };
+        let Sizes {
+            inputs,
+            hidden,
+            outputs,
+            biases,
+            ..
+        } = self.sizes;
+        ThreeLayerNet::new(
+            layer(inputs, hidden, biases[0], 0.11),
+            self.activation,
+            layer(hidden, outputs, biases[1], 0.47),
+        )
+    }
+
+    fn targets(&self, device: &Device, dtype: DType) -> Targets {
+        let Sizes {
+            samples, outputs, ..
+        } = self.sizes;
+        let targets = match self.labels {
+            Labels::Classes => {
+                let classes: Vec<i32> = (0..samples)
+                    .map(|n| (n * n + n / 3) as i32 % outputs.max(2) as i32)
+                    .collect();
+                Targets::from(Tensor::<1, Int>::from_data(
+                    TensorData::new(classes, [samples]),
+                    device,
+                ))
+            }
+            Labels::Soft => {
+                let mut labels: Vec<f64> = numbers(samples * outputs, 0.7, 1.0)
+                    .iter()
+                    .map(|v| v.abs())
+                    .collect();
+                if self.config.loss == OutputLoss::SoftmaxCrossEntropy {
+                    for row in labels.chunks_mut(outputs) {
+                        let sum: f64 = row.iter().sum();
+                        row.iter_mut().for_each(|v| *v /= sum);
+                    }
+                }
+                Targets::from(tensor::<2>(&labels, [samples, outputs], device, dtype))
+            }
+        };
+        if !self.weighted {
+            return targets;
+        }
+        let weights: Vec<f64> = numbers(samples, 0.9, 1.0).iter().map(|v| v.abs()).collect();
+        targets.with_sample_weights(tensor(&weights, [samples], device, dtype))
+    }
+
+    fn inputs(&self, device: &Device, dtype: DType) -> Tensor<2> {
+        let Sizes {
+            samples, inputs, ..
+        } = self.sizes;
+        tensor(
+            &numbers(samples * inputs, 0.23, 1.0),
+            [samples, inputs],
+            device,
+            dtype,
+        )
+    }
+
+    fn gradient(&self, device: &Device, dtype: DType) -> HsrGradient {
+        self.config
+            .init()
+            .unwrap()
+            .gradient(
+                &self.network(&device.clone().autodiff(), dtype),
+                self.inputs(device, dtype),
+                self.targets(device, dtype),
+                true,
+            )
+            .unwrap()
+    }
+
+    /// Value, gradient and input gradient of the kernels against those of the tensor operations.
+    fn check(&self, wgpu: &Device) {
+        let ours = parts(self.gradient(wgpu, DType::F32));
+        let theirs = parts(self.gradient(&Device::flex(), DType::F64));
+        assert_eq!(ours.len(), theirs.len(), "{self:?}");
+        for ((name, ours), (_, theirs)) in ours.iter().zip(&theirs) {
+            let error = relative_error(ours, theirs, 0.0);
+            assert!(error < 1e-4, "{self:?}: {name} {error:e}");
+        }
+    }
+}
+
+/// The gradient's tensors by name, those that are there.
+fn parts(gradient: HsrGradient) -> Vec<(&'static str, Vec<f64>)> {
+    let mut parts = vec![
+        ("value", values(gradient.value)),
+        ("hidden weight", values(gradient.hidden_weight)),
+        ("output weight", values(gradient.output_weight)),
+    ];
+    parts.extend(gradient.hidden_bias.map(|b| ("hidden bias", values(b))));
+    parts.extend(gradient.output_bias.map(|b| ("output bias", values(b))));
+    parts.extend(gradient.inputs.map(|x| ("inputs", values(x))));
+    parts
+}
+
+fn wgpu() -> Option<Device> {
+    backends()
+        .into_iter()
+        .find(|(backend, ..)| *backend == Backend::Wgpu)
+        .map(|(_, device, _)| device)
+}
+
+const LOSSES: [OutputLoss; 3] = [
+    OutputLoss::SoftmaxCrossEntropy,
+    OutputLoss::SigmoidCrossEntropy,
+    OutputLoss::MeanSquaredError,
+];
+
+const SMALL: Sizes = Sizes {
+    samples: 9,
+    inputs: 3,
+    hidden: 5,
+    outputs: 4,
+    biases: [true, true],
+};
+
+#[test]
+fn every_activation_has_the_derivatives_of_the_tensor_operations() {
+    let Some(device) = wgpu() else {
+        return;
+    };
+    for (i, activation) in Activation::ALL.into_iter().enumerate() {
+        Case::new(SMALL, activation, LOSSES[i % 3]).check(&device);
+    }
+}
+
+#[test]
+fn activations_far_from_zero_are_as_exact_as_near_it() {
+    let Some(device) = wgpu() else {
+        return;
+    };
+    for activation in Activation::ALL {
+        // A shader's sine has an absolute error that grows with its argument.
+        if activation == Activation::Sin {
+            continue;
+        }
+        for scale in [1e-3, 6.0] {
+            let mut case = Case::new(SMALL, activation, OutputLoss::MeanSquaredError);
+            case.scale = scale;
+            case.check(&device);
+        }
+    }
+}
+
+#[test]
+fn every_loss_and_evaluation_agrees_with_and_without_biases() {
+    let Some(device) = wgpu() else {
+        return;
+    };
+    let biases = [[true, true], [true, false], [false, true], [false, false]];
+    for (i, loss) in LOSSES.into_iter().enumerate() {
+        for (e, evaluation) in [Evaluation::Assembled, Evaluation::Gram]
+            .into_iter()
+            .enumerate()
+        {
+            for biases in [biases[(i + e) % 4], biases[(i + e + 2) % 4]] {
+                let mut case = Case::new(Sizes { biases, ..SMALL }, Activation::Tanh, loss);
+                case.config.evaluation = evaluation;
+                case.weighted = biases[0];
+                case.check(&device);
+            }
+        }
+    }
+}
+
+#[test]
+fn blocks_of_different_evaluations_add_up() {
+    let Some(device) = wgpu() else {
+        return;
+    };
+    let sizes = [(9, 1, 4, 2), (9, 9, 2, 4), (9, 3, 2, 4), (20, 1, 9, 4)];
+    let mut plans: Vec<Plan> = Vec::new();
+    for (samples, inputs, hidden, outputs) in sizes {
+        let sizes = Sizes {
+            samples,
+            inputs,
+            hidden,
+            outputs,
+            biases: [true, true],
+        };
+        let case = Case::new(sizes, Activation::Silu, OutputLoss::SoftmaxCrossEntropy);
+        let dims = case.network(&Device::flex(), DType::F64).dimensions();
+        let plan = Plan::new(Evaluation::Auto, &dims, samples).unwrap();
+        assert_eq!(plan.to_string(), "mixed", "{plan:?}");
+        assert!(!plans.contains(&plan), "{plan:?} twice");
+        plans.push(plan);
+        case.check(&device);
+    }
+}
+
+#[test]
+fn sizes_of_one_and_sizes_beyond_a_cube_agree() {
+    let Some(device) = wgpu() else {
+        return;
+    };
+    for (samples, inputs, hidden, outputs) in
+        [(1, 1, 1, 2), (3, 2, 1, 1), (150, 90, 70, 3), (70, 3, 4, 80)]
+    {
+        for loss in [
+            OutputLoss::SigmoidCrossEntropy,
+            OutputLoss::SoftmaxCrossEntropy,
+        ] {
+            if outputs == 1 && loss == OutputLoss::SoftmaxCrossEntropy {
+                continue; // One class has no curvature: see the saturated networks in tests/backends.rs.
+            }
+            let sizes = Sizes {
+                samples,
+                inputs,
+                hidden,
+                outputs,
+                biases: [true, true],
+            };
+            let mut case = Case::new(sizes, Activation::Tanh, loss);
+            // Logits of order one, as networks are initialised.
+            case.scale = 1.0 / (inputs.max(hidden) as f64).sqrt();
+            case.check(&device);
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_target_is_read_as_by_the_tensor_operations() {
+    let Some(device) = wgpu() else {
+        return;
+    };
+    let softmax = Case::new(SMALL, Activation::Tanh, OutputLoss::SoftmaxCrossEntropy);
+    let class_weights = Some(vec![1.0, 0.25, 3.0, 0.5]);
+    for labels in [Labels::Soft, Labels::Classes] {
+        for (weighted, smoothing, class_weights) in [
+            (true, 0.0, None),
+            (false, 0.1, None),
+            (true, 0.0, class_weights.clone()),
+            (false, 0.2, class_weights.clone()),
+        ] {
+            let mut case = softmax.clone();
+            case.labels = labels;
+            case.weighted = weighted;
+            case.config.label_smoothing = smoothing;
+            case.config.class_weights = class_weights;
+            case.check(&device);
+        }
+    }
+    let mut padded = softmax;
+    padded.labels = Labels::Classes;
+    padded.config.pad_tokens = Some(vec![2]);
+    padded.check(&device);
+    // 0 and 1 are the values of a single output.
+    let one = Sizes {
+        outputs: 1,
+        ..SMALL
+    };
+    for smoothing in [0.0, 0.1] {
+        let mut binary = Case::new(one, Activation::Tanh, OutputLoss::SigmoidCrossEntropy);
+        binary.labels = Labels::Classes;
+        binary.config.label_smoothing = smoothing;
+        binary.check(&device);
+    }
+}
+
+#[test]
+fn every_measure_that_the_device_computes_agrees() {
+    let Some(device) = wgpu() else {
+        return;
+    };
+    for sharpness in [Sharpness::LambdaSup, Sharpness::Trace, Sharpness::Frobenius] {
+        for evaluation in [Evaluation::Assembled, Evaluation::Gram] {
+            let mut case = Case::new(SMALL, Activation::Gelu, OutputLoss::SoftmaxCrossEntropy);
+            case.config.sharpness = sharpness;
+            case.config.evaluation = evaluation;
+            case.check(&device);
+        }
+    }
+}
+
+#[test]
+fn what_overflows_is_infinite_and_has_no_gradient() {
+    let Some(wgpu) = wgpu() else {
+        return;
+    };
+    // ‖H‖² is beyond single precision; weights that sum to nothing leave no mean; NaN is no number.
+    let mut large = Case::new(SMALL, Activation::Identity, OutputLoss::MeanSquaredError);
+    large.scale = 1e12;
+    let case = Case::new(SMALL, Activation::Tanh, OutputLoss::SoftmaxCrossEntropy);
+    for device in [wgpu, Device::flex()] {
+        let x = case.inputs(&device, DType::F32);
+        let y = case.targets(&device, DType::F32);
+        let nothing = y
+            .clone()
+            .with_sample_weights(Tensor::zeros([SMALL.samples], &device));
+        let nan = x.clone().mask_fill(x.clone().greater_elem(0.9), f32::NAN);
+        let of = |x: Tensor<2>, y: Targets| {
+            let model = case.network(&device, DType::F32);
+            let hsr = case.config.init().unwrap();
+            hsr.gradient(&model, x, y, true).unwrap()
+        };
+        for gradient in [
+            large.gradient(&device, DType::F32),
+            of(x.clone(), nothing),
+            of(nan, y),
+        ] {
+            for (name, values) in parts(gradient) {
+                if name == "value" {
+                    assert_eq!(values, [f64::INFINITY], "{device:?}");
+                } else {
+                    assert!(
+                        values.iter().all(|&v| v == 0.0),
+                        "{device:?} {name}: {values:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn tensors_that_are_not_in_memory_order_are_read_in_their_own() {
+    let Some(device) = wgpu() else {
+        return;
+    };
+    let case = Case::new(SMALL, Activation::Tanh, OutputLoss::SoftmaxCrossEntropy);
+    let plain = case.network(&device, DType::F32);
+    let turned = |weight: &Param<Tensor<2>>| {
+        let [from, to] = weight.dims();
+        let numbers = values(weight.val());
+        let transposed: Vec<f64> = (0..to)
+            .flat_map(|c| numbers.iter().skip(c).step_by(to).copied())
+            .collect();
+        let transposed = tensor::<2>(&transposed, [to, from], &device, DType::F32);
+        Param::from_tensor(transposed.transpose())
+    };
+    let mut model = plain.clone();
+    model.hidden.weight = turned(&plain.hidden.weight);
+    model.output.weight = turned(&plain.output.weight);
+    let hsr = case.config.init().unwrap();
+    let y = case.targets(&device, DType::F32);
+    let of = |model: &ThreeLayerNet, x: Tensor<2>| {
+        parts(hsr.gradient(model, x, y.clone(), true).unwrap())
+    };
+    let x = case.inputs(&device, DType::F32);
+    let by_columns = tensor::<2>(
+        &values(x.clone().transpose()),
+        [SMALL.inputs, SMALL.samples],
+        &device,
+        DType::F32,
+    );
+    let expected = of(&plain, x);
+    for ((name, ours), (_, theirs)) in of(&model, by_columns.transpose()).iter().zip(&expected) {
+        let error = relative_error(ours, theirs, 0.0);
+        assert!(error < 1e-5, "{name}: {error:e}");
+    }
+}
+
+#[test]
+fn half_precision_has_its_moments_in_single() {
+    let Some(device) = wgpu() else {
+        return;
+    };
+    if !device.supports_dtype(DType::F16) {
+        println!("SKIPPED: this adapter has no f16");
+        return;
+    }
+    // Activations of some tens: the squares of H's entries are beyond f16, the gradient is not.
+    let mut case = Case::new(SMALL, Activation::Softplus, OutputLoss::MeanSquaredError);
+    case.scale = 16.0;
+    let half = parts(case.gradient(&device, DType::F16));
+    let double = parts(case.gradient(&Device::flex(), DType::F64));
+    for ((name, ours), (_, theirs)) in half.iter().zip(&double) {
+        let error = relative_error(ours, theirs, 0.0);
+        assert!(error < 2e-3, "{name}: {error:e}");
+    }
+}
