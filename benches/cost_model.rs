@@ -10,7 +10,7 @@
 
 use std::time::Instant;
 
-use hsr_benches::{Candidate, Case, asked_for, medians};
+use hsr_benches::{Candidate, Case, asked_for, minima};
 use hsr_core::{BlockEvaluation, Evaluation, Plan, Real, Work};
 
 /// A pick this close to the fastest is as good as the fastest: two runs of the same plan differ as much.
@@ -151,7 +151,7 @@ fn timed<T: Real>(sizes: [usize; 4], rounds: usize) -> Vec<Timed> {
                 ("", Box::new(move || case.run(evaluation)))
             })
             .collect();
-        let seconds = medians(&mut candidates, rounds, 1e-3);
+        let seconds = minima(&mut candidates, rounds, 5e-4);
         drop(candidates);
         for ((_, timed), seconds) in again.into_iter().zip(seconds) {
             timed.seconds = seconds;

@@ -207,9 +207,9 @@ impl Loop {
 /// Something to be timed, with its name.
 pub type Candidate<'a> = (&'a str, Box<dyn FnMut() + 'a>);
 
-/// Seconds of each candidate, the median over rounds. In each round every candidate has its turn, repeated until the
-/// turn lasts `turn` seconds. Timings on shared machines drift; ratios taken in this way do not.
-pub fn medians(candidates: &mut [Candidate], rounds: usize, turn: f64) -> Vec<f64> {
+/// Seconds of each candidate in each round. In a round every candidate has its turn, repeated until the turn lasts
+/// `turn` seconds. Timings on shared machines drift; ratios taken in this way do not.
+fn in_turns(candidates: &mut [Candidate], rounds: usize, turn: f64) -> Vec<Vec<f64>> {
     let quick = asked_for("quick");
     let rounds = if quick { 3 } else { rounds };
     let turn = if quick { turn / 10.0 } else { turn };
@@ -228,7 +228,28 @@ pub fn medians(candidates: &mut [Candidate], rounds: usize, turn: f64) -> Vec<f6
             seconds.push(started.elapsed().as_secs_f64() / repeats as f64);
         }
     }
-    seconds.iter_mut().map(|all| median(all)).collect()
+    seconds
+}
+
+/// Seconds of each candidate, the median over rounds in which all take turns.
+pub fn medians(candidates: &mut [Candidate], rounds: usize, turn: f64) -> Vec<f64> {
+    let seconds = in_turns(candidates, rounds, turn);
+    seconds
+        .into_iter()
+        .map(|mut all| {
+            all.sort_by(f64::total_cmp);
+            all[all.len() / 2]
+        })
+        .collect()
+}
+
+/// Seconds of each candidate, the least over rounds in which all take turns: what it takes when nothing disturbs it.
+pub fn minima(candidates: &mut [Candidate], rounds: usize, turn: f64) -> Vec<f64> {
+    let seconds = in_turns(candidates, rounds, turn);
+    seconds
+        .into_iter()
+        .map(|all| all.into_iter().fold(f64::INFINITY, f64::min))
+        .collect()
 }
 
 /// How often something is to be run so that it lasts `turn` seconds. Caches and buffers are filled on the way.
@@ -247,12 +268,6 @@ pub fn repeats(run: &mut dyn FnMut(), turn: f64) -> usize {
         }
         repeats *= 4;
     }
-}
-
-/// The median; sorts what it is taken of.
-pub fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// The exponent b of y ≈ a x^b, by least squares in the logarithms.

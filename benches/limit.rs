@@ -8,7 +8,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use hsr_benches::{Candidate, Case, asked_for, medians};
+use hsr_benches::{Candidate, Case, asked_for, minima};
 use hsr_core::{Evaluation, Real, Work};
 
 /// The largest of several rates, each a count over the seconds of one run.
@@ -115,7 +115,7 @@ fn row<T: Real>(scalar: &str, sizes: [usize; 4], peak: &Peak) {
     };
     let limit = (total / rate).max(bytes / peak.bytes);
     let mut candidates: Vec<Candidate> = vec![("", Box::new(|| case.run(Evaluation::Auto)))];
-    let seconds = medians(&mut candidates, 21, 1e-2)[0];
+    let seconds = minima(&mut candidates, 41, 5e-3)[0];
     let [output, hidden, cross, shared, around] = [
         arithmetic(&work.output),
         arithmetic(&work.hidden),

@@ -6,7 +6,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hsr_benches::{Candidate, Case, Extra, Loop, exponent, medians};
+use hsr_benches::{Candidate, Case, Extra, Loop, exponent, medians, minima};
 use hsr_core::{Evaluation, Real};
 
 /// The system's allocator, counting what is held and the most that was.
@@ -77,7 +77,7 @@ fn series<T: Real>(
         .iter_mut()
         .map(|case| -> Candidate { ("", Box::new(|| case.run(evaluation))) })
         .collect();
-    let seconds = medians(&mut candidates, 9, 1e-2);
+    let seconds = minima(&mut candidates, 9, 1e-2);
     let points: Vec<(f64, f64)> = all_sizes
         .iter()
         .zip(&seconds)
