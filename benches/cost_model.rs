@@ -102,9 +102,8 @@ struct Timed {
 fn timed<T: Real>(sizes: [usize; 4], rounds: usize) -> Vec<Timed> {
     let mut auto = Case::<T>::new(sizes);
     auto.run(Evaluation::Auto);
-    let (pick, _) = auto.last();
-    let dimensions = auto.dimensions;
-    let work = |plan: Plan| plan.work(&dimensions, sizes[2], sizes[3]).total().products;
+    let pick = auto.last_plan();
+    let work = |plan: Plan| auto.work(plan).total().products;
     let leanest = Plan::every().map(work).fold(f64::INFINITY, f64::min);
     let others = Plan::every().filter(|&plan| plan != pick);
     let mut tried: Vec<(Case<T>, Timed)> = Vec::new();
@@ -117,7 +116,7 @@ fn timed<T: Real>(sizes: [usize; 4], rounds: usize) -> Vec<Timed> {
         if case.bounds_gradient(Evaluation::Blocks(plan)).is_err() {
             continue;
         }
-        let (_, work) = case.last();
+        let work = case.work(plan).total();
         let seconds = (0..3)
             .map(|_| {
                 let started = Instant::now();
@@ -125,7 +124,6 @@ fn timed<T: Real>(sizes: [usize; 4], rounds: usize) -> Vec<Timed> {
                 started.elapsed().as_secs_f64()
             })
             .fold(f64::INFINITY, f64::min);
-        let work = work.total();
         tried.push((
             case,
             Timed {

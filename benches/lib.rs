@@ -89,10 +89,15 @@ impl<T: Real> Case<T> {
         black_box((bounds.lambda_sup, gradient));
     }
 
-    /// How the last evaluation went about it, and what it had to do.
-    pub fn last(&self) -> (Plan, PlannedWork) {
-        let plan = self.workspace.last_plan().zip(self.workspace.last_work());
-        plan.expect("an evaluation was run")
+    /// The plan of the last evaluation.
+    pub fn last_plan(&self) -> Plan {
+        self.workspace.last_plan().expect("an evaluation was run")
+    }
+
+    /// What an evaluation has to do under a plan.
+    pub fn work(&self, plan: Plan) -> PlannedWork {
+        let samples = self.labels.len();
+        plan.work(&self.dimensions, OutputLoss::SoftmaxCrossEntropy, samples)
     }
 }
 

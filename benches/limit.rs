@@ -101,7 +101,8 @@ fn row<T: Real>(scalar: &str, sizes: [usize; 4], peak: &Peak) {
     let [d, h, k, n] = sizes;
     let mut case = Case::<T>::new(sizes);
     case.run(Evaluation::Auto);
-    let (plan, work) = case.last();
+    let plan = case.last_plan();
+    let work = case.work(plan);
     let parameters = case.dimensions.parameters();
     // The softmax of few classes is reduced to K − 1 values.
     let rank = if k <= 4 { k - 1 } else { k };

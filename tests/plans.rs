@@ -1,6 +1,6 @@
 //! Plans: each block of the Hessian evaluated in the way that is named for it.
 
-use hsr_core::{BlockEvaluation, Dimensions, Error, Evaluation, Plan, Workspace};
+use hsr_core::{BlockEvaluation, Dimensions, Error, Evaluation, OutputLoss, Plan, Workspace};
 use hsr_tests::golden::cases;
 use hsr_tests::relative_error;
 
@@ -75,8 +75,9 @@ fn work_is_counted_block_by_block() {
     // d̃ = 5, h = 6, h̃ = 7, K = 5 and 8 samples; packed 15, 21, 28 and 15 rows. Too large for the kernels of small
     // sizes, small enough for one tile.
     let dimensions = Dimensions::new(4, 6, 5);
+    let loss = OutputLoss::SoftmaxCrossEntropy;
     let n = 8.0;
-    let assembled = Plan::ASSEMBLED.work(&dimensions, 5, 8);
+    let assembled = Plan::ASSEMBLED.work(&dimensions, loss, 8);
     assert_eq!(assembled.output.products, 3.0 * n * 15.0 * 28.0);
     assert_eq!(assembled.hidden.products, 2.0 * n * 21.0 * 15.0);
     // M formed, and contracted with both indices of M̃.
@@ -87,7 +88,7 @@ fn work_is_counted_block_by_block() {
     );
     assert_eq!(assembled.shared.products, 0.0);
 
-    let gram = Plan::GRAM.work(&dimensions, 5, 8);
+    let gram = Plan::GRAM.work(&dimensions, loss, 8);
     let pairs = n * n;
     assert_eq!(gram.output.products, 2.0 * pairs * 15.0);
     assert_eq!(gram.hidden.products, pairs * 21.0);

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::ops::AddAssign;
 
-use crate::{Dimensions, Error, kernels, lanes};
+use crate::{Dimensions, Error, OutputLoss, kernels, lanes, output_basis};
 
 /// How ‖H‖²_F and its gradient are evaluated. Both ways are exact (theory §3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,14 +118,13 @@ impl Plan {
         rank: usize,
         samples: usize,
     ) -> Result<Self, Error> {
-        let sizes = Sizes::new(dimensions, rank, samples);
         let plan = match evaluation {
-            Evaluation::Auto => return Ok(sizes.cheapest()),
+            Evaluation::Auto => return Ok(Self::cheapest(dimensions, rank, samples)),
             Evaluation::Assembled => Self::ASSEMBLED,
             Evaluation::Gram => Self::GRAM,
             Evaluation::Blocks(plan) => plan,
         };
-        let elements = sizes.largest_block(&plan);
+        let elements = Sizes::new(dimensions, rank, samples).largest_block(&plan);
         if elements > BLOCK_LIMIT as f64 {
             return Err(Error::TooLarge {
                 what: "a block of the Hessian",
@@ -136,10 +135,30 @@ impl Plan {
         Ok(plan)
     }
 
-    /// What the evaluation of ‖H‖² with its gradient has to do under this plan. The outputs' quantities take `rank`
-    /// values a sample: K, or K − 1 for a softmax of few classes.
-    pub fn work(&self, dimensions: &Dimensions, rank: usize, samples: usize) -> PlannedWork {
+    /// What the evaluation of ‖H‖² with its gradient has to do under this plan.
+    pub fn work(&self, dimensions: &Dimensions, loss: OutputLoss, samples: usize) -> PlannedWork {
+        let softmax = loss == OutputLoss::SoftmaxCrossEntropy;
+        let rank = output_basis::reduced(dimensions.outputs, softmax);
         Sizes::new(dimensions, rank, samples).work(self)
+    }
+
+    /// What that costs, in multiply-adds of a large matrix product.
+    pub(crate) fn cost(&self, dimensions: &Dimensions, rank: usize, samples: usize) -> f64 {
+        let work = Sizes::new(dimensions, rank, samples).work(self);
+        work.total().cost()
+    }
+
+    /// The plan that costs least, among those whose blocks fit.
+    fn cheapest(dimensions: &Dimensions, rank: usize, samples: usize) -> Self {
+        let sizes = Sizes::new(dimensions, rank, samples);
+        let mut best = (Self::GRAM, f64::INFINITY);
+        for plan in Self::every() {
+            let cost = plan.cost(dimensions, rank, samples);
+            if cost < best.1 && sizes.largest_block(&plan) <= BLOCK_LIMIT as f64 {
+                best = (plan, cost);
+            }
+        }
+        best.0
     }
 }
 
@@ -289,18 +308,6 @@ impl Sizes {
         of(plan.output, self.s * self.aa)
             .max(of(plan.hidden, self.m * self.xx))
             .max(of(plan.cross, self.hk * self.a * self.d))
-    }
-
-    /// The plan that costs least, among those whose blocks fit.
-    fn cheapest(&self) -> Plan {
-        let mut best = (Plan::GRAM, f64::INFINITY);
-        for plan in Plan::every() {
-            let cost = self.work(&plan).total().cost();
-            if cost < best.1 && self.largest_block(&plan) <= BLOCK_LIMIT as f64 {
-                best = (plan, cost);
-            }
-        }
-        best.0
     }
 
     fn work(&self, plan: &Plan) -> PlannedWork {

@@ -9,7 +9,7 @@ use crate::forward::Forward;
 use crate::gram::Gram;
 use crate::lanes::{finite, row, row_mut, sized, sum, zeroed};
 use crate::matmul::{Mat, Write, matmul};
-use crate::plan::{BlockEvaluation, Plan, PlannedWork, Want};
+use crate::plan::{BlockEvaluation, Plan, Want};
 use crate::pullback::{Out, Pullback};
 use crate::stages::{ContractStage, CurvatureStage, ForwardStage, ProductStage, PullbackStage};
 use crate::{Batch, Error, Evaluation, Moments, Network, Real, SpectralBounds};
@@ -231,12 +231,6 @@ impl<T: Real> Workspace<T> {
     /// How the last evaluation of moments or bounds was done, block by block.
     pub fn last_plan(&self) -> Option<Plan> {
         self.plan
-    }
-
-    /// What the last evaluation of moments or bounds had to do (with the gradient, whether or not it was wanted).
-    pub fn last_work(&self) -> Option<PlannedWork> {
-        let f = &self.forward;
-        Some(self.plan?.work(&f.dims(), f.rank, f.samples))
     }
 
     /// The moments of H/σ and their weights.
