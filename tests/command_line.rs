@@ -1,11 +1,13 @@
 //! The `hsr` command as other programs meet it: exit codes, one-line errors, JSON keys, run directories.
 
 mod compare;
+mod guidance;
 mod methods;
 mod mnist;
 mod report;
 mod reproduction;
 mod saved_run;
+mod terminal;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -883,8 +885,8 @@ fn tasks_are_listed_for_people_and_programs() {
         "gaussians",
     ];
     let table = text(&hsr(folder.path(), &["tasks"]).stdout);
-    let mnist = table.lines().find(|line| line.starts_with("mnist"));
-    assert!(mnist.is_some_and(|line| line.contains("--data-dir")));
+    let mut mnist = table.lines().filter(|line| line.starts_with("mnist"));
+    assert!(mnist.any(|line| line.contains("--data-dir")));
     let listed = json(&hsr(folder.path(), &["tasks", "--json"]));
     for name in names {
         assert!(table.lines().any(|line| line.starts_with(name)), "{name}");

@@ -3,25 +3,43 @@
 use std::num::NonZero;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use hsr_lab::burn_hsr::{Activation, Backend};
+use hsr_lab::data::nearest;
+use hsr_lab::reproduce::Experiment;
+use hsr_lab::tasks;
 use hsr_lab::train::{Method, Optimizer, Split};
+
+use crate::style::{STYLES, examples};
+
+/// Hidden units where nothing else is said.
+pub const HIDDEN: usize = 16;
 
 /// Hessian Spectral Range (HSR) regularisation for Burn: train small networks with a narrow Hessian spectrum, and see
 /// the exact curvature of trained ones.
 #[derive(Debug, Parser)]
-#[command(
-    name = "hsr",
-    version,
-    arg_required_else_help = true,
-    propagate_version = true
-)]
-#[command(
-    after_help = "Begin with: hsr train                 (digits, plain against HSR, a minute)\n            hsr tasks                 what else can be learned"
-)]
+#[command(name = "hsr", version, propagate_version = true)]
+#[command(styles = STYLES, max_term_width = 100)]
+#[command(after_help = examples(
+    "Results go to standard output, progress and errors to standard error. Exit codes: 0 done, 2 bad arguments or \
+     input, 1 anything else. Colours and progress show on a terminal only; NO_COLOR=1 turns colours off. \
+     With --quiet standard output has the paths of what was written, of hsr tasks the names, of hsr inspect the \
+     numbers; with --json one object.",
+    &[
+        ("digits, a plain network and one with HSR from the same start", "hsr train"),
+        ("what else can be learned", "hsr tasks"),
+        ("the options of a command, with examples", "hsr help compare"),
+    ],
+))]
 pub struct Arguments {
+    /// No progress, no messages: print only the paths of what was written.
+    #[arg(long, short, global = true, display_order = 900)]
+    pub quiet: bool,
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 /// The verbs.
@@ -41,10 +59,19 @@ pub enum Command {
     Reproduce(ReproduceOptions),
     /// The Hessian's spectrum at a network of a saved run: eigenvalues, density, trace.
     Spectrum(SpectrumOptions),
+    /// A script with which a shell completes commands, options and names.
+    Completions(CompletionsOptions),
+    /// The manual as man pages.
+    Man(ManOptions),
 }
 
 /// `hsr tasks`.
 #[derive(Debug, Args)]
+#[command(after_help = examples("", &[
+    ("a table", "hsr tasks"),
+    ("for programs: every task with its source and licence", "hsr tasks --json"),
+    ("the names alone", "hsr tasks --quiet"),
+]))]
 pub struct TasksOptions {
     /// Print one JSON object.
     #[arg(long)]
@@ -54,9 +81,22 @@ pub struct TasksOptions {
 /// `hsr train`.
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)] // So that they are refused by the option's name, not as an unknown flag.
-#[command(
-    after_help = "Examples:\n  hsr train\n  hsr train --task wine --strength 0.1 --seed 3\n  hsr train --data mine.csv --label species --hidden 8 --epochs 300\n  hsr train --task mnist --data-dir ~/mnist --samples 5000\n  hsr train --task gaussians --overlap 0.7 --covariance 1,0.5,1\n  hsr train --task digits --train-samples 100 --label-noise 0.2\n  hsr train --resume runs/digits-hsr"
-)]
+#[command(after_help = examples("", &[
+    ("digits, a plain network and one with HSR from the same start; the run is kept in runs/digits-hsr", "hsr train"),
+    ("another task, stronger, from another start", "hsr train --task wine --strength 0.1 --seed 3"),
+    (
+        "a table of yours, whose column species holds the classes",
+        "hsr train --data mine.csv --label species --hidden 8 --epochs 300",
+    ),
+    ("another method with another optimizer", "hsr train --task iris --method sam --optimizer adam"),
+    ("MNIST from its files, a stratified part of it", "hsr train --task mnist --data-dir ~/mnist --samples 5000"),
+    ("classes of your making", "hsr train --task gaussians --overlap 0.7 --covariance 1,0.5,1"),
+    (
+        "few samples, a fifth of them with a wrong label",
+        "hsr train --task digits --train-samples 100 --label-noise 0.2",
+    ),
+    ("an interrupted run goes on", "hsr train --resume runs/digits-hsr"),
+]))]
 pub struct TrainOptions {
     /// What is compared with the plain network; `plain` trains that alone.
     #[arg(long, value_enum, default_value = "hsr")]
@@ -90,9 +130,22 @@ pub struct TrainOptions {
 /// `hsr compare`.
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
-#[command(
-    after_help = "For a seed every method has the same data, split, start and order of samples. Interrupted, the same command goes on\nwith the runs that are missing; the results do not depend on --jobs. Writes runs.csv, statistics.csv, figures and\nreport.html. Examples:\n  hsr compare --task iris --seeds 20\n  hsr compare --task digits --methods plain,hsr,sam,lambda-max --strength hsr=0.1 --strength sam=0.2\n  hsr compare --data mine.csv --label species --hidden 8 --label-noise 0.1 --out noisy"
-)]
+#[command(after_help = examples(
+    "For a seed every method has the same data, split, start and order of samples. Interrupted, the same command goes \
+     on with the runs that are missing; the results do not depend on --jobs. Writes runs.csv, statistics.csv, figures \
+     and report.html.",
+    &[
+        ("plain training and HSR on 20 seeds", "hsr compare --task iris --seeds 20"),
+        (
+            "four methods, two of them with strengths of your own",
+            "hsr compare --methods plain,hsr,sam,lambda-max --strength hsr=0.1 --strength sam=0.2",
+        ),
+        (
+            "a table of yours, a tenth of the labels wrong",
+            "hsr compare --data mine.csv --label species --hidden 8 --label-noise 0.1 --out noisy",
+        ),
+    ],
+))]
 pub struct CompareOptions {
     /// The methods; the others are tested against `plain`, or against the first where `plain` is not among them.
     #[arg(
@@ -136,21 +189,21 @@ pub struct CompareOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Training")]
 pub struct TrainingOptions {
-    /// flex (CPU), ndarray (CPU) or wgpu (GPU).
-    #[arg(long, value_name = "NAME", default_value = "flex")]
-    pub backend: String,
+    /// What computes.
+    #[arg(long, value_name = "NAME", default_value = "flex", value_parser = backends())]
+    pub backend: Backend,
     /// The optimizer.
-    #[arg(long, value_enum, default_value = "sgd")]
+    #[arg(long, value_enum, value_name = "NAME", default_value = "sgd")]
     pub optimizer: OptimizerName,
     /// The learning rate [default: 0.1 for sgd, 0.02 for momentum, 0.01 for adam and adamw].
     #[arg(long, value_name = "X")]
     pub lr: Option<f64>,
     /// Hidden units.
-    #[arg(long, value_name = "N", default_value_t = 16)]
+    #[arg(long, value_name = "N", default_value_t = HIDDEN)]
     pub hidden: usize,
-    /// tanh, sigmoid, softplus, gelu, gelu_tanh, silu, mish, erf, sin, identity, relu or leaky_relu.
-    #[arg(long, value_name = "NAME", default_value = "tanh")]
-    pub activation: String,
+    /// The hidden activation.
+    #[arg(long, value_name = "NAME", default_value = "tanh", value_parser = activations())]
+    pub activation: Activation,
     /// How the gradient of what is added enters the step: through the optimizer, beside it, or by its direction alone.
     #[arg(long, value_enum, default_value = "coupled")]
     pub mode: ModeName,
@@ -167,11 +220,11 @@ pub struct TrainingOptions {
 #[command(next_help_heading = "Data")]
 #[command(group = ArgGroup::new("source").args(["task", "data"]))]
 pub struct DataOptions {
-    /// A built-in task (see `hsr tasks`) [default: digits].
-    #[arg(long, value_name = "NAME")]
+    /// A built-in task (`hsr tasks` says more of each) [default: digits].
+    #[arg(long, value_name = "NAME", value_parser = task_names())]
     pub task: Option<String>,
     /// A CSV with a header row; every column but the label is a feature.
-    #[arg(long, value_name = "FILE.csv", requires = "label")]
+    #[arg(long, value_name = "FILE.csv")]
     pub data: Option<PathBuf>,
     /// The label column of the CSV.
     #[arg(long, value_name = "COLUMN", requires = "data")]
@@ -216,9 +269,26 @@ pub struct SyntheticOptions {
 
 /// `hsr inspect`.
 #[derive(Debug, Args)]
+// As clap writes it, it would be longer than a line.
 #[command(
-    after_help = "The weights file holds hidden.weight [h, d], hidden.bias [h], output.weight [K, h], output.bias [K], F32 or F64, as\ntorch.nn.Linear has them; a missing bias means none. Everything is computed in f64; nothing is standardised."
+    override_usage = "hsr inspect [OPTIONS] --weights FILE --data FILE --label COLUMN --activation NAME --loss LOSS"
 )]
+#[command(after_help = examples(
+    "The weights file holds hidden.weight [h, d], hidden.bias [h], output.weight [K, h], output.bias [K], F32 or F64, \
+     as torch.nn.Linear has them; a missing bias means none. Everything is computed in f64; nothing is standardised.",
+    &[
+        (
+            "a classifier on the table it was trained on",
+            "hsr inspect --weights net.safetensors --data train.csv --label species \\\n      \
+             --activation tanh --loss softmax",
+        ),
+        (
+            "layers of other names, a regression, every eigenvalue, for programs",
+            "hsr inspect --weights net.safetensors --hidden-key fc1 --output-key fc2 --data train.csv \\\n      \
+             --label price --activation gelu --loss mse --eigenvalues --json",
+        ),
+    ],
+))]
 pub struct InspectOptions {
     /// The weights.
     #[arg(long, value_name = "FILE.safetensors")]
@@ -230,8 +300,8 @@ pub struct InspectOptions {
     #[arg(long, value_name = "COLUMN")]
     pub label: String,
     /// The hidden activation.
-    #[arg(long, value_name = "NAME")]
-    pub activation: String,
+    #[arg(long, value_name = "NAME", value_parser = activations())]
+    pub activation: Activation,
     /// The loss: softmax (class labels), sigmoid (labels 0 and 1) or mse (numbers).
     #[arg(long, value_enum)]
     pub loss: LossName,
@@ -258,9 +328,21 @@ pub struct InspectOptions {
 /// `hsr landscape`.
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
-#[command(
-    after_help = "Writes landscape.csv, landscape.svg and landscape.png. Random directions are normalised filter by filter: a step of 1\nmoves the weights into each unit by their norm. Eigenvectors have norm 1. Examples:\n  hsr landscape --run runs/digits-hsr\n  hsr landscape --run runs/digits-hsr --network plain --directions eigen --out plain-eigen\n  hsr landscape --run runs/digits-hsr --directions line --split test"
-)]
+#[command(after_help = examples(
+    "Writes landscape.csv, landscape.svg and landscape.png. Random directions are normalised filter by filter: a step \
+     of 1 moves the weights into each unit by their norm. Eigenvectors have norm 1.",
+    &[
+        ("a plane through the regularised network", "hsr landscape --run runs/digits-hsr"),
+        (
+            "the plain network along its two sharpest directions",
+            "hsr landscape --run runs/digits-hsr --network plain --directions eigen --out plain-eigen",
+        ),
+        (
+            "the test loss on the line from one network to the other",
+            "hsr landscape --run runs/digits-hsr --directions line --split test",
+        ),
+    ],
+))]
 pub struct LandscapeOptions {
     /// The directory of a run of hsr train.
     #[arg(long, value_name = "DIR")]
@@ -295,9 +377,15 @@ pub struct LandscapeOptions {
 /// `hsr spectrum`.
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
-#[command(
-    after_help = "Writes spectrum_eigenvalues.csv, spectrum_density.csv, spectrum_density.svg and spectrum_density.png. Up to 2048\nparameters the eigenvalues are all those of the dense Hessian; beyond, those at both ends by Lanczos."
-)]
+#[command(after_help = examples(
+    "Writes spectrum_eigenvalues.csv, spectrum_density.csv, spectrum_density.svg and spectrum_density.png. Up to 2048 \
+     parameters the eigenvalues are all those of the dense Hessian; beyond, those at both ends by Lanczos.",
+    &[
+        ("the regularised network", "hsr spectrum --run runs/digits-hsr"),
+        ("the plain one of the same run", "hsr spectrum --run runs/digits-hsr --network plain --out plain"),
+        ("the test loss's Hessian, more eigenvalues", "hsr spectrum --run runs/digits-hsr --split test --top 30"),
+    ],
+))]
 pub struct SpectrumOptions {
     /// The directory of a run of hsr train.
     #[arg(long, value_name = "DIR")]
@@ -353,12 +441,17 @@ impl From<SplitName> for Split {
 
 /// `hsr reproduce`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Leaves NAME.svg, NAME.png, NAME.csv and NAME.json of each experiment and report.html. What is there already is not done\nagain; interrupted, the same command goes on. A claim that fails is a result: the exit code is 0. Examples:\n  hsr reproduce all --quick --out paper\n  hsr reproduce fig2 fig9"
-)]
+#[command(after_help = examples(
+    "Leaves NAME.svg, NAME.png, NAME.csv and NAME.json of each experiment and report.html. What is there already is \
+     not done again; interrupted, the same command goes on. A claim that fails is a result: the exit code is 0.",
+    &[
+        ("everything, with fewer seeds and epochs", "hsr reproduce all --quick --out paper"),
+        ("two figures as the paper has them", "hsr reproduce fig2 fig9"),
+    ],
+))]
 pub struct ReproduceOptions {
-    /// fig2, fig3, fig5, fig6, fig7, fig9, fig10, fig11, fig12, fig14, fig15, referee, or all.
-    #[arg(value_name = "EXPERIMENT", required = true)]
+    /// What to do again.
+    #[arg(value_name = "EXPERIMENT", required = true, value_parser = experiments())]
     pub experiments: Vec<String>,
     /// The directory.
     #[arg(long, value_name = "DIR", default_value = "runs/reproduce")]
@@ -375,6 +468,78 @@ pub struct ReproduceOptions {
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `hsr completions`.
+#[derive(Debug, Args)]
+#[command(after_help = examples("", &[
+    ("bash", "hsr completions bash > ~/.local/share/bash-completion/completions/hsr"),
+    ("zsh, with ~/.zfunc in fpath", "hsr completions zsh > ~/.zfunc/_hsr"),
+    ("fish", "hsr completions fish > ~/.config/fish/completions/hsr.fish"),
+    ("for this session of bash alone", "source <(hsr completions bash)"),
+]))]
+pub struct CompletionsOptions {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// The commands that have a man page of their own.
+pub const COMMANDS: [&str; 9] = [
+    "tasks",
+    "train",
+    "compare",
+    "inspect",
+    "landscape",
+    "reproduce",
+    "spectrum",
+    "completions",
+    "man",
+];
+
+/// `hsr man`.
+#[derive(Debug, Args)]
+#[command(after_help = examples("", &[
+    ("read the page of a command", "hsr man train | man -l -"),
+    ("leave all pages where man finds them", "hsr man --out ~/.local/share/man/man1"),
+]))]
+pub struct ManOptions {
+    /// The command whose page is printed [default: that of hsr itself].
+    #[arg(value_name = "COMMAND", value_parser = PossibleValuesParser::new(COMMANDS))]
+    pub command: Option<String>,
+    /// Write every page into this directory instead, hsr.1, hsr-train.1 and so on.
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    pub out: Option<PathBuf>,
+}
+
+fn task_names() -> PossibleValuesParser {
+    let tasks = tasks::all().into_iter();
+    PossibleValuesParser::new(
+        tasks.map(|task| PossibleValue::new(task.name).help(task.description)),
+    )
+}
+
+fn experiments() -> PossibleValuesParser {
+    let named = |it: Experiment| PossibleValue::new(it.name()).help(it.title());
+    let all = PossibleValue::new("all").help("All of them");
+    PossibleValuesParser::new(Experiment::ALL.into_iter().map(named).chain([all]))
+}
+
+fn activations() -> impl TypedValueParser<Value = Activation> {
+    PossibleValuesParser::new(Activation::ALL.map(Activation::name))
+        .try_map(|name| name.parse::<Activation>())
+}
+
+fn backends() -> impl TypedValueParser<Value = Backend> {
+    let named = Backend::ALL.map(|backend| {
+        let what = match backend {
+            Backend::Flex => "CPU",
+            Backend::NdArray => "CPU, deprecated by Burn",
+            Backend::Wgpu => "GPU: Vulkan, Metal, DX12; in builds with --features wgpu",
+        };
+        PossibleValue::new(backend.name()).help(what)
+    });
+    PossibleValuesParser::new(named).try_map(|name| name.parse::<Backend>())
 }
 
 /// `--method`.
@@ -426,8 +591,13 @@ fn strength(text: &str) -> Result<MethodStrength, String> {
     let expected = || "expected a method and a number, such as hsr=0.1".to_owned();
     let (method, value) = text.split_once('=').ok_or_else(expected)?;
     Ok(MethodStrength {
-        method: MethodName::from_str(method.trim(), false)
-            .map_err(|_| format!("{method:?} is no method, {}", expected()))?,
+        method: MethodName::from_str(method.trim(), false).map_err(|_| {
+            let names = MethodName::value_variants();
+            let names = names.iter().map(|&name| Method::from(name).name());
+            let meant = nearest(method, names)
+                .map_or_else(String::new, |name| format!(" (did you mean {name:?}?)"));
+            format!("{method:?} is no method{meant}, {}", expected())
+        })?,
         strength: value.trim().parse().map_err(|_| expected())?,
     })
 }

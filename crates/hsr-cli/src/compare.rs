@@ -9,11 +9,16 @@ use hsr_lab::compare::{CompareConfig, Comparison, Contender};
 use hsr_lab::train::{Control, Method};
 
 use crate::args::{CompareOptions, MethodStrength};
-use crate::{json, progress, settings};
+use crate::output::{Manner, paths};
+use crate::{progress, settings};
 
-pub fn run(options: CompareOptions, given: &[String]) -> Result<String, LabError> {
+pub fn run(options: CompareOptions, quiet: bool, given: &[String]) -> Result<String, LabError> {
     let stop = progress::stop_flag();
-    let (as_json, jobs) = (options.json, options.jobs);
+    let manner = Manner {
+        json: options.json,
+        quiet,
+    };
+    let jobs = options.jobs;
     if jobs == Some(0) {
         return Err(LabError::Option(
             "--jobs is 0, expected at least 1".to_owned(),
@@ -31,10 +36,10 @@ pub fn run(options: CompareOptions, given: &[String]) -> Result<String, LabError
     });
     let comparison = Comparison::open(config, &directory)?;
     let done = comparison.runs() - comparison.pending();
-    if done > 0 {
+    if done > 0 && !quiet {
         eprintln!("{done} of {} runs were done before", comparison.runs());
     }
-    let bar = progress::bar(comparison.epochs(), "");
+    let bar = progress::bar(comparison.epochs(), "", quiet);
     // Time is estimated from what is done now, not from what was found done.
     bar.set_message(format!("{done} of {} runs", comparison.runs()));
     bar.set_position((comparison.epochs() / comparison.runs() * done) as u64);
@@ -49,15 +54,17 @@ pub fn run(options: CompareOptions, given: &[String]) -> Result<String, LabError
         }
     });
     bar.finish_and_clear();
-    let findings = result?;
-    if as_json {
-        return json(&findings);
-    }
-    Ok(format!(
-        "{}\nIn {}: report.html, runs.csv, statistics.csv, comparison.png, tradeoff.png and more\n",
-        findings.table(),
-        directory.display()
-    ))
+    manner.tell(
+        &result?,
+        |_| paths(&[&directory]),
+        |findings| {
+            format!(
+                "{}\nIn {}: report.html, runs.csv, statistics.csv, comparison.png, tradeoff.png and more\n",
+                findings.table(),
+                directory.display()
+            )
+        },
+    )
 }
 
 fn configure(

@@ -7,17 +7,20 @@ use hsr_lab::hsr_core::OutputLoss;
 use hsr_lab::inspect::{InspectOptions as Options, Inspection, inspect};
 
 use crate::args::{InspectOptions, LossName};
-use crate::json;
+use crate::output::Manner;
 
-pub fn run(options: InspectOptions) -> Result<String, LabError> {
+pub fn run(options: InspectOptions, quiet: bool) -> Result<String, LabError> {
     if !options.json && (options.gradient || options.eigenvalues) {
         return Err(LabError::Option(
             "--gradient and --eigenvalues are part of the JSON object: add --json".to_owned(),
         ));
     }
-    let as_json = options.json;
+    let manner = Manner {
+        json: options.json,
+        quiet,
+    };
     let inspection = inspect(&Options {
-        activation: options.activation.parse()?,
+        activation: options.activation,
         loss: match options.loss {
             LossName::Softmax => OutputLoss::SoftmaxCrossEntropy,
             LossName::Sigmoid => OutputLoss::SigmoidCrossEntropy,
@@ -32,35 +35,73 @@ pub fn run(options: InspectOptions) -> Result<String, LabError> {
         gradient: options.gradient,
         eigenvalues: options.eigenvalues,
     })?;
-    if as_json {
-        json(&inspection)
-    } else {
-        Ok(table(&inspection))
+    manner.tell(&inspection, numbers, table)
+}
+
+/// Names and values alone.
+fn numbers(inspection: &Inspection) -> String {
+    let mut text = String::new();
+    for (name, value) in curvature(inspection) {
+        let _ = writeln!(text, "{name:24}{value:>19}");
     }
+    for (name, value, ..) in measures(inspection) {
+        let _ = writeln!(text, "{:24}{:>19}", name, number(value));
+    }
+    text
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), |v| format!("{v:.9e}"))
 }
 
 fn table(inspection: &Inspection) -> String {
     let mut text = format!(
-        "{} parameters, {} samples, evaluation {}\n\n",
-        inspection.parameters, inspection.samples, inspection.evaluation
+        "{} parameters, {} samples, evaluation {}, eigenvalues {}\n\n",
+        inspection.parameters,
+        inspection.samples,
+        inspection.evaluation,
+        inspection.eigenvalue_method
     );
+    for (name, value) in curvature(inspection) {
+        let _ = writeln!(text, "{name:24}{value:>19}");
+    }
+    text.push_str(
+        "\nmeasures                              value   layers rescaled*  logits scaled\n",
+    );
+    for (name, value, rescaled, scaled) in measures(inspection) {
+        let value = number(value);
+        let effect = |invariant: bool| if invariant { "same" } else { "changes it" };
+        let (rescaled, scaled) = (effect(rescaled), effect(scaled));
+        let _ = writeln!(text, "{name:24}{value:>19}  {rescaled:>16}  {scaled:>13}");
+    }
+    text.push_str("* (αW1, αb1, W2/α), the same function where the activation is positively homogeneous, as relu is\n");
+    if let Some(report) = inspection
+        .lanczos
+        .as_ref()
+        .filter(|report| !report.converged)
+    {
+        let _ = writeln!(
+            text,
+            "\nLanczos has not converged: residuals {:?}",
+            report.residuals
+        );
+    }
+    text
+}
+
+/// The numbers about the Hessian.
+fn curvature(inspection: &Inspection) -> Vec<(&'static str, String)> {
     let tightness = inspection
         .tightness
         .map_or_else(|| "–".to_owned(), |v| format!("{v:.6}"));
-    for (name, value) in [
+    vec![
         ("loss", format!("{:.9e}", inspection.loss)),
         ("tr H", format!("{:.9e}", inspection.trace)),
         ("‖H‖²", format!("{:.9e}", inspection.frobenius_squared)),
         ("mean eigenvalue", format!("{:.9e}", inspection.mean)),
         ("std of eigenvalues", format!("{:.9e}", inspection.std)),
         ("λ_sup", format!("{:.9e}", inspection.lambda_sup)),
-        (
-            "λ_max",
-            format!(
-                "{:.9e}  ({})",
-                inspection.lambda_max, inspection.eigenvalue_method
-            ),
-        ),
+        ("λ_max", format!("{:.9e}", inspection.lambda_max)),
         (
             "λ_max at least",
             format!("{:.9e}", inspection.lambda_max_lower),
@@ -69,13 +110,7 @@ fn table(inspection: &Inspection) -> String {
             "λ_min at most",
             format!("{:.9e}", inspection.lambda_min_upper),
         ),
-        (
-            "λ_min",
-            format!(
-                "{:.9e}  ({})",
-                inspection.lambda_min, inspection.eigenvalue_method
-            ),
-        ),
+        ("λ_min", format!("{:.9e}", inspection.lambda_min)),
         ("λ_inf", format!("{:.9e}", inspection.lambda_inf)),
         (
             "λ_max − λ_min at most",
@@ -86,14 +121,13 @@ fn table(inspection: &Inspection) -> String {
             "Gauss-Newton share",
             format!("{:.6}", inspection.gauss_newton_share),
         ),
-    ] {
-        let _ = writeln!(text, "{name:24}{value:>18}");
-    }
-    text.push_str(
-        "\nmeasures                              value   layers rescaled*  logits scaled\n",
-    );
+    ]
+}
+
+/// The measures, and whether each stays the same where layers are rescaled or logits are scaled.
+fn measures(inspection: &Inspection) -> Vec<(&'static str, Option<f64>, bool, bool)> {
     let measures = &inspection.measures;
-    for (name, value, rescaled, scaled) in [
+    vec![
         ("‖∇L‖", Some(measures.grad_norm), false, false),
         ("‖θ‖", Some(measures.weight_norm), false, false),
         (
@@ -141,23 +175,5 @@ fn table(inspection: &Inspection) -> String {
             true,
             true,
         ),
-    ] {
-        let value = value.map_or_else(|| "–".to_owned(), |v| format!("{v:.9e}"));
-        let effect = |invariant: bool| if invariant { "same" } else { "changes it" };
-        let (rescaled, scaled) = (effect(rescaled), effect(scaled));
-        let _ = writeln!(text, "{name:24}{value:>19}  {rescaled:>16}  {scaled:>13}");
-    }
-    text.push_str("* (αW1, αb1, W2/α), the same function where the activation is positively homogeneous, as relu is\n");
-    if let Some(report) = inspection
-        .lanczos
-        .as_ref()
-        .filter(|report| !report.converged)
-    {
-        let _ = writeln!(
-            text,
-            "\nLanczos has not converged: residuals {:?}",
-            report.residuals
-        );
-    }
-    text
+    ]
 }

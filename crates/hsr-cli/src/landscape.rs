@@ -9,13 +9,14 @@ use hsr_lab::landscape::{Directions, LandscapeOptions as Options, LandscapeRepor
 use hsr_lab::train::SavedRun;
 
 use crate::args::{DirectionsName, LandscapeOptions};
-use crate::{json, progress};
+use crate::output::{Manner, paths};
+use crate::progress;
 
-pub fn run(options: LandscapeOptions) -> Result<String, LabError> {
+pub fn run(options: LandscapeOptions, quiet: bool) -> Result<String, LabError> {
     let stop = progress::stop_flag();
     let run = SavedRun::open(&options.run)?;
     let out = options.out.unwrap_or_else(|| options.run.clone());
-    let bar = progress::bar(0, "landscape");
+    let bar = progress::bar(0, "landscape", quiet);
     let report = landscape(
         &run,
         &Options {
@@ -42,11 +43,11 @@ pub fn run(options: LandscapeOptions) -> Result<String, LabError> {
         },
     );
     bar.finish_and_clear();
-    let report = report?;
-    if options.json {
-        return json(&report);
-    }
-    Ok(table(&report))
+    let manner = Manner {
+        json: options.json,
+        quiet,
+    };
+    manner.tell(&report?, |report| paths(&report.files), table)
 }
 
 fn table(report: &LandscapeReport) -> String {
@@ -73,8 +74,5 @@ fn table(report: &LandscapeReport) -> String {
         let _ = writeln!(text, "{name:28}{value}");
     }
     text.push('\n');
-    for file in &report.files {
-        let _ = writeln!(text, "{}", file.display());
-    }
-    text
+    text + &paths(&report.files)
 }

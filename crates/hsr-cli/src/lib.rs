@@ -1,67 +1,60 @@
 //! The `hsr` command.
 //!
-//! Standard output carries results alone (one JSON object with `--json`), standard error progress and messages. Exit
-//! codes: 0 done, 2 bad arguments or input, 1 anything else.
+//! Standard output carries results alone (one JSON object with `--json`; with `--quiet` only the paths of what was
+//! written), standard error progress and messages. Exit codes: 0 done, 2 bad arguments or input, 1 anything else.
 
 mod args;
 mod compare;
+mod completions;
 mod inspect;
 mod landscape;
+mod man;
+mod output;
 mod progress;
+mod refusal;
 mod reproduce;
 mod settings;
 mod spectrum;
+mod style;
 mod tasks;
 mod train;
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
-use hsr_lab::LabError;
 
 use args::{Arguments, Command};
+use output::{print, report};
+
+/// The command line as it is declared, for shells, manuals and tests.
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
 
 /// Runs the command line `arguments`, the program's name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let parsed = Arguments::command()
-        .try_get_matches_from(arguments)
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let parsed = command()
+        .try_get_matches_from(&arguments)
         .and_then(|matches| Ok((Arguments::from_arg_matches(&matches)?, given(&matches))));
     let (arguments, given) = match parsed {
         Ok(parsed) => parsed,
-        Err(error) => {
-            use clap::error::ErrorKind::{
-                DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion,
-            };
-            let code = u8::try_from(error.exit_code()).unwrap_or(1);
-            match error.kind() {
-                DisplayHelp | DisplayVersion | DisplayHelpOnMissingArgumentOrSubcommand => {
-                    let _ = error.print();
-                }
-                _ => {
-                    // What is wrong and the tip, in one line and without the usage.
-                    let message = error.to_string();
-                    let message = message.split("\n\nUsage:").next().unwrap_or(&message);
-                    let message = message
-                        .split("\n\nFor more information")
-                        .next()
-                        .unwrap_or(message);
-                    report(message.trim_start_matches("error: "));
-                }
-            }
-            return ExitCode::from(code);
-        }
+        Err(error) => return refuse(&error, &arguments),
     };
+    let quiet = arguments.quiet;
     let result = match arguments.command {
-        Command::Tasks(options) => tasks::run(&options),
-        Command::Train(options) => train::run(*options, &given),
-        Command::Compare(options) => compare::run(*options, &given),
-        Command::Inspect(options) => inspect::run(options),
-        Command::Landscape(options) => landscape::run(options),
-        Command::Reproduce(options) => reproduce::run(options),
-        Command::Spectrum(options) => spectrum::run(options),
+        None => Ok(style::introduction()),
+        Some(Command::Tasks(options)) => tasks::run(&options, quiet),
+        Some(Command::Train(options)) => train::run(*options, quiet, &given),
+        Some(Command::Compare(options)) => compare::run(*options, quiet, &given),
+        Some(Command::Inspect(options)) => inspect::run(options, quiet),
+        Some(Command::Landscape(options)) => landscape::run(options, quiet),
+        Some(Command::Reproduce(options)) => reproduce::run(options, quiet),
+        Some(Command::Spectrum(options)) => spectrum::run(options, quiet),
+        Some(Command::Completions(options)) => completions::run(&options),
+        Some(Command::Man(options)) => man::run(&options),
     };
     match result.and_then(|text| print(&text)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -72,10 +65,20 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// One line on standard error, whatever a library's message looks like.
-fn report(message: &str) {
-    let message: Vec<&str> = message.split_whitespace().collect();
-    let _ = writeln!(std::io::stderr(), "error: {}", message.join(" "));
+/// Prints the help that was asked for, or what is wrong with the arguments.
+fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    if error.use_stderr() {
+        let command = command();
+        let verb = arguments
+            .iter()
+            .skip(1)
+            .find(|argument| command.find_subcommand(argument).is_some());
+        let verb = verb.and_then(|verb| verb.to_str());
+        report(&refusal::line(error, &command, verb));
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
 }
 
 /// The long names of the options that were typed, defaults not counted.
@@ -95,24 +98,4 @@ fn given(matches: &ArgMatches) -> Vec<String> {
         })
         .filter_map(|argument| argument.get_long().map(str::to_owned))
         .collect()
-}
-
-/// Writes a result. A reader that stops reading early (`hsr tasks | head -1`) is no error.
-fn print(text: &str) -> Result<(), LabError> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(LabError::Io {
-            path: "standard output".into(),
-            action: "be written",
-            source: error,
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// A value as one JSON object.
-fn json<T: serde::Serialize>(value: &T) -> Result<String, LabError> {
-    let text = serde_json::to_string(value)
-        .map_err(|error| LabError::Option(format!("the result is not JSON: {error}")))?;
-    Ok(text + "\n")
 }

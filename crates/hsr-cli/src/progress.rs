@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use anstream::{AutoStream, ColorChoice};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Set by the first Ctrl-C; the second one ends the program at once.
@@ -19,24 +20,32 @@ pub fn stop_flag() -> Arc<AtomicBool> {
     stop
 }
 
-/// A bar of `total` steps on standard error, and only where that is a terminal.
-pub fn bar(total: usize, what: &'static str) -> ProgressBar {
+/// A bar of `total` steps on standard error, and only where that is a terminal and nobody asked for quiet.
+pub fn bar(total: usize, what: &'static str, quiet: bool) -> ProgressBar {
     styled(
         total,
         what,
         "{msg} {wide_bar:.cyan/blue} {pos}/{len} {eta} left",
+        quiet,
     )
 }
 
 /// The same with a template of its own.
-pub fn styled(total: usize, what: &'static str, template: &str) -> ProgressBar {
-    let target = if std::io::stderr().is_terminal() {
+pub fn styled(total: usize, what: &'static str, template: &str, quiet: bool) -> ProgressBar {
+    let stderr = std::io::stderr();
+    // One rule for colours everywhere, that of the streams; indicatif has its own, which lets CLICOLOR_FORCE win over
+    // NO_COLOR.
+    let template = match AutoStream::choice(&stderr) {
+        ColorChoice::Never => template.replace(":.cyan/blue", ""),
+        _ => template.to_owned(),
+    };
+    let target = if stderr.is_terminal() && !quiet {
         ProgressDrawTarget::stderr()
     } else {
         ProgressDrawTarget::hidden()
     };
     let bar = ProgressBar::with_draw_target(Some(total as u64), target);
-    if let Ok(style) = ProgressStyle::with_template(template) {
+    if let Ok(style) = ProgressStyle::with_template(&template) {
         bar.set_style(style);
     }
     bar.set_message(what);

@@ -11,20 +11,22 @@ use hsr_lab::reproduce::{
 use hsr_lab::train::Control;
 
 use crate::args::ReproduceOptions;
-use crate::{json, progress};
+use crate::output::{Manner, paths};
+use crate::progress;
+use crate::style::{BAD, GOOD};
 
 /// Steps of the bar.
 const STEPS: usize = 10_000;
 
-pub fn run(options: ReproduceOptions) -> Result<String, LabError> {
+pub fn run(options: ReproduceOptions, quiet: bool) -> Result<String, LabError> {
     let experiments = named(&options.experiments)?;
     let stop = progress::stop_flag();
     let template = "{msg:24} {wide_bar:.cyan/blue} {percent:>3} %, {eta} left";
-    let bar = progress::styled(STEPS, "reproduce", template);
+    let bar = progress::styled(STEPS, "reproduce", template, quiet);
     let result = reproduce(
         &Options {
             experiments,
-            out: options.out,
+            out: options.out.clone(),
             extent: if options.quick {
                 Extent::Quick
             } else {
@@ -46,11 +48,11 @@ pub fn run(options: ReproduceOptions) -> Result<String, LabError> {
         },
     );
     bar.finish_and_clear();
-    let reproduction = result?;
-    if options.json {
-        return json(&reproduction);
-    }
-    Ok(lines(&reproduction))
+    let manner = Manner {
+        json: options.json,
+        quiet,
+    };
+    manner.tell(&result?, |_| paths(&[&options.out]), lines)
 }
 
 /// `all`, or each by its name.
@@ -66,9 +68,10 @@ fn lines(reproduction: &Reproduction) -> String {
     let mut text = String::new();
     for outcome in &reproduction.outcomes {
         for claim in &outcome.claims {
+            let style = if claim.holds { GOOD } else { BAD };
             let _ = writeln!(
                 text,
-                "{} {}: {}",
+                "{style}{}{style:#} {}: {}",
                 claim.verdict(),
                 outcome.experiment,
                 claim.text

@@ -1,7 +1,10 @@
 //! The options that `hsr train` and `hsr compare` share, as a configuration.
 
+use std::path::Path;
+
 use hsr_lab::LabError;
-use hsr_lab::burn_hsr::{Activation, Backend, Mode};
+use hsr_lab::burn_hsr::Mode;
+use hsr_lab::data::{DataError, Table};
 use hsr_lab::tasks::TaskOptions;
 use hsr_lab::train::{Method, Optimizer, Source, TrainConfig};
 
@@ -21,13 +24,13 @@ pub fn config(
         label_noise: data.label_noise,
         source: source(data, synthetic, given)?,
         method: Method::Plain,
-        backend: training.backend.parse::<Backend>()?,
+        backend: training.backend,
         optimizer,
         learning_rate: training
             .lr
             .unwrap_or_else(|| optimizer.default_learning_rate()),
         hidden: training.hidden,
-        activation: training.activation.parse::<Activation>()?,
+        activation: training.activation,
         strength: 0.0,
         mode: match training.mode {
             ModeName::Coupled => Mode::Coupled,
@@ -57,7 +60,8 @@ fn source(
             .data_dir
             .map(|path| std::path::absolute(&path).unwrap_or(path)),
     };
-    if let (Some(path), Some(label)) = (data.data, data.label) {
+    if let Some(path) = data.data {
+        let label = data.label.ok_or_else(|| label_is_missing(&path))?;
         if of_task != TaskOptions::default() {
             return Err(LabError::Option(
                 "--samples, --noise, --classes, --means, --covariance and --overlap belong to built-in tasks, \
@@ -80,4 +84,18 @@ fn source(
         )));
     }
     Ok(source)
+}
+
+/// `--data` without `--label`, which the columns of the file make easy to add.
+fn label_is_missing(path: &Path) -> LabError {
+    // No column is without a name, so that this is refused with the names of those that there are.
+    match Table::read(path, "", None) {
+        Err(DataError::MissingColumn { columns, .. }) => LabError::Option(format!(
+            "--data {} needs --label COLUMN, the column with the classes; its columns are {}",
+            path.display(),
+            columns.join(", ")
+        )),
+        Err(error) => error.into(),
+        Ok(_) => LabError::Option("--data needs --label COLUMN".to_owned()),
+    }
 }

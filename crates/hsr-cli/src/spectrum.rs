@@ -9,13 +9,14 @@ use hsr_lab::spectrum::{SpectrumOptions as Options, SpectrumReport, saved_spectr
 use hsr_lab::train::SavedRun;
 
 use crate::args::SpectrumOptions;
-use crate::{json, progress};
+use crate::output::{Manner, paths};
+use crate::progress;
 
-pub fn run(options: SpectrumOptions) -> Result<String, LabError> {
+pub fn run(options: SpectrumOptions, quiet: bool) -> Result<String, LabError> {
     let stop = progress::stop_flag();
     let run = SavedRun::open(&options.run)?;
     let out = options.out.unwrap_or_else(|| options.run.clone());
-    let bar = progress::bar(0, "spectrum");
+    let bar = progress::bar(0, "spectrum", quiet);
     let report = saved_spectrum(
         &run,
         &Options {
@@ -38,11 +39,11 @@ pub fn run(options: SpectrumOptions) -> Result<String, LabError> {
         },
     );
     bar.finish_and_clear();
-    let report = report?;
-    if options.json {
-        return json(&report);
-    }
-    Ok(table(&report))
+    let manner = Manner {
+        json: options.json,
+        quiet,
+    };
+    manner.tell(&report?, |report| paths(&report.files), table)
 }
 
 fn table(report: &SpectrumReport) -> String {
@@ -100,8 +101,5 @@ fn table(report: &SpectrumReport) -> String {
         );
     }
     text.push('\n');
-    for file in &report.files {
-        let _ = writeln!(text, "{}", file.display());
-    }
-    text
+    text + &paths(&report.files)
 }

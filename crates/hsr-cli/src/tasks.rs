@@ -2,30 +2,95 @@
 
 use std::fmt::Write;
 
-use hsr_lab::{LabError, tasks};
+use hsr_lab::LabError;
+use hsr_lab::tasks::{self, TaskInfo};
+use serde::Serialize;
 
-use crate::args::TasksOptions;
-use crate::json;
+use crate::args::{HIDDEN, TasksOptions};
+use crate::output::Manner;
+use crate::style::STYLES;
 
-pub fn run(options: &TasksOptions) -> Result<String, LabError> {
-    let tasks = tasks::all();
-    if options.json {
-        return json(&serde_json::json!({ "tasks": tasks }));
-    }
+/// Columns of a terminal that a line may take.
+const WIDTH: usize = 100;
+
+/// A task and the network that is trained on it where nothing else is said.
+#[derive(Serialize)]
+struct Entry {
+    #[serde(flatten)]
+    task: TaskInfo,
+    /// h.
+    hidden: usize,
+    /// D = h(d + 1) + K(h + 1).
+    parameters: usize,
+}
+
+#[derive(Serialize)]
+struct Listing {
+    tasks: Vec<Entry>,
+}
+
+pub fn run(options: &TasksOptions, quiet: bool) -> Result<String, LabError> {
+    let entry = |task: TaskInfo| Entry {
+        hidden: HIDDEN,
+        parameters: HIDDEN * (task.inputs + 1) + task.classes * (HIDDEN + 1),
+        task,
+    };
+    let listing = Listing {
+        tasks: tasks::all().into_iter().map(entry).collect(),
+    };
+    let manner = Manner {
+        json: options.json,
+        quiet,
+    };
+    manner.tell(&listing, names, table)
+}
+
+fn names(listing: &Listing) -> String {
+    let names = listing.tasks.iter().map(|entry| entry.task.name);
+    names.map(|name| format!("{name}\n")).collect()
+}
+
+fn table(listing: &Listing) -> String {
+    let header = STYLES.get_header();
     let mut text = format!(
-        "{:14} {:>6} {:>7} {:>7}  {}\n",
-        "task", "inputs", "classes", "samples", "what it is"
+        "{header}{:13} {:>7} {:>8} {:>7} {:>9} {:>6}  {}{header:#}\n",
+        "task", "samples", "features", "classes", "network", "D", "licence"
     );
-    for task in &tasks {
+    for Entry {
+        task,
+        hidden,
+        parameters,
+    } in &listing.tasks
+    {
+        let network = format!("{}-{hidden}-{}", task.inputs, task.classes);
         let _ = writeln!(
             text,
-            "{:14} {:>6} {:>7} {:>7}  {}",
-            task.name, task.inputs, task.classes, task.samples, task.description
+            "{:13} {:>7} {:>8} {:>7} {network:>9} {parameters:>6}  {}",
+            task.name, task.samples, task.inputs, task.classes, task.licence
         );
     }
-    text.push_str("\nSources and licences:\n");
-    for task in &tasks {
-        let _ = writeln!(text, "  {}: {}; {}", task.name, task.source, task.licence);
+    text.push_str("\nnetwork: inputs, hidden units and outputs by default; D: its parameters\n\n");
+    for Entry { task, .. } in &listing.tasks {
+        let what = format!("{}; {}", task.description, task.source);
+        for (line, part) in filled(&what, WIDTH - 14).into_iter().enumerate() {
+            let name = if line == 0 { task.name } else { "" };
+            let _ = writeln!(text, "{name:13} {part}");
+        }
     }
-    Ok(text)
+    text
+}
+
+/// The words in lines of at most `width` characters.
+fn filled(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }

@@ -8,10 +8,14 @@ use hsr_lab::train::{Control, Method, Progress, Run, TrainConfig};
 use indicatif::ProgressBar;
 
 use crate::args::TrainOptions;
-use crate::{json, progress, settings};
+use crate::output::{Manner, paths};
+use crate::{progress, settings};
 
-pub fn run(options: TrainOptions, given: &[String]) -> Result<String, LabError> {
-    let as_json = options.json;
+pub fn run(options: TrainOptions, quiet: bool, given: &[String]) -> Result<String, LabError> {
+    let manner = Manner {
+        json: options.json,
+        quiet,
+    };
     let stop = progress::stop_flag();
     let run = match &options.resume {
         Some(directory) => {
@@ -25,7 +29,7 @@ pub fn run(options: TrainOptions, given: &[String]) -> Result<String, LabError> 
         }
     };
     let directory = run.directory().to_owned();
-    let bar = progress_bar(&run);
+    let bar = progress_bar(&run, quiet);
     let result = run.execute(|progress| {
         show(&bar, &progress);
         if stop.load(Ordering::SeqCst) {
@@ -35,15 +39,18 @@ pub fn run(options: TrainOptions, given: &[String]) -> Result<String, LabError> 
         }
     });
     bar.finish_and_clear();
-    let summary = result?;
-    if as_json {
-        return json(&summary);
-    }
-    Ok(format!(
-        "{}\nIn {}: spectrum.png, training.png, model.safetensors, summary.json and more\n",
-        summary.table(),
-        directory.display()
-    ))
+    manner.tell(
+        &result?,
+        |_| paths(&[&directory]),
+        |summary| {
+            let run = directory.display();
+            format!(
+                "{}\nIn {run}: spectrum.png, training.png, model.safetensors, summary.json and more\n\
+                 Go on with: hsr spectrum --run {run}, hsr landscape --run {run}\n",
+                summary.table(),
+            )
+        },
+    )
 }
 
 /// `--resume` takes every option from the run; one given beside it would be silently ignored.
@@ -85,12 +92,12 @@ fn free_directory(config: &TrainConfig) -> PathBuf {
         .unwrap_or_else(|| Path::new("runs").join(name))
 }
 
-fn progress_bar(run: &Run) -> ProgressBar {
+fn progress_bar(run: &Run, quiet: bool) -> ProgressBar {
     let networks = match run.config().method {
         Method::Plain => 1,
         _ => 2,
     };
-    progress::bar(run.epochs() * networks, "")
+    progress::bar(run.epochs() * networks, "", quiet)
 }
 
 fn show(bar: &ProgressBar, progress: &Progress) {
@@ -99,7 +106,7 @@ fn show(bar: &ProgressBar, progress: &Progress) {
         .lambda_sup
         .map_or_else(String::new, |lambda| format!("  λ_sup {lambda:.4}"));
     bar.set_message(format!(
-        "{:60}",
+        "{:50}",
         format!(
             "{:6} loss {:.4}  accuracy {:.1} %{lambda_sup}",
             progress.network,

@@ -2,7 +2,7 @@
 
 use super::all;
 use crate::data::DataError;
-use crate::data::nearest::nearest;
+use crate::data::nearest;
 
 /// An error in loading a built-in task. The message is one line.
 #[derive(Debug, thiserror::Error)]

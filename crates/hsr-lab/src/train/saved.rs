@@ -9,6 +9,7 @@ use hsr_core::{Activation, Batch, Dimensions};
 use super::config::TrainConfig;
 use super::problem::Problem;
 use super::run::{Stored, model_file};
+use crate::data::nearest;
 use crate::{LabError, Weights};
 
 /// `config.json` of a run directory.
@@ -157,8 +158,10 @@ impl SavedRun {
         let methods = self.config.methods();
         let Some(&method) = methods.iter().find(|method| method.name() == wanted) else {
             return Err(LabError::Option(format!(
-                "{} has no network {wanted:?}, expected one of {}",
+                "{} has no network {wanted:?}{}, expected one of {}",
                 self.directory.display(),
+                nearest(wanted, self.networks())
+                    .map_or_else(String::new, |name| format!(" (did you mean {name:?}?)")),
                 self.networks().join(", ")
             )));
         };
