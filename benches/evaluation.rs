@@ -1,4 +1,4 @@
-//! The two evaluations and the one that the cost model picks: `cargo bench -p hsr-benches --bench evaluation`.
+//! The two evaluations and the one that the cost model picks: `cargo bench --workspace --bench evaluation`.
 
 use divan::Bencher;
 use hsr_benches::Case;
@@ -19,19 +19,19 @@ const SIZES: [[usize; 4]; 6] = [
 ];
 
 #[divan::bench(args = SIZES)]
-fn assembled(bencher: Bencher, [d, h, k, n]: [usize; 4]) {
-    let mut case = Case::<f64>::new(d, h, k, n);
-    bencher.bench_local(|| case.bounds_gradient(Evaluation::Assembled));
+fn assembled(bencher: Bencher, sizes: [usize; 4]) {
+    let mut case = Case::<f64>::new(sizes);
+    bencher.bench_local(|| case.run(Evaluation::Assembled));
 }
 
 #[divan::bench(args = SIZES)]
-fn gram(bencher: Bencher, [d, h, k, n]: [usize; 4]) {
-    let mut case = Case::<f64>::new(d, h, k, n);
-    bencher.bench_local(|| case.bounds_gradient(Evaluation::Gram));
+fn gram(bencher: Bencher, sizes: [usize; 4]) {
+    let mut case = Case::<f64>::new(sizes);
+    bencher.bench_local(|| case.run(Evaluation::Gram));
 }
 
 #[divan::bench(args = SIZES)]
-fn auto(bencher: Bencher, [d, h, k, n]: [usize; 4]) {
-    let mut case = Case::<f64>::new(d, h, k, n);
-    bencher.bench_local(|| case.bounds_gradient(Evaluation::Auto));
+fn auto(bencher: Bencher, sizes: [usize; 4]) {
+    let mut case = Case::<f64>::new(sizes);
+    bencher.bench_local(|| case.run(Evaluation::Auto));
 }

@@ -1,6 +1,7 @@
 //! What the benches share: a network and a batch of the paper's kind, as hsr-core and as Burn see them, a training step
 //! with what can be added to it, and timing in rounds.
 
+use std::hint::black_box;
 use std::time::Instant;
 
 use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
@@ -12,8 +13,14 @@ use burn_sharpness::penalty::{
 };
 use burn_sharpness::{SamConfig, SamGradient};
 use hsr_core::{
-    Activation, Batch, Dimensions, Evaluation, Network, OutputLoss, Real, Targets, Workspace,
+    Activation, Batch, Dimensions, Error, Evaluation, Network, OutputLoss, Plan, PlannedWork, Real,
+    SpectralBounds, Targets, Workspace,
 };
+
+/// Whether a bench was asked for in a mode of its own, as in `HSR_BENCH=quick`.
+pub fn asked_for(mode: &str) -> bool {
+    std::env::var("HSR_BENCH").is_ok_and(|asked| asked == mode)
+}
 
 /// A pseudo-random number in −1…1 for every index: the same data in every bench and every run.
 pub fn noise(index: usize) -> f64 {
@@ -34,7 +41,7 @@ pub struct Case<T> {
 
 impl<T: Real> Case<T> {
     /// A case of d inputs, h hidden units, K classes and N samples.
-    pub fn new(inputs: usize, hidden: usize, classes: usize, samples: usize) -> Self {
+    pub fn new([inputs, hidden, classes, samples]: [usize; 4]) -> Self {
         let dimensions = Dimensions::new(inputs, hidden, classes);
         let parameters = dimensions.parameters();
         Self {
@@ -49,16 +56,48 @@ impl<T: Real> Case<T> {
         }
     }
 
-    /// λ_sup with its gradient.
-    pub fn bounds_gradient(&mut self, evaluation: Evaluation) -> T {
-        let network = Network::from_flat(self.dimensions, Activation::Tanh, &self.theta)
-            .expect("a valid network");
+    /// θ, the inputs row by row, and the labels.
+    pub fn problem(&self) -> (&[T], &[T], &[usize]) {
+        (&self.theta, &self.inputs, &self.labels)
+    }
+
+    /// The bounds and the gradient of λ_sup.
+    ///
+    /// # Errors
+    ///
+    /// That of hsr-core, where a block is too large to be assembled.
+    pub fn bounds_gradient(
+        &mut self,
+        evaluation: Evaluation,
+    ) -> Result<(SpectralBounds<T>, &[T]), Error> {
+        let network = Network::from_flat(self.dimensions, Activation::Tanh, &self.theta)?;
         let targets = Targets::Classes(&self.labels);
         let batch = Batch::new(OutputLoss::SoftmaxCrossEntropy, &self.inputs, targets);
-        self.workspace
-            .bounds_gradient(&network, &batch, evaluation, &mut self.gradient, None)
-            .expect("a finite bound")
-            .lambda_sup
+        let bounds = self.workspace.bounds_gradient(
+            &network,
+            &batch,
+            evaluation,
+            &mut self.gradient,
+            None,
+        )?;
+        Ok((bounds, &self.gradient))
+    }
+
+    /// λ_sup with its gradient, for nothing but its time.
+    pub fn run(&mut self, evaluation: Evaluation) {
+        let (bounds, gradient) = self.bounds_gradient(evaluation).expect("a finite bound");
+        black_box((bounds.lambda_sup, gradient));
+    }
+
+    /// The plan of the last evaluation.
+    pub fn last_plan(&self) -> Plan {
+        self.workspace.last_plan().expect("an evaluation was run")
+    }
+
+    /// What an evaluation has to do under a plan.
+    pub fn work(&self, plan: Plan) -> PlannedWork {
+        let samples = self.labels.len();
+        plan.work(&self.dimensions, OutputLoss::SoftmaxCrossEntropy, samples)
     }
 }
 
@@ -173,21 +212,33 @@ impl Loop {
 /// Something to be timed, with its name.
 pub type Candidate<'a> = (&'a str, Box<dyn FnMut() + 'a>);
 
-/// Seconds of each candidate, the median over rounds; each is repeated within a round so that a round lasts.
-pub fn medians(candidates: &mut [Candidate], rounds: usize, repeats: usize) -> Vec<f64> {
+/// Seconds of each candidate in each round. In a round every candidate has its turn, repeated until the turn lasts
+/// `turn` seconds. Timings on shared machines drift; ratios taken in this way do not.
+fn in_turns(candidates: &mut [Candidate], rounds: usize, turn: f64) -> Vec<Vec<f64>> {
+    let quick = asked_for("quick");
+    let rounds = if quick { 3 } else { rounds };
+    let turn = if quick { turn / 10.0 } else { turn };
+    let repeats: Vec<usize> = candidates
+        .iter_mut()
+        .map(|(_, run)| repeats(run.as_mut(), turn))
+        .collect();
     let mut seconds = vec![Vec::with_capacity(rounds); candidates.len()];
-    for round in 0..rounds + 3 {
-        for (index, (_, run)) in candidates.iter_mut().enumerate() {
+    for _ in 0..rounds {
+        for (((_, run), &repeats), seconds) in candidates.iter_mut().zip(&repeats).zip(&mut seconds)
+        {
             let started = Instant::now();
             for _ in 0..repeats {
                 run();
             }
-            // The first rounds fill caches and buffers.
-            if round >= 3 {
-                seconds[index].push(started.elapsed().as_secs_f64() / repeats as f64);
-            }
+            seconds.push(started.elapsed().as_secs_f64() / repeats as f64);
         }
     }
+    seconds
+}
+
+/// Seconds of each candidate, the median over rounds in which all take turns.
+pub fn medians(candidates: &mut [Candidate], rounds: usize, turn: f64) -> Vec<f64> {
+    let seconds = in_turns(candidates, rounds, turn);
     seconds
         .into_iter()
         .map(|mut all| {
@@ -195,4 +246,46 @@ pub fn medians(candidates: &mut [Candidate], rounds: usize, repeats: usize) -> V
             all[all.len() / 2]
         })
         .collect()
+}
+
+/// Seconds of each candidate, the least over rounds in which all take turns: what it takes when nothing disturbs it.
+pub fn minima(candidates: &mut [Candidate], rounds: usize, turn: f64) -> Vec<f64> {
+    let seconds = in_turns(candidates, rounds, turn);
+    seconds
+        .into_iter()
+        .map(|all| all.into_iter().fold(f64::INFINITY, f64::min))
+        .collect()
+}
+
+/// How often something is to be run so that it lasts `turn` seconds. Caches and buffers are filled on the way.
+pub fn repeats(run: &mut dyn FnMut(), turn: f64) -> usize {
+    run();
+    let mut repeats = 1;
+    loop {
+        let started = Instant::now();
+        for _ in 0..repeats {
+            run();
+        }
+        let elapsed = started.elapsed().as_secs_f64();
+        if elapsed >= turn / 4.0 || repeats >= 1 << 20 {
+            let wanted = turn / elapsed * repeats as f64;
+            return (wanted.round() as usize).max(1);
+        }
+        repeats *= 4;
+    }
+}
+
+/// The exponent b of y ≈ a x^b, by least squares in the logarithms.
+pub fn exponent(points: &[(f64, f64)]) -> f64 {
+    let n = points.len() as f64;
+    let logs: Vec<(f64, f64)> = points.iter().map(|&(x, y)| (x.ln(), y.ln())).collect();
+    let mean = logs
+        .iter()
+        .fold((0.0, 0.0), |(x, y), p| (x + p.0 / n, y + p.1 / n));
+    let (mut xx, mut xy) = (0.0, 0.0);
+    for (x, y) in logs {
+        xx += (x - mean.0).powi(2);
+        xy += (x - mean.0) * (y - mean.1);
+    }
+    xy / xx
 }

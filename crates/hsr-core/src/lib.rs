@@ -106,7 +106,7 @@ pub use lanczos::{
     EigenPair, Extremes, LanczosFactorization, LanczosOptions, extremes, top_eigenpair,
 };
 pub use network::{Dimensions, Layout, Network};
-pub use plan::{BlockEvaluation, Evaluation, Plan};
+pub use plan::{BlockEvaluation, Evaluation, Plan, PlannedWork, Work};
 pub use real::Real;
 pub use workspace::{DENSE_LIMIT, HessianOperator, Workspace};
 

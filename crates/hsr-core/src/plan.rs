@@ -1,8 +1,9 @@
-//! Which evaluation each block of the Hessian takes, decided by counting multiplications.
+//! Which evaluation each block of the Hessian takes, decided by counting what each has to do.
 
 use core::fmt;
+use core::ops::AddAssign;
 
-use crate::{Dimensions, Error};
+use crate::{Dimensions, Error, OutputLoss, kernels, lanes, output_basis};
 
 /// How ‖H‖²_F and its gradient are evaluated. Both ways are exact ([theory](crate::theory) §3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,10 +18,14 @@ pub enum Evaluation {
     /// Sums over pairs of samples: O(N²·(d + h² + Kh)), whatever D, for few samples. Pairs are tiled, so that memory
     /// stays bounded.
     Gram,
+    /// Each block in the way that is named here.
+    Blocks(Plan),
 }
 
 /// The evaluation of one block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum BlockEvaluation {
     /// The block is formed.
     Assembled,
@@ -30,6 +35,7 @@ pub enum BlockEvaluation {
 
 /// The evaluation of each block of the Hessian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Plan {
     /// H22 (output layer, output layer).
     pub output: BlockEvaluation,
@@ -68,11 +74,35 @@ pub enum Want {
 }
 
 impl Plan {
+    /// Every block formed.
+    pub const ASSEMBLED: Self = Self::all(BlockEvaluation::Assembled);
+    /// Every block by sums over pairs of samples.
+    pub const GRAM: Self = Self::all(BlockEvaluation::Gram);
+
+    const fn all(evaluation: BlockEvaluation) -> Self {
+        Self {
+            output: evaluation,
+            hidden: evaluation,
+            cross: evaluation,
+        }
+    }
+
+    /// All eight plans.
+    pub fn every() -> impl Iterator<Item = Self> {
+        use BlockEvaluation::{Assembled, Gram};
+        let of = |gram: bool| if gram { Gram } else { Assembled };
+        (0..8).map(move |bits| Self {
+            output: of(bits & 1 != 0),
+            hidden: of(bits & 2 != 0),
+            cross: of(bits & 4 != 0),
+        })
+    }
+
     /// The plan for a network of these sizes and a batch of `samples` samples.
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`] where [`Evaluation::Assembled`] was asked for and a block would not fit.
+    /// [`Error::TooLarge`] where a block was to be assembled and would not fit.
     pub fn new(
         evaluation: Evaluation,
         dimensions: &Dimensions,
@@ -88,76 +118,162 @@ impl Plan {
         rank: usize,
         samples: usize,
     ) -> Result<Self, Error> {
-        use BlockEvaluation::{Assembled, Gram};
-        match evaluation {
-            Evaluation::Gram => Ok(Self {
-                output: Gram,
-                hidden: Gram,
-                cross: Gram,
-            }),
-            Evaluation::Assembled => {
-                let elements = Sizes::new(dimensions, rank, samples).largest_block();
-                if elements > BLOCK_LIMIT as f64 {
-                    return Err(Error::TooLarge {
-                        what: "a block of the Hessian",
-                        elements: elements as usize,
-                        limit: BLOCK_LIMIT,
-                    });
-                }
-                Ok(Self {
-                    output: Assembled,
-                    hidden: Assembled,
-                    cross: Assembled,
-                })
-            }
-            Evaluation::Auto => Ok(Self::cheapest(dimensions, rank, samples)),
-        }
-    }
-
-    /// Multiplications of value and gradient, as the choice between evaluations counts them.
-    pub(crate) fn cost(&self, dimensions: &Dimensions, rank: usize, samples: usize) -> f64 {
-        Sizes::new(dimensions, rank, samples).cost(self)
-    }
-
-    fn cheapest(dimensions: &Dimensions, rank: usize, samples: usize) -> Self {
-        use BlockEvaluation::{Assembled, Gram};
-        let sizes = Sizes::new(dimensions, rank, samples);
-        let mut best = Self {
-            output: Gram,
-            hidden: Gram,
-            cross: Gram,
+        let plan = match evaluation {
+            Evaluation::Auto => return Ok(Self::cheapest(dimensions, rank, samples)),
+            Evaluation::Assembled => Self::ASSEMBLED,
+            Evaluation::Gram => Self::GRAM,
+            Evaluation::Blocks(plan) => plan,
         };
-        let mut least = sizes.cost(&best);
-        for output in [Assembled, Gram] {
-            for hidden in [Assembled, Gram] {
-                for cross in [Assembled, Gram] {
-                    let plan = Self {
-                        output,
-                        hidden,
-                        cross,
-                    };
-                    let cost = sizes.cost(&plan);
-                    if cost < least {
-                        (best, least) = (plan, cost);
-                    }
-                }
+        let elements = Sizes::new(dimensions, rank, samples).largest_block(&plan);
+        if elements > BLOCK_LIMIT as f64 {
+            return Err(Error::TooLarge {
+                what: "a block of the Hessian",
+                elements: elements as usize,
+                limit: BLOCK_LIMIT,
+            });
+        }
+        Ok(plan)
+    }
+
+    /// What the evaluation of ‖H‖² with its gradient has to do under this plan.
+    pub fn work(&self, dimensions: &Dimensions, loss: OutputLoss, samples: usize) -> PlannedWork {
+        let softmax = loss == OutputLoss::SoftmaxCrossEntropy;
+        let rank = output_basis::reduced(dimensions.outputs, softmax);
+        Sizes::new(dimensions, rank, samples).work(self)
+    }
+
+    /// What that costs, in multiply-adds of a large matrix product.
+    pub(crate) fn cost(&self, dimensions: &Dimensions, rank: usize, samples: usize) -> f64 {
+        let work = Sizes::new(dimensions, rank, samples).work(self);
+        work.total().cost()
+    }
+
+    /// The plan that costs least, among those whose blocks fit.
+    fn cheapest(dimensions: &Dimensions, rank: usize, samples: usize) -> Self {
+        let sizes = Sizes::new(dimensions, rank, samples);
+        let mut best = (Self::GRAM, f64::INFINITY);
+        for plan in Self::every() {
+            let cost = plan.cost(dimensions, rank, samples);
+            if cost < best.1 && sizes.largest_block(&plan) <= BLOCK_LIMIT as f64 {
+                best = (plan, cost);
             }
         }
-        best
+        best.0
     }
 }
 
-/// The sizes that costs are counted in.
+/// What an evaluation of ‖H‖² with its gradient does between the forward pass and the pullback, by block.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PlannedWork {
+    /// H22 (output layer, output layer).
+    pub output: Work,
+    /// H11 (hidden, hidden).
+    pub hidden: Work,
+    /// H21 (output, hidden).
+    pub cross: Work,
+    /// What blocks share: inner products over pairs of samples.
+    pub shared: Work,
+}
+
+impl PlannedWork {
+    /// The sum over all blocks.
+    pub fn total(&self) -> Work {
+        let mut total = self.output;
+        total += self.hidden;
+        total += self.cross;
+        total += self.shared;
+        total
+    }
+}
+
+/// Operations by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Work {
+    /// Multiply-adds in matrix products.
+    pub products: f64,
+    /// Multiply-adds in the loops over lanes of samples: the kernels of small sizes, M and its contraction.
+    pub lanes: f64,
+    /// Values read or written: operands of matrix products, and what elementwise loops go through.
+    pub values: f64,
+    /// Matrix products begun.
+    pub calls: f64,
+}
+
+impl Work {
+    /// A matrix product of m × k by k × n values, done in `tiles` parts of n (or of k), so that the operand that is not
+    /// divided is read for each.
+    fn product(m: f64, k: f64, n: f64, tiles: f64, whole: f64) -> Self {
+        Self {
+            products: m * k * n,
+            values: m * k + k * n + m * n + (tiles - 1.0) * whole,
+            calls: tiles,
+            ..Self::default()
+        }
+    }
+
+    fn lanes(lanes: f64) -> Self {
+        Self {
+            lanes,
+            ..Self::default()
+        }
+    }
+
+    fn values(values: f64) -> Self {
+        Self {
+            values,
+            ..Self::default()
+        }
+    }
+
+    /// What it costs, in multiply-adds of a large matrix product. The bench `cost_model` measures what each kind costs
+    /// beside that (`HSR_BENCH=fit`).
+    fn cost(&self) -> f64 {
+        let Self {
+            products,
+            lanes,
+            values,
+            calls,
+        } = *self;
+        products + LANES * lanes + VALUES * values + CALLS * calls
+    }
+}
+
+/// Costs of one multiply-add in lanes, one value and one matrix product begun.
+const LANES: f64 = 2.0;
+const VALUES: f64 = 3.0;
+const CALLS: f64 = 2000.0;
+
+impl AddAssign for Work {
+    fn add_assign(&mut self, other: Self) {
+        self.products += other.products;
+        self.lanes += other.lanes;
+        self.values += other.values;
+        self.calls += other.calls;
+    }
+}
+
+/// Values that a tile of samples holds where blocks are assembled, and a tile of pairs.
+const TILE: f64 = (1 << 17) as f64;
+const PAIRS: f64 = (1 << 18) as f64;
+
+/// The sizes that work is counted in.
 struct Sizes {
+    /// Samples, padded to whole lanes.
     n: f64,
+    /// d̃, h, h̃, K' and h·K'.
     d: f64,
     h: f64,
     a: f64,
+    rank: f64,
     hk: f64,
+    /// Packed symmetric matrices of K', h̃, h and d̃ rows.
     s: f64,
     aa: f64,
     m: f64,
     xx: f64,
+    /// Whether the kernels take this rank, and these inputs too.
+    fit_rank: bool,
+    fit: bool,
 }
 
 impl Sizes {
@@ -168,66 +284,174 @@ impl Sizes {
         let a = dimensions.hidden_extended() as f64;
         let outputs = rank as f64;
         Self {
-            n: samples as f64,
+            n: lanes::stride(samples) as f64,
             d,
             h,
             a,
+            rank: outputs,
             hk: h * outputs,
             s: packed(outputs),
             aa: packed(a),
             m: packed(h),
             xx: packed(d),
+            fit_rank: kernels::fit_rank(rank),
+            fit: kernels::fit(dimensions.inputs_extended(), rank),
         }
     }
 
-    fn largest_block(&self) -> f64 {
-        (self.s * self.aa)
-            .max(self.m * self.xx)
-            .max(self.hk * self.a * self.d)
+    /// The values of the largest block that the plan forms.
+    fn largest_block(&self, plan: &Plan) -> f64 {
+        let of = |block, elements| match block {
+            BlockEvaluation::Assembled => elements,
+            BlockEvaluation::Gram => 0.0,
+        };
+        of(plan.output, self.s * self.aa)
+            .max(of(plan.hidden, self.m * self.xx))
+            .max(of(plan.cross, self.hk * self.a * self.d))
     }
 
-    /// Multiplications of value and gradient. Products in `gemm` count 1; loops over lanes are bound by memory and
-    /// count more, as measured by the bench `evaluation`.
-    fn cost(&self, plan: &Plan) -> f64 {
+    fn work(&self, plan: &Plan) -> PlannedWork {
         use BlockEvaluation::{Assembled, Gram};
-        const LANES: f64 = 4.0;
-        let Self {
-            n,
-            d,
-            h,
-            a,
-            hk,
-            s,
-            aa,
-            m,
-            xx,
-        } = *self;
-        let limit = BLOCK_LIMIT as f64;
-        let block = |elements: f64, cost: f64| {
-            if elements > limit {
-                f64::INFINITY
-            } else {
-                cost
+        let mut shared = Work::default();
+        // G, α, and the weights of a_m.
+        if plan.hidden == Gram || plan.cross == Gram {
+            shared += self.inner_products(self.d);
+        }
+        if plan.output == Gram || plan.cross == Gram {
+            shared += self.inner_products(self.a);
+            let tiles = self.pair_tiles();
+            shared += Work::product(self.h, self.n, self.n, tiles, self.h * self.n);
+            shared += Work::values(self.n * self.n);
+        }
+        PlannedWork {
+            output: match plan.output {
+                Assembled => self.output_assembled(),
+                Gram => self.output_gram(),
+            },
+            hidden: match plan.hidden {
+                Assembled => self.hidden_assembled(),
+                Gram => self.hidden_gram(),
+            },
+            cross: match plan.cross {
+                Assembled => self.cross_assembled(),
+                Gram => self.cross_gram(),
+            },
+            shared,
+        }
+    }
+
+    /// Tiles of samples where a tile holds so many rows.
+    fn tiles(&self, rows: f64) -> f64 {
+        (self.n * rows / TILE).ceil().clamp(1.0, self.n)
+    }
+
+    /// Tiles of pairs.
+    fn pair_tiles(&self) -> f64 {
+        (self.n * self.n / PAIRS).ceil().clamp(1.0, self.n)
+    }
+
+    fn output_assembled(&self) -> Work {
+        let Self { n, s, aa, .. } = *self;
+        let mut work = Work::default();
+        if self.fit_rank {
+            work += Work::lanes(n * aa * (3.0 * s + 2.0));
+            return work;
+        }
+        let tiles = self.tiles(aa);
+        work += Work::product(s, n, aa, tiles, 2.0 * s * aa);
+        work += Work::product(s, aa, n, tiles, s * aa);
+        work += Work::product(aa, s, n, tiles, s * aa);
+        // ããᵀ twice, and its part for ā.
+        work += Work::values(6.0 * n * aa);
+        work
+    }
+
+    fn output_gram(&self) -> Work {
+        let Self { n, s, .. } = *self;
+        let mut work = Work::default();
+        let tiles = self.pair_tiles();
+        work += Work::product(s, n, n, tiles, s * n);
+        work += Work::product(n, s, n, tiles, s * n);
+        work += Work::values(4.0 * n * n);
+        work
+    }
+
+    /// M formed, and M̃ contracted to U M̃.
+    fn form_and_contract(&self) -> Work {
+        Work::lanes(3.0 * self.n * self.m * self.rank)
+    }
+
+    fn hidden_assembled(&self) -> Work {
+        let Self { n, m, xx, .. } = *self;
+        let mut work = Work::default();
+        work += self.form_and_contract();
+        if self.fit {
+            work += Work::lanes(2.0 * n * m * xx);
+            return work;
+        }
+        let tiles = self.tiles(m.max(xx));
+        work += Work::product(m, n, xx, tiles, 2.0 * m * xx);
+        work += Work::product(m, xx, n, tiles, m * xx);
+        work += Work::values(2.0 * n * (m + xx));
+        work
+    }
+
+    fn hidden_gram(&self) -> Work {
+        let Self { n, m, .. } = *self;
+        let mut work = Work::default();
+        work += self.form_and_contract();
+        work += Work::product(m, n, n, self.pair_tiles(), m * n);
+        work += Work::values(2.0 * n * n + 4.0 * n * m);
+        work
+    }
+
+    fn cross_assembled(&self) -> Work {
+        let Self { n, d, a, hk, .. } = *self;
+        let mut work = Work::default();
+        let columns = a * d;
+        if self.fit {
+            work += Work::lanes(3.0 * n * hk * columns);
+            return work;
+        }
+        let tiles = self.tiles(columns.max(hk));
+        work += Work::product(hk, n, columns, tiles, 2.0 * hk * columns);
+        work += Work::product(hk, columns, n, tiles, hk * columns);
+        work += Work::product(columns, hk, n, tiles, hk * columns);
+        // What R meets.
+        work += Work::product(hk, n, d, tiles, 2.0 * hk * d);
+        work += Work::product(hk, d, n, tiles, hk * d);
+        work += Work::values(n * (4.0 * columns + 6.0 * hk));
+        work
+    }
+
+    fn cross_gram(&self) -> Work {
+        let Self { n, d, hk, .. } = *self;
+        let mut work = Work::default();
+        let tiles = self.pair_tiles();
+        work += Work::product(hk, n, n, tiles, hk * n);
+        work += self.inner_products(hk);
+        work += Work::values(6.0 * n * n + 14.0 * n * hk);
+        if d < n {
+            for _ in 0..2 {
+                work += Work::product(hk, n, d, tiles, hk * d);
+                work += Work::product(hk, d, n, tiles, hk * d);
             }
-        };
-        let output = match plan.output {
-            Assembled => block(s * aa, n * (3.0 * s * aa + LANES * 3.0 * aa)),
-            Gram => n * n * (2.0 * s + h + LANES * 2.0),
-        };
-        let hidden = match plan.hidden {
-            Assembled => block(m * xx, n * (2.0 * m * xx + LANES * (xx + m))),
-            Gram => n * n * (m + LANES),
-        };
-        let cross = match plan.cross {
-            Assembled => block(
-                hk * a * d,
-                n * (3.0 * hk * a * d + LANES * (3.0 * a * d + 2.0 * hk)),
-            ),
-            Gram => n * n * (2.0 * hk + h + LANES * 2.0) + n * hk * (4.0 * d.min(n) + LANES * 4.0),
-        };
-        let alpha = plan.output == Gram || plan.cross == Gram;
-        let inner = plan.hidden == Gram || plan.cross == Gram;
-        let shared = n * n * (if alpha { a } else { 0.0 } + if inner { d } else { 0.0 });
-        output + hidden + cross + shared
+        } else {
+            for _ in 0..2 {
+                work += Work::product(hk, n, n, tiles, hk * n);
+            }
+        }
+        work
+    }
+
+    /// Inner products of all samples with each other; only half of them where one tile holds all.
+    fn inner_products(&self, rows: f64) -> Work {
+        let n = self.n;
+        let tiles = self.pair_tiles();
+        let mut work = Work::product(n, rows, n, tiles, rows * n);
+        if tiles == 1.0 && rows >= 64.0 {
+            work.products *= 0.5 + 32.0 / n.max(64.0);
+        }
+        work
     }
 }
