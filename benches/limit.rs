@@ -94,7 +94,7 @@ fn around_the_blocks([d, h, k, n]: [usize; 4], rank: usize) -> f64 {
 }
 
 fn arithmetic(work: &Work) -> f64 {
-    work.products + work.lanes
+    work.products + work.kernels + work.lanes
 }
 
 fn row<T: Real>(scalar: &str, sizes: [usize; 4], peak: &Peak) {

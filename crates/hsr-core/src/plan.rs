@@ -191,7 +191,9 @@ impl PlannedWork {
 pub struct Work {
     /// Multiply-adds in matrix products.
     pub products: f64,
-    /// Multiply-adds in the loops over lanes of samples: the kernels of small sizes, M and its contraction.
+    /// Multiply-adds in the kernels of small sizes, whose sums stay in registers.
+    pub kernels: f64,
+    /// Multiply-adds in loops over lanes of samples of any size: M and its contraction.
     pub lanes: f64,
     /// Values read or written: operands of matrix products, and what elementwise loops go through.
     pub values: f64,
@@ -200,12 +202,12 @@ pub struct Work {
 }
 
 impl Work {
-    /// A matrix product of m × k by k × n values, done in `tiles` parts of n (or of k), so that the operand that is not
-    /// divided is read for each.
+    /// A matrix product of m × k by k × n values, done in `tiles` parts of n (or of k), so that what is not divided,
+    /// `whole` values, is gone through for each: out of the cache, at a quarter of the cost.
     fn product(m: f64, k: f64, n: f64, tiles: f64, whole: f64) -> Self {
         Self {
             products: m * k * n,
-            values: m * k + k * n + m * n + (tiles - 1.0) * whole,
+            values: m * k + k * n + m * n + 0.25 * (tiles - 1.0) * whole,
             calls: tiles,
             ..Self::default()
         }
@@ -214,6 +216,13 @@ impl Work {
     fn lanes(lanes: f64) -> Self {
         Self {
             lanes,
+            ..Self::default()
+        }
+    }
+
+    fn kernels(kernels: f64) -> Self {
+        Self {
+            kernels,
             ..Self::default()
         }
     }
@@ -230,22 +239,25 @@ impl Work {
     fn cost(&self) -> f64 {
         let Self {
             products,
+            kernels,
             lanes,
             values,
             calls,
         } = *self;
-        products + LANES * lanes + VALUES * values + CALLS * calls
+        products + KERNELS * kernels + LANES * lanes + VALUES * values + CALLS * calls
     }
 }
 
-/// Costs of one multiply-add in lanes, one value and one matrix product begun.
-const LANES: f64 = 2.0;
-const VALUES: f64 = 3.0;
-const CALLS: f64 = 2000.0;
+/// Costs of one multiply-add in a kernel and in lanes, one value and one matrix product begun.
+const KERNELS: f64 = 1.8;
+const LANES: f64 = 6.0;
+const VALUES: f64 = 6.0;
+const CALLS: f64 = 800.0;
 
 impl AddAssign for Work {
     fn add_assign(&mut self, other: Self) {
         self.products += other.products;
+        self.kernels += other.kernels;
         self.lanes += other.lanes;
         self.values += other.values;
         self.calls += other.calls;
@@ -354,7 +366,7 @@ impl Sizes {
         let Self { n, s, aa, .. } = *self;
         let mut work = Work::default();
         if self.fit_rank {
-            work += Work::lanes(n * aa * (3.0 * s + 2.0));
+            work += Work::kernels(n * aa * (3.0 * s + 2.0));
             return work;
         }
         let tiles = self.tiles(aa);
@@ -383,11 +395,9 @@ impl Sizes {
 
     fn hidden_assembled(&self) -> Work {
         let Self { n, m, xx, .. } = *self;
-        let mut work = Work::default();
-        work += self.form_and_contract();
+        let mut work = self.form_and_contract();
         if self.fit {
-            work += Work::lanes(2.0 * n * m * xx);
-            return work;
+            return Work::kernels(work.lanes + 2.0 * n * m * xx);
         }
         let tiles = self.tiles(m.max(xx));
         work += Work::product(m, n, xx, tiles, 2.0 * m * xx);
@@ -410,7 +420,7 @@ impl Sizes {
         let mut work = Work::default();
         let columns = a * d;
         if self.fit {
-            work += Work::lanes(3.0 * n * hk * columns);
+            work += Work::kernels(3.0 * n * hk * columns);
             return work;
         }
         let tiles = self.tiles(columns.max(hk));
