@@ -586,7 +586,7 @@ fn auto_gives_every_block_its_own_evaluation_somewhere() {
         plan.unwrap().to_string()
     };
     assert_eq!(plan(Dimensions::new(2, 3, 2), 521), "assembled");
-    assert_eq!(plan(Dimensions::new(620, 2, 2), 4), "gram");
+    assert_eq!(plan(Dimensions::new(784, 128, 10), 128), "gram");
     let mixed = Dimensions::new(2, 40, 3);
     assert!((1..700).any(|samples| plan(mixed, samples) == "mixed"));
     for samples in (1..700).filter(|&n| plan(mixed, n) == "mixed").step_by(97) {

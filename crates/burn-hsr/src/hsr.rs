@@ -395,7 +395,7 @@ impl Hsr {
         self.refuse_what_needs_gradients("Hsr::penalty")?;
         let device = inputs.device();
         let dtype = inputs.dtype();
-        let Some(due) = self.next_step(model, inputs, targets.into(), true)? else {
+        let Some(due) = self.next_step(model, inputs, targets.into(), true, false)? else {
             return Ok(Tensor::zeros([1], (&device, dtype)));
         };
         let (value, mut gradient) = (due.gradient.value.clone(), due.gradient);
@@ -431,7 +431,7 @@ impl Hsr {
         mut gradients: GradientsParams,
     ) -> Result<GradientsParams, HsrError> {
         self.refuse_decoupled("Hsr::inject")?;
-        if let Some(due) = self.next_step(model, inputs, targets.into(), false)? {
+        if let Some(due) = self.next_step(model, inputs, targets.into(), false, true)? {
             let gradient = if self.config.adaptive {
                 relative(due.gradient, due.strength, model, &gradients)
             } else {
@@ -489,7 +489,7 @@ impl Hsr {
             features: zero,
             gradient: None,
         };
-        if let Some(due) = self.next_step(head, features, targets.into(), true)? {
+        if let Some(due) = self.next_step(head, features, targets.into(), true, true)? {
             let mut gradient = self.directed(head, due.gradient, due.strength);
             if let Some(of_features) = gradient.inputs.take() {
                 let mut surrogate = Surrogate { sum: term.features };
@@ -521,7 +521,7 @@ impl Hsr {
             let gradients = self.inject(&model, inputs, targets, gradients)?;
             return Ok(optimizer.step(lr, model, gradients));
         }
-        let Some(due) = self.next_step(&model, inputs, targets.into(), false)? else {
+        let Some(due) = self.next_step(&model, inputs, targets.into(), false, true)? else {
             return Ok(optimizer.step(lr, model, gradients));
         };
         let decrement = if self.config.adaptive {
@@ -558,13 +558,15 @@ impl Hsr {
     }
 
     /// What this step adds, at the rows that it takes; `None` where the schedule pauses.
-    /// `tracked` asks for the gradient of inputs that autodiff tracks. The step counts unless it is refused.
+    /// `tracked` asks for the gradient of inputs that autodiff tracks, `scaled` for the strength in it, which what is
+    /// normalised afterwards does not get. The step counts unless it is refused.
     fn next_step<M: ThreeLayer>(
         &self,
         model: &M,
         inputs: Tensor<2>,
         targets: Targets,
         tracked: bool,
+        scaled: bool,
     ) -> Result<Option<Due>, HsrError> {
         let step = self.steps.load(Ordering::Relaxed);
         let strength = self.config.strength * self.config.schedule.factor(step);
@@ -573,7 +575,8 @@ impl Hsr {
         } else {
             let (inputs, targets) = self.rows_of_step(step, inputs, targets);
             let with_inputs = tracked && inputs.is_tracked();
-            let factor = if self.normalises() { 1.0 } else { strength };
+            let scaled = scaled && !self.normalises();
+            let factor = if scaled { strength } else { 1.0 };
             let at = inputs.clone();
             Some(Due {
                 strength,
@@ -716,7 +719,7 @@ impl Hsr {
 /// What a step adds.
 struct Due {
     strength: f64,
-    /// Times the strength, but where it is normalised afterwards.
+    /// Times the strength where that was asked for.
     gradient: HsrGradient,
     /// The rows it was taken at.
     inputs: Tensor<2>,
