@@ -249,22 +249,9 @@ fn blocks_of_different_evaluations_add_up() {
     let Some(device) = wgpu() else {
         return;
     };
-    let sizes = [(9, 1, 4, 2), (9, 9, 2, 4), (9, 3, 2, 4), (20, 1, 9, 4)];
-    let mut plans: Vec<Plan> = Vec::new();
-    for (samples, inputs, hidden, outputs) in sizes {
-        let sizes = Sizes {
-            samples,
-            inputs,
-            hidden,
-            outputs,
-            biases: [true, true],
-        };
-        let case = Case::new(sizes, Activation::Silu, OutputLoss::SoftmaxCrossEntropy);
-        let dims = case.network(&Device::flex(), DType::F64).dimensions();
-        let plan = Plan::new(Evaluation::Auto, &dims, samples).unwrap();
-        assert_eq!(plan.to_string(), "mixed", "{plan:?}");
-        assert!(!plans.contains(&plan), "{plan:?} twice");
-        plans.push(plan);
+    for plan in Plan::every() {
+        let mut case = Case::new(SMALL, Activation::Silu, OutputLoss::SoftmaxCrossEntropy);
+        case.config.evaluation = Evaluation::Blocks(plan);
         case.check(&device);
     }
 }

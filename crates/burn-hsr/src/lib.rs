@@ -93,7 +93,10 @@ pub use error::HsrError;
 pub use gradient::HsrGradient;
 pub use head::HeadTerm;
 pub use hsr::{Execution, Hsr, HsrConfig, Mode};
-pub use hsr_core::{Activation, Evaluation, Extremes, LanczosOptions, OutputLoss, SpectralBounds};
+pub use hsr_core::{
+    Activation, BlockEvaluation, Evaluation, Extremes, LanczosOptions, OutputLoss, Plan,
+    SpectralBounds,
+};
 pub use net::{ThreeLayer, ThreeLayerNet, ThreeLayerNetConfig};
 pub use record::{HsrRecord, HsrRecordError};
 pub use schedule::Schedule;
