@@ -7,7 +7,7 @@ use burn::nn::Linear;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use burn_hsr::{
     Activation, Backend, Evaluation, Execution, HsrConfig, HsrGradient, OutputLoss, Sharpness,
-    Targets, ThreeLayer, ThreeLayerNet,
+    Targets, ThreeLayerNet,
 };
 use hsr_core::Plan;
 use hsr_tests::{backends, relative_error, tensor, values};
