@@ -8,7 +8,7 @@
 
 #[cfg(feature = "wgpu")]
 mod kernels;
-mod tensors;
+pub(crate) mod tensors;
 
 use burn::tensor::{DType, Tensor};
 use hsr_core::{Activation, Dimensions, Plan};
@@ -16,8 +16,6 @@ use hsr_core::{Activation, Dimensions, Plan};
 use crate::gradient::HsrGradient;
 use crate::targets::Targets;
 use crate::{HsrConfig, HsrError, ThreeLayer};
-
-pub(crate) use tensors::reduce;
 
 /// The smallest number that has a reciprocal in the type.
 pub(crate) fn smallest(dtype: DType) -> f64 {

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::{log_sigmoid, log_softmax};
 use hsr_core::OutputLoss;
 
-use crate::device::reduce;
+use crate::device::tensors::reduce;
 use crate::targets::{Labels, Targets};
 use crate::{Hsr, HsrConfig};
 
