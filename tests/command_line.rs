@@ -231,6 +231,23 @@ fn case_folder(name: &str) -> (tempfile::TempDir, Golden) {
     (folder, case)
 }
 
+/// `hsr inspect` on the files of a case's folder.
+const INSPECT: [&str; 13] = [
+    "inspect",
+    "--weights",
+    "w.safetensors",
+    "--data",
+    "d.csv",
+    "--label",
+    "label",
+    "--weight-column",
+    "weight",
+    "--activation",
+    "tanh",
+    "--loss",
+    "softmax",
+];
+
 fn inspect(folder: &Path, changes: &[(&str, &str)]) -> Output {
     let mut options = vec![
         ("--weights", "w.safetensors"),
@@ -492,23 +509,10 @@ fn inspect_takes_lanczos_where_the_hessian_is_too_large_to_form() {
     assert!(min >= number(&found, "lambda_inf") && min <= number(&found, "lambda_min_upper"));
     let mut arguments = vec!["--eigenvalues"];
     arguments.extend(keys.iter().flat_map(|&(name, value)| [name, value]));
-    let base = [
-        "inspect",
-        "--json",
-        "--weights",
-        "w.safetensors",
-        "--data",
-        "d.csv",
-        "--label",
-        "label",
-        "--weight-column",
-        "weight",
-        "--activation",
-        "tanh",
-        "--loss",
-        "softmax",
-    ];
-    let output = hsr(folder.path(), &[&base[..], &arguments].concat());
+    let output = hsr(
+        folder.path(),
+        &[&INSPECT[..], &["--json"], &arguments].concat(),
+    );
     refused(&output, &["--eigenvalues", "2254", "2048"]);
 }
 

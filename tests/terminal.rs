@@ -235,21 +235,7 @@ fn quiet_leaves_the_paths_of_what_was_written_and_nothing_else() {
 #[test]
 fn quiet_inspect_tells_the_numbers_of_the_table_alone() {
     let (folder, _) = super::case_folder("tanh-softmax-d2h3k3n20-b11");
-    let arguments = [
-        "inspect",
-        "--weights",
-        "w.safetensors",
-        "--data",
-        "d.csv",
-        "--label",
-        "label",
-        "--weight-column",
-        "weight",
-        "--activation",
-        "tanh",
-        "--loss",
-        "softmax",
-    ];
+    let arguments = super::INSPECT;
     let table = text(&hsr(folder.path(), &arguments).stdout);
     let quiet = text(&hsr(folder.path(), &[&arguments[..], &["-q"]].concat()).stdout);
     assert!(table.contains("eigenvalues dense"));

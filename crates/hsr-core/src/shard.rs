@@ -82,16 +82,18 @@ impl<T: Real> Own<T> {
     }
 }
 
-/// The samples of each of `count` shards or fewer: whole lanes, all but the last of one length.
-pub fn ranges(samples: usize, count: usize) -> impl Iterator<Item = Range<usize>> {
-    let length = shard_length(samples, count);
-    (0..samples)
-        .step_by(length)
-        .map(move |start| start..samples.min(start + length))
+/// The number of shards that a batch makes where `most` are wanted.
+pub fn count(samples: usize, most: usize) -> usize {
+    samples.div_ceil(length(samples, most))
 }
 
-/// The number of samples in every shard but the last.
-pub fn shard_length(samples: usize, count: usize) -> usize {
+/// The samples of one of `count` shards: whole lanes, all but the last of one length.
+pub fn range(samples: usize, count: usize, index: usize) -> Range<usize> {
+    let length = length(samples, count);
+    index * length..samples.min((index + 1) * length)
+}
+
+fn length(samples: usize, count: usize) -> usize {
     samples.div_ceil(count.max(1)).next_multiple_of(LANE)
 }
 
@@ -139,9 +141,10 @@ mod tests {
     #[test]
     fn shards_are_whole_lanes_and_cover_the_batch() {
         for samples in 1..200 {
-            for count in 1..9 {
-                let ranges: Vec<_> = ranges(samples, count).collect();
-                assert!(ranges.len() <= count);
+            for most in 1..9 {
+                let count = count(samples, most);
+                let ranges: Vec<_> = (0..count).map(|i| range(samples, count, i)).collect();
+                assert!(ranges.len() <= most);
                 assert_eq!(ranges[0].start, 0);
                 assert_eq!(ranges[ranges.len() - 1].end, samples);
                 for pair in ranges.windows(2) {

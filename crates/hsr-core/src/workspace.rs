@@ -312,7 +312,7 @@ impl<T: Real> Workspace<T> {
             Some(threads) => threads.get(),
             None => rayon::current_num_threads(),
         };
-        shard::ranges(samples, most.min(threads)).count()
+        shard::count(samples, most.min(threads))
     }
 
     /// The moments of H/σ.
@@ -441,15 +441,13 @@ impl<T: Real> Workspace<T> {
             self.shards.resize_with(count, Shared::default);
             self.own.resize_with(count, Own::default);
         }
-        let length = shard::shard_length(samples, count);
         shard::each(&mut self.shards[..count], |index, shared| {
-            let start = index * length;
             shared.loss = T::forward(ForwardStage {
                 forward: &mut shared.forward,
                 network,
                 batch,
                 normalizer,
-                range: start..samples.min(start + length),
+                range: shard::range(samples, count, index),
                 with_loss,
             });
         });
