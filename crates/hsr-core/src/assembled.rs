@@ -1,13 +1,16 @@
 //! The ASSEMBLED evaluation: each block of H as a product over samples (theory §3 and §4).
 
+use pulp::Simd;
+
 use crate::contraction::Contraction;
 use crate::forward::Forward;
+use crate::kernels::HiddenLane;
 use crate::kernels::hidden::HiddenKernel;
 use crate::kernels::pairs::{PairLanes, contract_m, form_m};
-use crate::kernels::{HiddenLane, fused};
-use crate::lanes::{LANE, dot, part, part_mut, row, row_mut, sized, zeroed};
+use crate::lanes::{LANE, dot, part, part_mut, row, row_mut, sized, whole, zeroed};
 use crate::matmul::{Mat, Write, matmul};
 use crate::plan::{BlockEvaluation, Plan, Want};
+use crate::vectors::Unit;
 use crate::{Real, kernels, svec};
 
 /// Values a tile of samples may hold: about the second-level cache.
@@ -80,10 +83,10 @@ pub(crate) struct Assembled<T> {
 }
 
 /// The samples in tiles: each tile's start and width.
-fn tiles(stride: usize, rows: usize) -> impl Iterator<Item = (usize, usize)> {
+fn tiles<T>(stride: usize, rows: usize) -> impl Iterator<Item = (usize, usize)> {
     let width = (TILE / rows.max(1))
         .max(1)
-        .next_multiple_of(LANE)
+        .next_multiple_of(whole::<T>())
         .min(stride);
     (0..stride)
         .step_by(width)
@@ -101,23 +104,31 @@ fn norm_squared<T: Real>(values: &[T]) -> T {
 impl<T: Real> Assembled<T> {
     /// Forms the blocks that `plan` gives to this evaluation from a shard's samples.
     #[inline(always)]
-    pub fn form(&mut self, f: &Forward<T>, plan: &Plan, blocks: &mut Blocks<T>, want: Want) {
+    pub fn form<S: Simd>(
+        &mut self,
+        unit: Unit<T, S>,
+        f: &Forward<T>,
+        plan: &Plan,
+        blocks: &mut Blocks<T>,
+        want: Want,
+    ) {
         blocks.clear(f, plan);
         if plan.output == BlockEvaluation::Assembled {
-            self.form_output(f, &mut blocks.a);
+            self.form_output(unit, f, &mut blocks.a);
         }
         if plan.hidden == BlockEvaluation::Assembled {
-            self.form_hidden(f, &mut blocks.c, want);
+            self.form_hidden(unit, f, &mut blocks.c, want);
         }
         if plan.cross == BlockEvaluation::Assembled {
-            self.form_cross(f, &mut blocks.e, want);
+            self.form_cross(unit, f, &mut blocks.e, want);
         }
     }
 
     /// Contracts the blocks of the whole batch with a shard's samples.
     #[inline(always)]
-    pub fn contract(
+    pub fn contract<S: Simd>(
         &mut self,
+        unit: Unit<T, S>,
         f: &Forward<T>,
         plan: &Plan,
         blocks: &Blocks<T>,
@@ -128,26 +139,26 @@ impl<T: Real> Assembled<T> {
             return;
         }
         if plan.output == BlockEvaluation::Assembled {
-            self.contract_output(f, &blocks.a, out);
+            self.contract_output(unit, f, &blocks.a, out);
         }
         if plan.hidden == BlockEvaluation::Assembled {
-            self.contract_hidden(f, &blocks.c, out, want);
+            self.contract_hidden(unit, f, &blocks.c, out, want);
         }
         if plan.cross == BlockEvaluation::Assembled {
-            self.contract_cross(f, &blocks.e, out, want);
+            self.contract_cross(unit, f, &blocks.e, out, want);
         }
     }
 
     #[inline(always)]
-    fn form_output(&mut self, f: &Forward<T>, a: &mut [T]) {
+    fn form_output<S: Simd>(&mut self, unit: Unit<T, S>, f: &Forward<T>, a: &mut [T]) {
         if kernels::fit_rank(f.rank) {
-            kernels::output::assemble(f, a, fused());
+            kernels::output::assemble(unit, f, a);
             return;
         }
         let n = f.stride;
         let (ha, sp) = (f.dims().hidden_extended(), svec::len(f.rank));
         let ap = svec::len(ha);
-        for (start, width) in tiles(n, ap) {
+        for (start, width) in tiles::<T>(n, ap) {
             let pairs = sized(&mut self.pairs, ap * width);
             svec::outer(&f.a, ha, n, start, width, pairs);
             let s = Mat::new(&f.s_basis[start..], sp, width, n);
@@ -157,9 +168,15 @@ impl<T: Real> Assembled<T> {
     }
 
     #[inline(always)]
-    fn contract_output(&mut self, f: &Forward<T>, a: &[T], out: &mut Contraction<T>) {
+    fn contract_output<S: Simd>(
+        &mut self,
+        unit: Unit<T, S>,
+        f: &Forward<T>,
+        a: &[T],
+        out: &mut Contraction<T>,
+    ) {
         if kernels::fit_rank(f.rank) {
-            kernels::output::contract(&mut self.hidden_lane, f, a, out, fused());
+            kernels::output::contract(unit, &mut self.hidden_lane, f, a, out);
             return;
         }
         let dims = f.dims();
@@ -167,7 +184,7 @@ impl<T: Real> Assembled<T> {
         let (ha, sp) = (dims.hidden_extended(), svec::len(f.rank));
         let ap = svec::len(ha);
         let a = Mat::new(a, sp, ap, ap);
-        for (start, width) in tiles(n, ap) {
+        for (start, width) in tiles::<T>(n, ap) {
             let pairs = sized(&mut self.pairs, ap * width);
             svec::outer(&f.a, ha, n, start, width, pairs);
             let pairs = Mat::new(pairs, ap, width, width);
@@ -195,7 +212,7 @@ impl<T: Real> Assembled<T> {
     }
 
     #[inline(always)]
-    fn form_hidden(&mut self, f: &Forward<T>, c: &mut [T], want: Want) {
+    fn form_hidden<S: Simd>(&mut self, unit: Unit<T, S>, f: &Forward<T>, c: &mut [T], want: Want) {
         let dims = f.dims();
         let n = f.stride;
         let (d, mp) = (dims.inputs_extended(), svec::len(dims.hidden));
@@ -203,12 +220,12 @@ impl<T: Real> Assembled<T> {
         if Self::in_kernels(f, want) {
             let xx = sized(&mut self.pairs, xp * n);
             svec::outer(&f.x, d, n, 0, n, xx);
-            kernels::hidden::assemble(f, xx, c, fused());
+            kernels::hidden::assemble(unit, f, xx, c);
             return;
         }
-        for (start, width) in tiles(n, mp.max(xp)) {
+        for (start, width) in tiles::<T>(n, mp.max(xp)) {
             let m = sized(&mut self.tile, mp * width);
-            form_m(f, start, width, m, width, &mut self.lanes);
+            form_m(unit, f, start, width, m, width, &mut self.lanes);
             let pairs = sized(&mut self.pairs, xp * width);
             svec::outer(&f.x, d, n, start, width, pairs);
             let pairs = Mat::new(pairs, xp, width, width).t();
@@ -218,7 +235,14 @@ impl<T: Real> Assembled<T> {
     }
 
     #[inline(always)]
-    fn contract_hidden(&mut self, f: &Forward<T>, c: &[T], out: &mut Contraction<T>, want: Want) {
+    fn contract_hidden<S: Simd>(
+        &mut self,
+        unit: Unit<T, S>,
+        f: &Forward<T>,
+        c: &[T],
+        out: &mut Contraction<T>,
+        want: Want,
+    ) {
         let dims = f.dims();
         let n = f.stride;
         let (d, mp) = (dims.inputs_extended(), svec::len(dims.hidden));
@@ -226,14 +250,14 @@ impl<T: Real> Assembled<T> {
         if Self::in_kernels(f, want) {
             let xx = sized(&mut self.pairs, xp * n);
             svec::outer(&f.x, d, n, 0, n, xx);
-            kernels::hidden::contract(&mut self.hidden_kernel, f, xx, c, out, fused());
+            kernels::hidden::contract(unit, &mut self.hidden_kernel, f, xx, c, out);
             return;
         }
         let c = Mat::new(c, mp, xp, xp);
-        for (start, width) in tiles(n, mp.max(xp)) {
+        for (start, width) in tiles::<T>(n, mp.max(xp)) {
             if want == Want::InputGradient {
                 let m = sized(&mut self.tile, mp * width);
-                form_m(f, start, width, m, width, &mut self.lanes);
+                form_m(unit, f, start, width, m, width, &mut self.lanes);
                 let pairs = sized(&mut self.pairs, xp * width);
                 let m = Mat::new(m, mp, width, width);
                 matmul(pairs, width, Write::Replace, T::one(), c.t(), m);
@@ -244,15 +268,24 @@ impl<T: Real> Assembled<T> {
             let m = sized(&mut self.tile, mp * width);
             let pairs = Mat::new(pairs, xp, width, width);
             matmul(m, width, Write::Replace, T::one(), c, pairs);
-            contract_m(f, m, 0..dims.hidden, start, width, out, &mut self.lanes);
+            contract_m(
+                unit,
+                f,
+                m,
+                0..dims.hidden,
+                start,
+                width,
+                out,
+                &mut self.lanes,
+            );
         }
     }
 
     /// B = Q ⊗ ã + δ R never appears: E = Q (ã ⊗ x̃)ᵀ, and R only meets the columns with i = j.
     #[inline(always)]
-    fn form_cross(&mut self, f: &Forward<T>, e: &mut [T], want: Want) {
+    fn form_cross<S: Simd>(&mut self, unit: Unit<T, S>, f: &Forward<T>, e: &mut [T], want: Want) {
         if Self::in_kernels(f, want) {
-            kernels::cross::assemble(f, e, fused());
+            kernels::cross::assemble(unit, f, e);
             return;
         }
         let dims = f.dims();
@@ -260,7 +293,7 @@ impl<T: Real> Assembled<T> {
         let (ha, d, hk) = (dims.hidden_extended(), dims.inputs_extended(), h * outputs);
         let columns = ha * d;
         let diagonal = zeroed(&mut self.e_diagonal, hk * d);
-        for (start, width) in tiles(n, columns.max(hk)) {
+        for (start, width) in tiles::<T>(n, columns.max(hk)) {
             let ax = sized(&mut self.pairs, columns * width);
             outer_ax(f, start, width, ax);
             let q = Mat::new(&f.q_basis[start..], hk, width, n);
@@ -281,9 +314,16 @@ impl<T: Real> Assembled<T> {
     }
 
     #[inline(always)]
-    fn contract_cross(&mut self, f: &Forward<T>, e: &[T], out: &mut Contraction<T>, want: Want) {
+    fn contract_cross<S: Simd>(
+        &mut self,
+        unit: Unit<T, S>,
+        f: &Forward<T>,
+        e: &[T],
+        out: &mut Contraction<T>,
+        want: Want,
+    ) {
         if Self::in_kernels(f, want) {
-            kernels::cross::contract(&mut self.hidden_lane, f, e, out, fused());
+            kernels::cross::contract(unit, &mut self.hidden_lane, f, e, out);
             return;
         }
         let dims = f.dims();
@@ -299,7 +339,7 @@ impl<T: Real> Assembled<T> {
         }
         let e = Mat::new(e, hk, columns, columns);
         let diagonal = Mat::new(diagonal, hk, d, d);
-        for (start, width) in tiles(n, columns.max(hk)) {
+        for (start, width) in tiles::<T>(n, columns.max(hk)) {
             let ax = sized(&mut self.pairs, columns * width);
             outer_ax(f, start, width, ax);
             let ax = Mat::new(ax, columns, width, width);

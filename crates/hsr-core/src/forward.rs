@@ -2,9 +2,12 @@
 
 use core::ops::Range;
 
+use pulp::Simd;
+
 use crate::batch::{Normalizer, OutputLoss};
 use crate::lanes::{LANE, add_product, lane, row, row_mut, sized, stride, zeroed};
 use crate::matmul::{Mat, Write, matmul};
+use crate::vectors::Unit;
 use crate::{Batch, Dimensions, Error, Network, Real, kernels, output_basis, svec};
 
 /// The per-sample quantities, feature-major (see [`lanes`](crate::lanes)). Matrices with hidden and output index have
@@ -90,7 +93,7 @@ impl<T: Real> Forward<T> {
     ) -> Result<T, Error> {
         let dims = network.dimensions();
         let samples = range.len();
-        let n = stride(samples);
+        let n = stride::<T>(samples);
         self.dimensions = Some(dims);
         self.loss_kind = Some(batch.loss);
         self.samples = samples;
@@ -373,8 +376,9 @@ impl<T: Real> Forward<T> {
     /// From the residuals on: σ, S, U, Q, g, c and the samples' traces; S, U, Q and r in the output basis where
     /// `in_basis` is set and the loss has one. `largest` is that of the whole batch.
     #[inline(always)]
-    pub fn curvature(
+    pub(crate) fn curvature<S: Simd>(
         &mut self,
+        unit: Unit<T, S>,
         network: &Network<T>,
         in_basis: bool,
         largest: T,
@@ -397,7 +401,7 @@ impl<T: Real> Forward<T> {
         let w2 = sized(&mut self.w2_basis, rank * h);
         if reduce {
             output_basis::project(network.output_weight(), h, outputs, w2, h, h);
-            kernels::basis::u_and_q(self);
+            kernels::basis::u_and_q(unit, self);
         } else {
             w2.copy_from_slice(network.output_weight());
             self.u_and_q();

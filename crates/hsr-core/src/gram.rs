@@ -6,14 +6,17 @@
 
 use core::ops::Range;
 
+use pulp::Simd;
+
 use crate::assembled::{contract_r, form_r};
 use crate::contraction::Contraction;
 use crate::forward::Forward;
 use crate::kernels::pairs::{PairLanes, contract_m, form_m};
-use crate::lanes::{LANE, add_product, dot, part, part_mut, row, row_mut, sized, zeroed};
+use crate::lanes::{add_product, dot, part, part_mut, row, row_mut, sized, whole, zeroed};
 use crate::matmul::{Mat, Write, matmul};
 use crate::plan::{BlockEvaluation, Plan, Want};
 use crate::shard::Shared;
+use crate::vectors::Unit;
 use crate::{Real, svec};
 
 /// Values a tile of pairs may hold.
@@ -89,6 +92,11 @@ pub(crate) struct Gram<T> {
     f_bar: Vec<T>,
     r_bar: Vec<T>,
     lanes: PairLanes<T>,
+}
+
+/// The samples of a tile that may hold `most`: whole registers, one at least.
+fn whole_registers<T>(most: usize) -> usize {
+    (most / whole::<T>() * whole::<T>()).max(whole::<T>())
 }
 
 /// The rows `0..rows` of a feature-major array, all samples.
@@ -234,11 +242,17 @@ pub(crate) fn total<T>(shards: &[Shared<T>]) -> usize {
 impl<T: Real> Gram<T> {
     /// What the pairs need of a shard.
     #[inline(always)]
-    pub fn prepare(&mut self, f: &Forward<T>, pairing: Pairing, out: &mut Prepared<T>) {
+    pub fn prepare<S: Simd>(
+        &mut self,
+        unit: Unit<T, S>,
+        f: &Forward<T>,
+        pairing: Pairing,
+        out: &mut Prepared<T>,
+    ) {
         let n = f.stride;
         if pairing.hidden && pairing.keep_m {
             let m = sized(&mut out.m, svec::len(f.dims().hidden) * n);
-            form_m(f, 0, n, m, n, &mut self.lanes);
+            form_m(unit, f, 0, n, m, n, &mut self.lanes);
         }
         if pairing.cross {
             self.couple(f, pairing.project, out);
@@ -263,7 +277,7 @@ impl<T: Real> Gram<T> {
         }
         let sum_projected = zeroed(&mut out.sum, hk * d);
         let r_projected = zeroed(&mut out.r, hk * d);
-        let width = (PAIRS / hk / LANE * LANE).clamp(LANE, n);
+        let width = whole_registers::<T>(PAIRS / hk).min(n);
         for start in (0..n).step_by(width) {
             let width = width.min(n - start);
             let x = tile(&f.x, d, n, start, width).t();
@@ -283,8 +297,9 @@ impl<T: Real> Gram<T> {
 
     /// The blocks that `plan` gives to this evaluation, for the samples of the shard `own`.
     #[inline(always)]
-    pub fn blocks(
+    pub fn blocks<S: Simd>(
         &mut self,
+        unit: Unit<T, S>,
         shards: &[Shared<T>],
         own: usize,
         pairing: Pairing,
@@ -304,8 +319,8 @@ impl<T: Real> Gram<T> {
         let dims = f.dims();
         let n = f.stride;
         let (d, ha) = (dims.inputs_extended(), dims.hidden_extended());
-        let most = (M_VALUES / svec::len(dims.hidden) / LANE * LANE).max(LANE);
-        let width = (PAIRS / total(shards) / LANE * LANE).clamp(LANE, n.min(most));
+        let most = whole_registers::<T>(M_VALUES / svec::len(dims.hidden));
+        let width = whole_registers::<T>(PAIRS / total(shards)).min(n.min(most));
         for start in (0..n).step_by(width) {
             let tile = Tile {
                 shards,
@@ -333,7 +348,7 @@ impl<T: Real> Gram<T> {
                 self.output_tile(tile, out);
             }
             if hidden {
-                self.hidden_tile(tile, out);
+                self.hidden_tile(unit, tile, out);
             }
             if cross {
                 self.cross_tile(tile, out);
@@ -398,7 +413,7 @@ impl<T: Real> Gram<T> {
     }
 
     #[inline(always)]
-    fn hidden_tile(&mut self, tile: Tile<T>, out: &mut Contraction<T>) {
+    fn hidden_tile<S: Simd>(&mut self, unit: Unit<T, S>, tile: Tile<T>, out: &mut Contraction<T>) {
         let f = tile.forward();
         let (start, width, size) = (tile.start, tile.width, tile.size());
         let n = f.stride;
@@ -431,7 +446,7 @@ impl<T: Real> Gram<T> {
                 }
                 first = units.end;
                 if tile.want != Want::Moments {
-                    contract_m(f, m_bar, units, start, width, out, &mut self.lanes);
+                    contract_m(unit, f, m_bar, units, start, width, out, &mut self.lanes);
                 }
             }
             if tile.want == Want::InputGradient {
@@ -446,16 +461,16 @@ impl<T: Real> Gram<T> {
         }
         // M of the tile's own samples, and of all of them chunk by chunk: formed again for every tile.
         let (m_bar, own) = sized(&mut self.m_tile, 2 * mp * width).split_at_mut(mp * width);
-        form_m(f, start, width, own, width, &mut self.lanes);
+        form_m(unit, f, start, width, own, width, &mut self.lanes);
         m_bar.fill(T::zero());
         for (shard, at) in tile.sources() {
             let n = shard.forward.stride;
-            let chunk = (M_VALUES / mp / LANE * LANE).clamp(LANE, n);
+            let chunk = whole_registers::<T>(M_VALUES / mp).min(n);
             for from in (0..n).step_by(chunk) {
                 let count = chunk.min(n - from);
                 let pairs = at + from * width..at + (from + count) * width;
                 let m = sized(&mut self.m, mp * count);
-                form_m(&shard.forward, from, count, m, count, &mut self.lanes);
+                form_m(unit, &shard.forward, from, count, m, count, &mut self.lanes);
                 let m = Mat::new(m, mp, count, count);
                 let squares = Mat::new(&squares[pairs.clone()], count, width, width);
                 matmul(m_bar, width, Write::Add, T::one(), m, squares);
@@ -472,7 +487,7 @@ impl<T: Real> Gram<T> {
             out.hidden_norm += dot(row(own, width, p), row(m_bar, width, p));
         }
         if tile.want != Want::Moments {
-            contract_m(f, m_bar, 0..h, start, width, out, &mut self.lanes);
+            contract_m(unit, f, m_bar, 0..h, start, width, out, &mut self.lanes);
         }
     }
 

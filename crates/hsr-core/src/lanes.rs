@@ -1,5 +1,5 @@
 //! Sample lanes: every per-sample quantity is stored feature-major, one contiguous row of samples a component, and
-//! rows are padded to whole lanes. Loops over a row then vectorise however small the network is. Padding samples
+//! rows are padded to whole registers. Loops over a row then vectorise however small the network is. Padding samples
 //! have x̃ = 0 and ω = 0, so that they add nothing to anything.
 
 use crate::Real;
@@ -7,12 +7,17 @@ use crate::Real;
 /// Samples a lane.
 pub(crate) const LANE: usize = 8;
 
+/// Samples that fill the widest vector register there is, 64 bytes: rows, tiles and shards are whole multiples.
+pub(crate) const fn whole<T>() -> usize {
+    64 / size_of::<T>()
+}
+
 /// The row length that holds `samples` samples.
-pub(crate) fn stride(samples: usize) -> usize {
-    let stride = samples.next_multiple_of(LANE);
+pub(crate) fn stride<T>(samples: usize) -> usize {
+    let stride = samples.next_multiple_of(whole::<T>());
     // Rows a large power of two apart would compete for the same cache sets.
     if stride >= 512 && stride.is_multiple_of(256) {
-        stride + LANE
+        stride + whole::<T>()
     } else {
         stride
     }
@@ -136,21 +141,4 @@ pub(crate) fn sized<T: Real>(buffer: &mut Vec<T>, size: usize) -> &mut [T] {
         buffer.resize(size, T::zero());
     }
     &mut buffer[..size]
-}
-
-/// A copy of `rows` rows for the samples of the lane that begins at `start`, so that nested loops over rows read
-/// contiguous memory.
-#[inline(always)]
-pub(crate) fn gather<'a, T: Real>(
-    data: &[T],
-    stride: usize,
-    rows: usize,
-    start: usize,
-    out: &'a mut Vec<T>,
-) -> &'a mut [[T; LANE]] {
-    let out = sized(out, rows * LANE).as_chunks_mut::<LANE>().0;
-    for (i, out) in out.iter_mut().enumerate() {
-        out.copy_from_slice(&data[i * stride + start..][..LANE]);
-    }
-    out
 }

@@ -96,6 +96,7 @@ mod shard;
 mod stages;
 mod svec;
 pub mod theory;
+mod vectors;
 mod workspace;
 
 pub use activation::Activation;

@@ -1,5 +1,7 @@
 //! A safe face of the `gemm` crate.
 
+use pulp::Simd;
+
 use crate::Real;
 use crate::dispatch::Verb;
 use crate::lanes::{LANE, dot};
@@ -135,7 +137,7 @@ impl<T: Real> Verb for SmallProduct<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<S: Simd>(self, _: S) {
         let Self {
             out,
             stride,

@@ -296,7 +296,7 @@ impl Sizes {
         let a = dimensions.hidden_extended() as f64;
         let outputs = rank as f64;
         Self {
-            n: lanes::stride(samples) as f64,
+            n: lanes::stride::<f64>(samples) as f64,
             d,
             h,
             a,

@@ -1,6 +1,8 @@
 //! From the adjoints of S, M, B, ã and x̃ to the gradient for parameters and inputs (theory §4), one pullback common
 //! to both evaluations.
 
+use pulp::Simd;
+
 use crate::batch::OutputLoss;
 use crate::bounds::SpectralWeights;
 use crate::contraction::Contraction;
@@ -11,6 +13,7 @@ use crate::lanes::{
 };
 use crate::matmul::{Mat, Write, matmul};
 use crate::plan::Want;
+use crate::vectors::Unit;
 use crate::{Network, Real, kernels, output_basis, svec};
 
 /// Samples a pass over the hidden units: K rows of U, Q̄ and their sums stay in the first-level cache.
@@ -60,8 +63,9 @@ impl<T> Out<'_, T> {
 impl<T: Real> Pullback<T> {
     /// Writes ∂λ_sup/∂θ and, where asked for, ∂λ_sup/∂x.
     #[inline(always)]
-    pub fn run(
+    pub(crate) fn run<S: Simd>(
         &mut self,
+        unit: Unit<T, S>,
         network: &Network<T>,
         f: &Forward<T>,
         contraction: &Contraction<T>,
@@ -126,6 +130,7 @@ impl<T: Real> Pullback<T> {
         if f.in_basis() {
             let s_bar = sized(&mut self.s_bar, svec::len(outputs) * n);
             kernels::basis::through_u(
+                unit,
                 f,
                 contraction,
                 ThroughU {
@@ -138,7 +143,7 @@ impl<T: Real> Pullback<T> {
                     lanes: &mut self.scratch,
                 },
             );
-            kernels::basis::pull(f, contraction, [w_t, w_q2], s_bar, r_bar);
+            kernels::basis::pull(unit, f, contraction, [w_t, w_q2], s_bar, r_bar);
         } else {
             self.through_u(f, contraction, w_t, [w_q2, w_q4]);
             self.pull(f, contraction, w_t, w_q2);

@@ -3,10 +3,12 @@
 use num_traits::{Float, NumAssign};
 
 use crate::stages::Stages;
+use crate::vectors::Vectors;
 
 /// A floating-point type in which the closed form can be evaluated: `f32` or `f64`.
 pub trait Real:
     Stages
+    + Vectors
     + Float
     + NumAssign
     + Default

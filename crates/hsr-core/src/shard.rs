@@ -6,15 +6,17 @@
 
 use core::ops::Range;
 
+use pulp::Simd;
 use rayon::prelude::*;
 
 use crate::assembled::{Assembled, Blocks};
 use crate::contraction::Contraction;
 use crate::forward::Forward;
 use crate::gram::{Gram, Pairing, Prepared};
-use crate::lanes::LANE;
+use crate::lanes::whole;
 use crate::plan::{Plan, Want};
 use crate::pullback::Pullback;
+use crate::vectors::Unit;
 use crate::{Error, Real};
 
 /// What all shards may read of one.
@@ -51,8 +53,9 @@ pub struct Own<T> {
 impl<T: Real> Own<T> {
     /// Up to the sums over the whole batch: the shard's part of the blocks, and what pairs need.
     #[inline(always)]
-    pub(crate) fn prepare(
+    pub(crate) fn prepare<S: Simd>(
         &mut self,
+        unit: Unit<T, S>,
         shared: &mut Shared<T>,
         plan: &Plan,
         pairing: Pairing,
@@ -60,14 +63,15 @@ impl<T: Real> Own<T> {
     ) {
         let f = &shared.forward;
         self.contraction.clear(f, want);
-        self.assembled.form(f, plan, &mut shared.blocks, want);
-        self.gram.prepare(f, pairing, &mut shared.prepared);
+        self.assembled.form(unit, f, plan, &mut shared.blocks, want);
+        self.gram.prepare(unit, f, pairing, &mut shared.prepared);
     }
 
     /// The norms that come from pairs, and the contractions. The blocks and projections of shard 0 are the sums.
     #[inline(always)]
-    pub(crate) fn contract(
+    pub(crate) fn contract<S: Simd>(
         &mut self,
+        unit: Unit<T, S>,
         shards: &[Shared<T>],
         own: usize,
         plan: &Plan,
@@ -77,24 +81,26 @@ impl<T: Real> Own<T> {
         let f = &shards[own].forward;
         let out = &mut self.contraction;
         self.assembled
-            .contract(f, plan, &shards[0].blocks, out, want);
-        self.gram.blocks(shards, own, pairing, out, want);
+            .contract(unit, f, plan, &shards[0].blocks, out, want);
+        self.gram.blocks(unit, shards, own, pairing, out, want);
     }
 }
 
 /// The number of shards that a batch makes where `most` are wanted.
-pub fn count(samples: usize, most: usize) -> usize {
-    samples.div_ceil(length(samples, most))
+pub fn count<T>(samples: usize, most: usize) -> usize {
+    samples.div_ceil(length::<T>(samples, most))
 }
 
-/// The samples of one of `count` shards: whole lanes, all but the last of one length.
-pub fn range(samples: usize, count: usize, index: usize) -> Range<usize> {
-    let length = length(samples, count);
+/// The samples of one of `count` shards: whole registers, all but the last of one length.
+pub fn range<T>(samples: usize, count: usize, index: usize) -> Range<usize> {
+    let length = length::<T>(samples, count);
     index * length..samples.min((index + 1) * length)
 }
 
-fn length(samples: usize, count: usize) -> usize {
-    samples.div_ceil(count.max(1)).next_multiple_of(LANE)
+fn length<T>(samples: usize, count: usize) -> usize {
+    samples
+        .div_ceil(count.max(1))
+        .next_multiple_of(whole::<T>())
 }
 
 /// Does `work` with every item: on the calling thread where there is one, else in parallel.
@@ -139,17 +145,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shards_are_whole_lanes_and_cover_the_batch() {
+    fn shards_are_whole_registers_and_cover_the_batch() {
         for samples in 1..200 {
             for most in 1..9 {
-                let count = count(samples, most);
-                let ranges: Vec<_> = (0..count).map(|i| range(samples, count, i)).collect();
+                let count = count::<f32>(samples, most);
+                let ranges: Vec<_> = (0..count)
+                    .map(|i| range::<f32>(samples, count, i))
+                    .collect();
                 assert!(ranges.len() <= most);
                 assert_eq!(ranges[0].start, 0);
                 assert_eq!(ranges[ranges.len() - 1].end, samples);
                 for pair in ranges.windows(2) {
                     assert_eq!(pair[0].end, pair[1].start);
-                    assert!(pair[0].len().is_multiple_of(LANE));
+                    assert!(pair[0].len().is_multiple_of(whole::<f32>()));
                 }
             }
         }

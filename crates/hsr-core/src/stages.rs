@@ -3,6 +3,8 @@
 
 use core::ops::Range;
 
+use pulp::Simd;
+
 use crate::assembled::Blocks;
 use crate::batch::Normalizer;
 use crate::bounds::SpectralWeights;
@@ -15,6 +17,7 @@ use crate::matmul::SmallProduct;
 use crate::plan::{Plan, Want};
 use crate::pullback::{Out, Pullback};
 use crate::shard::{Own, Shared};
+use crate::vectors::Unit;
 use crate::{Batch, Error, HessianOperator, Network, Real};
 
 /// The stages for a scalar type.
@@ -84,7 +87,7 @@ impl<T: Real> Verb for ForwardStage<'_, T> {
     type Output = Result<T, Error>;
 
     #[inline(always)]
-    fn run(self) -> Self::Output {
+    fn run<S: Simd>(self, _: S) -> Self::Output {
         let Self {
             forward,
             network,
@@ -109,9 +112,9 @@ impl<T: Real> Verb for CurvatureStage<'_, T> {
     type Output = Result<(), Error>;
 
     #[inline(always)]
-    fn run(self) -> Self::Output {
+    fn run<S: Simd>(self, simd: S) -> Self::Output {
         self.forward
-            .curvature(self.network, self.in_basis, self.largest)
+            .curvature(Unit::new(simd), self.network, self.in_basis, self.largest)
     }
 }
 
@@ -122,7 +125,7 @@ impl<T: Real> Verb for LargestStage<'_, T> {
     type Output = T;
 
     #[inline(always)]
-    fn run(self) -> T {
+    fn run<S: Simd>(self, _: S) -> T {
         self.0.largest()
     }
 }
@@ -134,7 +137,7 @@ impl<T: Real> Verb for NormsStage<'_, T> {
     type Output = [T; 3];
 
     #[inline(always)]
-    fn run(self) -> [T; 3] {
+    fn run<S: Simd>(self, _: S) -> [T; 3] {
         self.0.norms()
     }
 }
@@ -152,9 +155,14 @@ impl<T: Real> Verb for PrepareStage<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
-        self.own
-            .prepare(self.shared, &self.plan, self.pairing, self.want);
+    fn run<S: Simd>(self, simd: S) {
+        self.own.prepare(
+            Unit::new(simd),
+            self.shared,
+            &self.plan,
+            self.pairing,
+            self.want,
+        );
     }
 }
 
@@ -172,7 +180,7 @@ impl<T: Real> Verb for ContractStage<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<S: Simd>(self, simd: S) {
         let Self {
             shards,
             index,
@@ -181,7 +189,7 @@ impl<T: Real> Verb for ContractStage<'_, T> {
             pairing,
             want,
         } = self;
-        own.contract(shards, index, &plan, pairing, want);
+        own.contract(Unit::new(simd), shards, index, &plan, pairing, want);
     }
 }
 
@@ -199,8 +207,9 @@ impl<T: Real> Verb for PullbackStage<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<S: Simd>(self, simd: S) {
         self.pullback.run(
+            Unit::new(simd),
             self.network,
             self.forward,
             self.contraction,
@@ -221,7 +230,7 @@ impl<T: Real> Verb for ProductStage<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<S: Simd>(self, _: S) {
         self.operator.product(self.v, self.product);
     }
 }
@@ -239,7 +248,7 @@ impl<T: Real> Verb for DirectionalStage<'_, '_, T> {
     type Output = T;
 
     #[inline(always)]
-    fn run(self) -> T {
+    fn run<S: Simd>(self, _: S) -> T {
         self.directional
             .run(self.network, self.forward, self.v, self.out)
     }

@@ -84,6 +84,40 @@ pub struct Workspace<T> {
     plan: Option<Plan>,
 }
 
+/// What the shards do before their blocks are added up.
+#[derive(Clone, Copy)]
+struct Preparation {
+    plan: Plan,
+    pairing: Pairing,
+    want: Want,
+}
+
+impl Preparation {
+    /// For shards that have been through the forward pass.
+    fn new<T: Real>(shards: &[Shared<T>], plan: Plan, want: Want) -> Self {
+        Self {
+            plan,
+            pairing: Pairing::new(&shards[0].forward, &plan, gram::total(shards)),
+            want,
+        }
+    }
+
+    fn run<T: Real>(self, shared: &mut Shared<T>, own: &mut Own<T>) {
+        let Self {
+            plan,
+            pairing,
+            want,
+        } = self;
+        T::prepare(PrepareStage {
+            shared,
+            own,
+            plan,
+            pairing,
+            want,
+        });
+    }
+}
+
 impl<T: Real> Default for Workspace<T> {
     fn default() -> Self {
         Self {
@@ -290,8 +324,10 @@ impl<T: Real> Workspace<T> {
         let plan = Plan::with_rank(evaluation, &dims, rank, samples)?;
         let count = self.shards_that_pay(samples, plan.cost(&dims, rank, samples));
         shard::enter(count > 1, || {
-            self.evaluate_in(network, batch, samples, count, true)?;
-            let moments = self.contract(plan, want)?;
+            self.forward_in(network, batch, samples, count, false)?;
+            let preparation = Preparation::new(&self.shards[..count], plan, want);
+            self.curvature(network, true, |shared, own| preparation.run(shared, own))?;
+            let moments = self.contract_prepared(preparation)?;
             then(self, &moments);
             Ok(moments)
         })
@@ -312,26 +348,29 @@ impl<T: Real> Workspace<T> {
             Some(threads) => threads.get(),
             None => rayon::current_num_threads(),
         };
-        shard::count(samples, most.min(threads))
+        shard::count::<T>(samples, most.min(threads))
     }
 
     /// The moments of H/σ.
     fn contract(&mut self, plan: Plan, want: Want) -> Result<Moments<T>, Error> {
+        let preparation = Preparation::new(&self.shards[..self.used], plan, want);
         let shards = &mut self.shards[..self.used];
         let own = &mut self.own[..self.used];
-        let f = &shards[0].forward;
-        let parameters = f.dims().parameters();
-        let pairing = Pairing::new(f, &plan, gram::total(shards));
+        shard::each_pair(shards, own, |_, shared, own| preparation.run(shared, own));
+        self.contract_prepared(preparation)
+    }
+
+    /// The moments of H/σ from what each shard has prepared.
+    fn contract_prepared(&mut self, preparation: Preparation) -> Result<Moments<T>, Error> {
+        let Preparation {
+            plan,
+            pairing,
+            want,
+        } = preparation;
+        let shards = &mut self.shards[..self.used];
+        let own = &mut self.own[..self.used];
+        let parameters = shards[0].forward.dims().parameters();
         self.plan = Some(plan);
-        shard::each_pair(shards, own, |_, shared, own| {
-            T::prepare(PrepareStage {
-                shared,
-                own,
-                plan,
-                pairing,
-                want,
-            });
-        });
         let (first, rest) = shards.split_at_mut(1);
         for other in rest {
             first[0].blocks.add(&other.blocks);
@@ -447,7 +486,7 @@ impl<T: Real> Workspace<T> {
                 network,
                 batch,
                 normalizer,
-                range: shard::range(samples, count, index),
+                range: shard::range::<T>(samples, count, index),
                 with_loss,
             });
         });
@@ -470,31 +509,34 @@ impl<T: Real> Workspace<T> {
         in_basis: bool,
     ) -> Result<(), Error> {
         let samples = batch.check(&network.dimensions())?;
-        self.evaluate_in(network, batch, samples, 1, in_basis)
+        self.forward_in(network, batch, samples, 1, false)?;
+        self.curvature(network, in_basis, |_, _| ())
     }
 
-    /// Everything that the Hessian is made of, in `count` shards.
-    fn evaluate_in(
+    /// From the residuals to everything that the Hessian is made of, and in the same pass over the shards what `then`
+    /// makes of it.
+    fn curvature(
         &mut self,
         network: &Network<T>,
-        batch: &Batch<T>,
-        samples: usize,
-        count: usize,
         in_basis: bool,
+        then: impl Fn(&mut Shared<T>, &mut Own<T>) + Sync + Send,
     ) -> Result<(), Error> {
-        self.forward_in(network, batch, samples, count, false)?;
-        let shards = &mut self.shards[..count];
+        let shards = &mut self.shards[..self.used];
+        let own = &mut self.own[..self.used];
         let largest = shards
             .iter()
             .map(|shard| T::largest(LargestStage(&shard.forward)))
             .fold(T::zero(), T::max);
-        shard::each(shards, |_, shared| {
+        shard::each_pair(shards, own, |_, shared, own| {
             let curvature = T::curvature(CurvatureStage {
                 forward: &mut shared.forward,
                 network,
                 in_basis,
                 largest,
             });
+            if curvature.is_ok() {
+                then(shared, own);
+            }
             shared.loss = curvature.map(|()| T::zero());
         });
         for shard in shards {

@@ -1,57 +1,58 @@
 //! Block H22 where the outputs have a low rank: ããᵀ is never stored.
 
+use pulp::Simd;
+
 use crate::Real;
 use crate::contraction::Contraction;
 use crate::forward::Forward;
-use crate::kernels::{
-    HiddenLane, Lane, add_scaled_to, add_to, lanes_at, product, rows, with_rank, write_lanes,
-};
-use crate::lanes::{LANE, row};
+use crate::kernels::{HiddenLane, with_rank};
+use crate::lanes::row;
 use crate::svec;
+use crate::vectors::{Unit, Vector};
 
 /// A = Σ svec(S) svec(ããᵀ)ᵀ into `a`, packed rows.
 #[inline(always)]
-pub(crate) fn assemble<T: Real>(f: &Forward<T>, a: &mut [T], fma: bool) {
-    with_rank!(f.rank, fma, assemble_kernel(f, a));
+pub(crate) fn assemble<T: Real, S: Simd>(unit: Unit<T, S>, f: &Forward<T>, a: &mut [T]) {
+    with_rank!(f.rank, assemble_kernel(unit, f, a));
 }
 
 /// S̃ and the part for ā from A, into `out`.
 #[inline(always)]
-pub(crate) fn contract<T: Real>(
+pub(crate) fn contract<T: Real, S: Simd>(
+    unit: Unit<T, S>,
     hidden_lane: &mut HiddenLane<T>,
     f: &Forward<T>,
     a: &[T],
     out: &mut Contraction<T>,
-    fma: bool,
 ) {
-    with_rank!(f.rank, fma, contract_kernel(hidden_lane, f, a, out));
+    with_rank!(f.rank, contract_kernel(unit, hidden_lane, f, a, out));
 }
 
 #[inline(always)]
-fn assemble_kernel<T: Real, const RANK: usize, const PACKED: usize, const FMA: bool>(
+fn assemble_kernel<T: Real, S: Simd, const RANK: usize, const PACKED: usize>(
+    unit: Unit<T, S>,
     f: &Forward<T>,
     block: &mut [T],
 ) {
     let (ha, n) = (f.dims().hidden_extended(), f.stride);
     let columns = svec::len(ha);
-    let s = rows::<T, LANE, PACKED>(&f.s_basis, n, 0);
+    let s = unit.rows::<PACKED>(&f.s_basis, n, 0);
     let root = svec::scale::<T>();
     let mut at = 0;
     for i in 0..ha {
-        let a_i = row(&f.a, n, i).as_chunks::<LANE>().0;
+        let a_i = unit.row(&f.a, n, i);
         for j in i..ha {
-            let a_j = row(&f.a, n, j).as_chunks::<LANE>().0;
-            let mut sums = [[T::zero(); LANE]; PACKED];
-            for lane in 0..n / LANE {
-                let aa = product(&a_i[lane], &a_j[lane]);
+            let a_j = unit.row(&f.a, n, j);
+            let mut sums = unit.zeros::<PACKED>();
+            for v in 0..n / Unit::<T, S>::WIDTH {
+                let aa = unit.times(a_i[v], a_j[v]);
                 for p in 0..PACKED {
-                    add_to::<T, FMA>(&mut sums[p], &s[p][lane], &aa);
+                    unit.add_to(&mut sums[p], s[p][v], aa);
                 }
             }
             let factor = if i == j { T::one() } else { root };
-            // A barrier against vectorising across neighbours, as in H11.
-            for (p, sums) in core::hint::black_box(sums).into_iter().enumerate() {
-                block[p * columns + at] = factor * sums.into_iter().sum::<T>();
+            for (p, sum) in sums.into_iter().enumerate() {
+                block[p * columns + at] = factor * unit.total(sum);
             }
             at += 1;
         }
@@ -59,7 +60,8 @@ fn assemble_kernel<T: Real, const RANK: usize, const PACKED: usize, const FMA: b
 }
 
 #[inline(always)]
-fn contract_kernel<T: Real, const RANK: usize, const PACKED: usize, const FMA: bool>(
+fn contract_kernel<T: Real, S: Simd, const RANK: usize, const PACKED: usize>(
+    unit: Unit<T, S>,
     hidden_lane: &mut HiddenLane<T>,
     f: &Forward<T>,
     block: &[T],
@@ -69,52 +71,74 @@ fn contract_kernel<T: Real, const RANK: usize, const PACKED: usize, const FMA: b
     let columns = svec::len(ha);
     let root = svec::scale::<T>();
     let half = T::one() / root;
-    for from in (0..n).step_by(LANE) {
-        let s = lanes_at::<T, PACKED>(&f.s_basis, n, 0, from);
-        let (a, hidden) = hidden_lane.load(f, from);
-        let mut s_bar = [[T::zero(); LANE]; PACKED];
+    let mut rows_of_block = [&[][..]; PACKED];
+    for (p, row_of_block) in rows_of_block.iter_mut().enumerate() {
+        *row_of_block = row(block, columns, p);
+    }
+    for from in (0..n).step_by(Unit::<T, S>::WIDTH) {
+        let s = unit.load_rows::<PACKED>(&f.s_basis, n, 0, from);
+        let (a, hidden) = hidden_lane.load(unit, f, from);
+        let mut s_bar = unit.zeros::<PACKED>();
         let mut at = 0;
         for i in 0..ha {
             let (of_i, of_later) = hidden[i..].split_first_mut().expect("i < h̃");
             let mut sum = *of_i;
-            let a_i = &a[i];
+            let a_i = a[i];
             // The diagonal entry carries no √2.
-            let t = one_entry::<T, PACKED, FMA>(block, columns, at, T::one(), &s);
-            add_to::<T, FMA>(&mut sum, &t, a_i);
-            let aa = product(a_i, a_i);
-            for (p, s_bar) in s_bar.iter_mut().enumerate() {
-                add_scaled_to::<T, FMA>(s_bar, block[p * columns + at], &aa);
-            }
+            let entry = entry_of(&rows_of_block, at);
+            let t = times_s(unit, entry, &s);
+            unit.add_to(&mut sum, t, a_i);
+            add_entry(unit, &mut s_bar, entry, unit.times(a_i, a_i));
             at += 1;
-            for (a_j, of_j) in a[i + 1..].iter().zip(of_later) {
-                let t = one_entry::<T, PACKED, FMA>(block, columns, at, half, &s);
-                add_to::<T, FMA>(&mut sum, &t, a_j);
-                add_to::<T, FMA>(of_j, &t, a_i);
-                let aa = product(a_i, a_j);
-                for (p, s_bar) in s_bar.iter_mut().enumerate() {
-                    add_scaled_to::<T, FMA>(s_bar, root * block[p * columns + at], &aa);
-                }
+            for (&a_j, of_j) in a[i + 1..].iter().zip(of_later) {
+                let entry = entry_of(&rows_of_block, at);
+                let t = times_s(unit, entry.map(|value| half * value), &s);
+                unit.add_to(&mut sum, t, a_j);
+                unit.add_to(of_j, t, a_i);
+                let aa = unit.times(a_i, a_j);
+                add_entry(unit, &mut s_bar, entry.map(|value| root * value), aa);
                 at += 1;
             }
             *of_i = sum;
         }
-        write_lanes(&s_bar, &mut out.s, n, 0, from);
-        hidden_lane.add_to(f, from, &mut out.hidden);
+        unit.store_rows(&s_bar, &mut out.s, n, 0, from);
+        hidden_lane.add_to(unit, f, from, &mut out.hidden);
     }
 }
 
-/// Σ_p A[p, at] S[p], times `factor`.
+/// A[p, at] for every p.
 #[inline(always)]
-fn one_entry<T: Real, const PACKED: usize, const FMA: bool>(
-    block: &[T],
-    columns: usize,
-    at: usize,
-    factor: T,
-    s: &[Lane<T>; PACKED],
-) -> Lane<T> {
-    let mut t = [T::zero(); LANE];
-    for (p, s) in s.iter().enumerate() {
-        add_scaled_to::<T, FMA>(&mut t, factor * block[p * columns + at], s);
+fn entry_of<T: Real, const PACKED: usize>(rows: &[&[T]; PACKED], at: usize) -> [T; PACKED] {
+    let mut entry = [T::zero(); PACKED];
+    for (value, row) in entry.iter_mut().zip(rows) {
+        *value = row[at];
+    }
+    entry
+}
+
+/// Σ_p A[p, at] S[p].
+#[inline(always)]
+fn times_s<T: Real, S: Simd, const PACKED: usize>(
+    unit: Unit<T, S>,
+    entry: [T; PACKED],
+    s: &[Vector<T, S>; PACKED],
+) -> Vector<T, S> {
+    let mut t = unit.splat(T::zero());
+    for (value, &s) in entry.into_iter().zip(s) {
+        unit.add_scaled_to(&mut t, value, s);
     }
     t
+}
+
+/// `s_bar[p] += A[p, at] aa`.
+#[inline(always)]
+fn add_entry<T: Real, S: Simd, const PACKED: usize>(
+    unit: Unit<T, S>,
+    s_bar: &mut [Vector<T, S>; PACKED],
+    entry: [T; PACKED],
+    aa: Vector<T, S>,
+) {
+    for (s_bar, value) in s_bar.iter_mut().zip(entry) {
+        unit.add_scaled_to(s_bar, value, aa);
+    }
 }
