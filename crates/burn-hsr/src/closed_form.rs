@@ -77,6 +77,10 @@ fn read_classes(classes: Tensor<1, Int>) -> Result<Vec<usize>, HsrError> {
     let data = data.map_err(|error| refuse(error.to_string()))?;
     // A negative index becomes one that is out of range, which hsr-core names with its sample.
     let index = |class: i64| usize::try_from(class).unwrap_or(usize::MAX);
+    // The two types that backends have by default, without a copy between.
+    if let Ok(classes) = data.as_slice::<i64>() {
+        return Ok(classes.iter().map(|&class| index(class)).collect());
+    }
     if let Ok(classes) = data.as_slice::<i32>() {
         return Ok(classes.iter().map(|&class| index(class.into())).collect());
     }
