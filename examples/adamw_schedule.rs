@@ -1,5 +1,6 @@
 //! AdamW with a schedule of the strength (warm-up, every fourth step, off for the last phase), interrupted in the
-//! middle and resumed from records: `cargo run --release -p hsr-examples --example adamw_schedule`.
+//! middle and resumed from records: `cargo build --release --workspace --examples`, then
+//! `target/release/examples/adamw_schedule`.
 
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
@@ -100,6 +101,10 @@ fn main() -> Result<(), Error> {
     let (without, with) = (plain.lambda_sup(&x, &y)?, whole.lambda_sup(&x, &y)?);
     let resumed = second.lambda_sup(&x, &y)?;
     println!("λ_sup after 200 steps: {without:.4} plain, {with:.4} with HSR, {resumed:.4} resumed");
+    let [_, at_stop] = whole_course[160 / 4];
+    println!(
+        "It was {at_stop:.4} after 160 steps, where HSR stops: curvature comes back without it"
+    );
     if resumed != with {
         return Err("the resumed run is another".into());
     }

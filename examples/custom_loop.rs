@@ -1,5 +1,5 @@
 //! Burn's custom training loop with HSR regularisation, the three changed lines marked, on real data:
-//! `cargo run --release -p hsr-examples --example custom_loop`.
+//! `cargo build --release --workspace --examples`, then `target/release/examples/custom_loop`.
 
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsParams, SgdConfig};

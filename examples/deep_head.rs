@@ -1,5 +1,6 @@
 //! A convolutional network whose three-layer head is regularised by HSR; the features get their part of the gradient,
-//! so that the backbone is regularised too: `cargo run --release -p hsr-examples --example deep_head`.
+//! so that the backbone is regularised too: `cargo build --release --workspace --examples`, then
+//! `target/release/examples/deep_head`.
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};

@@ -1,5 +1,5 @@
 //! Burn's `SupervisedTraining` with HSR: the model wrapped, curvature as metrics, early stopping on λ_sup:
-//! `cargo run --release -p hsr-examples --example learner`.
+//! `cargo build --release --workspace --examples`, then `target/release/examples/learner`.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
 //! A module of your own under HSR, with the gradient injected between `backward` and `step`, on real data:
-//! `cargo run --release -p hsr-examples --example own_module`.
+//! `cargo build --release --workspace --examples`, then `target/release/examples/own_module`.
 
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;

@@ -1,5 +1,6 @@
 //! Exact curvature of weights trained in PyTorch, against what PyTorch's own second-order autodiff says:
-//! `cargo run --release -p hsr-examples --example pytorch_weights`. `data/README.md` says how the file was made.
+//! `cargo build --release --workspace --examples`, then
+//! `target/release/examples/pytorch_weights`. `data/README.md` says how the file was made.
 
 use std::path::Path;
 

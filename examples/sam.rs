@@ -1,5 +1,5 @@
 //! SAM and ASAM around Adam, on real data: the loss, the largest loss nearby, and the largest curvature:
-//! `cargo run --release -p hsr-examples --example sam`.
+//! `cargo build --release --workspace --examples`, then `target/release/examples/sam`.
 
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{AdamConfig, GradientsParams};

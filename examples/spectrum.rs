@@ -1,6 +1,6 @@
 //! The Hessian of a network with two hidden layers on real data, before and after training: both ends of its spectrum,
 //! its trace and its density, from Hessian-vector products over batches:
-//! `cargo run --release -p hsr-examples --example spectrum`.
+//! `cargo build --release --workspace --examples`, then `target/release/examples/spectrum`.
 
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;

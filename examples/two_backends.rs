@@ -1,5 +1,6 @@
 //! One network, one batch, every backend of this build, chosen by name at run time:
-//! `cargo run --release -p hsr-examples --example two_backends` (add `--features wgpu` for the GPU).
+//! `cargo build --release --workspace --examples`, then
+//! `target/release/examples/two_backends` (add `--features wgpu` for the GPU).
 
 use burn_hsr::{Activation, Backend, HsrConfig};
 use hsr_core::Dimensions;

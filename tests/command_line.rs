@@ -456,6 +456,33 @@ fn inspect_refuses_bad_input_in_one_clear_line() {
     );
 }
 
+/// PyTorch's network on irises, with what PyTorch's own Hessian says (`examples/data/README.md`): it was trained on
+/// standardised features.
+#[test]
+fn inspect_standardises_features_where_it_is_asked_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let path = |file: &str| root.join(file).to_str().unwrap().to_owned();
+    let weights = path("examples/data/iris_pytorch.safetensors");
+    let data = path("crates/hsr-lab/data/iris.csv");
+    let mut arguments = vec!["inspect", "--json", "--weights", &weights, "--data", &data];
+    arguments.extend(["--label", "class", "--activation", "tanh", "--loss", "softmax"]);
+    arguments.extend(["--hidden-key", "fc1", "--output-key", "fc2"]);
+    let raw = json(&hsr(folder.path(), &arguments));
+    assert!(raw["loss"].as_f64().unwrap() > 1.0);
+    arguments.push("--standardize");
+    let found = json(&hsr(folder.path(), &arguments));
+    for (name, expected) in [
+        ("loss", 0.046680114763),
+        ("lambda_max", 1.047913915383),
+        ("lambda_min", -0.001772856082),
+        ("trace", 1.533079152177),
+    ] {
+        let value = found[name].as_f64().unwrap();
+        assert!((value - expected).abs() < 1e-10, "{name}: {value}");
+    }
+}
+
 #[test]
 fn inspect_takes_lanczos_where_the_hessian_is_too_large_to_form() {
     // 70 inputs, 30 hidden units, 4 classes: 2254 parameters.

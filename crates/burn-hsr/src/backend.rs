@@ -10,7 +10,8 @@ use burn::tensor::Device;
 /// ```
 /// use burn_hsr::Backend;
 ///
-/// let device = "flex".parse::<Backend>()?.device()?;
+/// // Without `autodiff` for inference and for HSR's measures; a training loop wants it.
+/// let device = "flex".parse::<Backend>()?.device()?.autodiff();
 /// # Ok::<(), burn_hsr::BackendError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -275,7 +275,7 @@ pub struct SyntheticOptions {
 )]
 #[command(after_help = examples(
     "The weights file holds hidden.weight [h, d], hidden.bias [h], output.weight [K, h], output.bias [K], F32 or F64, \
-     as torch.nn.Linear has them; a missing bias means none. Everything is computed in f64; nothing is standardised.",
+     as torch.nn.Linear has them; a missing bias means none. Everything is computed in f64.",
     &[
         (
             "a classifier on the table it was trained on",
@@ -308,6 +308,9 @@ pub struct InspectOptions {
     /// The column with the samples' weights.
     #[arg(long, value_name = "COLUMN")]
     pub weight_column: Option<String>,
+    /// Bring the features to mean 0 and standard deviation 1 first, as the network that was trained on such ones wants.
+    #[arg(long)]
+    pub standardize: bool,
     /// The hidden layer's name in the weights file.
     #[arg(long, value_name = "KEY", default_value = "hidden")]
     pub hidden_key: String,

@@ -30,6 +30,7 @@ pub fn run(options: InspectOptions, quiet: bool) -> Result<String, LabError> {
         data: options.data,
         label: options.label,
         weight_column: options.weight_column,
+        standardize: options.standardize,
         hidden_key: options.hidden_key,
         output_key: options.output_key,
         gradient: options.gradient,

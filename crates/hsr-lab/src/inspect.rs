@@ -7,7 +7,7 @@ use burn_sharpness::measures::{MeasureOptions, SharpnessMeasures};
 use hsr_core::{Activation, Batch, Evaluation, OutputLoss, Targets, Workspace};
 use serde::Serialize;
 
-use crate::data::Table;
+use crate::data::{Standardizer, Table};
 use crate::spectrum::{self, LanczosReport};
 use crate::{LabError, Weights};
 
@@ -22,6 +22,8 @@ pub struct InspectOptions {
     pub label: String,
     /// The column with the samples' weights.
     pub weight_column: Option<String>,
+    /// Whether the features are brought to mean 0 and standard deviation 1 first, by those of this table.
+    pub standardize: bool,
     /// The hidden activation.
     pub activation: Activation,
     /// The loss.
@@ -87,7 +89,7 @@ pub struct Inspection {
     /// ∂λ_sup/∂θ by tensor, `hidden.weight` \[h, d\] and its like, where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gradient: Option<BTreeMap<String, Nested>>,
-    /// ∂λ_sup/∂x \[N, d\], where it was asked for.
+    /// ∂λ_sup/∂x \[N, d\], where it was asked for; of standardised features, where they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_gradient: Option<Nested>,
 }
@@ -114,7 +116,7 @@ enum Labels {
     Values(Vec<f64>),
 }
 
-/// Reads weights and data and computes everything in f64, without standardising.
+/// Reads weights and data and computes everything in f64.
 ///
 /// ```
 /// use hsr_core::{Activation, Dimensions, OutputLoss};
@@ -137,6 +139,7 @@ enum Labels {
 ///     data,
 ///     label: "species".to_owned(),
 ///     weight_column: None,
+///     standardize: false,
 ///     activation: Activation::Tanh,
 ///     loss: OutputLoss::SoftmaxCrossEntropy,
 ///     hidden_key: "hidden".to_owned(),
@@ -158,7 +161,7 @@ pub fn inspect(options: &InspectOptions) -> Result<Inspection, LabError> {
     let weights = Weights::read(&options.weights, &options.hidden_key, &options.output_key)?;
     let dimensions = weights.dimensions;
     let parameters = dimensions.parameters();
-    let table = Table::read(
+    let mut table = Table::read(
         &options.data,
         &options.label,
         options.weight_column.as_deref(),
@@ -174,6 +177,10 @@ pub fn inspect(options: &InspectOptions) -> Result<Inspection, LabError> {
             dimensions.inputs,
             options.weights.display(),
         )));
+    }
+    if options.standardize {
+        Standardizer::of_features(&table.features, table.inputs)
+            .apply_to_features(&mut table.features);
     }
     let labels = match options.loss {
         OutputLoss::SoftmaxCrossEntropy => Labels::Classes(table.index_labels(dimensions.outputs)?),

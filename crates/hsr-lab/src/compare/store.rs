@@ -94,7 +94,20 @@ fn difference(name: &str, a: &Value, b: &Value) -> Option<(String, String, Strin
             })
             .next();
     }
-    Some((name.replace('_', " "), a.to_string(), b.to_string()))
+    Some((name.replace('_', " "), shown(a), shown(b)))
+}
+
+/// A value as one would write it as an option: methods as `plain=0,hsr=0.05`.
+fn shown(value: &Value) -> String {
+    let entry = |value: &Value| match value {
+        Value::Object(fields) => fields.values().map(shown).collect::<Vec<_>>().join("="),
+        other => shown(other),
+    };
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(entry).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
 }
 
 fn file(directory: &Path, method: Method, seed: u64) -> PathBuf {

@@ -19,10 +19,24 @@ impl Standardizer {
     /// The map that standardises this data set. Of a set without samples it is the identity. Features of any scale up to
     /// about 1e307 do; beyond, their differences overflow.
     pub fn fit(data: &Dataset) -> Standardizer {
-        let (mean, std) = (0..data.inputs)
-            .map(|feature| moments(data, feature))
+        Self::of_features(&data.features, data.inputs)
+    }
+
+    /// The same for features that belong to no data set: N × `inputs`, row-major.
+    pub fn of_features(features: &[f64], inputs: usize) -> Standardizer {
+        let (mean, std) = (0..inputs)
+            .map(|feature| moments(features, inputs, feature))
             .unzip();
         Standardizer { mean, std }
+    }
+
+    /// Maps features that belong to no data set, N × d row-major with the d that was fitted.
+    pub fn apply_to_features(&self, features: &mut [f64]) {
+        for row in features.chunks_exact_mut(self.mean.len().max(1)) {
+            for ((value, mean), std) in row.iter_mut().zip(&self.mean).zip(&self.std) {
+                *value = (*value - mean) / std;
+            }
+        }
     }
 
     /// Maps the features of a data set.
@@ -42,22 +56,15 @@ impl Standardizer {
                 });
             }
         }
-        if data.inputs == 0 {
-            return Ok(());
-        }
-        for row in data.features.chunks_exact_mut(data.inputs) {
-            for ((value, mean), std) in row.iter_mut().zip(&self.mean).zip(&self.std) {
-                *value = (*value - mean) / std;
-            }
-        }
+        self.apply_to_features(&mut data.features);
         Ok(())
     }
 }
 
 /// The mean and standard deviation of one feature.
-fn moments(data: &Dataset, feature: usize) -> (f64, f64) {
-    let column = || data.features.iter().skip(feature).step_by(data.inputs);
-    let count = data.samples() as f64;
+fn moments(features: &[f64], inputs: usize, feature: usize) -> (f64, f64) {
+    let column = || features.iter().skip(feature).step_by(inputs);
+    let count = (features.len() / inputs) as f64;
     let Some(&origin) = column().next() else {
         return (0.0, 1.0);
     };

@@ -302,7 +302,7 @@ impl TrainConfig {
                     .with_sharpness(sharpness)
                     .with_strength(self.strength)
                     .with_mode(self.mode)
-                    // Runs are the same on any machine, and several of them share its cores.
+                    // Runs do not depend on the number of cores, and several of them share its cores.
                     .with_threads(Some(1));
                 Ok(Extra::Penalty(Box::new(config.init()?)))
             }
