@@ -466,7 +466,14 @@ fn inspect_standardises_features_where_it_is_asked_to() {
     let weights = path("examples/data/iris_pytorch.safetensors");
     let data = path("crates/hsr-lab/data/iris.csv");
     let mut arguments = vec!["inspect", "--json", "--weights", &weights, "--data", &data];
-    arguments.extend(["--label", "class", "--activation", "tanh", "--loss", "softmax"]);
+    arguments.extend([
+        "--label",
+        "class",
+        "--activation",
+        "tanh",
+        "--loss",
+        "softmax",
+    ]);
     arguments.extend(["--hidden-key", "fc1", "--output-key", "fc2"]);
     let raw = json(&hsr(folder.path(), &arguments));
     assert!(raw["loss"].as_f64().unwrap() > 1.0);
