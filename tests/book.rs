@@ -336,6 +336,16 @@ fn every_snippet_stands_in_the_example_that_it_is_taken_from() {
 }
 
 #[test]
+fn the_program_in_readme_is_the_one_that_is_compiled() {
+    // That of burn-hsr's README is one of its doctests.
+    let compiled = read(&root().join("crates/burn-hsr/README.md"));
+    let (_, program) = compiled.split_once("\n```rust\n").unwrap();
+    let (program, _) = program.split_once("\n```\n").unwrap();
+    assert!(program.contains("hsr.penalty("));
+    assert!(read(&root().join("README.md")).contains(program));
+}
+
+#[test]
 fn the_gallery_shows_every_example() {
     let page = read(&root().join("docs/src/gallery.md"));
     let manifest = read(&root().join("examples/Cargo.toml"));

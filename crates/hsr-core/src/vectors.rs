@@ -150,19 +150,19 @@ impl<T: Real, S: Simd> Unit<T, S> {
 
     /// One row in vectors of samples.
     #[inline(always)]
-    pub fn row<'a>(self, data: &'a [T], stride: usize, index: usize) -> &'a [Vector<T, S>] {
+    pub fn row(self, data: &[T], stride: usize, index: usize) -> &[Vector<T, S>] {
         // The length is written in one way for all rows, so that the compiler sees them equal.
         &T::vectors::<S>(row(data, stride, index))[..stride / Self::WIDTH]
     }
 
     /// `ROWS` consecutive rows in vectors of samples.
     #[inline(always)]
-    pub fn rows<'a, const ROWS: usize>(
+    pub fn rows<const ROWS: usize>(
         self,
-        data: &'a [T],
+        data: &[T],
         stride: usize,
         first: usize,
-    ) -> [&'a [Vector<T, S>]; ROWS] {
+    ) -> [&[Vector<T, S>]; ROWS] {
         let mut rows = [&[][..]; ROWS];
         for (i, out) in rows.iter_mut().enumerate() {
             *out = self.row(data, stride, first + i);
@@ -190,13 +190,13 @@ impl<T: Real, S: Simd> Unit<T, S> {
 
     /// Room for `rows` vectors, which may hold old values.
     #[inline(always)]
-    pub fn room<'a>(self, rows: usize, out: &'a mut Vec<T>) -> &'a mut [Vector<T, S>] {
+    pub fn room(self, rows: usize, out: &mut Vec<T>) -> &mut [Vector<T, S>] {
         T::vectors_mut::<S>(sized(out, rows * Self::WIDTH))
     }
 
     /// `rows` vectors of zeros.
     #[inline(always)]
-    pub fn cleared<'a>(self, rows: usize, out: &'a mut Vec<T>) -> &'a mut [Vector<T, S>] {
+    pub fn cleared(self, rows: usize, out: &mut Vec<T>) -> &mut [Vector<T, S>] {
         T::vectors_mut::<S>(zeroed(out, rows * Self::WIDTH))
     }
 

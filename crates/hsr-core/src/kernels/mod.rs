@@ -57,6 +57,9 @@ macro_rules! with_rank {
 }
 pub(crate) use with_rank;
 
+/// Rows, and sums of as many.
+type Loaded<'a, V> = (&'a [V], &'a mut [V]);
+
 /// ã of one vector of samples, and sums for its ā.
 #[derive(Default)]
 pub(crate) struct HiddenLane<T> {
@@ -72,7 +75,7 @@ impl<T: Real> HiddenLane<T> {
         unit: Unit<T, S>,
         f: &Forward<T>,
         from: usize,
-    ) -> (&[Vector<T, S>], &mut [Vector<T, S>]) {
+    ) -> Loaded<'_, Vector<T, S>> {
         let rows = f.dims().hidden_extended();
         let a = unit.gather(&f.a, f.stride, rows, from, &mut self.a);
         (a, unit.cleared(rows, &mut self.sums))
