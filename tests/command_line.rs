@@ -141,27 +141,13 @@ fn inspect_reproduces_every_golden_case_that_its_interface_can_express() {
         expressed += 1;
         std::fs::write(folder.path().join("w.safetensors"), weights(&case)).unwrap();
         std::fs::write(folder.path().join("d.csv"), csv(&case, &labels)).unwrap();
-        let output = hsr(
-            folder.path(),
-            &[
-                "inspect",
-                "--weights",
-                "w.safetensors",
-                "--data",
-                "d.csv",
-                "--label",
-                "label",
-                "--weight-column",
-                "weight",
-                "--activation",
-                &case.activation,
-                "--loss",
-                &case.loss_kind,
-                "--gradient",
-                "--eigenvalues",
-                "--json",
-            ],
-        );
+        let changes = [
+            ("--activation", case.activation.as_str()),
+            ("--loss", case.loss_kind.as_str()),
+        ];
+        let mut arguments = inspect_arguments(&changes);
+        arguments.extend(["--gradient", "--eigenvalues", "--json"]);
+        let output = hsr(folder.path(), &arguments);
         let found = json(&output);
         let name = &case.name;
         assert_eq!(number(&found, "parameters") as usize, case.parameters);
@@ -248,23 +234,21 @@ const INSPECT: [&str; 13] = [
     "softmax",
 ];
 
-fn inspect(folder: &Path, changes: &[(&str, &str)]) -> Output {
-    let mut options = vec![
-        ("--weights", "w.safetensors"),
-        ("--data", "d.csv"),
-        ("--label", "label"),
-        ("--weight-column", "weight"),
-        ("--activation", "tanh"),
-        ("--loss", "softmax"),
-    ];
-    for change in changes {
-        match options.iter_mut().find(|option| option.0 == change.0) {
-            Some(option) => option.1 = change.1,
-            None => options.push(*change),
+/// [`INSPECT`] with other values, or more options.
+fn inspect_arguments<'a>(changes: &[(&'a str, &'a str)]) -> Vec<&'a str> {
+    let mut arguments = INSPECT.to_vec();
+    for &(option, value) in changes {
+        match arguments.iter().position(|&argument| argument == option) {
+            Some(at) => arguments[at + 1] = value,
+            None => arguments.extend([option, value]),
         }
     }
-    let mut arguments = vec!["inspect", "--json"];
-    arguments.extend(options.iter().flat_map(|&(name, value)| [name, value]));
+    arguments
+}
+
+fn inspect(folder: &Path, changes: &[(&str, &str)]) -> Output {
+    let mut arguments = inspect_arguments(changes);
+    arguments.push("--json");
     hsr(folder, &arguments)
 }
 

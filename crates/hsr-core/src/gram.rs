@@ -12,7 +12,9 @@ use crate::assembled::{contract_r, form_r};
 use crate::contraction::Contraction;
 use crate::forward::Forward;
 use crate::kernels::pairs::{PairLanes, contract_m, form_m};
-use crate::lanes::{add_product, dot, part, part_mut, row, row_mut, sized, whole, zeroed};
+use crate::lanes::{
+    add_product, dot, part, part_mut, row, row_mut, sized, whole_registers, zeroed,
+};
 use crate::matmul::{Mat, Write, matmul};
 use crate::plan::{BlockEvaluation, Plan, Want};
 use crate::shard::Shared;
@@ -92,11 +94,6 @@ pub(crate) struct Gram<T> {
     f_bar: Vec<T>,
     r_bar: Vec<T>,
     lanes: PairLanes<T>,
-}
-
-/// The samples of a tile that may hold `most`: whole registers, one at least.
-fn whole_registers<T>(most: usize) -> usize {
-    (most / whole::<T>() * whole::<T>()).max(whole::<T>())
 }
 
 /// The rows `0..rows` of a feature-major array, all samples.

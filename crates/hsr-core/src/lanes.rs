@@ -12,6 +12,11 @@ pub(crate) const fn whole<T>() -> usize {
     64 / size_of::<T>()
 }
 
+/// The samples of a tile that may hold `most`: whole registers, one at least.
+pub(crate) fn whole_registers<T>(most: usize) -> usize {
+    (most / whole::<T>() * whole::<T>()).max(whole::<T>())
+}
+
 /// The row length that holds `samples` samples.
 pub(crate) fn stride<T>(samples: usize) -> usize {
     let stride = samples.next_multiple_of(whole::<T>());

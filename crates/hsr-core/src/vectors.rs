@@ -182,10 +182,16 @@ impl<T: Real, S: Simd> Unit<T, S> {
         out: &'a mut Vec<T>,
     ) -> &'a [Vector<T, S>] {
         let out = self.room(rows, out);
+        self.gather_into(data, stride, from, out);
+        out
+    }
+
+    /// The same into room that is there, as many rows as it holds.
+    #[inline(always)]
+    pub fn gather_into(self, data: &[T], stride: usize, from: usize, out: &mut [Vector<T, S>]) {
         for (i, out) in out.iter_mut().enumerate() {
             *out = self.load(data, i * stride + from);
         }
-        out
     }
 
     /// Room for `rows` vectors, which may hold old values.

@@ -10,7 +10,7 @@ use pulp::Simd;
 
 use crate::contraction::Contraction;
 use crate::forward::Forward;
-use crate::lanes::{sized, whole};
+use crate::lanes::{sized, whole_registers};
 use crate::vectors::{Unit, Vector};
 use crate::{Real, svec};
 
@@ -42,8 +42,7 @@ pub(crate) fn form_m<T: Real, S: Simd>(
     lanes: &mut PairLanes<T>,
 ) {
     let h = f.dims().hidden;
-    let most = OF_U / (COLUMNS * f.rank * size_of::<T>());
-    let chunk = (most / whole::<T>() * whole::<T>()).max(whole::<T>());
+    let chunk = whole_registers::<T>(OF_U / (COLUMNS * f.rank * size_of::<T>()));
     for at in (0..width).step_by(chunk) {
         let mut strip = Strip {
             unit,
@@ -206,9 +205,7 @@ pub(crate) fn contract_m<T: Real, S: Simd>(
         let from = start + at;
         let (u, um) = (T::vectors_mut::<S>(u), T::vectors_mut::<S>(um));
         if units.start == 0 {
-            for (jk, u) in u.iter_mut().enumerate() {
-                *u = unit.load(&f.u_basis, jk * n + from);
-            }
+            unit.gather_into(&f.u_basis, n, from, u);
             um.fill(unit.splat(T::zero()));
         }
         for i in units.clone() {
