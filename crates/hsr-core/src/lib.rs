@@ -95,6 +95,7 @@ mod real;
 mod shard;
 mod stages;
 mod svec;
+mod team;
 pub mod theory;
 mod vectors;
 mod workspace;

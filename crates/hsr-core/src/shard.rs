@@ -7,7 +7,6 @@
 use core::ops::Range;
 
 use pulp::Simd;
-use rayon::prelude::*;
 
 use crate::assembled::{Assembled, Blocks};
 use crate::contraction::Contraction;
@@ -101,43 +100,6 @@ fn length<T>(samples: usize, count: usize) -> usize {
     samples
         .div_ceil(count.max(1))
         .next_multiple_of(whole::<T>())
-}
-
-/// Does `work` with every item: on the calling thread where there is one, else in parallel.
-pub fn each<A: Send>(items: &mut [A], work: impl Fn(usize, &mut A) + Sync + Send) {
-    if let [item] = items {
-        return work(0, item);
-    }
-    items
-        .par_iter_mut()
-        .with_max_len(1)
-        .enumerate()
-        .for_each(|(index, item)| work(index, item));
-}
-
-/// [`each`] with two lists of the same length.
-pub fn each_pair<A: Send, B: Send>(
-    left: &mut [A],
-    right: &mut [B],
-    work: impl Fn(usize, &mut A, &mut B) + Sync + Send,
-) {
-    if let ([left], [right]) = (&mut *left, &mut *right) {
-        return work(0, left, right);
-    }
-    left.par_iter_mut()
-        .zip(right)
-        .with_max_len(1)
-        .enumerate()
-        .for_each(|(index, (left, right))| work(index, left, right));
-}
-
-/// Runs `work` among the threads of the pool where it is parallel: entered once, not once a step.
-pub fn enter<R: Send>(parallel: bool, work: impl FnOnce() -> R + Send) -> R {
-    if parallel {
-        rayon::scope(|_| work())
-    } else {
-        work()
-    }
 }
 
 #[cfg(test)]

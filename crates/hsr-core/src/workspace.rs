@@ -2,8 +2,6 @@
 
 use core::num::NonZeroUsize;
 
-use rayon::prelude::*;
-
 use crate::bounds::SpectralWeights;
 use crate::directional::Directional;
 use crate::error::check_length;
@@ -19,6 +17,7 @@ use crate::stages::{
     ContractStage, CurvatureStage, ForwardStage, LargestStage, NormsStage, PrepareStage,
     ProductStage, PullbackStage,
 };
+use crate::team::Team;
 use crate::{Batch, Error, Evaluation, Moments, Network, OutputLoss, Real, SpectralBounds};
 
 /// A dense Hessian is refused beyond this many parameters: 1.2 GiB in f64.
@@ -77,6 +76,7 @@ pub struct Workspace<T> {
     pub(crate) own: Vec<Own<T>>,
     used: usize,
     threads: Option<NonZeroUsize>,
+    team: Team,
     pub(crate) directional: Directional<T>,
     /// A unit vector in the parameter space.
     pub(crate) direction: Vec<T>,
@@ -125,6 +125,7 @@ impl<T: Real> Default for Workspace<T> {
             own: vec![Own::default()],
             used: 1,
             threads: None,
+            team: Team::default(),
             directional: Directional::default(),
             direction: Vec::new(),
             buffers: Default::default(),
@@ -315,7 +316,7 @@ impl<T: Real> Workspace<T> {
         batch: &Batch<T>,
         evaluation: Evaluation,
         want: Want,
-        then: impl FnOnce(&mut Self, &Moments<T>) + Send,
+        then: impl FnOnce(&mut Self, &Moments<T>),
     ) -> Result<Moments<T>, Error> {
         let dims = network.dimensions();
         let samples = batch.check(&dims)?;
@@ -323,14 +324,13 @@ impl<T: Real> Workspace<T> {
         let rank = output_basis::reduced(dims.outputs, softmax);
         let plan = Plan::with_rank(evaluation, &dims, rank, samples)?;
         let count = self.shards_that_pay(samples, plan.cost(&dims, rank, samples));
-        shard::enter(count > 1, || {
-            self.forward_in(network, batch, samples, count, false)?;
-            let preparation = Preparation::new(&self.shards[..count], plan, want);
-            self.curvature(network, true, |shared, own| preparation.run(shared, own))?;
-            let moments = self.contract_prepared(preparation)?;
-            then(self, &moments);
-            Ok(moments)
-        })
+        let _helpers = (count > 1).then(|| self.team.call(count - 1));
+        self.forward_in(network, batch, samples, count, false)?;
+        let preparation = Preparation::new(&self.shards[..count], plan, want);
+        self.curvature(network, true, |shared, own| preparation.run(shared, own))?;
+        let moments = self.contract_prepared(preparation)?;
+        then(self, &moments);
+        Ok(moments)
     }
 
     /// How many shards an evaluation of so many samples and multiplications is divided into.
@@ -356,7 +356,10 @@ impl<T: Real> Workspace<T> {
         let preparation = Preparation::new(&self.shards[..self.used], plan, want);
         let shards = &mut self.shards[..self.used];
         let own = &mut self.own[..self.used];
-        shard::each_pair(shards, own, |_, shared, own| preparation.run(shared, own));
+        self.team
+            .each(shards.iter_mut().zip(own), |_, (shared, own)| {
+                preparation.run(shared, own);
+            });
         self.contract_prepared(preparation)
     }
 
@@ -377,7 +380,7 @@ impl<T: Real> Workspace<T> {
             first[0].prepared.add_projections(&other.prepared, pairing);
         }
         let shards = &*shards;
-        shard::each(own, |index, own| {
+        self.team.each(own.iter_mut(), |index, own| {
             T::contract(ContractStage {
                 shards,
                 index,
@@ -438,14 +441,15 @@ impl<T: Real> Workspace<T> {
             });
         };
         match out.inputs.as_deref_mut() {
-            None => shard::each(own, |index, own| one(index, own, None)),
+            None => self
+                .team
+                .each(own.iter_mut(), |index, own| one(index, own, None)),
             Some(inputs) => {
                 let length = shards[0].forward.samples * network.dimensions().inputs;
-                own.par_iter_mut()
-                    .zip(inputs.par_chunks_mut(length))
-                    .with_max_len(1)
-                    .enumerate()
-                    .for_each(|(index, (own, inputs))| one(index, own, Some(inputs)));
+                let parts = own.iter_mut().zip(inputs.chunks_mut(length));
+                self.team.each(parts, |index, (own, inputs)| {
+                    one(index, own, Some(inputs));
+                });
             }
         }
         out.parameters.fill(T::zero());
@@ -480,16 +484,17 @@ impl<T: Real> Workspace<T> {
             self.shards.resize_with(count, Shared::default);
             self.own.resize_with(count, Own::default);
         }
-        shard::each(&mut self.shards[..count], |index, shared| {
-            shared.loss = T::forward(ForwardStage {
-                forward: &mut shared.forward,
-                network,
-                batch,
-                normalizer,
-                range: shard::range::<T>(samples, count, index),
-                with_loss,
+        self.team
+            .each(self.shards[..count].iter_mut(), |index, shared| {
+                shared.loss = T::forward(ForwardStage {
+                    forward: &mut shared.forward,
+                    network,
+                    batch,
+                    normalizer,
+                    range: shard::range::<T>(samples, count, index),
+                    with_loss,
+                });
             });
-        });
         let mut loss = T::zero();
         for shard in &mut self.shards[..count] {
             loss += core::mem::replace(&mut shard.loss, Ok(T::zero()))?;
@@ -519,7 +524,7 @@ impl<T: Real> Workspace<T> {
         &mut self,
         network: &Network<T>,
         in_basis: bool,
-        then: impl Fn(&mut Shared<T>, &mut Own<T>) + Sync + Send,
+        then: impl Fn(&mut Shared<T>, &mut Own<T>) + Sync,
     ) -> Result<(), Error> {
         let shards = &mut self.shards[..self.used];
         let own = &mut self.own[..self.used];
@@ -527,7 +532,8 @@ impl<T: Real> Workspace<T> {
             .iter()
             .map(|shard| T::largest(LargestStage(&shard.forward)))
             .fold(T::zero(), T::max);
-        shard::each_pair(shards, own, |_, shared, own| {
+        let pairs = shards.iter_mut().zip(own);
+        self.team.each(pairs, |_, (shared, own)| {
             let curvature = T::curvature(CurvatureStage {
                 forward: &mut shared.forward,
                 network,
