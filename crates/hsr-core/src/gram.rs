@@ -11,7 +11,7 @@ use pulp::Simd;
 use crate::assembled::{contract_r, form_r};
 use crate::contraction::Contraction;
 use crate::forward::Forward;
-use crate::kernels::pairs::{PairLanes, contract_m, form_m};
+use crate::kernels::pairs::{PairLanes, ROWS, contract_m, form_m};
 use crate::lanes::{
     add_product, dot, part, part_mut, row, row_mut, sized, whole_registers, zeroed,
 };
@@ -138,13 +138,16 @@ fn inner_products<T: Real>(
     }
 }
 
-/// Hidden units from `first` on whose rows of packed M are together `most` or fewer, but one unit at least.
+/// Hidden units from `first` on whose rows of packed M are together `most` or fewer, but as many as [`contract_m`] takes
+/// at once.
 fn units_from(first: usize, h: usize, most: usize) -> Range<usize> {
-    let mut end = first + 1;
-    let mut rows = h - first;
-    while end < h && rows + h - end <= most {
-        rows += h - end;
-        end += 1;
+    let mut end = h.min(first + ROWS);
+    while end < h {
+        let next = h.min(end + ROWS);
+        if (first..next).map(|i| h - i).sum::<usize>() > most {
+            break;
+        }
+        end = next;
     }
     first..end
 }

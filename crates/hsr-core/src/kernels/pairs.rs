@@ -1,7 +1,7 @@
 //! M and M̃ of networks of any size: h(h + 1)/2 values a sample, formed from U and Q and contracted with U.
 //!
-//! Both are bound by memory before they are bound by arithmetic. So M is formed for a few columns at a time, whose U
-//! stays in the first-level cache, and written row by row; M̃ is read once: each value serves its own row and its mirror
+//! Both are bound by memory before they are bound by arithmetic. So M is formed for a few rows at a time, whose Q stays
+//! in the first-level cache, and written in its order; M̃ is read once: each value serves its own row and its mirror
 //! image's.
 
 use core::ops::Range;
@@ -23,12 +23,11 @@ pub(crate) struct PairLanes<T> {
     um: Vec<T>,
 }
 
-/// Bytes of U that stay in the first-level cache while all rows of M meet them.
-const OF_U: usize = 1 << 14;
+/// Bytes of Q that stay in the first-level cache while all columns of M meet them.
+const OF_Q: usize = 1 << 14;
 
-/// Columns of M that are formed together, and rows.
-const COLUMNS: usize = 4;
-const ROWS: usize = 2;
+/// Rows of M that are formed together where the registers suffice for a block as wide, and contracted.
+pub(crate) const ROWS: usize = 4;
 
 /// Forms M = Uᵀ Q + diag c, packed, for the samples `start..start + width`; rows of `out` are `out_stride` apart.
 #[inline(always)]
@@ -42,7 +41,7 @@ pub(crate) fn form_m<T: Real, S: Simd>(
     lanes: &mut PairLanes<T>,
 ) {
     let h = f.dims().hidden;
-    let chunk = whole_registers::<T>(OF_U / (COLUMNS * f.rank * size_of::<T>()));
+    let chunk = whole_registers::<T>(OF_Q / (ROWS * f.rank * size_of::<T>()));
     for at in (0..width).step_by(chunk) {
         let mut strip = Strip {
             unit,
@@ -51,15 +50,21 @@ pub(crate) fn form_m<T: Real, S: Simd>(
             width: chunk.min(width - at),
             out: &mut out[at..],
             out_stride,
-            u: &mut lanes.u,
+            q: &mut lanes.u,
         };
         let mut first = 0;
-        while first < h {
-            first += if h - first >= COLUMNS {
-                strip.columns::<COLUMNS>(first)
-            } else {
-                strip.columns::<1>(first)
-            };
+        if Unit::<T, S>::REGISTERS >= 32 {
+            while first + ROWS <= h {
+                strip.rows::<ROWS>(first);
+                first += ROWS;
+            }
+        }
+        while first + 2 <= h {
+            strip.rows::<2>(first);
+            first += 2;
+        }
+        if first < h {
+            strip.rows::<1>(first);
         }
     }
 }
@@ -72,93 +77,50 @@ struct Strip<'a, T, S> {
     width: usize,
     out: &'a mut [T],
     out_stride: usize,
-    u: &'a mut Vec<T>,
+    q: &'a mut Vec<T>,
 }
 
 impl<T: Real, S: Simd> Strip<'_, T, S> {
-    /// Forms `N` columns from the first on; gives their number.
+    /// Forms `R` rows from the first on: in packed M each is contiguous, from the diagonal to the last column.
     #[inline(always)]
-    fn columns<const N: usize>(&mut self, first: usize) -> usize {
+    fn rows<const R: usize>(&mut self, first: usize) {
         let (unit, f) = (self.unit, self.f);
-        let (outputs, n) = (f.rank, f.stride);
+        let (h, outputs, n) = (f.dims().hidden, f.rank, f.stride);
         let step = Unit::<T, S>::WIDTH;
-        // U of these columns: for each vector of samples and each output, the columns next to one another.
-        let u = unit.room(self.width / step * outputs * N, self.u);
-        for (v, u) in u.chunks_exact_mut(outputs * N).enumerate() {
-            for (k, u) in u.as_chunks_mut::<N>().0.iter_mut().enumerate() {
-                for (g, u) in u.iter_mut().enumerate() {
-                    let row = (first + g) * outputs + k;
-                    *u = unit.load(&f.u_basis, row * n + self.start + v * step);
+        // Q of these rows: for each vector of samples and each output, the rows next to one another.
+        let q = unit.room(self.width / step * outputs * R, self.q);
+        for (v, q) in q.chunks_exact_mut(outputs * R).enumerate() {
+            for (k, q) in q.as_chunks_mut::<R>().0.iter_mut().enumerate() {
+                for (r, q) in q.iter_mut().enumerate() {
+                    let row = (first + r) * outputs + k;
+                    *q = unit.load(&f.q_basis, row * n + self.start + v * step);
                 }
             }
         }
-        let mut i = 0;
-        while i + ROWS <= first {
-            self.above::<ROWS, N>(i, first);
-            i += ROWS;
+        let mut j = first;
+        while j + ROWS <= h {
+            self.columns::<R, ROWS>(first, j);
+            j += ROWS;
         }
-        for i in i..first {
-            self.above::<1, N>(i, first);
-        }
-        self.corner::<N>(first);
-        N
-    }
-
-    /// Uᵀ Q for `R` rows from i on and the columns that are at hand, of one vector of samples.
-    #[inline(always)]
-    fn products<const R: usize, const N: usize>(
-        &self,
-        i: usize,
-        v: usize,
-    ) -> [[Vector<T, S>; N]; R] {
-        let (unit, f) = (self.unit, self.f);
-        let (outputs, n) = (f.rank, f.stride);
-        let step = Unit::<T, S>::WIDTH;
-        let mut sums = [unit.zeros::<N>(); R];
-        let u = &T::vectors::<S>(self.u)[v * outputs * N..][..outputs * N];
-        let q = &f.q_basis[i * outputs * n + self.start + v * step..];
-        for (k, u) in u.as_chunks::<N>().0.iter().enumerate() {
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let q = unit.load(q, (r * outputs + k) * n);
-                for (sum, &u) in sums.iter_mut().zip(u) {
-                    unit.add_to(sum, q, u);
-                }
-            }
-        }
-        sums
-    }
-
-    /// `R` rows from i on, above the diagonal in all `N` columns.
-    #[inline(always)]
-    fn above<const R: usize, const N: usize>(&mut self, i: usize, first: usize) {
-        let root = svec::scale::<T>();
-        let h = self.f.dims().hidden;
-        let step = Unit::<T, S>::WIDTH;
-        for v in 0..self.width / step {
-            let sums = self.products::<R, N>(i, v);
-            for (r, sums) in sums.into_iter().enumerate() {
-                let row = svec::diagonal(h, i + r) + first - (i + r);
-                for (g, sum) in sums.into_iter().enumerate() {
-                    let at = (row + g) * self.out_stride + v * step;
-                    self.unit.store(self.out, at, self.unit.scaled(root, sum));
-                }
-            }
+        for j in j..h {
+            self.columns::<R, 1>(first, j);
         }
     }
 
-    /// The `N` rows in which the diagonal meets the columns.
+    /// Forms `C` columns from j on of the rows that are at hand, the part on and above the diagonal.
     #[inline(always)]
-    fn corner<const N: usize>(&mut self, first: usize) {
+    fn columns<const R: usize, const C: usize>(&mut self, first: usize, j: usize) {
         let (unit, f) = (self.unit, self.f);
         let (h, n) = (f.dims().hidden, f.stride);
         let root = svec::scale::<T>();
         let step = Unit::<T, S>::WIDTH;
-        for i in first..first + N {
-            let row = svec::diagonal(h, i);
-            for v in 0..self.width / step {
-                let [sums] = self.products::<1, N>(i, v);
-                for (g, sum) in sums.into_iter().enumerate() {
-                    let j = first + g;
+        for v in 0..self.width / step {
+            let sums = self.products::<R, C>(j, v);
+            for (r, sums) in sums.into_iter().enumerate() {
+                let i = first + r;
+                let diagonal = svec::diagonal(h, i);
+                for (c, sum) in sums.into_iter().enumerate() {
+                    let j = j + c;
                     if j < i {
                         continue;
                     }
@@ -168,10 +130,35 @@ impl<T: Real, S: Simd> Strip<'_, T, S> {
                     } else {
                         unit.scaled(root, sum)
                     };
-                    unit.store(self.out, (row + j - i) * self.out_stride + v * step, m);
+                    let at = (diagonal + j - i) * self.out_stride + v * step;
+                    unit.store(self.out, at, m);
                 }
             }
         }
+    }
+
+    /// Uᵀ Q for the rows that are at hand and `C` columns from j on, of one vector of samples.
+    #[inline(always)]
+    fn products<const R: usize, const C: usize>(
+        &self,
+        j: usize,
+        v: usize,
+    ) -> [[Vector<T, S>; C]; R] {
+        let (unit, f) = (self.unit, self.f);
+        let (outputs, n) = (f.rank, f.stride);
+        let step = Unit::<T, S>::WIDTH;
+        let mut sums = [unit.zeros::<C>(); R];
+        let q = &T::vectors::<S>(self.q)[v * outputs * R..][..outputs * R];
+        let u = &f.u_basis[j * outputs * n + self.start + v * step..];
+        for (k, q) in q.as_chunks::<R>().0.iter().enumerate() {
+            for c in 0..C {
+                let u = unit.load(u, (c * outputs + k) * n);
+                for r in 0..R {
+                    unit.add_to(&mut sums[r][c], q[r], u);
+                }
+            }
+        }
+        sums
     }
 }
 
@@ -218,34 +205,27 @@ pub(crate) fn contract_m<T: Real, S: Simd>(
                 unit.add_to(um, m_ii, u);
             }
         }
-        // Columns in blocks, so that their U and U M̃ are in the first-level cache for all rows.
-        for block in (units.start + 1..h).step_by(BLOCK) {
-            let end = h.min(block + BLOCK);
-            for i in units.start..units.end.min(end - 1) {
-                let j = block.max(i + 1);
-                let (um, um_after) = um.split_at_mut(j * outputs);
-                let mut mirrored = Mirrored {
-                    unit,
-                    m: &m[row_of(i, j) * width + at..],
-                    width,
-                    u: &u[i * outputs..][..outputs],
-                    u_after: &u[j * outputs..end * outputs],
-                    um: &mut um[i * outputs..][..outputs],
-                    um_after: &mut um_after[..(end - j) * outputs],
-                    outputs,
-                };
-                let mut k = 0;
-                while k < outputs {
-                    k += match outputs - k {
-                        10.. if Unit::<T, S>::REGISTERS >= 32 => mirrored.add::<10>(k),
-                        5.. => mirrored.add::<5>(k),
-                        4.. => mirrored.add::<4>(k),
-                        3.. => mirrored.add::<3>(k),
-                        2.. => mirrored.add::<2>(k),
-                        _ => mirrored.add::<1>(k),
-                    };
-                }
+        let mut mirrored = Mirrored {
+            unit,
+            m: &m[at..],
+            place: |i, j| row_of(i, j) * width,
+            u,
+            um: &mut *um,
+            outputs,
+        };
+        let mut i = units.start;
+        if Unit::<T, S>::REGISTERS >= 32 {
+            while i + ROWS <= units.end {
+                mirrored.rows::<ROWS>(i, h);
+                i += ROWS;
             }
+        }
+        while i + 2 <= units.end {
+            mirrored.rows::<2>(i, h);
+            i += 2;
+        }
+        if i < units.end {
+            mirrored.rows::<1>(i, h);
         }
         if units.end == h {
             for (jk, &um) in um.iter().enumerate() {
@@ -255,46 +235,76 @@ pub(crate) fn contract_m<T: Real, S: Simd>(
     }
 }
 
-/// Columns that are contracted with many rows before the next.
-const BLOCK: usize = 8;
-
-/// Some columns of a row of packed M̃ beyond its diagonal, U and U M̃ of the row's hidden unit and of the columns', all of
-/// one vector of samples.
-struct Mirrored<'a, T: Real, S: Simd> {
+/// Packed M̃ of one vector of samples beyond its diagonal, with U and U M̃.
+struct Mirrored<'a, T: Real, S: Simd, P> {
     unit: Unit<T, S>,
     m: &'a [T],
-    width: usize,
+    /// Where M̃\[i, j\] is.
+    place: P,
     u: &'a [Vector<T, S>],
-    u_after: &'a [Vector<T, S>],
     um: &'a mut [Vector<T, S>],
-    um_after: &'a mut [Vector<T, S>],
     outputs: usize,
 }
 
-impl<T: Real, S: Simd> Mirrored<'_, T, S> {
-    /// Adds M̃\[i, j\] U\[j\] to row i and M̃\[i, j\] U\[i\] to row j, for `GROUP` outputs from k on, so that their
-    /// sums and U\[i\] stay in registers; gives their number.
+impl<T: Real, S: Simd, P: Fn(usize, usize) -> usize> Mirrored<'_, T, S, P> {
+    /// Adds what `R` rows from i on leave, in blocks as wide as they are high.
     #[inline(always)]
-    fn add<const GROUP: usize>(&mut self, k: usize) -> usize {
+    fn rows<const R: usize>(&mut self, i: usize, h: usize) {
+        // The triangle in which the rows meet the diagonal.
+        let end = i + R;
+        for i in i..end {
+            for j in i + 1..end {
+                self.add::<1, 1>(i, j);
+            }
+        }
+        let mut j = end;
+        while j + R <= h {
+            self.add::<R, R>(i, j);
+            j += R;
+        }
+        for j in j..h {
+            self.add::<R, 1>(i, j);
+        }
+    }
+
+    /// Adds M̃\[i, j\] U\[j\] to row i and M̃\[i, j\] U\[i\] to row j, for a block of M̃ that stays in registers. A
+    /// block of b² values takes 2b of U and 2b sums for 2b² products: one alone would wait for its stores.
+    #[inline(always)]
+    fn add<const R: usize, const C: usize>(&mut self, i: usize, j: usize) {
         let unit = self.unit;
         // Off the diagonal the packing has put √2.
         let half = T::one() / svec::scale::<T>();
-        let mut u_i = unit.zeros::<GROUP>();
-        u_i.copy_from_slice(&self.u[k..k + GROUP]);
-        let mut sums = unit.zeros::<GROUP>();
-        let after = self.u_after.chunks_exact(self.outputs);
-        let um_after = self.um_after.chunks_exact_mut(self.outputs);
-        for ((m, u_j), um_j) in self.m.chunks(self.width).zip(after).zip(um_after) {
-            let m_ij = unit.scaled(half, unit.load(m, 0));
-            let (u_j, um_j) = (&u_j[k..k + GROUP], &mut um_j[k..k + GROUP]);
-            for g in 0..GROUP {
-                unit.add_to(&mut sums[g], m_ij, u_j[g]);
-                unit.add_to(&mut um_j[g], m_ij, u_i[g]);
+        let mut m = [unit.zeros::<C>(); R];
+        for (r, m) in m.iter_mut().enumerate() {
+            for (c, m) in m.iter_mut().enumerate() {
+                *m = unit.scaled(half, unit.load(self.m, (self.place)(i + r, j + c)));
             }
         }
-        for (um, sum) in self.um[k..k + GROUP].iter_mut().zip(sums) {
-            *um = unit.plus(*um, sum);
+        let outputs = self.outputs;
+        let (above, after) = self.um.split_at_mut(j * outputs);
+        let um_i = &mut above[i * outputs..][..R * outputs];
+        let um_j = &mut after[..C * outputs];
+        let u_i = &self.u[i * outputs..][..R * outputs];
+        let u_j = &self.u[j * outputs..][..C * outputs];
+        for k in 0..outputs {
+            let mut rows = unit.zeros::<R>();
+            let mut of_rows = unit.zeros::<R>();
+            for r in 0..R {
+                rows[r] = um_i[r * outputs + k];
+                of_rows[r] = u_i[r * outputs + k];
+            }
+            for c in 0..C {
+                let mut column = um_j[c * outputs + k];
+                let of_column = u_j[c * outputs + k];
+                for r in 0..R {
+                    unit.add_to(&mut rows[r], m[r][c], of_column);
+                    unit.add_to(&mut column, m[r][c], of_rows[r]);
+                }
+                um_j[c * outputs + k] = column;
+            }
+            for r in 0..R {
+                um_i[r * outputs + k] = rows[r];
+            }
         }
-        GROUP
     }
 }
