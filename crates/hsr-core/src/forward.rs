@@ -62,7 +62,7 @@ pub struct Forward<T> {
     pub trace_m: Vec<T>,
     /// σ = max(|S|, |r|): S and r here are the theory's divided by σ (§5), or 1.
     pub sigma: T,
-    scratch: Vec<T>,
+    pub scratch: Vec<T>,
     packed: Vec<T>,
     softmax_rows: [Vec<T>; 3],
 }
@@ -404,7 +404,7 @@ impl<T: Real> Forward<T> {
             kernels::basis::u_and_q(unit, self);
         } else {
             w2.copy_from_slice(network.output_weight());
-            self.u_and_q();
+            kernels::own::u_and_q(unit, self);
         }
 
         let g = sized(&mut self.g, h * n);
@@ -428,31 +428,6 @@ impl<T: Real> Forward<T> {
                 what: "the Hessian",
             })
         }
-    }
-
-    /// U = W2 ∘ d1 and Q = S U in the outputs' own basis.
-    #[inline(always)]
-    fn u_and_q(&mut self) {
-        let (n, h, outputs) = (self.stride, self.dims().hidden, self.rank);
-        sized(&mut self.u_basis, h * outputs * n);
-        sized(&mut self.q_basis, h * outputs * n);
-        let [mut u_all, mut q_all, mut scratch] =
-            [&mut self.u_basis, &mut self.q_basis, &mut self.scratch].map(core::mem::take);
-        let scratch_lanes = sized(&mut scratch, 2 * n);
-        for j in 0..h {
-            let d1 = row(&self.d1, n, j);
-            let of_unit = j * outputs * n..(j + 1) * outputs * n;
-            let u = &mut u_all[of_unit.clone()];
-            for k in 0..outputs {
-                let weight = self.w2_basis[k * h + j];
-                for (u, &d1) in row_mut(u, n, k).iter_mut().zip(d1) {
-                    *u = weight * d1;
-                }
-            }
-            let q = &mut q_all[of_unit];
-            self.curvature_of().apply(u, n, 0, n, q, scratch_lanes);
-        }
-        (self.u_basis, self.q_basis, self.scratch) = (u_all, q_all, scratch);
     }
 
     /// Whether S, Q and R are in a basis smaller than the outputs' own.

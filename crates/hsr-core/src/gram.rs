@@ -8,13 +8,12 @@ use core::ops::Range;
 
 use pulp::Simd;
 
-use crate::assembled::{contract_r, form_r};
+use crate::assembled::form_r;
 use crate::contraction::Contraction;
 use crate::forward::Forward;
+use crate::kernels::coupling::Coupling;
 use crate::kernels::pairs::{PairLanes, ROWS, contract_m, form_m};
-use crate::lanes::{
-    add_product, dot, part, part_mut, row, row_mut, sized, whole_registers, zeroed,
-};
+use crate::lanes::{add_product, dot, part, row, row_mut, sized, whole_registers, zeroed};
 use crate::matmul::{Mat, Write, matmul};
 use crate::plan::{BlockEvaluation, Plan, Want};
 use crate::shard::Shared;
@@ -255,24 +254,31 @@ impl<T: Real> Gram<T> {
             form_m(unit, f, 0, n, m, n, &mut self.lanes);
         }
         if pairing.cross {
-            self.couple(f, pairing.project, out);
+            self.couple(unit, f, pairing.project, out);
         }
     }
 
     /// Prepares the terms of ⟨B_n, B_m⟩ with R: F + R and R whole, or Σ (F + R) x̃ᵀ and Σ R x̃ᵀ.
     #[inline(always)]
-    fn couple(&mut self, f: &Forward<T>, project: bool, out: &mut Prepared<T>) {
+    fn couple<S: Simd>(
+        &mut self,
+        unit: Unit<T, S>,
+        f: &Forward<T>,
+        project: bool,
+        out: &mut Prepared<T>,
+    ) {
         let dims = f.dims();
         let n = f.stride;
         let (hk, d) = (dims.hidden * f.rank, dims.inputs_extended());
         if !project {
-            let r = sized(&mut out.r, hk * n);
-            form_r(f, 0, n, r);
             let sum = sized(&mut out.sum, hk * n);
-            form_f(f, 0, n, sum);
-            for (sum, &r) in sum.iter_mut().zip(r.iter()) {
-                *sum += r;
+            Coupling {
+                unit,
+                f,
+                start: 0,
+                width: n,
             }
+            .form(sum, sized(&mut out.r, hk * n));
             return;
         }
         let sum_projected = zeroed(&mut out.sum, hk * d);
@@ -281,17 +287,18 @@ impl<T: Real> Gram<T> {
         for start in (0..n).step_by(width) {
             let width = width.min(n - start);
             let x = tile(&f.x, d, n, start, width).t();
-            let values = sized(&mut self.values, hk * width);
-            form_r(f, start, width, values);
-            let r = Mat::new(values, hk, width, width);
-            matmul(r_projected, d, Write::Add, T::one(), r, x);
-            let values = sized(&mut self.values, hk * width);
-            form_f(f, start, width, values);
-            let f = Mat::new(values, hk, width, width);
-            matmul(sum_projected, d, Write::Add, T::one(), f, x);
-        }
-        for (sum, &r) in sum_projected.iter_mut().zip(r_projected.iter()) {
-            *sum += r;
+            let (sum, r) = sized(&mut self.values, 2 * hk * width).split_at_mut(hk * width);
+            Coupling {
+                unit,
+                f,
+                start,
+                width,
+            }
+            .form(sum, r);
+            for (values, projected) in [(sum, &mut *sum_projected), (r, &mut *r_projected)] {
+                let values = Mat::new(values, hk, width, width);
+                matmul(projected, d, Write::Add, T::one(), values, x);
+            }
         }
     }
 
@@ -351,7 +358,7 @@ impl<T: Real> Gram<T> {
                 self.hidden_tile(unit, tile, out);
             }
             if cross {
-                self.cross_tile(tile, out);
+                self.cross_tile(unit, tile, out);
             }
             if want != Want::Moments && (output || cross) {
                 let to = &mut out.hidden[start..];
@@ -492,7 +499,7 @@ impl<T: Real> Gram<T> {
     }
 
     #[inline(always)]
-    fn cross_tile(&mut self, tile: Tile<T>, out: &mut Contraction<T>) {
+    fn cross_tile<S: Simd>(&mut self, unit: Unit<T, S>, tile: Tile<T>, out: &mut Contraction<T>) {
         let f = tile.forward();
         let (start, width, size) = (tile.start, tile.width, tile.size());
         let dims = f.dims();
@@ -528,23 +535,13 @@ impl<T: Real> Gram<T> {
                 inner,
             );
         }
-        // Σ_n 2⟨F_n, F̃_n⟩ + ⟨R_n, F̃_n⟩, with F and R one row at a time.
-        let two = T::of(2.0);
-        let mut coupled = T::zero();
-        let values = sized(&mut self.products, width);
-        for j in 0..h {
-            let a = part(&f.a, n, j, start, width);
-            let d1 = part(&f.d1, n, j, start, width);
-            for k in 0..outputs {
-                let q = part(&f.q_basis, n, j * outputs + k, start, width);
-                let r = part(&f.r_basis, n, k, start, width);
-                for i in 0..width {
-                    values[i] = two * q[i] * a[i] + r[i] * d1[i];
-                }
-                coupled += dot(values, row(f_bar, width, j * outputs + k));
-            }
-        }
-        out.cross_norm += coupled;
+        let coupling = Coupling {
+            unit,
+            f,
+            start,
+            width,
+        };
+        out.cross_norm += coupling.norm(f_bar);
 
         let products = sized(&mut self.products, size);
         if tile.want == Want::Moments {
@@ -568,12 +565,8 @@ impl<T: Real> Gram<T> {
             |shard| &shard.forward.q_basis,
             products,
         );
-        for jk in 0..hk {
-            out.cross_norm += dot(
-                part(&f.q_basis, n, jk, start, width),
-                part(&out.q, n, jk, start, width),
-            );
-        }
+        let from_pairs = [&self.f_bar[..hk * width], &self.r_bar[..hk * width]];
+        coupling.contract(from_pairs, out);
         tile.inner_products(products, hk, |shard| &shard.forward.q_basis);
         add_product(&mut self.weights[..size], products, &self.inner[..size]);
         if tile.want == Want::InputGradient {
@@ -581,19 +574,6 @@ impl<T: Real> Gram<T> {
             add_product(weights, products, &self.alpha[..size]);
             self.coupled_inputs(tile, out);
         }
-        for j in 0..h {
-            let a = part(&f.a, n, j, start, width);
-            for jk in j * outputs..(j + 1) * outputs {
-                let f_bar = row(&self.f_bar, width, jk);
-                add_product(part_mut(&mut out.q, n, jk, start, width), f_bar, a);
-                add_product(
-                    part_mut(&mut out.hidden, n, j, start, width),
-                    f_bar,
-                    part(&f.q_basis, n, jk, start, width),
-                );
-            }
-        }
-        contract_r(f, &self.r_bar, start, width, out);
     }
 
     /// The terms of x̄ in which R takes part: Σ_m (⟨F_n, R_m⟩ + ⟨R_n, F_m⟩ + ⟨R_n, R_m⟩) x̃_m.

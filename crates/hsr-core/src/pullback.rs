@@ -7,17 +7,12 @@ use crate::batch::OutputLoss;
 use crate::bounds::SpectralWeights;
 use crate::contraction::Contraction;
 use crate::forward::Forward;
-use crate::kernels::basis::ThroughU;
-use crate::lanes::{
-    add_product, add_scaled, dot, part, part_mut, row, row_mut, sized, sum, write_samples, zeroed,
-};
+use crate::kernels::ThroughU;
+use crate::lanes::{row, row_mut, sized, sum, write_samples};
 use crate::matmul::{Mat, Write, matmul};
 use crate::plan::Want;
 use crate::vectors::Unit;
 use crate::{Network, Real, kernels, output_basis, svec};
-
-/// Samples a pass over the hidden units: K rows of U, Q̄ and their sums stay in the first-level cache.
-const WIDTH: usize = 128;
 
 /// Buffers of the pullback.
 #[derive(Default)]
@@ -28,16 +23,11 @@ pub struct Pullback<T> {
     a_bar: Vec<T>,
     d1_bar: Vec<T>,
     g_bar: Vec<T>,
-    /// diag S̄ and (S̄ + S̄ᵀ) p, \[K\].
-    s_diagonal: Vec<T>,
-    s_p: Vec<T>,
     /// W̄2 \[K', h\] and b̄2 \[K'\] in the output basis.
     w2_bar: Vec<T>,
     b2_bar: Vec<T>,
-    /// S̄ in the output basis, pairs k ≤ l.
+    /// S̄ in the output basis, pairs k ≤ l; in the outputs' own basis diag S̄ and (S̄ + S̄ᵀ) p, 2K rows.
     s_bar: Vec<T>,
-    /// One hidden unit: Q̄, P + Q̄, Ū \[K\].
-    rows: [Vec<T>; 3],
     scratch: Vec<T>,
     x_bar: Vec<T>,
 }
@@ -127,25 +117,26 @@ impl<T: Real> Pullback<T> {
             Mat::new(g_bar, h, n, n).t(),
         );
 
-        if f.in_basis() {
-            let s_bar = sized(&mut self.s_bar, svec::len(outputs) * n);
-            kernels::basis::through_u(
-                unit,
-                f,
-                contraction,
-                ThroughU {
-                    w_t,
-                    w_q2,
-                    w_q4,
-                    w2_bar,
-                    d1_bar,
-                    s_bar,
-                    lanes: &mut self.scratch,
-                },
-            );
-            kernels::basis::pull(unit, f, contraction, [w_t, w_q2], s_bar, r_bar);
+        let of_s = if f.in_basis() {
+            svec::len(outputs)
         } else {
-            self.through_u(f, contraction, w_t, [w_q2, w_q4]);
+            2 * outputs
+        };
+        let s_bar = sized(&mut self.s_bar, of_s * n);
+        let through_u = ThroughU {
+            w_t,
+            w_q2,
+            w_q4,
+            w2_bar,
+            d1_bar,
+            s_bar,
+            lanes: &mut self.scratch,
+        };
+        if f.in_basis() {
+            kernels::basis::through_u(unit, f, contraction, through_u);
+            kernels::basis::pull(unit, f, contraction, [w_t, w_q2], &self.s_bar, r_bar);
+        } else {
+            kernels::own::through_u(unit, f, contraction, through_u);
             self.pull(f, contraction, w_t, w_q2);
         }
 
@@ -212,83 +203,6 @@ impl<T: Real> Pullback<T> {
         write_samples(inputs, x_bar, n, sigma);
     }
 
-    /// Everything that goes through U: with P = U M̄, Q̄ = 4w_q Q̃ + P and Ū = S (P + Q̄), hidden unit by hidden unit.
-    /// Leaves the diagonal of Q̄ Uᵀ and (Q̄ Uᵀ + U Q̄ᵀ) p for the pull.
-    #[inline(always)]
-    fn through_u(
-        &mut self,
-        f: &Forward<T>,
-        contraction: &Contraction<T>,
-        w_t: T,
-        [w_q2, w_q4]: [T; 2],
-    ) {
-        let dims = f.dims();
-        let (n, h, outputs) = (f.stride, dims.hidden, dims.outputs);
-        let softmax = f.loss_of() == OutputLoss::SoftmaxCrossEntropy;
-        let (w2, w2_bar) = (&f.w2_basis, &mut self.w2_bar);
-        let s_diagonal = zeroed(&mut self.s_diagonal, outputs * n);
-        let s_p = zeroed(&mut self.s_p, outputs * n);
-        let [q_bar, p_plus_q, u_bar] = &mut self.rows;
-        let most = WIDTH.min(n);
-        let q_bar = sized(q_bar, outputs * most);
-        let p_plus_q = sized(p_plus_q, outputs * most);
-        let u_bar = sized(u_bar, outputs * most);
-        let scratch = sized(&mut self.scratch, 2 * most);
-        let curvature = f.curvature_of();
-        for start in (0..n).step_by(WIDTH) {
-            let width = WIDTH.min(n - start);
-            let x_squared = &f.x_squared[start..][..width];
-            for j in 0..h {
-                for k in 0..outputs {
-                    let jk = j * outputs + k;
-                    let u = part(&f.u_basis, n, jk, start, width);
-                    let um = part(&contraction.um, n, jk, start, width);
-                    let q = part(&contraction.q, n, jk, start, width);
-                    let p = &mut p_plus_q[k * width..][..width];
-                    let q_bar = &mut q_bar[k * width..][..width];
-                    for i in 0..width {
-                        let of_m = w_q2 * um[i] + w_t * x_squared[i] * u[i];
-                        q_bar[i] = w_q4 * q[i] + of_m;
-                        p[i] = of_m + q_bar[i];
-                    }
-                }
-                for k in 0..outputs {
-                    let u = part(&f.u_basis, n, j * outputs + k, start, width);
-                    let q_bar = &q_bar[k * width..][..width];
-                    add_product(part_mut(s_diagonal, n, k, start, width), q_bar, u);
-                }
-                if softmax {
-                    // (Q̄ Uᵀ + U Q̄ᵀ) p = Q̄ (Uᵀ p) + U (Q̄ᵀ p).
-                    let (u_p, q_p) = scratch[..2 * width].split_at_mut(width);
-                    u_p.fill(T::zero());
-                    q_p.fill(T::zero());
-                    for k in 0..outputs {
-                        let p = part(&f.p, n, k, start, width);
-                        add_product(u_p, p, part(&f.u_basis, n, j * outputs + k, start, width));
-                        add_product(q_p, p, &q_bar[k * width..][..width]);
-                    }
-                    for k in 0..outputs {
-                        let s_p = part_mut(s_p, n, k, start, width);
-                        let u = part(&f.u_basis, n, j * outputs + k, start, width);
-                        let q_bar = &q_bar[k * width..][..width];
-                        for i in 0..width {
-                            s_p[i] += q_bar[i] * u_p[i] + u[i] * q_p[i];
-                        }
-                    }
-                }
-                curvature.apply(p_plus_q, width, start, width, u_bar, scratch);
-                // W̄2 += Σ Ū∘d1, d̄1 += Σ_k Ū∘W2.
-                let d1 = part(&f.d1, n, j, start, width);
-                let d1_bar = part_mut(&mut self.d1_bar, n, j, start, width);
-                for k in 0..outputs {
-                    let u_bar = &u_bar[k * width..][..width];
-                    w2_bar[k * h + j] += dot(u_bar, d1);
-                    add_scaled(d1_bar, w2[k * h + j], u_bar);
-                }
-            }
-        }
-    }
-
     /// ō = pull(S̄, r̄), in place of r̄.
     #[inline(always)]
     fn pull(&mut self, f: &Forward<T>, contraction: &Contraction<T>, w_t: T, w_q2: T) {
@@ -297,9 +211,10 @@ impl<T: Real> Pullback<T> {
         let two = T::of(2.0);
         // The symmetric part of S̄ still missing: 2w_q S̃ + w_t‖ã‖² I.
         let contracted_s = &contraction.s;
+        let (s_diagonal, s_p) = self.s_bar[..2 * outputs * n].split_at_mut(outputs * n);
         for k in 0..outputs {
             let s = row(contracted_s, n, svec::diagonal(outputs, k));
-            let diagonal = row_mut(&mut self.s_diagonal, n, k);
+            let diagonal = row_mut(s_diagonal, n, k);
             for i in 0..n {
                 diagonal[i] += w_q2 * s[i] + w_t * f.a_squared[i];
             }
@@ -307,7 +222,6 @@ impl<T: Real> Pullback<T> {
         match f.loss_of() {
             OutputLoss::SoftmaxCrossEntropy => {
                 let half = T::one() / svec::scale::<T>();
-                let s_p = &mut self.s_p;
                 svec::pairs(
                     outputs,
                     #[inline(always)]
@@ -330,7 +244,7 @@ impl<T: Real> Pullback<T> {
                 // S̄ and r̄ both carry ω: S and r are linear in it. Then ō = p̄-part of S itself: ō = S (of_s + r̄).
                 for k in 0..outputs {
                     let p = row(&f.p, n, k);
-                    let (diagonal, s_p) = (row(&self.s_diagonal, n, k), row_mut(s_p, n, k));
+                    let (diagonal, s_p) = (row(s_diagonal, n, k), row_mut(s_p, n, k));
                     let r_bar = row(&self.o_bar, n, k);
                     for i in 0..n {
                         let of_s = diagonal[i] - s_p[i] - two * w_t * f.a_squared[i] * p[i];
@@ -344,7 +258,7 @@ impl<T: Real> Pullback<T> {
             OutputLoss::SigmoidCrossEntropy => {
                 for k in 0..outputs {
                     let (s, p) = (row(&f.s_diagonal, n, k), row(&f.p, n, k));
-                    let diagonal = row(&self.s_diagonal, n, k);
+                    let diagonal = row(s_diagonal, n, k);
                     let o_bar = row_mut(&mut self.o_bar, n, k);
                     for i in 0..n {
                         o_bar[i] = s[i] * (o_bar[i] + diagonal[i] * (T::one() - two * p[i]));

@@ -21,6 +21,8 @@ pub trait Vectors: Copy + Sized {
     fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
     /// a + b.
     fn plus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    /// a − b.
+    fn minus<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
     /// a·b.
     fn times<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
     /// a·b + c, in one rounding where the machine has that instruction.
@@ -75,6 +77,12 @@ impl<T: Real, S: Simd> Unit<T, S> {
         T::plus(self.simd, a, b)
     }
 
+    /// a − b.
+    #[inline(always)]
+    pub fn minus(self, a: Vector<T, S>, b: Vector<T, S>) -> Vector<T, S> {
+        T::minus(self.simd, a, b)
+    }
+
     /// a·b.
     #[inline(always)]
     pub fn times(self, a: Vector<T, S>, b: Vector<T, S>) -> Vector<T, S> {
@@ -87,10 +95,16 @@ impl<T: Real, S: Simd> Unit<T, S> {
         self.times(self.splat(factor), a)
     }
 
+    /// a·b + c.
+    #[inline(always)]
+    pub fn times_plus(self, a: Vector<T, S>, b: Vector<T, S>, c: Vector<T, S>) -> Vector<T, S> {
+        T::times_plus(self.simd, a, b, c)
+    }
+
     /// `sum += a·b`.
     #[inline(always)]
     pub fn add_to(self, sum: &mut Vector<T, S>, a: Vector<T, S>, b: Vector<T, S>) {
-        *sum = T::times_plus(self.simd, a, b, *sum);
+        *sum = self.times_plus(a, b, *sum);
     }
 
     /// `sum += factor·a`.
@@ -115,6 +129,25 @@ impl<T: Real, S: Simd> Unit<T, S> {
     #[inline(always)]
     pub fn store(self, data: &mut [T], index: usize, vector: Vector<T, S>) {
         T::vectors_mut::<S>(&mut data[index..][..Self::WIDTH])[0] = vector;
+    }
+
+    /// `N` vectors next to one another.
+    #[inline(always)]
+    pub fn load_run<const N: usize>(self, data: &[T], index: usize) -> [Vector<T, S>; N] {
+        let mut vectors = self.zeros::<N>();
+        vectors.copy_from_slice(T::vectors::<S>(&data[index..][..N * Self::WIDTH]));
+        vectors
+    }
+
+    /// Writes vectors next to one another.
+    #[inline(always)]
+    pub fn store_run<const N: usize>(
+        self,
+        vectors: &[Vector<T, S>; N],
+        data: &mut [T],
+        index: usize,
+    ) {
+        T::vectors_mut::<S>(&mut data[index..][..N * Self::WIDTH]).copy_from_slice(vectors);
     }
 
     /// The vectors from sample `from` on of `ROWS` consecutive rows.
@@ -211,7 +244,7 @@ impl<T: Real, S: Simd> Unit<T, S> {
 }
 
 macro_rules! vectors {
-    ($scalar:ty, $vector:ident, $as_simd:ident, $as_mut_simd:ident, $splat:ident, $add:ident, $mul:ident,
+    ($scalar:ty, $vector:ident, $as_simd:ident, $as_mut_simd:ident, $splat:ident, $add:ident, $sub:ident, $mul:ident,
      $mul_add:ident, $sum:ident) => {
         impl Vectors for $scalar {
             type Vector<S: Simd> = S::$vector;
@@ -231,6 +264,10 @@ macro_rules! vectors {
             #[inline(always)]
             fn plus<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
                 simd.$add(a, b)
+            }
+            #[inline(always)]
+            fn minus<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+                simd.$sub(a, b)
             }
             #[inline(always)]
             fn times<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
@@ -260,6 +297,7 @@ vectors!(
     as_mut_simd_f32s,
     splat_f32s,
     add_f32s,
+    sub_f32s,
     mul_f32s,
     mul_add_e_f32s,
     reduce_sum_f32s
@@ -271,6 +309,7 @@ vectors!(
     as_mut_simd_f64s,
     splat_f64s,
     add_f64s,
+    sub_f64s,
     mul_f64s,
     mul_add_e_f64s,
     reduce_sum_f64s

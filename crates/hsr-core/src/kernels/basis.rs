@@ -6,7 +6,7 @@ use pulp::Simd;
 use crate::Real;
 use crate::contraction::Contraction;
 use crate::forward::Forward;
-use crate::kernels::with_rank;
+use crate::kernels::{ThroughU, with_rank};
 use crate::lanes::sized;
 use crate::output_basis::entry;
 use crate::svec;
@@ -31,18 +31,6 @@ pub(crate) fn through_u<T: Real, S: Simd>(
     out: ThroughU<T>,
 ) {
     with_rank!(f.rank, through_u_kernel(unit, f, contraction, out));
-}
-
-/// What [`through_u`] takes and changes.
-pub(crate) struct ThroughU<'a, T> {
-    pub w_t: T,
-    pub w_q2: T,
-    pub w_q4: T,
-    pub w2_bar: &'a mut [T],
-    pub d1_bar: &'a mut [T],
-    pub s_bar: &'a mut [T],
-    /// Sums of W̄2, a vector each.
-    pub lanes: &'a mut Vec<T>,
 }
 
 /// ō = pull(S̄, r̄) in place of r̄: ō = S (diag S̄ − (S̄ + S̄ᵀ)p + r̄), for S carries ω.

@@ -2,13 +2,18 @@
 //!
 //! Small networks have too few rows for a matrix product to pay: x̃ holds three values, the outputs two in their basis.
 //! What a vector of samples needs then fits into the registers, and no intermediate array is written. The loops of
-//! [`pairs`] serve networks of any size.
+//! [`pairs`], [`coupling`] and [`own`] serve networks of any size.
 
 pub(crate) mod basis;
+pub(crate) mod coupling;
 pub(crate) mod cross;
 pub(crate) mod hidden;
 pub(crate) mod output;
+pub(crate) mod own;
 pub(crate) mod pairs;
+
+use core::iter::StepBy;
+use core::ops::Range;
 
 use pulp::Simd;
 
@@ -56,6 +61,34 @@ macro_rules! with_rank {
     };
 }
 pub(crate) use with_rank;
+
+/// Vectors of samples that are done together by the loops over networks of any size: shorter runs of memory come slowly.
+const RUN: usize = 4;
+
+/// Where runs of [`RUN`] vectors of these samples begin, and where the single vectors after them.
+#[inline(always)]
+fn runs<T: Real, S: Simd>(samples: Range<usize>) -> (StepBy<Range<usize>>, StepBy<Range<usize>>) {
+    let width = Unit::<T, S>::WIDTH;
+    let covered = samples.len() / (RUN * width) * (RUN * width);
+    let middle = samples.start + covered;
+    (
+        (samples.start..middle).step_by(RUN * width),
+        (middle..samples.end).step_by(width),
+    )
+}
+
+/// What `through_u` of [`basis`] and [`own`] takes and changes.
+pub(crate) struct ThroughU<'a, T> {
+    pub w_t: T,
+    pub w_q2: T,
+    pub w_q4: T,
+    pub w2_bar: &'a mut [T],
+    pub d1_bar: &'a mut [T],
+    /// What the pull needs of S̄.
+    pub s_bar: &'a mut [T],
+    /// Some vectors of samples.
+    pub lanes: &'a mut Vec<T>,
+}
 
 /// Rows, and sums of as many.
 type Loaded<'a, V> = (&'a [V], &'a mut [V]);
