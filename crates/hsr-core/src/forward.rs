@@ -416,7 +416,7 @@ impl<T: Real> Forward<T> {
             *c = g * d2;
         }
 
-        self.norms_and_traces();
+        kernels::traces::norms_and_traces(unit, self);
         let sums = [&self.trace_m, &self.a_squared, &self.x_squared];
         if sums
             .into_iter()
@@ -505,36 +505,6 @@ impl<T: Real> Forward<T> {
         if reduce {
             let in_basis = sized(&mut self.s_basis, svec::len(self.rank) * n);
             output_basis::project_packed(&self.packed, outputs, n, in_basis, &mut self.scratch);
-        }
-    }
-
-    #[inline(always)]
-    fn norms_and_traces(&mut self) {
-        let dims = self.dims();
-        let (n, h, outputs) = (self.stride, dims.hidden, dims.outputs);
-        for (out, data, rows) in [
-            (&mut self.x_squared, &self.x, dims.inputs_extended()),
-            (&mut self.a_squared, &self.a, dims.hidden_extended()),
-        ] {
-            let out = zeroed(out, n);
-            for i in 0..rows {
-                add_product(out, row(data, n, i), row(data, n, i));
-            }
-        }
-        let trace_s = zeroed(&mut self.trace_s, n);
-        for k in 0..outputs {
-            crate::lanes::add_scaled(trace_s, T::one(), row(&self.s_diagonal, n, k));
-        }
-        let trace_m = zeroed(&mut self.trace_m, n);
-        for j in 0..h {
-            crate::lanes::add_scaled(trace_m, T::one(), row(&self.c, n, j));
-        }
-        for jk in 0..h * self.rank {
-            add_product(
-                trace_m,
-                row(&self.u_basis, n, jk),
-                row(&self.q_basis, n, jk),
-            );
         }
     }
 

@@ -4,7 +4,8 @@ use pulp::Simd;
 
 use crate::Real;
 use crate::dispatch::Verb;
-use crate::lanes::{LANE, dot};
+use crate::lanes::whole;
+use crate::vectors::Unit;
 
 /// Below this many coefficients a product is faster without packing: as sums of rows, or as inner products.
 const SMALL: usize = 128;
@@ -80,9 +81,9 @@ pub(crate) fn matmul<T: Real>(
         }
         return;
     }
-    let by_rows = m * k <= SMALL && b.col_stride == 1 && n.is_multiple_of(LANE);
+    let by_rows = m * k <= SMALL && b.col_stride == 1 && n.is_multiple_of(whole::<T>());
     let by_products =
-        m * n <= SMALL && a.col_stride == 1 && b.row_stride == 1 && k.is_multiple_of(LANE);
+        m * n <= SMALL && a.col_stride == 1 && b.row_stride == 1 && k.is_multiple_of(whole::<T>());
     if by_rows || by_products {
         return T::small_product(SmallProduct {
             out,
@@ -137,7 +138,7 @@ impl<T: Real> Verb for SmallProduct<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
+    fn run<S: Simd>(self, simd: S) {
         let Self {
             out,
             stride,
@@ -147,32 +148,42 @@ impl<T: Real> Verb for SmallProduct<'_, T> {
             b,
             by_rows,
         } = self;
+        let unit = Unit::new(simd);
         if by_rows {
-            broadcast(out, stride, write, alpha, a, b);
+            broadcast(unit, out, stride, write, alpha, a, b);
         } else {
-            inner_products(out, stride, write, alpha, a, b);
+            inner_products(unit, out, stride, write, alpha, a, b);
         }
     }
 }
 
-/// A small matrix times rows of samples: each lane of samples is summed in registers.
+/// A small matrix times rows of samples: each vector of samples is summed in registers.
 #[inline(always)]
-fn broadcast<T: Real>(out: &mut [T], stride: usize, write: Write, alpha: T, a: Mat<T>, b: Mat<T>) {
+fn broadcast<T: Real, S: Simd>(
+    unit: Unit<T, S>,
+    out: &mut [T],
+    stride: usize,
+    write: Write,
+    alpha: T,
+    a: Mat<T>,
+    b: Mat<T>,
+) {
     let mut i = 0;
     while i < a.rows {
         let group = (a.rows - i).min(4);
         match group {
-            1 => broadcast_rows::<T, 1>(out, stride, write, alpha, a, b, i),
-            2 => broadcast_rows::<T, 2>(out, stride, write, alpha, a, b, i),
-            3 => broadcast_rows::<T, 3>(out, stride, write, alpha, a, b, i),
-            _ => broadcast_rows::<T, 4>(out, stride, write, alpha, a, b, i),
+            1 => broadcast_rows::<T, S, 1>(unit, out, stride, write, alpha, a, b, i),
+            2 => broadcast_rows::<T, S, 2>(unit, out, stride, write, alpha, a, b, i),
+            3 => broadcast_rows::<T, S, 3>(unit, out, stride, write, alpha, a, b, i),
+            _ => broadcast_rows::<T, S, 4>(unit, out, stride, write, alpha, a, b, i),
         }
         i += group;
     }
 }
 
 #[inline(always)]
-fn broadcast_rows<T: Real, const ROWS: usize>(
+fn broadcast_rows<T: Real, S: Simd, const ROWS: usize>(
+    unit: Unit<T, S>,
     out: &mut [T],
     stride: usize,
     write: Write,
@@ -181,34 +192,30 @@ fn broadcast_rows<T: Real, const ROWS: usize>(
     b: Mat<T>,
     first: usize,
 ) {
-    for lane in (0..b.cols).step_by(LANE) {
-        let mut sums = [[T::zero(); LANE]; ROWS];
+    for from in (0..b.cols).step_by(Unit::<T, S>::WIDTH) {
+        let mut sums = unit.zeros::<ROWS>();
         for j in 0..a.cols {
-            let b = &b.data[j * b.row_stride + lane..][..LANE];
+            let b = unit.load(b.data, j * b.row_stride + from);
             for (i, sum) in sums.iter_mut().enumerate() {
                 let a = a.data[(first + i) * a.row_stride + j * a.col_stride];
-                for l in 0..LANE {
-                    sum[l] += a * b[l];
-                }
+                unit.add_scaled_to(sum, a, b);
             }
         }
-        for (i, sum) in sums.iter().enumerate() {
-            let out = &mut out[(first + i) * stride + lane..][..LANE];
-            for l in 0..LANE {
-                let old = if write == Write::Add {
-                    out[l]
-                } else {
-                    T::zero()
-                };
-                out[l] = old + alpha * sum[l];
+        for (i, &sum) in sums.iter().enumerate() {
+            let at = (first + i) * stride + from;
+            let mut sum = unit.scaled(alpha, sum);
+            if write == Write::Add {
+                sum = unit.plus(sum, unit.load(out, at));
             }
+            unit.store(out, at, sum);
         }
     }
 }
 
 /// Rows of samples times rows of samples.
 #[inline(always)]
-fn inner_products<T: Real>(
+fn inner_products<T: Real, S: Simd>(
+    unit: Unit<T, S>,
     out: &mut [T],
     stride: usize,
     write: Write,
@@ -218,11 +225,19 @@ fn inner_products<T: Real>(
 ) {
     for i in 0..a.rows {
         for j in 0..b.cols {
-            let left = &a.data[i * a.row_stride..][..a.cols];
-            let right = &b.data[j * b.col_stride..][..a.cols];
+            let left = T::vectors::<S>(&a.data[i * a.row_stride..][..a.cols]);
+            let right = T::vectors::<S>(&b.data[j * b.col_stride..][..a.cols]);
+            let [mut even, mut odd] = unit.zeros();
+            for (left, right) in left.chunks(2).zip(right.chunks(2)) {
+                unit.add_to(&mut even, left[0], right[0]);
+                if let ([_, left], [_, right]) = (left, right) {
+                    unit.add_to(&mut odd, *left, *right);
+                }
+            }
+            let sum = unit.total(unit.plus(even, odd));
             let out = &mut out[i * stride + j];
             let old = if write == Write::Add { *out } else { T::zero() };
-            *out = old + alpha * dot(left, right);
+            *out = old + alpha * sum;
         }
     }
 }

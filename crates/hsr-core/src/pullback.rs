@@ -87,14 +87,21 @@ impl<T: Real> Pullback<T> {
         }
         let a_bar = sized(&mut self.a_bar, h * n);
         let g_bar = sized(&mut self.g_bar, h * n);
+        let vectors = n / Unit::<T, S>::WIDTH;
+        let (trace_s, x_squared) = (unit.row(&f.trace_s, n, 0), unit.row(&f.x_squared, n, 0));
         for j in 0..h {
-            let (a, hidden) = (row(&f.a, n, j), row(&contraction.hidden, n, j));
-            let a_bar = row_mut(a_bar, n, j);
-            let (m, d2) = (row(&contraction.m_diagonal, n, j), row(&f.d2, n, j));
-            let g_bar = row_mut(g_bar, n, j);
-            for i in 0..n {
-                a_bar[i] = w_q4 * hidden[i] + two * w_t * f.trace_s[i] * a[i];
-                g_bar[i] = (w_q2 * m[i] + w_t * f.x_squared[i]) * d2[i];
+            let (a, hidden) = (unit.row(&f.a, n, j), unit.row(&contraction.hidden, n, j));
+            let (m, d2) = (
+                unit.row(&contraction.m_diagonal, n, j),
+                unit.row(&f.d2, n, j),
+            );
+            let (a_bar, g_bar) = (unit.row_mut(a_bar, n, j), unit.row_mut(g_bar, n, j));
+            for v in 0..vectors {
+                a_bar[v] = unit.times(unit.scaled(two * w_t, trace_s[v]), a[v]);
+                unit.add_scaled_to(&mut a_bar[v], w_q4, hidden[v]);
+                let mut c_bar = unit.scaled(w_t, x_squared[v]);
+                unit.add_scaled_to(&mut c_bar, w_q2, m[v]);
+                g_bar[v] = unit.times(c_bar, d2[v]);
             }
         }
         // r̄ += W2 ḡ, and W̄2 += Σ r ḡᵀ.
@@ -165,13 +172,19 @@ impl<T: Real> Pullback<T> {
 
         // z̄ = ā∘d1 + d̄1∘d2 + d̄2∘d3 with d̄2 = c̄∘g.
         for j in 0..h {
-            let (d1, d2, d3) = (row(&f.d1, n, j), row(&f.d2, n, j), row(&f.d3, n, j));
-            let (m, g) = (row(&contraction.m_diagonal, n, j), row(&f.g, n, j));
-            let d1_bar = row(&self.d1_bar, n, j);
-            let z_bar = row_mut(&mut self.a_bar, n, j);
-            for i in 0..n {
-                let c_bar = w_q2 * m[i] + w_t * f.x_squared[i];
-                z_bar[i] = z_bar[i] * d1[i] + d1_bar[i] * d2[i] + c_bar * g[i] * d3[i];
+            let [d1, d2, d3] = [&f.d1, &f.d2, &f.d3].map(|d| unit.row(d, n, j));
+            let (m, g) = (
+                unit.row(&contraction.m_diagonal, n, j),
+                unit.row(&f.g, n, j),
+            );
+            let d1_bar = unit.row(&self.d1_bar, n, j);
+            let z_bar = unit.row_mut(&mut self.a_bar, n, j);
+            for v in 0..vectors {
+                let mut c_bar = unit.scaled(w_t, x_squared[v]);
+                unit.add_scaled_to(&mut c_bar, w_q2, m[v]);
+                let mut sum = unit.times(unit.times(c_bar, g[v]), d3[v]);
+                unit.add_to(&mut sum, d1_bar[v], d2[v]);
+                z_bar[v] = unit.times_plus(z_bar[v], d1[v], sum);
             }
         }
         let z_bar = Mat::new(&self.a_bar, h, n, n);

@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 use pulp::Simd;
 
 use crate::Real;
-use crate::lanes::{row, sized, zeroed};
+use crate::lanes::{row, row_mut, sized, zeroed};
 
 /// A scalar type and its vectors under an instruction set.
 pub trait Vectors: Copy + Sized {
@@ -186,6 +186,12 @@ impl<T: Real, S: Simd> Unit<T, S> {
     pub fn row(self, data: &[T], stride: usize, index: usize) -> &[Vector<T, S>] {
         // The length is written in one way for all rows, so that the compiler sees them equal.
         &T::vectors::<S>(row(data, stride, index))[..stride / Self::WIDTH]
+    }
+
+    /// One row in vectors of samples, mutable.
+    #[inline(always)]
+    pub fn row_mut(self, data: &mut [T], stride: usize, index: usize) -> &mut [Vector<T, S>] {
+        &mut T::vectors_mut::<S>(row_mut(data, stride, index))[..stride / Self::WIDTH]
     }
 
     /// `ROWS` consecutive rows in vectors of samples.

@@ -2,7 +2,7 @@
 //!
 //! Small networks have too few rows for a matrix product to pay: x̃ holds three values, the outputs two in their basis.
 //! What a vector of samples needs then fits into the registers, and no intermediate array is written. The loops of
-//! [`pairs`], [`coupling`] and [`own`] serve networks of any size.
+//! [`pairs`], [`coupling`], [`own`] and [`traces`] serve networks of any size.
 
 pub(crate) mod basis;
 pub(crate) mod coupling;
@@ -11,6 +11,7 @@ pub(crate) mod hidden;
 pub(crate) mod output;
 pub(crate) mod own;
 pub(crate) mod pairs;
+pub(crate) mod traces;
 
 use core::iter::StepBy;
 use core::ops::Range;
