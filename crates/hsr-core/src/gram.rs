@@ -105,11 +105,13 @@ fn tile<T>(data: &[T], rows: usize, n: usize, start: usize, width: usize) -> Mat
     Mat::new(&data[start..], rows, width, n)
 }
 
-/// Columns of a block of a symmetric product, and the rows from which halving it pays.
-const BLOCK: usize = 64;
+/// Rows of a block of a symmetric product: a multiple of what `gemm` takes at once.
+const BLOCK: usize = 24;
+/// Terms in a sum from which it pays to halve a symmetric product.
+const TERMS: usize = 64;
 
 /// Inner products of all samples with those of a tile: `out` = dataᵀ data\[tile\]. Where the tile is everything the
-/// product is symmetric, and only the blocks on and below its diagonal are computed.
+/// product is symmetric, and only the blocks on and above its diagonal are computed.
 fn inner_products<T: Real>(
     out: &mut [T],
     data: &[T],
@@ -117,20 +119,20 @@ fn inner_products<T: Real>(
     n: usize,
     [start, width]: [usize; 2],
 ) {
-    if width < n || rows < BLOCK {
+    if width < n || rows < TERMS {
         let columns = tile(data, rows, n, start, width);
         let left = all(data, rows, n).t();
         matmul(out, width, Write::Replace, T::one(), left, columns);
         return;
     }
     for from in (0..n).step_by(BLOCK) {
-        let width = BLOCK.min(n - from);
-        let left = tile(data, rows, n, from, n - from).t();
-        let columns = tile(data, rows, n, from, width);
+        let height = BLOCK.min(n - from);
+        let left = tile(data, rows, n, from, height).t();
+        let columns = tile(data, rows, n, from, n - from);
         let block = &mut out[from * n + from..];
         matmul(block, n, Write::Replace, T::one(), left, columns);
-        for i in from + width..n {
-            for j in from..from + width {
+        for j in from + height..n {
+            for i in from..from + height {
                 out[j * n + i] = out[i * n + j];
             }
         }
