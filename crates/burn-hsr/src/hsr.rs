@@ -590,8 +590,11 @@ impl Hsr {
 
     /// The rows of the batch that a step's regulariser takes.
     fn rows_of_step(&self, step: u64, inputs: Tensor<2>, targets: Targets) -> (Tensor<2>, Targets) {
-        let [samples, _] = inputs.dims();
         let config = &self.config;
+        if config.subsample.is_none() {
+            return (inputs, targets);
+        }
+        let [samples, _] = inputs.dims();
         let device = inputs.clone().inner().device();
         let Some(rows) = subsample::choose(config.subsample, samples, config.seed, step, &device)
         else {

@@ -5,7 +5,7 @@ use core::ops::Range;
 use pulp::Simd;
 
 use crate::batch::{Normalizer, OutputLoss};
-use crate::lanes::{LANE, add_product, lane, row, row_mut, sized, stride, zeroed};
+use crate::lanes::{LANE, add_product, lane, read_samples, row, row_mut, sized, stride, zeroed};
 use crate::matmul::{Mat, Write, matmul};
 use crate::vectors::Unit;
 use crate::{Batch, Dimensions, Error, Network, Real, kernels, output_basis, svec};
@@ -106,11 +106,7 @@ impl<T: Real> Forward<T> {
 
         let x = zeroed(&mut self.x, dims.inputs_extended() * n);
         let inputs = &batch.inputs[range.start * dims.inputs..range.end * dims.inputs];
-        for (sample, input) in inputs.chunks_exact(dims.inputs).enumerate() {
-            for (e, &value) in input.iter().enumerate() {
-                x[e * n + sample] = value;
-            }
-        }
+        read_samples(inputs, dims.inputs, x, n);
         if dims.hidden_bias {
             row_mut(x, n, dims.inputs)[..samples].fill(T::one());
         }

@@ -59,13 +59,38 @@ pub(crate) fn part_mut<T>(
     &mut data[index * stride + start..][..width]
 }
 
+/// Rows and columns that a transposition takes at once: as many lines of memory as the first-level cache keeps.
+const TILE: usize = 16;
+
+/// The tiles of a samples × features matrix: the first sample and the first feature of each.
+fn tiles(samples: usize, features: usize) -> impl Iterator<Item = (usize, usize)> {
+    let of_features = move |sample| (0..features).step_by(TILE).map(move |e| (sample, e));
+    (0..samples).step_by(TILE).flat_map(of_features)
+}
+
+/// Writes samples × features, row-major, to the first rows of a feature-major array.
+pub(crate) fn read_samples<T: Copy>(samples: &[T], width: usize, out: &mut [T], stride: usize) {
+    let count = samples.len() / width;
+    for (sample, first) in tiles(count, width) {
+        let some = TILE.min(count - sample);
+        for e in first..width.min(first + TILE) {
+            for (i, out) in out[e * stride + sample..][..some].iter_mut().enumerate() {
+                *out = samples[(sample + i) * width + e];
+            }
+        }
+    }
+}
+
 /// Writes `scale` times a feature-major array to `out`, samples × features row-major.
-#[inline(always)]
 pub(crate) fn write_samples<T: Real>(out: &mut [T], features: &[T], stride: usize, scale: T) {
     let width = features.len() / stride;
-    for (sample, out) in out.chunks_exact_mut(width).enumerate() {
-        for (e, out) in out.iter_mut().enumerate() {
-            *out = scale * features[e * stride + sample];
+    let count = out.len() / width;
+    for (sample, first) in tiles(count, width) {
+        let some = TILE.min(width - first);
+        for sample in sample..count.min(sample + TILE) {
+            for (i, out) in out[sample * width + first..][..some].iter_mut().enumerate() {
+                *out = scale * features[(first + i) * stride + sample];
+            }
         }
     }
 }

@@ -57,6 +57,7 @@ fn assemble_kernel<T: Real, S: Simd, const PAIRS: usize, const RANK: usize>(
         unit,
         f,
         xx: unit.rows(xx, f.stride, 0),
+        ones: f.dims().hidden_bias,
     };
     let c = c.as_chunks_mut::<PAIRS>().0;
     // Two rows i at once where their sums and those of two columns j fit into the registers.
@@ -77,6 +78,8 @@ struct PairSums<'a, T: Real, S: Simd, const PAIRS: usize, const RANK: usize> {
     unit: Unit<T, S>,
     f: &'a Forward<T>,
     xx: [&'a [Vector<T, S>]; PAIRS],
+    /// Whether the last of these rows is 1.
+    ones: bool,
 }
 
 impl<T: Real, S: Simd, const PAIRS: usize, const RANK: usize> PairSums<'_, T, S, PAIRS, RANK> {
@@ -108,7 +111,7 @@ impl<T: Real, S: Simd, const PAIRS: usize, const RANK: usize> PairSums<'_, T, S,
         j: usize,
         c: &mut [[T; PAIRS]],
     ) {
-        let Self { unit, f, xx } = *self;
+        let Self { unit, f, xx, ones } = *self;
         let (h, n) = (f.dims().hidden, f.stride);
         let mut q = [[&[][..]; RANK]; ROWS];
         for (a, q) in q.iter_mut().enumerate() {
@@ -131,9 +134,16 @@ impl<T: Real, S: Simd, const PAIRS: usize, const RANK: usize> PairSums<'_, T, S,
                     if ROWS == 1 && COLUMNS == 1 && on_diagonal {
                         m = unit.plus(m, of_c[v]);
                     }
-                    for p in 0..PAIRS {
-                        unit.add_to(&mut sums[a][b][p], m, xx[p][v]);
+                    let sums = &mut sums[a][b];
+                    for p in 0..PAIRS - 1 {
+                        unit.add_to(&mut sums[p], m, xx[p][v]);
                     }
+                    // Additions have units of their own, multiplications are what the loop waits for.
+                    sums[PAIRS - 1] = if ones {
+                        unit.plus(sums[PAIRS - 1], m)
+                    } else {
+                        unit.times_plus(m, xx[PAIRS - 1][v], sums[PAIRS - 1])
+                    };
                 }
             }
         }
@@ -163,51 +173,107 @@ fn contract_kernel<T: Real, S: Simd, const PAIRS: usize, const RANK: usize>(
     out: &mut Contraction<T>,
 ) {
     let (h, n) = (f.dims().hidden, f.stride);
-    let half = T::one() / svec::scale::<T>();
-    let c = c.as_chunks::<PAIRS>().0;
     for from in (0..n).step_by(Unit::<T, S>::WIDTH) {
         let u = unit.gather(&f.u_basis, n, h * RANK, from, &mut buffers.u);
-        let u = u.as_chunks::<RANK>().0;
-        let xx = unit.load_rows::<PAIRS>(xx, n, 0, from);
-        // Each M̃[i, j] serves row i, in registers, and row j, in `of_rows`.
         let of_rows = unit.cleared(h * RANK, &mut buffers.um);
-        let of_rows = of_rows.as_chunks_mut::<RANK>().0;
-        let mut row_of_c = c;
-        for i in 0..h {
-            let (of_i, of_later) = of_rows[i..].split_first_mut().expect("i < h");
-            let (c, after) = row_of_c.split_at(h - i);
-            row_of_c = after;
-            let diagonal = m_of(unit, &c[0], &xx);
-            let u_i = u[i];
-            let mut sums = *of_i;
-            for ((c, u_j), of_j) in c[1..].iter().zip(&u[i + 1..]).zip(of_later) {
-                let m = m_of(unit, c, &xx);
-                for k in 0..RANK {
-                    unit.add_to(&mut sums[k], m, u_j[k]);
-                    unit.add_to(&mut of_j[k], m, u_i[k]);
-                }
-            }
-            unit.store(&mut out.m_diagonal, i * n + from, diagonal);
-            for k in 0..RANK {
-                // All terms but the diagonal carry the √2 of the packing.
-                let mut of_um = unit.times(diagonal, u_i[k]);
-                unit.add_scaled_to(&mut of_um, half, sums[k]);
-                unit.store(&mut out.um, (i * RANK + k) * n + from, of_um);
+        let mut rows = Rows::<T, S, PAIRS, RANK> {
+            unit,
+            f,
+            from,
+            c: c.as_chunks().0,
+            u: u.as_chunks().0,
+            of_rows: of_rows.as_chunks_mut().0,
+            xx: unit.load_rows(xx, n, 0, from),
+            ones: f.dims().hidden_bias,
+        };
+        // Two rows at once share what they add to a later one.
+        let mut i = 0;
+        while i < h {
+            if Unit::<T, S>::REGISTERS >= 32 && i + 1 < h {
+                rows.contract::<2>(i, out);
+                i += 2;
+            } else {
+                rows.contract::<1>(i, out);
+                i += 1;
             }
         }
     }
 }
 
-/// M̃[i, j] of one vector of samples, from the row (i, j) of C.
-#[inline(always)]
-fn m_of<T: Real, S: Simd, const PAIRS: usize>(
+/// One vector of samples: each M̃\[i, j\] serves row i, in registers, and row j, in `of_rows`.
+struct Rows<'a, T: Real, S: Simd, const PAIRS: usize, const RANK: usize> {
     unit: Unit<T, S>,
-    c: &[T; PAIRS],
-    xx: &[Vector<T, S>; PAIRS],
-) -> Vector<T, S> {
-    let mut m = unit.scaled(c[0], xx[0]);
-    for p in 1..PAIRS {
-        unit.add_scaled_to(&mut m, c[p], xx[p]);
+    f: &'a Forward<T>,
+    from: usize,
+    c: &'a [[T; PAIRS]],
+    u: &'a [[Vector<T, S>; RANK]],
+    of_rows: &'a mut [[Vector<T, S>; RANK]],
+    xx: [Vector<T, S>; PAIRS],
+    /// Whether the last of these is 1.
+    ones: bool,
+}
+
+impl<T: Real, S: Simd, const PAIRS: usize, const RANK: usize> Rows<'_, T, S, PAIRS, RANK> {
+    /// U M̃ and diag M̃ of `ROWS` rows from i on, after all before them.
+    #[inline(always)]
+    fn contract<const ROWS: usize>(&mut self, i: usize, out: &mut Contraction<T>) {
+        let (unit, from) = (self.unit, self.from);
+        let (h, n) = (self.f.dims().hidden, self.f.stride);
+        let half = T::one() / svec::scale::<T>();
+        let mut u_i = [unit.zeros::<RANK>(); ROWS];
+        u_i.copy_from_slice(&self.u[i..i + ROWS]);
+        let mut sums = [unit.zeros::<RANK>(); ROWS];
+        sums.copy_from_slice(&self.of_rows[i..i + ROWS]);
+        // The rows of C from the diagonal on, and of each those that all have in common.
+        let mut diagonal = unit.zeros::<ROWS>();
+        let mut common = [&[][..]; ROWS];
+        for r in 0..ROWS {
+            let c = &self.c[svec::diagonal(h, i + r)..][..h - i - r];
+            diagonal[r] = self.m(&c[0]);
+            for later in r + 1..ROWS {
+                let m = self.m(&c[later - r]);
+                for k in 0..RANK {
+                    unit.add_to(&mut sums[r][k], m, u_i[later][k]);
+                    unit.add_to(&mut sums[later][k], m, u_i[r][k]);
+                }
+            }
+            common[r] = &c[ROWS - r..];
+        }
+        let end = i + ROWS;
+        for j in end..h {
+            let u_j = self.u[j];
+            let mut of_j = self.of_rows[j];
+            for r in 0..ROWS {
+                let m = self.m(&common[r][j - end]);
+                for k in 0..RANK {
+                    unit.add_to(&mut sums[r][k], m, u_j[k]);
+                    unit.add_to(&mut of_j[k], m, u_i[r][k]);
+                }
+            }
+            self.of_rows[j] = of_j;
+        }
+        for r in 0..ROWS {
+            unit.store(&mut out.m_diagonal, (i + r) * n + from, diagonal[r]);
+            for k in 0..RANK {
+                // All terms but the diagonal carry the √2 of the packing.
+                let mut of_um = unit.times(diagonal[r], u_i[r][k]);
+                unit.add_scaled_to(&mut of_um, half, sums[r][k]);
+                unit.store(&mut out.um, ((i + r) * RANK + k) * n + from, of_um);
+            }
+        }
     }
-    m
+
+    /// M̃\[i, j\] from the row (i, j) of C.
+    #[inline(always)]
+    fn m(&self, c: &[T; PAIRS]) -> Vector<T, S> {
+        let unit = self.unit;
+        let mut m = unit.splat(c[PAIRS - 1]);
+        if !self.ones {
+            m = unit.times(m, self.xx[PAIRS - 1]);
+        }
+        for p in 0..PAIRS - 1 {
+            unit.add_scaled_to(&mut m, c[p], self.xx[p]);
+        }
+        m
+    }
 }
