@@ -48,6 +48,14 @@ pub struct ClosedForm<T> {
     label_smoothing: T,
 }
 
+/// Memory that one reading leaves to the next. A training loop reads the same sizes step after step, and the allocator
+/// takes long over blocks of some kilobytes.
+#[derive(Default)]
+pub(crate) struct Spare<T> {
+    theta: Vec<T>,
+    classes: Vec<usize>,
+}
+
 #[derive(Clone, Debug)]
 enum HostLabels<T> {
     Classes(Vec<usize>),
@@ -67,8 +75,8 @@ fn read<T: Element, const D: usize>(
         })
 }
 
-/// Class indices, read in the integer type that they have.
-fn read_classes(classes: Tensor<1, Int>) -> Result<Vec<usize>, HsrError> {
+/// Class indices, read in the integer type that they have, into `out`.
+fn read_classes(classes: Tensor<1, Int>, mut out: Vec<usize>) -> Result<Vec<usize>, HsrError> {
     let refuse = |message: String| HsrError::Read {
         what: "the targets",
         message,
@@ -78,15 +86,17 @@ fn read_classes(classes: Tensor<1, Int>) -> Result<Vec<usize>, HsrError> {
     // A negative index becomes one that is out of range, which hsr-core names with its sample.
     let index = |class: i64| usize::try_from(class).unwrap_or(usize::MAX);
     // The two types that backends have by default, without a copy between.
+    out.clear();
     if let Ok(classes) = data.as_slice::<i64>() {
-        return Ok(classes.iter().map(|&class| index(class)).collect());
+        out.extend(classes.iter().map(|&class| index(class)));
+    } else if let Ok(classes) = data.as_slice::<i32>() {
+        out.extend(classes.iter().map(|&class| index(class.into())));
+    } else {
+        let classes = data.try_into_vec_as::<i64>();
+        let classes = classes.map_err(|error| refuse(error.to_string()))?;
+        out.extend(classes.into_iter().map(index));
     }
-    if let Ok(classes) = data.as_slice::<i32>() {
-        return Ok(classes.iter().map(|&class| index(class.into())).collect());
-    }
-    let classes = data.try_into_vec_as::<i64>();
-    let classes = classes.map_err(|error| refuse(error.to_string()))?;
-    Ok(classes.into_iter().map(index).collect())
+    Ok(out)
 }
 
 /// `[rows, columns]` row-major to `[columns, rows]`, behind what `out` holds.
@@ -113,10 +123,13 @@ impl<T: Real + Element> ClosedForm<T> {
         model: &M,
         inputs: Tensor<2>,
         targets: Targets,
+        spare: &mut Spare<T>,
     ) -> Result<Self, HsrError> {
         let dimensions = model.dimensions();
         let (hidden, output) = (model.hidden(), model.output());
-        let mut theta = Vec::with_capacity(dimensions.parameters());
+        let mut theta = core::mem::take(&mut spare.theta);
+        theta.clear();
+        theta.reserve(dimensions.parameters());
         let weight = read("the hidden weight", hidden.weight.val())?;
         transpose_into(&weight, dimensions.hidden, &mut theta);
         if let Some(bias) = &hidden.bias {
@@ -129,7 +142,10 @@ impl<T: Real + Element> ClosedForm<T> {
         }
         let labels = match targets.labels {
             Labels::Values(values) => HostLabels::Values(read("the targets", values)?),
-            Labels::Classes(classes) => HostLabels::Classes(read_classes(classes)?),
+            Labels::Classes(classes) => {
+                let out = core::mem::take(&mut spare.classes);
+                HostLabels::Classes(read_classes(classes, out)?)
+            }
         };
         let cast = |weights: &[f64]| weights.iter().map(|&w| T::of(w)).collect();
         Ok(Self {
@@ -146,6 +162,14 @@ impl<T: Real + Element> ClosedForm<T> {
             loss: config.loss,
             label_smoothing: T::of(config.softmax_smoothing()),
         })
+    }
+
+    /// Leaves the memory to the next reading.
+    pub(crate) fn leave(self, spare: &mut Spare<T>) {
+        spare.theta = self.theta;
+        if let HostLabels::Classes(classes) = self.labels {
+            spare.classes = classes;
+        }
     }
 
     /// The sizes.

@@ -8,15 +8,22 @@ use hsr_core::{
     Batch, Dimensions, Error, Extremes, LanczosOptions, Network, Real, SpectralBounds, Workspace,
 };
 
-use crate::closed_form::transpose_into;
+use crate::closed_form::{Spare, transpose_into};
 use crate::gradient::HsrGradient;
 use crate::targets::Targets;
 use crate::{ClosedForm, HsrConfig, HsrError, Sharpness, ThreeLayer};
 
 /// The buffers of the host execution in both precisions, kept between steps.
 pub(crate) struct Host {
-    single: Mutex<Workspace<f32>>,
-    double: Mutex<Workspace<f64>>,
+    single: Mutex<Buffers<f32>>,
+    double: Mutex<Buffers<f64>>,
+}
+
+struct Buffers<T> {
+    workspace: Workspace<T>,
+    spare: Spare<T>,
+    /// The gradient for the parameters \[D\].
+    gradient: Vec<T>,
 }
 
 /// A gradient in the host's memory.
@@ -68,28 +75,34 @@ const LAMBDA_MAX: Verb<f64> = |config, workspace, network, batch, to, x| {
     Ok(pair.value)
 };
 
-fn gradient<T: Real + Element>(
-    config: &HsrConfig,
-    verb: Verb<T>,
-    problem: &ClosedForm<T>,
-    workspace: &Mutex<Workspace<T>>,
-    with_inputs: bool,
-) -> Result<HostGradient<T>, Error> {
-    let mut parameters = vec![T::zero(); problem.theta().len()];
-    let mut inputs = with_inputs.then(|| vec![T::zero(); problem.inputs().len()]);
-    let value = verb(
-        config,
-        &mut locked(workspace),
-        &problem.network()?,
-        &problem.batch(),
-        &mut parameters,
-        inputs.as_deref_mut(),
-    )?;
-    Ok(HostGradient {
-        value,
-        parameters,
-        inputs,
-    })
+impl<T: Real + Element> Buffers<T> {
+    /// The measure and its gradient; its vector comes back with [`leave`](Self::leave).
+    fn gradient(
+        &mut self,
+        config: &HsrConfig,
+        verb: Verb<T>,
+        problem: ClosedForm<T>,
+        with_inputs: bool,
+    ) -> Result<HostGradient<T>, Error> {
+        let mut parameters = core::mem::take(&mut self.gradient);
+        parameters.clear();
+        parameters.resize(problem.theta().len(), T::zero());
+        let mut inputs = with_inputs.then(|| vec![T::zero(); problem.inputs().len()]);
+        let value = verb(
+            config,
+            &mut self.workspace,
+            &problem.network()?,
+            &problem.batch(),
+            &mut parameters,
+            inputs.as_deref_mut(),
+        )?;
+        problem.leave(&mut self.spare);
+        Ok(HostGradient {
+            value,
+            parameters,
+            inputs,
+        })
+    }
 }
 
 impl HostGradient<f64> {
@@ -116,16 +129,20 @@ impl HostGradient<f64> {
 impl Host {
     /// Without buffers yet; `threads` is the most that an evaluation takes.
     pub fn new(threads: Option<usize>) -> Self {
-        fn workspace<T: Real>(threads: Option<usize>) -> Mutex<Workspace<T>> {
+        fn buffers<T: Real>(threads: Option<usize>) -> Mutex<Buffers<T>> {
             let workspace = Workspace::new();
-            Mutex::new(match threads.and_then(NonZeroUsize::new) {
-                Some(threads) => workspace.with_threads(threads),
-                None => workspace,
+            Mutex::new(Buffers {
+                workspace: match threads.and_then(NonZeroUsize::new) {
+                    Some(threads) => workspace.with_threads(threads),
+                    None => workspace,
+                },
+                spare: Spare::default(),
+                gradient: Vec::new(),
             })
         }
         Self {
-            single: workspace(threads),
-            double: workspace(threads),
+            single: buffers(threads),
+            double: buffers(threads),
         }
     }
 
@@ -141,24 +158,28 @@ impl Host {
         with_inputs: bool,
         factor: f64,
     ) -> Result<HsrGradient, HsrError> {
-        let dtype = model.hidden().weight.val().dtype();
+        let dtype = model.hidden().weight.dtype();
         let device = inputs.clone().inner().device();
         let dimensions = model.dimensions();
         let double = |inputs, targets| -> Result<HostGradient<f64>, HsrError> {
-            let problem = ClosedForm::<f64>::read(config, model, inputs, targets)?;
+            let mut buffers = locked(&self.double);
+            let problem = ClosedForm::read(config, model, inputs, targets, &mut buffers.spare)?;
             let verb = verb(config.sharpness).unwrap_or(LAMBDA_MAX);
-            Ok(gradient(config, verb, &problem, &self.double, with_inputs)?)
+            Ok(buffers.gradient(config, verb, problem, with_inputs)?)
         };
         if dtype == burn::tensor::DType::F64 {
-            let gradient = double(inputs, targets)?;
-            return Ok(to_tensors(gradient, factor, &dimensions, &device, dtype));
+            let mut gradient = double(inputs, targets)?;
+            let tensors = to_tensors(&mut gradient, factor, &dimensions, &device, dtype);
+            locked(&self.double).gradient = gradient.parameters;
+            return Ok(tensors);
         }
-        let gradient = match verb::<f32>(config.sharpness) {
+        let mut gradient = match verb::<f32>(config.sharpness) {
             None => double(inputs, targets)?.narrow(config.sharpness)?,
             Some(verb) => {
-                let problem =
-                    ClosedForm::<f32>::read(config, model, inputs.clone(), targets.clone())?;
-                match gradient(config, verb, &problem, &self.single, with_inputs) {
+                let mut buffers = locked(&self.single);
+                let (x, y) = (inputs.clone(), targets.clone());
+                let problem = ClosedForm::read(config, model, x, y, &mut buffers.spare)?;
+                match buffers.gradient(config, verb, problem, with_inputs) {
                     Err(Error::Overflow { .. }) => {
                         double(inputs, targets)?.narrow(config.sharpness)?
                     }
@@ -166,7 +187,9 @@ impl Host {
                 }
             }
         };
-        Ok(to_tensors(gradient, factor, &dimensions, &device, dtype))
+        let tensors = to_tensors(&mut gradient, factor, &dimensions, &device, dtype);
+        locked(&self.single).gradient = gradient.parameters;
+        Ok(tensors)
     }
 
     /// The bounds, in f64 whatever the model's precision.
@@ -177,9 +200,12 @@ impl Host {
         inputs: Tensor<2>,
         targets: Targets,
     ) -> Result<SpectralBounds<f64>, HsrError> {
-        let problem = ClosedForm::<f64>::read(config, model, inputs, targets)?;
-        let mut workspace = locked(&self.double);
-        Ok(workspace.bounds(&problem.network()?, &problem.batch(), config.evaluation)?)
+        let mut buffers = locked(&self.double);
+        let problem = ClosedForm::read(config, model, inputs, targets, &mut buffers.spare)?;
+        let workspace = &mut buffers.workspace;
+        let bounds = workspace.bounds(&problem.network()?, &problem.batch(), config.evaluation)?;
+        problem.leave(&mut buffers.spare);
+        Ok(bounds)
     }
 
     /// Both ends of the spectrum, in f64 whatever the model's precision.
@@ -191,10 +217,10 @@ impl Host {
         targets: Targets,
         options: &LanczosOptions,
     ) -> Result<Extremes, HsrError> {
-        let problem = ClosedForm::<f64>::read(config, model, inputs, targets)?;
-        let mut workspace = locked(&self.double);
+        let mut buffers = locked(&self.double);
+        let problem = ClosedForm::read(config, model, inputs, targets, &mut buffers.spare)?;
         let network = problem.network()?;
-        let mut operator = workspace.linearize(&network, &problem.batch())?;
+        let mut operator = buffers.workspace.linearize(&network, &problem.batch())?;
         Ok(hsr_core::extremes(
             operator.parameters(),
             |v, product| operator.apply(v, product),
@@ -204,15 +230,13 @@ impl Host {
 }
 
 /// A poisoned lock only means that another thread panicked; buffers carry no state between calls.
-fn locked<T>(workspace: &Mutex<Workspace<T>>) -> MutexGuard<'_, Workspace<T>> {
-    workspace
-        .lock()
-        .unwrap_or_else(|poison| poison.into_inner())
+fn locked<T>(buffers: &Mutex<Buffers<T>>) -> MutexGuard<'_, Buffers<T>> {
+    buffers.lock().unwrap_or_else(|poison| poison.into_inner())
 }
 
 /// The value, and the gradient times `factor`: a pass over D numbers here is less than four operations of Burn.
 fn to_tensors<T: Real + Element>(
-    mut gradient: HostGradient<T>,
+    gradient: &mut HostGradient<T>,
     factor: f64,
     dimensions: &Dimensions,
     device: &Device,
@@ -252,7 +276,7 @@ fn to_tensors<T: Real + Element>(
         hidden_bias: bias(layout.hidden_bias()),
         output_weight: transposed(layout.output_weight(), [hidden, outputs]),
         output_bias: bias(layout.output_bias()),
-        inputs: gradient.inputs.map(|values| {
+        inputs: gradient.inputs.take().map(|values| {
             let samples = values.len() / inputs;
             matrix(values, [samples, inputs])
         }),

@@ -10,7 +10,7 @@ use burn::tensor::{Element, Tensor};
 use hsr_core::{Evaluation, Extremes, LanczosOptions, OutputLoss, Real, SpectralBounds};
 use serde::{Deserialize, Serialize};
 
-use crate::closed_form::ClosedForm;
+use crate::closed_form::{ClosedForm, Spare};
 use crate::gradient::{
     HsrGradient, Scaled, ScaledBy, SquaredNorm, Visit, add_to, for_each_parameter,
 };
@@ -340,7 +340,7 @@ impl Hsr {
         targets: impl Into<Targets>,
     ) -> Result<ClosedForm<T>, HsrError> {
         let targets = self.checked(model, &inputs, targets.into())?;
-        ClosedForm::read(&self.config, model, inputs, targets)
+        ClosedForm::read(&self.config, model, inputs, targets, &mut Spare::default())
     }
 
     /// All six bounds on the spectrum, computed on the host in f64.

@@ -63,17 +63,15 @@ impl Pairing {
 pub(crate) struct Prepared<T> {
     /// M, packed rows of its samples.
     m: Vec<T>,
-    /// F + R with F = Q ∘ aᵀ, and R: rows (j, k) of its samples, or their projections on x̃, columns e.
-    sum: Vec<T>,
-    r: Vec<T>,
+    /// F + R with F = Q ∘ aᵀ, then R: rows (j, k) of its samples, or their projections on x̃, columns e.
+    coupled: Vec<T>,
 }
 
 impl<T: Real> Prepared<T> {
     /// Adds the projections of another shard, which are sums over samples.
     pub fn add_projections(&mut self, other: &Self, pairing: Pairing) {
         if pairing.cross && pairing.project {
-            crate::lanes::add_scaled(&mut self.sum, T::one(), &other.sum);
-            crate::lanes::add_scaled(&mut self.r, T::one(), &other.r);
+            crate::lanes::add_scaled(&mut self.coupled, T::one(), &other.coupled);
         }
     }
 }
@@ -90,8 +88,7 @@ pub(crate) struct Gram<T> {
     m: Vec<T>,
     m_tile: Vec<T>,
     values: Vec<T>,
-    f_bar: Vec<T>,
-    r_bar: Vec<T>,
+    bars: Vec<T>,
     lanes: PairLanes<T>,
 }
 
@@ -273,23 +270,23 @@ impl<T: Real> Gram<T> {
         let n = f.stride;
         let (hk, d) = (dims.hidden * f.rank, dims.inputs_extended());
         if !project {
-            let sum = sized(&mut out.sum, hk * n);
+            let (sum, r) = sized(&mut out.coupled, 2 * hk * n).split_at_mut(hk * n);
             Coupling {
                 unit,
                 f,
                 start: 0,
                 width: n,
             }
-            .form(sum, sized(&mut out.r, hk * n));
+            .form(sum, r);
             return;
         }
-        let sum_projected = zeroed(&mut out.sum, hk * d);
-        let r_projected = zeroed(&mut out.r, hk * d);
+        let projected = zeroed(&mut out.coupled, 2 * hk * d);
         let width = whole_registers::<T>(PAIRS / hk).min(n);
         for start in (0..n).step_by(width) {
             let width = width.min(n - start);
             let x = tile(&f.x, d, n, start, width).t();
-            let (sum, r) = sized(&mut self.values, 2 * hk * width).split_at_mut(hk * width);
+            let values = sized(&mut self.values, 2 * hk * width);
+            let (sum, r) = values.split_at_mut(hk * width);
             Coupling {
                 unit,
                 f,
@@ -297,10 +294,8 @@ impl<T: Real> Gram<T> {
                 width,
             }
             .form(sum, r);
-            for (values, projected) in [(sum, &mut *sum_projected), (r, &mut *r_projected)] {
-                let values = Mat::new(values, hk, width, width);
-                matmul(projected, d, Write::Add, T::one(), values, x);
-            }
+            let values = Mat::new(values, 2 * hk, width, width);
+            matmul(projected, d, Write::Add, T::one(), values, x);
         }
     }
 
@@ -484,7 +479,7 @@ impl<T: Real> Gram<T> {
                 let squares = Mat::new(&squares[pairs.clone()], count, width, width);
                 matmul(m_bar, width, Write::Add, T::one(), m, squares);
                 if tile.want == Want::InputGradient {
-                    let products = sized(&mut self.f_bar, count * width);
+                    let products = sized(&mut self.values, count * width);
                     let own = Mat::new(own, mp, width, width);
                     matmul(products, width, Write::Replace, T::one(), m.t(), own);
                     let weights = &mut self.input_weights[pairs.clone()];
@@ -508,35 +503,24 @@ impl<T: Real> Gram<T> {
         let (n, h, outputs) = (f.stride, dims.hidden, f.rank);
         let (hk, d) = (h * outputs, dims.inputs_extended());
 
-        // F̃ = Σ_m G R_m and R̃ = Σ_m G (F_m + R_m).
-        let f_bar = sized(&mut self.f_bar, hk * width);
-        let r_bar = sized(&mut self.r_bar, hk * width);
+        // R̃ = Σ_m G (F_m + R_m) and F̃ = Σ_m G R_m.
+        let bars = sized(&mut self.bars, 2 * hk * width);
         if tile.pairing.project {
             let x = self::tile(&f.x, d, n, start, width);
             let projected = &tile.shards[0].prepared;
-            let r = Mat::new(&projected.r, hk, d, d);
-            matmul(f_bar, width, Write::Replace, T::one(), r, x);
-            let sum = Mat::new(&projected.sum, hk, d, d);
-            matmul(r_bar, width, Write::Replace, T::one(), sum, x);
+            let coupled = Mat::new(&projected.coupled, 2 * hk, d, d);
+            matmul(bars, width, Write::Replace, T::one(), coupled, x);
         } else {
-            let inner = &self.inner[..size];
             tile.weigh(
-                f_bar,
+                bars,
                 width,
                 Write::Replace,
-                hk,
-                |shard| &shard.prepared.r,
-                inner,
-            );
-            tile.weigh(
-                r_bar,
-                width,
-                Write::Replace,
-                hk,
-                |shard| &shard.prepared.sum,
-                inner,
+                2 * hk,
+                |shard| &shard.prepared.coupled,
+                &self.inner[..size],
             );
         }
+        let (r_bar, f_bar) = bars.split_at(hk * width);
         let coupling = Coupling {
             unit,
             f,
@@ -567,8 +551,7 @@ impl<T: Real> Gram<T> {
             |shard| &shard.forward.q_basis,
             products,
         );
-        let from_pairs = [&self.f_bar[..hk * width], &self.r_bar[..hk * width]];
-        coupling.contract(from_pairs, out);
+        coupling.contract([f_bar, r_bar], out);
         tile.inner_products(products, hk, |shard| &shard.forward.q_basis);
         add_product(&mut self.weights[..size], products, &self.inner[..size]);
         if tile.want == Want::InputGradient {
@@ -588,29 +571,30 @@ impl<T: Real> Gram<T> {
         let (hk, d) = (dims.hidden * f.rank, dims.inputs_extended());
         let own = &tile.shards[tile.own].prepared;
         if tile.pairing.project {
-            let projected = &tile.shards[0].prepared;
+            let (sum, r) = tile.shards[0].prepared.coupled.split_at(hk * d);
             let inputs = &mut out.inputs[start..];
             let values = sized(&mut self.values, hk * width);
             form_f(f, start, width, values);
-            let r = Mat::new(&projected.r, hk, d, d).t();
+            let r = Mat::new(r, hk, d, d).t();
             let values = Mat::new(values, hk, width, width);
             matmul(inputs, n, Write::Add, T::one(), r, values);
             let values = sized(&mut self.values, hk * width);
             form_r(f, start, width, values);
-            let sum = Mat::new(&projected.sum, hk, d, d).t();
+            let sum = Mat::new(sum, hk, d, d).t();
             let values = Mat::new(values, hk, width, width);
             matmul(inputs, n, Write::Add, T::one(), sum, values);
             return;
         }
         // ⟨R_m, F_n⟩ + ⟨F_m + R_m, R_n⟩ = ⟨R_m, (F + R)_n⟩ + ⟨F_m, R_n⟩, and F = (F + R) − R.
         let products = sized(&mut self.products, size);
-        let r_tile = self::tile(&own.r, hk, n, start, width);
-        let sum_tile = self::tile(&own.sum, hk, n, start, width);
+        let (sum, r) = own.coupled.split_at(hk * n);
+        let r_tile = self::tile(r, hk, n, start, width);
+        let sum_tile = self::tile(sum, hk, n, start, width);
         for (shard, at) in tile.sources() {
             let n = shard.forward.stride;
             let to = &mut products[at..];
-            let r = all(&shard.prepared.r, hk, n).t();
-            let sum = all(&shard.prepared.sum, hk, n).t();
+            let (sum, r) = shard.prepared.coupled.split_at(hk * n);
+            let (sum, r) = (all(sum, hk, n).t(), all(r, hk, n).t());
             matmul(to, width, Write::Replace, T::one(), r, sum_tile);
             matmul(to, width, Write::Add, T::one(), sum, r_tile);
             matmul(to, width, Write::Add, -T::one(), r, r_tile);

@@ -195,16 +195,6 @@ pub(crate) fn contract_m<T: Real, S: Simd>(
             unit.gather_into(&f.u_basis, n, from, u);
             um.fill(unit.splat(T::zero()));
         }
-        for i in units.clone() {
-            let m_ii = unit.load(m, row_of(i, i) * width + at);
-            unit.store(&mut out.m_diagonal, i * n + from, m_ii);
-            for (um, &u) in um[i * outputs..]
-                .iter_mut()
-                .zip(&u[i * outputs..][..outputs])
-            {
-                unit.add_to(um, m_ii, u);
-            }
-        }
         let mut mirrored = Mirrored {
             unit,
             m: &m[at..],
@@ -216,16 +206,19 @@ pub(crate) fn contract_m<T: Real, S: Simd>(
         let mut i = units.start;
         if Unit::<T, S>::REGISTERS >= 32 {
             while i + ROWS <= units.end {
-                mirrored.rows::<ROWS>(i, h);
+                let diagonal = mirrored.rows::<ROWS>(i, h);
+                unit.store_rows(&diagonal, &mut out.m_diagonal, n, i, from);
                 i += ROWS;
             }
         }
         while i + 2 <= units.end {
-            mirrored.rows::<2>(i, h);
+            let diagonal = mirrored.rows::<2>(i, h);
+            unit.store_rows(&diagonal, &mut out.m_diagonal, n, i, from);
             i += 2;
         }
         if i < units.end {
-            mirrored.rows::<1>(i, h);
+            let diagonal = mirrored.rows::<1>(i, h);
+            unit.store_rows(&diagonal, &mut out.m_diagonal, n, i, from);
         }
         if units.end == h {
             for (jk, &um) in um.iter().enumerate() {
@@ -235,7 +228,7 @@ pub(crate) fn contract_m<T: Real, S: Simd>(
     }
 }
 
-/// Packed M̃ of one vector of samples beyond its diagonal, with U and U M̃.
+/// Packed M̃ of one vector of samples, with U and U M̃.
 struct Mirrored<'a, T: Real, S: Simd, P> {
     unit: Unit<T, S>,
     m: &'a [T],
@@ -247,17 +240,11 @@ struct Mirrored<'a, T: Real, S: Simd, P> {
 }
 
 impl<T: Real, S: Simd, P: Fn(usize, usize) -> usize> Mirrored<'_, T, S, P> {
-    /// Adds what `R` rows from i on leave, in blocks as wide as they are high.
+    /// Adds what `R` rows from i on leave, in blocks as wide as they are high; gives their diagonal.
     #[inline(always)]
-    fn rows<const R: usize>(&mut self, i: usize, h: usize) {
-        // The triangle in which the rows meet the diagonal.
-        let end = i + R;
-        for i in i..end {
-            for j in i + 1..end {
-                self.add::<1, 1>(i, j);
-            }
-        }
-        let mut j = end;
+    fn rows<const R: usize>(&mut self, i: usize, h: usize) -> [Vector<T, S>; R] {
+        let diagonal = self.corner::<R>(i);
+        let mut j = i + R;
         while j + R <= h {
             self.add::<R, R>(i, j);
             j += R;
@@ -265,6 +252,42 @@ impl<T: Real, S: Simd, P: Fn(usize, usize) -> usize> Mirrored<'_, T, S, P> {
         for j in j..h {
             self.add::<R, 1>(i, j);
         }
+        diagonal
+    }
+
+    /// The block in which the rows meet the diagonal, whole and symmetric: M̃\[i, j\] U\[j\] to row i. Gives the
+    /// diagonal.
+    #[inline(always)]
+    fn corner<const R: usize>(&mut self, i: usize) -> [Vector<T, S>; R] {
+        let unit = self.unit;
+        let half = T::one() / svec::scale::<T>();
+        let mut m = [unit.zeros::<R>(); R];
+        let mut diagonal = unit.zeros::<R>();
+        for r in 0..R {
+            for c in r..R {
+                let value = unit.load(self.m, (self.place)(i + r, i + c));
+                if r == c {
+                    m[r][r] = value;
+                    diagonal[r] = value;
+                } else {
+                    m[r][c] = unit.scaled(half, value);
+                    m[c][r] = m[r][c];
+                }
+            }
+        }
+        let outputs = self.outputs;
+        let um = &mut self.um[i * outputs..][..R * outputs];
+        let u = &self.u[i * outputs..][..R * outputs];
+        for k in 0..outputs {
+            for r in 0..R {
+                let mut row = um[r * outputs + k];
+                for c in 0..R {
+                    unit.add_to(&mut row, m[r][c], u[c * outputs + k]);
+                }
+                um[r * outputs + k] = row;
+            }
+        }
+        diagonal
     }
 
     /// Adds M̃\[i, j\] U\[j\] to row i and M̃\[i, j\] U\[i\] to row j, for a block of M̃ that stays in registers. A
