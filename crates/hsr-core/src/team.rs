@@ -73,8 +73,8 @@ enum Place {
 /// What is done with an item of a stage.
 type Work<'a> = dyn Fn(Place) + Sync + 'a;
 
-/// Rounds of looking for work before a thread offers its core to others: some microseconds.
-const ROUNDS: usize = 1 << 10;
+/// Rounds of looking for work before a thread offers its core to others, who may be those it waits for: a microsecond.
+const ROUNDS: usize = 1 << 6;
 
 /// Where the caller says what there is to do.
 struct Board {
