@@ -117,6 +117,27 @@ pub(crate) fn transpose_into<T: Real>(matrix: &[T], columns: usize, out: &mut Ve
     }
 }
 
+impl ClosedForm<f32> {
+    /// The same in double precision, for what single precision cannot hold on the way.
+    pub(crate) fn widened(&self, config: &HsrConfig) -> ClosedForm<f64> {
+        let wide = |values: &[f32]| values.iter().map(|&v| v.into()).collect::<Vec<f64>>();
+        ClosedForm {
+            dimensions: self.dimensions,
+            activation: self.activation,
+            theta: wide(&self.theta),
+            inputs: wide(&self.inputs),
+            labels: match &self.labels {
+                HostLabels::Classes(classes) => HostLabels::Classes(classes.clone()),
+                HostLabels::Values(values) => HostLabels::Values(wide(values)),
+            },
+            sample_weights: self.sample_weights.as_deref().map(wide),
+            class_weights: config.class_weights.clone(),
+            loss: self.loss,
+            label_smoothing: config.softmax_smoothing(),
+        }
+    }
+}
+
 impl<T: Real + Element> ClosedForm<T> {
     pub(crate) fn read<M: ThreeLayer>(
         config: &HsrConfig,

@@ -81,7 +81,7 @@ impl<T: Real + Element> Buffers<T> {
         &mut self,
         config: &HsrConfig,
         verb: Verb<T>,
-        problem: ClosedForm<T>,
+        problem: &ClosedForm<T>,
         with_inputs: bool,
     ) -> Result<HostGradient<T>, Error> {
         let mut parameters = core::mem::take(&mut self.gradient);
@@ -96,7 +96,6 @@ impl<T: Real + Element> Buffers<T> {
             &mut parameters,
             inputs.as_deref_mut(),
         )?;
-        problem.leave(&mut self.spare);
         Ok(HostGradient {
             value,
             parameters,
@@ -159,13 +158,15 @@ impl Host {
         factor: f64,
     ) -> Result<HsrGradient, HsrError> {
         let dtype = model.hidden().weight.dtype();
-        let device = inputs.clone().inner().device();
+        let device = inputs.device().inner();
         let dimensions = model.dimensions();
         let double = |inputs, targets| -> Result<HostGradient<f64>, HsrError> {
             let mut buffers = locked(&self.double);
             let problem = ClosedForm::read(config, model, inputs, targets, &mut buffers.spare)?;
             let verb = verb(config.sharpness).unwrap_or(LAMBDA_MAX);
-            Ok(buffers.gradient(config, verb, problem, with_inputs)?)
+            let gradient = buffers.gradient(config, verb, &problem, with_inputs)?;
+            problem.leave(&mut buffers.spare);
+            Ok(gradient)
         };
         if dtype == burn::tensor::DType::F64 {
             let mut gradient = double(inputs, targets)?;
@@ -177,14 +178,19 @@ impl Host {
             None => double(inputs, targets)?.narrow(config.sharpness)?,
             Some(verb) => {
                 let mut buffers = locked(&self.single);
-                let (x, y) = (inputs.clone(), targets.clone());
-                let problem = ClosedForm::read(config, model, x, y, &mut buffers.spare)?;
-                match buffers.gradient(config, verb, problem, with_inputs) {
+                let problem = ClosedForm::read(config, model, inputs, targets, &mut buffers.spare)?;
+                let gradient = match buffers.gradient(config, verb, &problem, with_inputs) {
                     Err(Error::Overflow { .. }) => {
-                        double(inputs, targets)?.narrow(config.sharpness)?
+                        let verb = self::verb(config.sharpness).unwrap_or(LAMBDA_MAX);
+                        let problem = problem.widened(config);
+                        let mut buffers = locked(&self.double);
+                        let wide = buffers.gradient(config, verb, &problem, with_inputs)?;
+                        wide.narrow(config.sharpness)?
                     }
                     result => result?,
-                }
+                };
+                problem.leave(&mut buffers.spare);
+                gradient
             }
         };
         let tensors = to_tensors(&mut gradient, factor, &dimensions, &device, dtype);

@@ -406,8 +406,8 @@ impl Hsr {
             surrogate.sum = surrogate.sum * due.strength;
         }
         // value + Σ⟨θ − θ.inner(), g⟩: the sum is 0, its gradient is g. No operation of a backend is needed.
-        if let Some(of_inputs) = gradient.inputs.take() {
-            surrogate.add(due.inputs, of_inputs);
+        if let (Some(of_inputs), Some(inputs)) = (gradient.inputs.take(), due.inputs) {
+            surrogate.add(inputs, of_inputs);
         }
         for_each_parameter(model, gradient, &mut surrogate);
         if self.config.mode != Mode::Direction {
@@ -491,9 +491,9 @@ impl Hsr {
         };
         if let Some(due) = self.next_step(head, features, targets.into(), true, true)? {
             let mut gradient = self.directed(head, due.gradient, due.strength);
-            if let Some(of_features) = gradient.inputs.take() {
+            if let (Some(of_features), Some(inputs)) = (gradient.inputs.take(), due.inputs) {
                 let mut surrogate = Surrogate { sum: term.features };
-                surrogate.add(due.inputs, of_features);
+                surrogate.add(inputs, of_features);
                 term.features = surrogate.sum;
             }
             term.gradient = Some(gradient);
@@ -577,11 +577,11 @@ impl Hsr {
             let with_inputs = tracked && inputs.is_tracked();
             let scaled = scaled && !self.normalises();
             let factor = if scaled { strength } else { 1.0 };
-            let at = inputs.clone();
+            let at = with_inputs.then(|| inputs.clone());
             Some(Due {
                 strength,
-                gradient: self.scaled_gradient(model, at, targets, with_inputs, factor)?,
-                inputs,
+                gradient: self.scaled_gradient(model, inputs, targets, with_inputs, factor)?,
+                inputs: at,
             })
         };
         self.steps.fetch_add(1, Ordering::Relaxed);
@@ -595,7 +595,7 @@ impl Hsr {
             return (inputs, targets);
         }
         let [samples, _] = inputs.dims();
-        let device = inputs.clone().inner().device();
+        let device = inputs.device().inner();
         let Some(rows) = subsample::choose(config.subsample, samples, config.seed, step, &device)
         else {
             return (inputs, targets);
@@ -724,8 +724,8 @@ struct Due {
     strength: f64,
     /// Times the strength where that was asked for.
     gradient: HsrGradient,
-    /// The rows it was taken at.
-    inputs: Tensor<2>,
+    /// The rows it was taken at, where it has a part for them.
+    inputs: Option<Tensor<2>>,
 }
 
 /// Builds the penalty.

@@ -25,7 +25,7 @@ pub const DENSE_LIMIT: usize = 12_288;
 
 /// Evaluates the closed form. It owns every buffer that an evaluation needs and keeps them: after the first call
 /// with a given size no buffer is allocated any more. (The `gemm` crate still takes packing space for each large matrix
-/// product.)
+/// product, and Rayon some bytes for each helper it is asked for.)
 ///
 /// The verbs take a [`Network`] and a [`Batch`]; gradients are written in the order of [`Layout`](crate::Layout).
 ///
