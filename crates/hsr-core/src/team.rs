@@ -26,10 +26,13 @@ impl Drop for Helpers {
 }
 
 impl Team {
-    /// Asks Rayon's pool for so many threads, which share the coming calls of [`each`](Self::each).
+    /// Asks Rayon's pool for so many threads, which share the coming calls of [`each`](Self::each). Those that were
+    /// asked for before and have not come yet are not asked again: where the pool is busy with other things, its queue
+    /// would only grow.
     pub fn call(&mut self, helpers: usize) -> Helpers {
         self.0.open();
-        for _ in 0..helpers {
+        for _ in self.0.helpers.load(Ordering::SeqCst)..helpers {
+            self.0.helpers.fetch_add(1, Ordering::SeqCst);
             let board = self.0.clone();
             rayon::spawn(move || board.help());
         }
@@ -83,6 +86,8 @@ struct Board {
     open: AtomicU64,
     /// Items of the stage that are done.
     done: AtomicUsize,
+    /// Helpers that were asked for and have not gone.
+    helpers: AtomicUsize,
     /// The stage's work, while it lasts.
     work: UnsafeCell<Option<&'static Work<'static>>>,
     /// What a panic in the work said.
@@ -102,6 +107,7 @@ impl Default for Board {
         Self {
             open: AtomicU64::new(CLOSED),
             done: AtomicUsize::new(0),
+            helpers: AtomicUsize::new(0),
             work: UnsafeCell::new(None),
             panic: Mutex::new(None),
         }
@@ -118,7 +124,12 @@ const STAGE: u64 = 1 << 32;
 impl Board {
     /// Lets helpers wait for stages.
     fn open(&self) {
-        self.open.fetch_and(!CLOSED, Ordering::Relaxed);
+        self.open.fetch_and(!CLOSED, Ordering::SeqCst);
+    }
+
+    /// Whether no stage follows.
+    fn closed(&self) -> bool {
+        self.open.load(Ordering::SeqCst) & CLOSED != 0
     }
 
     /// Sends helpers away.
@@ -149,14 +160,23 @@ impl Board {
 
     /// What a helper does: items, until the team is closed.
     fn help(&self) {
-        let mut round = 0;
-        while self.open.load(Ordering::Relaxed) & CLOSED == 0 {
-            if self.take() {
-                self.perform(Place::Back);
-                round = 0;
-            } else {
-                pause(&mut round);
+        loop {
+            let mut round = 0;
+            while !self.closed() {
+                if self.take() {
+                    self.perform(Place::Back);
+                    round = 0;
+                } else {
+                    pause(&mut round);
+                }
             }
+            // Whoever opens the team again between these lines either finds one helper less and asks for another, or is
+            // seen here: the one writes before it reads what the other writes before it reads.
+            self.helpers.fetch_sub(1, Ordering::SeqCst);
+            if self.closed() {
+                return;
+            }
+            self.helpers.fetch_add(1, Ordering::SeqCst);
         }
     }
 
@@ -257,6 +277,26 @@ mod tests {
             sum.fetch_add(item, Ordering::Relaxed);
         });
         assert_eq!(sum.into_inner(), 10);
+    }
+
+    #[test]
+    fn a_busy_pool_is_not_asked_again_and_again() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+        let mut team = Team::default();
+        // The only thread of the pool is this one, so that no helper can come.
+        pool.unwrap().install(|| {
+            for _ in 0..100 {
+                let _helpers = team.call(3);
+                let mut items = [0; 4];
+                team.each(items.iter_mut(), |index, item| *item = index);
+                assert_eq!(items, [0, 1, 2, 3]);
+                assert_eq!(team.0.helpers.load(Ordering::SeqCst), 3);
+            }
+        });
+        // Now they come, one after the other, and go.
+        while team.0.helpers.load(Ordering::SeqCst) > 0 {
+            thread::yield_now();
+        }
     }
 
     #[test]
