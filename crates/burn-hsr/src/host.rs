@@ -76,7 +76,7 @@ const LAMBDA_MAX: Verb<f64> = |config, workspace, network, batch, to, x| {
 };
 
 impl<T: Real + Element> Buffers<T> {
-    /// The measure and its gradient; its vector comes back with [`leave`](Self::leave).
+    /// The measure and its gradient, in the vector of the last one if the caller has put that back.
     fn gradient(
         &mut self,
         config: &HsrConfig,
@@ -160,11 +160,11 @@ impl Host {
         let dtype = model.hidden().weight.dtype();
         let device = inputs.device().inner();
         let dimensions = model.dimensions();
+        let in_double = verb(config.sharpness).unwrap_or(LAMBDA_MAX);
         let double = |inputs, targets| -> Result<HostGradient<f64>, HsrError> {
             let mut buffers = locked(&self.double);
             let problem = ClosedForm::read(config, model, inputs, targets, &mut buffers.spare)?;
-            let verb = verb(config.sharpness).unwrap_or(LAMBDA_MAX);
-            let gradient = buffers.gradient(config, verb, &problem, with_inputs)?;
+            let gradient = buffers.gradient(config, in_double, &problem, with_inputs)?;
             problem.leave(&mut buffers.spare);
             Ok(gradient)
         };
@@ -181,10 +181,9 @@ impl Host {
                 let problem = ClosedForm::read(config, model, inputs, targets, &mut buffers.spare)?;
                 let gradient = match buffers.gradient(config, verb, &problem, with_inputs) {
                     Err(Error::Overflow { .. }) => {
-                        let verb = self::verb(config.sharpness).unwrap_or(LAMBDA_MAX);
                         let problem = problem.widened(config);
                         let mut buffers = locked(&self.double);
-                        let wide = buffers.gradient(config, verb, &problem, with_inputs)?;
+                        let wide = buffers.gradient(config, in_double, &problem, with_inputs)?;
                         wide.narrow(config.sharpness)?
                     }
                     result => result?,

@@ -94,10 +94,10 @@ struct Board {
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
-// SAFETY: `work` is written by the caller alone (`Team::each` takes the team for itself), while no item is left to take and every item that was taken is done
-// (`stage` waits for that), and read by a thread only between taking an item and reporting it done. Taking reads what the
-// caller's release of `open` published; the caller acquires `done` before it writes again. The reference points at
-// something `Sync`.
+// SAFETY: `work` is written by the caller alone (`Team::each` takes the team for itself), while no item is left to take
+// and every item that was taken is done (`stage` waits for that), and read by a thread only between taking an item and
+// reporting it done. Taking reads what the caller's release of `open` published; the caller acquires `done` before it
+// writes again. The reference points at something `Sync`.
 unsafe impl Sync for Board {}
 // SAFETY: a reference to something `Sync` may go to another thread, and everything else in it is `Send`.
 unsafe impl Send for Board {}
