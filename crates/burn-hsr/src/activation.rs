@@ -5,14 +5,15 @@ use hsr_core::Activation;
 
 /// φ(z), differentiable, for the forward pass of a network.
 ///
-/// The same functions as in [`hsr_core::Activation`], whatever the backend: Burn's own softplus turns into the
-/// identity above 20, which its derivatives would notice in f64, so softplus and mish are written out.
+/// The same functions as in [`hsr_core::Activation`], whatever the backend. Three are written out: Burn's own softplus
+/// turns into the identity above 20, which its derivatives would notice in f64, and so does mish; its gelu has the
+/// gradient of the tanh approximation on every backend but flex.
 pub fn forward<const D: usize>(activation: Activation, z: Tensor<D>) -> Tensor<D> {
     match activation {
         Activation::Tanh => z.tanh(),
         Activation::Sigmoid => activation::sigmoid(z),
         Activation::Softplus => softplus(z),
-        Activation::Gelu => activation::gelu(z),
+        Activation::Gelu => z.clone() * normal_distribution(z),
         Activation::GeluTanh => activation::gelu_approximate(z),
         Activation::Silu => activation::silu(z),
         Activation::Mish => z.clone() * softplus(z).tanh(),
@@ -25,9 +26,16 @@ pub fn forward<const D: usize>(activation: Activation, z: Tensor<D>) -> Tensor<D
     }
 }
 
-/// max(z, 0) + ln(1 + e^−|z|), which neither overflows nor rounds to its asymptote early.
-fn softplus<const D: usize>(z: Tensor<D>) -> Tensor<D> {
-    activation::relu(z.clone()) + z.abs().neg().exp().log1p()
+/// max(z, 0) + ln(1 + e^−|z|), which neither overflows nor rounds to its asymptote early. The maximum is (z + |z|)/2, so
+/// that its derivative at 0, where autodiff gives |z| none, is ½.
+pub(crate) fn softplus<const D: usize>(z: Tensor<D>) -> Tensor<D> {
+    let size = z.clone().abs();
+    z * 0.5 + size.clone() * 0.5 + size.neg().exp().log1p()
+}
+
+/// The distribution function of a standard normal variable.
+fn normal_distribution<const D: usize>(z: Tensor<D>) -> Tensor<D> {
+    (z * core::f64::consts::FRAC_1_SQRT_2).erf() * 0.5 + 0.5
 }
 
 /// `[φ, φ', φ'', φ''']` at z (theory §7).
@@ -42,7 +50,7 @@ pub(crate) fn derivatives<const D: usize>(activation: Activation, z: Tensor<D>) 
         }
         Activation::Gelu => {
             let density = (z.clone().square() * -0.5).exp() * 0.398_942_280_401_432_7;
-            let distribution = (z.clone() * core::f64::consts::FRAC_1_SQRT_2).erf() * 0.5 + 0.5;
+            let distribution = normal_distribution(z.clone());
             let z = bounded(z, 1e4);
             [
                 z.clone() * distribution.clone(),
