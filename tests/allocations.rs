@@ -127,6 +127,7 @@ fn check<T: Real>(hidden: usize, parameters: usize) {
     let network = Network::from_flat(dimensions, Activation::Tanh, &theta).unwrap();
     let targets = Targets::Classes(&classes);
     let batch = Batch::new(OutputLoss::SoftmaxCrossEntropy, &x, targets);
+    let mut of_loss = vec![T::zero(); parameters];
     let mut gradient = vec![T::zero(); parameters];
     let mut inputs = vec![T::zero(); x.len()];
     for evaluation in [Evaluation::Assembled, Evaluation::Gram, Evaluation::Auto] {
@@ -137,10 +138,11 @@ fn check<T: Real>(hidden: usize, parameters: usize) {
                 let input_gradient = with_inputs.then_some(&mut inputs[..]);
                 let count = counted(|| {
                     workspace
-                        .bounds_gradient(
+                        .loss_and_bounds_gradient(
                             &network,
                             &batch,
                             evaluation,
+                            &mut of_loss,
                             &mut gradient,
                             input_gradient,
                         )
@@ -251,6 +253,7 @@ fn a_batch_divided_among_threads_allocates_no_buffer_after_the_first_call() {
     let network = Network::from_flat(dimensions, Activation::Tanh, &theta).unwrap();
     let targets = Targets::Classes(&classes);
     let batch = Batch::new(OutputLoss::SoftmaxCrossEntropy, &x, targets);
+    let mut of_loss = vec![0.0; theta.len()];
     let mut gradient = vec![0.0; theta.len()];
     let mut inputs = vec![0.0; x.len()];
     for evaluation in [Evaluation::Assembled, Evaluation::Gram, Evaluation::Auto] {
@@ -259,7 +262,7 @@ fn a_batch_divided_among_threads_allocates_no_buffer_after_the_first_call() {
             let count = counted_with_pool(|| {
                 let (to, x) = (&mut gradient[..], Some(&mut inputs[..]));
                 workspace
-                    .bounds_gradient(&network, &batch, evaluation, to, x)
+                    .loss_and_bounds_gradient(&network, &batch, evaluation, &mut of_loss, to, x)
                     .unwrap();
             });
             if call == 0 {

@@ -29,6 +29,40 @@ fn loss_and_its_gradient_equal_the_golden_ones() {
 }
 
 #[test]
+fn loss_and_bounds_with_both_gradients_equal_the_golden_ones() {
+    let mut workspace = Workspace::new();
+    for case in cases() {
+        for evaluation in EVALUATIONS {
+            let mut of_loss = vec![f64::NAN; case.parameters];
+            let mut of_bound = vec![f64::NAN; case.parameters];
+            let mut inputs = vec![f64::NAN; case.x.len()];
+            let (loss, bounds) = workspace
+                .loss_and_bounds_gradient(
+                    &case.network(),
+                    &case.batch(),
+                    evaluation,
+                    &mut of_loss,
+                    &mut of_bound,
+                    Some(&mut inputs),
+                )
+                .unwrap();
+            for (ours, golden) in [
+                (
+                    &[loss, bounds.lambda_sup][..],
+                    &[case.loss, case.lambda_sup][..],
+                ),
+                (&of_loss, &case.loss_grad),
+                (&of_bound, &case.grad),
+                (&inputs, &case.input_grad),
+            ] {
+                let error = relative_error(ours, golden, 0.0);
+                assert!(error < 1e-10, "{} {evaluation:?}: {error:e}", case.name);
+            }
+        }
+    }
+}
+
+#[test]
 fn bounds_equal_the_golden_ones_under_every_evaluation() {
     let mut workspace = Workspace::new();
     for case in cases() {

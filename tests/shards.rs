@@ -79,8 +79,22 @@ impl Problem {
         let mut again = vec![0.0; self.theta.len()];
         let same = workspace.bounds_gradient(&network, &batch, evaluation, &mut again, None)?;
         assert!(difference(&again, of_theta) < 1e-12);
+        // The loss comes from the same pass.
+        let (mut of_loss, mut expected) = (again.clone(), again.clone());
+        let loss = workspace.loss_gradient(&network, &batch, &mut expected)?;
+        let (same_loss, same_again) = workspace.loss_and_bounds_gradient(
+            &network,
+            &batch,
+            evaluation,
+            &mut of_loss,
+            &mut again,
+            None,
+        )?;
+        assert!((same_loss / loss - 1.0).abs() < 1e-12);
+        assert!(difference(&of_loss, &expected) < 1e-12);
+        assert!(difference(&again, of_theta) < 1e-12);
         let only = workspace.bounds(&network, &batch, evaluation)?;
-        for other in [same, only] {
+        for other in [same, same_again, only] {
             assert!((other.lambda_sup / bounds.lambda_sup - 1.0).abs() < 1e-12);
         }
         let norm = workspace.frobenius_gradient(&network, &batch, evaluation, of_norm, None)?;

@@ -35,8 +35,8 @@
 //! let mut measured = Vec::new();
 //! for _ in 0..200 {
 //!     let network = Network::from_flat(dimensions, Activation::Tanh, &theta)?;
-//!     let loss = workspace.loss_gradient(&network, &batch, &mut of_loss)?;
-//!     let bounds = workspace.bounds_gradient(&network, &batch, Evaluation::Auto, &mut of_bound, None)?;
+//!     let (loss, bounds) = workspace
+//!         .loss_and_bounds_gradient(&network, &batch, Evaluation::Auto, &mut of_loss, &mut of_bound, None)?;
 //!     measured.push((loss, bounds.lambda_sup));
 //!     for ((theta, l), b) in theta.iter_mut().zip(&of_loss).zip(&of_bound) {
 //!         *theta -= 0.1 * (l + 0.1 * b);
@@ -84,6 +84,7 @@ mod gram;
 mod kernels;
 mod lanczos;
 mod lanes;
+mod loss;
 mod matmul;
 mod network;
 mod output_basis;

@@ -7,7 +7,8 @@ use crate::matmul::{Mat, Write, matmul};
 use crate::pullback::Out;
 use crate::stages::DirectionalStage;
 use crate::{
-    Batch, EigenPair, Error, Evaluation, LanczosOptions, Network, Real, Workspace, top_eigenpair,
+    Batch, EigenPair, Error, Evaluation, LanczosOptions, Moments, Network, Real, Workspace,
+    top_eigenpair,
 };
 
 impl<T: Real> Workspace<T> {
@@ -51,11 +52,12 @@ impl<T: Real> Workspace<T> {
     ) -> Result<T, Error> {
         let mut out = self.checked_out(network, batch, gradient, input_gradient)?;
         let want = out.want();
-        let moments = self.in_shards(network, batch, evaluation, want, |workspace, moments| {
+        let then = |workspace: &mut Self, moments: &Moments<T>| {
             let norm = moments.frobenius_squared.as_f64().sqrt();
             let weights = SpectralWeights::of(0.0, if norm > 0.0 { 0.5 / norm } else { 0.0 });
             workspace.pull_back(network, &weights, &mut out);
-        })?;
+        };
+        let (_, moments) = self.in_shards(network, batch, evaluation, want, None, then)?;
         let norm = moments.frobenius_squared.as_f64().sqrt();
         let norm = T::of(norm * self.shards[0].forward.sigma.as_f64());
         finished(norm, &out, ["‖H‖", "the gradient of ‖H‖"])
@@ -79,7 +81,7 @@ impl<T: Real> Workspace<T> {
         let mut direction = std::mem::take(&mut self.direction);
         let u = sized(&mut direction, out.parameters.len());
         // r is divided by σ, and so is what is written.
-        self.write_loss_gradient(network, u);
+        self.write_loss_gradient(network, u)?;
         let norm = normalize(u) * self.shards[0].forward.sigma;
         let moved = self.along(network, u, &mut out);
         self.direction = direction;

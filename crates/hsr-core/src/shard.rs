@@ -45,6 +45,8 @@ pub struct Own<T> {
     assembled: Assembled<T>,
     gram: Gram<T>,
     pub pullback: Pullback<T>,
+    /// ∂L/∂z, h rows.
+    pub delta: Vec<T>,
     /// Its part of the gradient \[D\].
     pub gradient: Vec<T>,
 }

@@ -24,6 +24,7 @@ use crate::{Batch, Error, HessianOperator, Network, Real};
 pub trait Stages: Sized {
     fn forward(stage: ForwardStage<Self>) -> Result<Self, Error>;
     fn curvature(stage: CurvatureStage<Self>) -> Result<(), Error>;
+    fn loss_gradient(stage: LossGradientStage<Self>);
     fn largest(stage: LargestStage<Self>) -> Self;
     fn norms(stage: NormsStage<Self>) -> [Self; 3];
     fn prepare(stage: PrepareStage<Self>);
@@ -42,6 +43,9 @@ macro_rules! stages {
             }
             fn curvature(stage: CurvatureStage<Self>) -> Result<(), Error> {
                 vectorized(stage)
+            }
+            fn loss_gradient(stage: LossGradientStage<Self>) {
+                vectorized(stage);
             }
             fn largest(stage: LargestStage<Self>) -> Self {
                 vectorized(stage)
@@ -115,6 +119,29 @@ impl<T: Real> Verb for CurvatureStage<'_, T> {
     fn run<S: Simd>(self, simd: S) -> Self::Output {
         self.forward
             .curvature(Unit::new(simd), self.network, self.in_basis, self.largest)
+    }
+}
+
+/// ∂L/∂θ of a shard that has been through the forward pass.
+pub struct LossGradientStage<'a, T> {
+    pub forward: &'a Forward<T>,
+    pub network: &'a Network<'a, T>,
+    pub delta: &'a mut Vec<T>,
+    pub gradient: &'a mut [T],
+}
+
+impl<T: Real> Verb for LossGradientStage<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let Self {
+            forward,
+            network,
+            delta,
+            gradient,
+        } = self;
+        forward.loss_gradient(network, delta, gradient);
     }
 }
 

@@ -74,9 +74,9 @@ pub struct Workspace<T> {
     /// the first `used` take part in the last evaluation.
     pub(crate) shards: Vec<Shared<T>>,
     pub(crate) own: Vec<Own<T>>,
-    used: usize,
+    pub(crate) used: usize,
     threads: Option<NonZeroUsize>,
-    team: Team,
+    pub(crate) team: Team,
     pub(crate) directional: Directional<T>,
     /// A unit vector in the parameter space.
     pub(crate) direction: Vec<T>,
@@ -153,80 +153,6 @@ impl<T: Real> Workspace<T> {
         self
     }
 
-    /// The loss L.
-    ///
-    /// # Errors
-    ///
-    /// The [`Error`] that tells what is wrong with the batch, or [`Error::Overflow`] where a value is not
-    /// representable in `T`. The other verbs have the same errors.
-    pub fn loss(&mut self, network: &Network<T>, batch: &Batch<T>) -> Result<T, Error> {
-        self.forward(network, batch, true)
-    }
-
-    /// The loss L and, in `gradient` \[D\], ∂L/∂θ.
-    ///
-    /// # Errors
-    ///
-    /// As [`loss`](Self::loss); [`Error::Length`] where `gradient` has not D values.
-    pub fn loss_gradient(
-        &mut self,
-        network: &Network<T>,
-        batch: &Batch<T>,
-        gradient: &mut [T],
-    ) -> Result<T, Error> {
-        let dims = network.dimensions();
-        check_length("gradient", "parameters", gradient.len(), dims.parameters())?;
-        let loss = self.forward(network, batch, true)?;
-        self.write_loss_gradient(network, gradient);
-        if finite(gradient) {
-            Ok(loss)
-        } else {
-            Err(Error::Overflow {
-                what: "the gradient of the loss",
-            })
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) fn write_loss_gradient(&mut self, network: &Network<T>, gradient: &mut [T]) {
-        let f = &self.shards[0].forward;
-        let dims = f.dims();
-        let (n, h, outputs, d) = (f.stride, dims.hidden, dims.outputs, dims.inputs);
-        let layout = dims.layout();
-        let r = Mat::new(&f.r, outputs, n, n);
-        let w2_bar = &mut gradient[layout.output_weight()];
-        matmul(
-            w2_bar,
-            h,
-            Write::Replace,
-            T::one(),
-            r,
-            Mat::new(&f.a, h, n, n).t(),
-        );
-        for (k, bias) in gradient[layout.output_bias()].iter_mut().enumerate() {
-            *bias = sum(row(&f.r, n, k));
-        }
-        let delta = sized(&mut self.buffers[0], h * n);
-        let weight = Mat::new(network.output_weight(), outputs, h, h).t();
-        matmul(delta, n, Write::Replace, T::one(), weight, r);
-        for (delta, &d1) in delta.iter_mut().zip(&f.d1[..h * n]) {
-            *delta *= d1;
-        }
-        for (j, bias) in gradient[layout.hidden_bias()].iter_mut().enumerate() {
-            *bias = sum(row(delta, n, j));
-        }
-        let x = Mat::new(&f.x, d, n, n).t();
-        let w1_bar = &mut gradient[layout.hidden_weight()];
-        matmul(
-            w1_bar,
-            d,
-            Write::Replace,
-            T::one(),
-            Mat::new(delta, h, n, n),
-            x,
-        );
-    }
-
     /// Trace and squared Frobenius norm of the Hessian.
     ///
     /// # Errors
@@ -252,7 +178,8 @@ impl<T: Real> Workspace<T> {
         batch: &Batch<T>,
         evaluation: Evaluation,
     ) -> Result<SpectralBounds<T>, Error> {
-        let moments = self.in_shards(network, batch, evaluation, Want::Moments, |_, _| ())?;
+        let (_, moments) =
+            self.in_shards(network, batch, evaluation, Want::Moments, None, |_, _| ())?;
         self.finish(moments, &SpectralWeights::new(&moments))
     }
 
@@ -270,12 +197,33 @@ impl<T: Real> Workspace<T> {
         input_gradient: Option<&mut [T]>,
     ) -> Result<SpectralBounds<T>, Error> {
         let mut out = self.checked_out(network, batch, gradient, input_gradient)?;
+        let (_, bounds) = self.bounds_into(network, batch, evaluation, None, &mut out)?;
+        Ok(bounds)
+    }
+
+    /// The bounds with the gradient of λ_sup and, where there is room for its gradient, the loss.
+    pub(crate) fn bounds_into(
+        &mut self,
+        network: &Network<T>,
+        batch: &Batch<T>,
+        evaluation: Evaluation,
+        loss_gradient: Option<&mut [T]>,
+        out: &mut Out<T>,
+    ) -> Result<(T, SpectralBounds<T>), Error> {
         let want = out.want();
-        let moments = self.in_shards(network, batch, evaluation, want, |workspace, moments| {
-            workspace.pull_back(network, &SpectralWeights::new(moments), &mut out);
-        })?;
+        let (loss, moments) = self.in_shards(
+            network,
+            batch,
+            evaluation,
+            want,
+            loss_gradient,
+            |workspace, moments| {
+                workspace.pull_back(network, &SpectralWeights::new(moments), out);
+            },
+        )?;
         if finite(out.parameters) && out.inputs.as_deref().is_none_or(finite) {
-            self.finish(moments, &SpectralWeights::new(&moments))
+            let bounds = self.finish(moments, &SpectralWeights::new(&moments))?;
+            Ok((loss, bounds))
         } else {
             Err(Error::Overflow {
                 what: "the gradient of λ_sup",
@@ -309,15 +257,17 @@ impl<T: Real> Workspace<T> {
         self.plan
     }
 
-    /// The moments of H/σ, and what `then` makes of them, in as many shards as pay.
+    /// The moments of H/σ, and what `then` makes of them, in as many shards as pay. Before them, where there is room
+    /// for its gradient, the loss, else 0.
     pub(crate) fn in_shards(
         &mut self,
         network: &Network<T>,
         batch: &Batch<T>,
         evaluation: Evaluation,
         want: Want,
+        loss_gradient: Option<&mut [T]>,
         then: impl FnOnce(&mut Self, &Moments<T>),
-    ) -> Result<Moments<T>, Error> {
+    ) -> Result<(T, Moments<T>), Error> {
         let dims = network.dimensions();
         let samples = batch.check(&dims)?;
         let softmax = batch.loss() == OutputLoss::SoftmaxCrossEntropy;
@@ -325,12 +275,16 @@ impl<T: Real> Workspace<T> {
         let plan = Plan::with_rank(evaluation, &dims, rank, samples)?;
         let count = self.shards_that_pay(samples, plan.cost(&dims, rank, samples));
         let _helpers = (count > 1).then(|| self.team.call(count - 1));
-        self.forward_in(network, batch, samples, count, false)?;
+        let with_loss = loss_gradient.is_some();
+        let loss = self.forward_in(network, batch, samples, count, with_loss)?;
+        if let Some(gradient) = loss_gradient {
+            self.write_loss_gradient(network, gradient)?;
+        }
         let preparation = Preparation::new(&self.shards[..count], plan, want);
         self.curvature(network, true, |shared, own| preparation.run(shared, own))?;
         let moments = self.contract_prepared(preparation)?;
         then(self, &moments);
-        Ok(moments)
+        Ok((loss, moments))
     }
 
     /// How many shards an evaluation of so many samples and multiplications is divided into.
@@ -452,9 +406,14 @@ impl<T: Real> Workspace<T> {
                 });
             }
         }
-        out.parameters.fill(T::zero());
-        for own in own {
-            add_scaled(out.parameters, T::one(), &own.gradient[..parameters]);
+        self.add_gradients(out.parameters);
+    }
+
+    /// The sum of the gradients that each shard has written.
+    pub(crate) fn add_gradients(&self, out: &mut [T]) {
+        out.fill(T::zero());
+        for own in &self.own[..self.used] {
+            add_scaled(out, T::one(), &own.gradient[..out.len()]);
         }
     }
 

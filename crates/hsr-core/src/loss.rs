@@ -1,0 +1,129 @@
+//! The loss and its gradient, alone or with the bounds.
+
+use crate::error::check_length;
+use crate::forward::Forward;
+use crate::lanes::{finite, row, sized, sum};
+use crate::matmul::{Mat, Write, matmul};
+use crate::stages::LossGradientStage;
+use crate::{Batch, Error, Evaluation, Network, Real, SpectralBounds, Workspace};
+
+impl<T: Real> Workspace<T> {
+    /// The loss L.
+    ///
+    /// # Errors
+    ///
+    /// The [`Error`] that tells what is wrong with the batch, or [`Error::Overflow`] where a value is not
+    /// representable in `T`. The other verbs have the same errors.
+    pub fn loss(&mut self, network: &Network<T>, batch: &Batch<T>) -> Result<T, Error> {
+        self.forward(network, batch, true)
+    }
+
+    /// The loss L and, in `gradient` \[D\], ∂L/∂θ.
+    ///
+    /// # Errors
+    ///
+    /// As [`loss`](Self::loss); [`Error::Length`] where `gradient` has not D values.
+    pub fn loss_gradient(
+        &mut self,
+        network: &Network<T>,
+        batch: &Batch<T>,
+        gradient: &mut [T],
+    ) -> Result<T, Error> {
+        check_gradient(network, gradient)?;
+        let loss = self.forward(network, batch, true)?;
+        self.write_loss_gradient(network, gradient)?;
+        Ok(loss)
+    }
+
+    /// [`loss_gradient`](Self::loss_gradient) and [`bounds_gradient`](Self::bounds_gradient) from one forward pass:
+    /// everything that a step down L + strength·λ_sup needs. ∂L/∂θ is written in `loss_gradient` \[D\].
+    ///
+    /// # Errors
+    ///
+    /// As [`loss`](Self::loss); [`Error::Length`] where an output has the wrong length.
+    pub fn loss_and_bounds_gradient(
+        &mut self,
+        network: &Network<T>,
+        batch: &Batch<T>,
+        evaluation: Evaluation,
+        loss_gradient: &mut [T],
+        gradient: &mut [T],
+        input_gradient: Option<&mut [T]>,
+    ) -> Result<(T, SpectralBounds<T>), Error> {
+        check_gradient(network, loss_gradient)?;
+        let mut out = self.checked_out(network, batch, gradient, input_gradient)?;
+        self.bounds_into(network, batch, evaluation, Some(loss_gradient), &mut out)
+    }
+
+    /// ∂L/∂θ after a forward pass; of L/σ where r was divided by σ since.
+    pub(crate) fn write_loss_gradient(
+        &mut self,
+        network: &Network<T>,
+        gradient: &mut [T],
+    ) -> Result<(), Error> {
+        let shards = &self.shards[..self.used];
+        let own = &mut self.own[..self.used];
+        if let ([shared], [own]) = (shards, &mut *own) {
+            T::loss_gradient(LossGradientStage {
+                forward: &shared.forward,
+                network,
+                delta: &mut own.delta,
+                gradient,
+            });
+        } else {
+            let parameters = gradient.len();
+            self.team.each(own.iter_mut(), |index, own| {
+                T::loss_gradient(LossGradientStage {
+                    forward: &shards[index].forward,
+                    network,
+                    delta: &mut own.delta,
+                    gradient: sized(&mut own.gradient, parameters),
+                });
+            });
+            self.add_gradients(gradient);
+        }
+        if finite(gradient) {
+            Ok(())
+        } else {
+            Err(Error::Overflow {
+                what: "the gradient of the loss",
+            })
+        }
+    }
+}
+
+fn check_gradient<T: Real>(network: &Network<T>, gradient: &[T]) -> Result<(), Error> {
+    let parameters = network.dimensions().parameters();
+    check_length("gradient", "parameters", gradient.len(), parameters)
+}
+
+impl<T: Real> Forward<T> {
+    /// ∂L/∂θ of these samples by backpropagation: W̄2 = Σ r aᵀ, δ = W2ᵀ r ∘ φ'(z), W̄1 = Σ δ xᵀ.
+    #[inline(always)]
+    pub fn loss_gradient(&self, network: &Network<T>, delta: &mut Vec<T>, gradient: &mut [T]) {
+        let dims = self.dims();
+        let (n, h, outputs, d) = (self.stride, dims.hidden, dims.outputs, dims.inputs);
+        let layout = dims.layout();
+        let one = T::one();
+        let r = Mat::new(&self.r, outputs, n, n);
+        let a = Mat::new(&self.a, h, n, n).t();
+        let w2_bar = &mut gradient[layout.output_weight()];
+        matmul(w2_bar, h, Write::Replace, one, r, a);
+        for (k, bias) in gradient[layout.output_bias()].iter_mut().enumerate() {
+            *bias = sum(row(&self.r, n, k));
+        }
+        let delta = sized(delta, h * n);
+        let weight = Mat::new(network.output_weight(), outputs, h, h).t();
+        matmul(delta, n, Write::Replace, one, weight, r);
+        for (delta, &d1) in delta.iter_mut().zip(&self.d1[..h * n]) {
+            *delta *= d1;
+        }
+        for (j, bias) in gradient[layout.hidden_bias()].iter_mut().enumerate() {
+            *bias = sum(row(delta, n, j));
+        }
+        let x = Mat::new(&self.x, d, n, n).t();
+        let w1_bar = &mut gradient[layout.hidden_weight()];
+        let delta = Mat::new(delta, h, n, n);
+        matmul(w1_bar, d, Write::Replace, one, delta, x);
+    }
+}
