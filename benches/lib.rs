@@ -107,6 +107,8 @@ pub enum Extra {
     Nothing,
     /// λ_sup or one of its peers, injected.
     Penalty(HsrConfig),
+    /// The same with the loss's gradient from the closed form too, in place of forward pass and `backward`.
+    LossStep(HsrConfig),
     /// SAM or ASAM.
     Sam(SamConfig),
     /// ‖∇L‖ of any module, by differences of gradients.
@@ -118,6 +120,7 @@ pub enum Extra {
 enum Ready {
     Nothing,
     Penalty(Box<Hsr>),
+    LossStep(Box<Hsr>),
     Sam(SamGradient),
     GradientNorm(GradientNorm),
     HutchinsonTrace(HutchinsonTrace),
@@ -138,6 +141,7 @@ impl Loop {
     pub fn new([inputs, hidden, classes, samples]: [usize; 4], extra: Extra) -> Self {
         let device = Device::flex().autodiff();
         device.seed(0);
+        let hsr = |config: HsrConfig| Box::new(config.init().expect("a valid configuration"));
         let x: Vec<f32> = (0..samples * inputs)
             .map(|i| noise(7 * i + 3) as f32)
             .collect();
@@ -148,9 +152,8 @@ impl Loop {
             loss: CrossEntropyLossConfig::new().init(&device),
             extra: match extra {
                 Extra::Nothing => Ready::Nothing,
-                Extra::Penalty(config) => {
-                    Ready::Penalty(Box::new(config.init().expect("a valid configuration")))
-                }
+                Extra::Penalty(config) => Ready::Penalty(hsr(config)),
+                Extra::LossStep(config) => Ready::LossStep(hsr(config)),
                 Extra::Sam(config) => {
                     Ready::Sam(config.init_gradient().expect("a valid configuration"))
                 }
@@ -186,6 +189,13 @@ impl Loop {
                 let (x, y) = (self.x.clone(), self.y.clone());
                 hsr.step(&mut self.optimizer, lr, model, x, y, gradients)
                     .expect("a finite penalty")
+            }
+            Ready::LossStep(hsr) => {
+                let (x, y) = (self.x.clone(), self.y.clone());
+                let (model, _) = hsr
+                    .loss_step(&mut self.optimizer, lr, model, x, y)
+                    .expect("a finite objective");
+                model
             }
             Ready::Sam(sam) => {
                 let passes = sam

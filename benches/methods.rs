@@ -16,12 +16,17 @@ fn penalty(sharpness: Sharpness) -> Extra {
     Extra::Penalty(HsrConfig::new().with_sharpness(sharpness))
 }
 
-const METHODS: [Method; 11] = [
+const METHODS: [Method; 13] = [
     ("plain", 1.0, || Extra::Nothing),
     ("hsr", 1.0, || penalty(Sharpness::LambdaSup)),
     ("hsr, every 4th step", 1.0, || {
         let schedule = Schedule::new().with_interval(4);
         Extra::Penalty(HsrConfig::new().with_schedule(schedule))
+    }),
+    ("hsr, loss_step", 0.0, || Extra::LossStep(HsrConfig::new())),
+    ("hsr, loss_step, every 4th step", 0.0, || {
+        let schedule = Schedule::new().with_interval(4);
+        Extra::LossStep(HsrConfig::new().with_schedule(schedule))
     }),
     ("sam", 2.0, || Extra::Sam(SamConfig::new())),
     ("asam", 2.0, || Extra::Sam(SamConfig::asam())),

@@ -22,10 +22,15 @@ fn main() {
         let mut single = Case::<f32>::new(sizes);
         let mut plain = Loop::new(sizes, Extra::Nothing);
         let mut hsr = Loop::new(sizes, Extra::Penalty(HsrConfig::new()));
+        let mut one_call = Loop::new(sizes, Extra::LossStep(HsrConfig::new()));
         let parameters = double.dimensions.parameters();
         let mut candidates: Vec<Candidate> = vec![
             ("plain step, f32", Box::new(|| plain.step())),
             ("step with HSR, f32", Box::new(|| hsr.step())),
+            (
+                "step with HSR in one call, f32",
+                Box::new(|| one_call.step()),
+            ),
             (
                 "λ_sup and gradient, f64",
                 Box::new(|| double.run(Evaluation::Auto)),

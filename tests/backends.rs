@@ -7,8 +7,9 @@ use burn::nn::Linear;
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use burn_hsr::{
-    Backend, Evaluation, Execution, HsrConfig, HsrError, HsrGradient, LanczosOptions, Mode,
-    OutputLoss, Sharpness, Targets, ThreeLayer, ThreeLayerNet,
+    Activation, Backend, Evaluation, Execution, HsrConfig, HsrError, HsrGradient, LanczosOptions,
+    LossGradients, Mode, OutputLoss, Sharpness, Targets, ThreeLayer, ThreeLayerNet,
+    activation_forward,
 };
 use hsr_core::Workspace;
 use hsr_tests::golden::{Golden, cases};
@@ -84,6 +85,14 @@ fn flat_params(gradients: &GradientsParams, model: &ThreeLayerNet, case: &Golden
 
 fn tolerance(dtype: DType) -> f64 {
     if dtype == DType::F64 { 1e-10 } else { 1e-4 }
+}
+
+/// What goes through Burn's own activations: its sigmoid is of single precision on ndarray, whatever the type.
+fn tolerance_of_forward(backend: Backend, dtype: DType) -> f64 {
+    match backend {
+        Backend::NdArray => tolerance(dtype).max(1e-6),
+        _ => tolerance(dtype),
+    }
 }
 
 /// A software GPU is slow: a few cases are enough there for what lies above the gradient.
@@ -195,6 +204,76 @@ fn penalty_and_inject_give_the_optimizer_the_same_gradient() {
                 }
                 let error = relative_error(&of_inputs, &expected_inputs, 0.0);
                 assert!(error < tolerance(dtype), "{name} inputs: {error:e}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_forward_pass_has_the_values_and_slopes_of_the_closed_form_on_every_backend() {
+    let at = [
+        -25.0, -9.0, -3.0, -0.7, -1e-3, 0.0, 1e-3, 0.7, 3.0, 9.0, 25.0,
+    ];
+    for (backend, device, dtypes) in backends() {
+        for dtype in dtypes {
+            for activation in Activation::ALL {
+                let smooth = |z: &f64| activation.is_smooth() || *z != 0.0;
+                let at: Vec<f64> = at.into_iter().filter(smooth).collect();
+                let z = tensor(&at, [at.len()], &device.clone().autodiff(), dtype);
+                let z = z.require_grad();
+                let value = activation_forward(activation, z.clone());
+                let slope = z
+                    .grad(&value.clone().sum().backward())
+                    .map_or_else(Vec::new, values);
+                let tolerance = tolerance_of_forward(backend, dtype);
+                let exact: Vec<[f64; 4]> = at.iter().map(|&z| activation.derivatives(z)).collect();
+                for (ours, order) in [(values(value), 0), (slope, 1)] {
+                    let exact: Vec<f64> = exact.iter().map(|all| all[order]).collect();
+                    let error = relative_error(&ours, &exact, 1.0);
+                    let name = format!("{backend} {dtype:?} {activation} {order}");
+                    assert!(error < tolerance, "{name}: {error:e}, {ours:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn one_call_gives_the_loss_and_the_gradient_of_loss_and_bound_on_every_backend() {
+    let strength = 0.3;
+    for (backend, device, dtypes) in backends() {
+        for dtype in dtypes {
+            for case in cases_for(backend) {
+                let device = device.clone().autodiff();
+                let model = network(&case, &device, dtype);
+                let expected: Vec<f64> = case
+                    .loss_grad
+                    .iter()
+                    .zip(&case.grad)
+                    .map(|(of_loss, of_bound)| of_loss + strength * of_bound)
+                    .collect();
+                for execution in [Execution::Host, Execution::Device, Execution::Auto] {
+                    let name = format!("{backend} {dtype:?} {execution:?} {}", case.name);
+                    let hsr = HsrConfig::new()
+                        .with_strength(strength)
+                        .with_loss(case.loss_kind())
+                        .with_execution(execution)
+                        .init()
+                        .unwrap();
+                    let (x, y) = batch(&case, &device, dtype);
+                    let LossGradients { loss, gradients } =
+                        hsr.loss_gradients(&model, x, y).unwrap();
+                    let error = relative_error(&values(loss), &[case.loss], 0.0);
+                    let tolerance = match execution {
+                        Execution::Host => tolerance(dtype),
+                        _ => tolerance_of_forward(backend, dtype),
+                    };
+                    assert!(error < tolerance, "{name}: loss {error:e}");
+                    let ours = flat_params(&gradients, &model, &case);
+                    let error = relative_error(&ours, &expected, 0.0);
+                    assert!(error < tolerance, "{name}: {error:e}");
+                    assert_eq!(hsr.to_record().steps, 1, "{name}");
+                }
             }
         }
     }

@@ -9,8 +9,8 @@ use burn::nn::loss::{BinaryCrossEntropyLossConfig, CrossEntropyLossConfig, MseLo
 use burn::optim::{AdamConfig, GradientsParams, SgdConfig};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
 use burn_hsr::{
-    Activation, Backend, Execution, HsrConfig, HsrError, HsrRecord, Mode, Schedule, Targets,
-    ThreeLayer, ThreeLayerNet, ThreeLayerNetConfig,
+    Activation, Backend, Execution, HsrConfig, HsrError, HsrRecord, LossGradients, Mode, Schedule,
+    Sharpness, Targets, ThreeLayer, ThreeLayerNet, ThreeLayerNetConfig,
 };
 use hsr_tests::{relative_error, tensor, values};
 
@@ -427,6 +427,113 @@ impl Run {
             .unwrap();
         theta(&self.net)
     }
+}
+
+#[test]
+fn the_loss_step_is_the_step_of_backward_and_hsr() {
+    let schedule = Schedule::new().with_interval(2).with_warmup_steps(3);
+    let base = || HsrConfig::new().with_strength(0.2);
+    let mut configs = vec![
+        base().with_strength(0.0),
+        base().with_subsample(Some(4)),
+        base().with_adaptive(true),
+        base().with_adaptive(true).with_mode(Mode::Decoupled),
+        base().with_execution(Execution::Device),
+    ];
+    for mode in [Mode::Coupled, Mode::Decoupled, Mode::Direction] {
+        configs.push(base().with_mode(mode));
+        let scheduled = base().with_mode(mode).with_schedule(schedule.clone());
+        configs.push(scheduled);
+    }
+    configs.extend(Sharpness::ALL.map(|sharpness| base().with_sharpness(sharpness)));
+    for config in configs {
+        let run = || {
+            let mut run = Run::new(&config, AdamConfig::new().init());
+            let bias = run.net.hidden.bias.take();
+            run.net.hidden.bias = bias.map(|bias| bias.set_require_grad(false));
+            run
+        };
+        let (mut by_hand, mut one_call) = (run(), run());
+        for step in 0..5 {
+            let loss = CrossEntropyLossConfig::new().init(&device());
+            let logits = by_hand.net.forward(by_hand.x.clone());
+            let expected_loss = values(loss.forward(logits, by_hand.y.clone()));
+            let expected = by_hand.step();
+            let (net, loss) = one_call
+                .hsr
+                .loss_step(
+                    &mut one_call.optimizer,
+                    0.1,
+                    one_call.net.clone(),
+                    one_call.x.clone(),
+                    one_call.y.clone(),
+                )
+                .unwrap();
+            one_call.net = net;
+            let error = relative_error(&values(loss), &expected_loss, 0.0);
+            assert!(error < 1e-12, "{config}, step {step}: loss {error:e}");
+            // Adam divides by the gradient's length, and λ_max's eigenvector is found to 1e-4.
+            let error = relative_error(&theta(&one_call.net), &expected, 0.0);
+            assert!(error < 1e-9, "{config}, step {step}: {error:e}");
+            assert_eq!(one_call.hsr.to_record(), by_hand.hsr.to_record());
+        }
+        let frozen = run().net.hidden.bias.unwrap();
+        let after = one_call.net.hidden.bias.unwrap();
+        assert_eq!(values(after.val()), values(frozen.val()), "{config}");
+    }
+}
+
+#[test]
+fn the_loss_of_one_call_is_that_of_the_configuration() {
+    // Smoothing, class weights and padding, which changes the mean.
+    let config = CrossEntropyLossConfig::new()
+        .with_smoothing(Some(0.1))
+        .with_weights(Some(vec![1.0, 2.5, 0.5]))
+        .with_pad_tokens(Some(vec![2]));
+    let net = net(3, 4, 3);
+    let (x, y) = (matrix(9, 3, 11), classes(&[0, 1, 2, 1, 0, 2, 2, 1, 0]));
+    for execution in [Execution::Host, Execution::Device] {
+        let hsr = HsrConfig::for_cross_entropy(&config)
+            .unwrap()
+            .with_execution(execution)
+            .with_strength(0.3)
+            .init()
+            .unwrap();
+        let loss = config.init(&device());
+        let loss = loss.forward(net.forward(x.clone()), y.clone());
+        let expected_loss = values(loss.clone());
+        let gradients = GradientsParams::from_grads(loss.backward(), &net);
+        let expected = hsr.inject(&net, x.clone(), y.clone(), gradients).unwrap();
+        let LossGradients { loss, gradients } =
+            hsr.loss_gradients(&net, x.clone(), y.clone()).unwrap();
+        // Burn holds smoothing and weights in f32.
+        let error = relative_error(&values(loss), &expected_loss, 0.0);
+        assert!(error < 1e-6, "{execution:?}: {error:e}");
+        let got = gradient(&net, &gradients);
+        let error = relative_error(&got, &gradient(&net, &expected), 0.0);
+        assert!(error < 1e-6, "{execution:?}: {error:e}");
+    }
+}
+
+#[test]
+fn one_call_refuses_what_it_would_leave_without_a_gradient() {
+    let run = Run::new(&HsrConfig::new(), SgdConfig::new().init());
+    for config in [
+        HsrConfig::new(),
+        HsrConfig::new().with_subsample(Some(2)),
+        HsrConfig::new().with_execution(Execution::Device),
+    ] {
+        let hsr = config.init().unwrap();
+        let tracked = run.x.clone().require_grad();
+        let error = hsr.loss_gradients(&run.net, tracked, run.y.clone());
+        let error = error.err().expect("a backbone would not be trained");
+        assert!(matches!(error, HsrError::TrackedInputs { .. }), "{error}");
+        assert_eq!(hsr.to_record().steps, 0);
+    }
+    let decoupled = HsrConfig::new().with_mode(Mode::Decoupled).init().unwrap();
+    let error = decoupled.loss_gradients(&run.net, run.x.clone(), run.y.clone());
+    let error = error.err().expect("no gradient says when it is to act");
+    assert!(matches!(error, HsrError::Decoupled { .. }), "{error}");
 }
 
 #[test]

@@ -199,13 +199,21 @@ enum Entry {
     Penalty,
     Inject,
     Step,
+    LossGradients,
+    LossStep,
 }
 
 /// The ways that a mode has.
 fn entries(mode: Mode) -> &'static [Entry] {
     match mode {
-        Mode::Decoupled => &[Entry::Step],
-        Mode::Coupled | Mode::Direction => &[Entry::Penalty, Entry::Inject, Entry::Step],
+        Mode::Decoupled => &[Entry::Step, Entry::LossStep],
+        Mode::Coupled | Mode::Direction => &[
+            Entry::Penalty,
+            Entry::Inject,
+            Entry::Step,
+            Entry::LossGradients,
+            Entry::LossStep,
+        ],
     }
 }
 
@@ -234,6 +242,16 @@ fn advance(
             let gradients = loss_gradients(&model, x, y);
             hsr.step(optimizer, LR, model, inputs, targets, gradients)
                 .unwrap()
+        }
+        Entry::LossGradients => {
+            let of_batch = hsr.loss_gradients(&model, inputs, targets).unwrap();
+            optimizer.step(LR, model, of_batch.gradients)
+        }
+        Entry::LossStep => {
+            let (model, _) = hsr
+                .loss_step(optimizer, LR, model, inputs, targets)
+                .unwrap();
+            model
         }
     }
 }
@@ -539,7 +557,11 @@ fn strength_zero_is_bit_identical_to_every_plain_optimizer() {
             }
             assert_ne!(bits(&plain), bits(&model), "{name} does not train");
             for mode in MODES {
-                for &entry in entries(mode) {
+                // The loss's gradient in closed form is rounded differently.
+                let given_gradients = entries(mode)
+                    .iter()
+                    .filter(|entry| !matches!(entry, Entry::LossGradients | Entry::LossStep));
+                for &entry in given_gradients {
                     let hsr = hsr(0.0, mode);
                     let (mut ours, mut our_optimizer) = (model.clone(), optimizer());
                     for _ in 0..3 {

@@ -8,7 +8,7 @@
 //! | `{"do": "value", "method": M, "sizes": …}` | λ_sup and its gradient |
 //! | `{"do": "time", "method": M, "sizes": …, "seconds": s}` | seconds of one evaluation, the mean over s seconds |
 //!
-//! Methods: `f64` and `f32`, λ_sup with its gradient; `plain` and `hsr`, a training step in Burn, f32.
+//! Methods: `f64` and `f32`, λ_sup with its gradient; `plain`, `hsr` and `one-call`, a training step in Burn, f32.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -35,6 +35,10 @@ impl Method {
             "plain" => Self::Step(Box::new(Loop::new(sizes, Extra::Nothing))),
             "hsr" => {
                 let extra = Extra::Penalty(HsrConfig::new());
+                Self::Step(Box::new(Loop::new(sizes, extra)))
+            }
+            "one-call" => {
+                let extra = Extra::LossStep(HsrConfig::new());
                 Self::Step(Box::new(Loop::new(sizes, extra)))
             }
             other => return Err(format!("no method {other}").into()),

@@ -28,7 +28,9 @@ pub enum HsrError {
         expected: &'static str,
     },
     /// The mode has no meaning for this entry point.
-    #[error("the decoupled mode acts after the optimizer's step: use Hsr::step instead of {entry}")]
+    #[error(
+        "the decoupled mode acts after the optimizer's step: use Hsr::step or Hsr::loss_step, not {entry}"
+    )]
     Decoupled {
         /// The method that was called.
         entry: &'static str,
@@ -38,6 +40,14 @@ pub enum HsrError {
         "an adaptive strength needs the gradient of the loss, which {entry} does not have: use Hsr::inject or Hsr::step"
     )]
     Adaptive {
+        /// The method that was called.
+        entry: &'static str,
+    },
+    /// The inputs are features of a backbone, which this entry point does not differentiate.
+    #[error(
+        "{entry} gives the inputs no gradient, but autodiff tracks them: use Hsr::head for the head of a deeper model"
+    )]
+    TrackedInputs {
         /// The method that was called.
         entry: &'static str,
     },

@@ -24,6 +24,19 @@ struct Buffers<T> {
     spare: Spare<T>,
     /// The gradient for the parameters \[D\].
     gradient: Vec<T>,
+    /// The measure's part of it, where it is that of a sum \[D\].
+    of_measure: Vec<T>,
+}
+
+/// What is differentiated.
+#[derive(Clone, Copy)]
+pub(crate) enum Objective {
+    /// The measure that the configuration names, with its gradient for the inputs or without.
+    Measure { with_inputs: bool },
+    /// The loss L.
+    Loss,
+    /// L + strength·measure, whose value is given as that of L.
+    Sum { strength: f64 },
 }
 
 /// A gradient in the host's memory.
@@ -76,26 +89,55 @@ const LAMBDA_MAX: Verb<f64> = |config, workspace, network, batch, to, x| {
 };
 
 impl<T: Real + Element> Buffers<T> {
-    /// The measure and its gradient, in the vector of the last one if the caller has put that back.
+    /// The objective and its gradient, in the vector of the last one if the caller has put that back. `verb` is that of
+    /// the measure.
     fn gradient(
         &mut self,
         config: &HsrConfig,
+        objective: Objective,
         verb: Verb<T>,
         problem: &ClosedForm<T>,
-        with_inputs: bool,
     ) -> Result<HostGradient<T>, Error> {
+        let zeros = |vector: &mut Vec<T>| {
+            vector.clear();
+            vector.resize(problem.theta().len(), T::zero());
+        };
         let mut parameters = core::mem::take(&mut self.gradient);
-        parameters.clear();
-        parameters.resize(problem.theta().len(), T::zero());
-        let mut inputs = with_inputs.then(|| vec![T::zero(); problem.inputs().len()]);
-        let value = verb(
-            config,
-            &mut self.workspace,
-            &problem.network()?,
-            &problem.batch(),
-            &mut parameters,
-            inputs.as_deref_mut(),
-        )?;
+        zeros(&mut parameters);
+        let mut inputs = None;
+        let (network, batch) = (problem.network()?, problem.batch());
+        let workspace = &mut self.workspace;
+        let value = match objective {
+            Objective::Measure { with_inputs } => {
+                inputs = with_inputs.then(|| vec![T::zero(); problem.inputs().len()]);
+                let inputs = inputs.as_deref_mut();
+                verb(config, workspace, &network, &batch, &mut parameters, inputs)?
+            }
+            Objective::Loss => workspace.loss_gradient(&network, &batch, &mut parameters)?,
+            Objective::Sum { strength } => {
+                let of_measure = &mut self.of_measure;
+                zeros(of_measure);
+                let loss = if config.sharpness == Sharpness::LambdaSup {
+                    let (loss, _) = workspace.loss_and_bounds_gradient(
+                        &network,
+                        &batch,
+                        config.evaluation,
+                        &mut parameters,
+                        of_measure,
+                        None,
+                    )?;
+                    loss
+                } else {
+                    verb(config, workspace, &network, &batch, of_measure, None)?;
+                    workspace.loss_gradient(&network, &batch, &mut parameters)?
+                };
+                let strength = T::of(strength);
+                for (sum, &part) in parameters.iter_mut().zip(&*of_measure) {
+                    *sum += strength * part;
+                }
+                loss
+            }
+        };
         Ok(HostGradient {
             value,
             parameters,
@@ -106,7 +148,7 @@ impl<T: Real + Element> Buffers<T> {
 
 impl HostGradient<f64> {
     /// The same in single precision; what single precision cannot hold is an overflow.
-    fn narrow(&self, sharpness: Sharpness) -> Result<HostGradient<f32>, Error> {
+    fn narrow(&self, config: &HsrConfig) -> Result<HostGradient<f32>, Error> {
         let cast = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<f32>>();
         let parameters = cast(&self.parameters);
         let inputs = self.inputs.as_deref().map(cast);
@@ -114,7 +156,7 @@ impl HostGradient<f64> {
         let value = self.value as f32;
         if !value.is_finite() || !all.all(|v| v.is_finite()) {
             return Err(Error::Overflow {
-                what: sharpness.name(),
+                what: config.sharpness.name(),
             });
         }
         Ok(HostGradient {
@@ -137,6 +179,7 @@ impl Host {
                 },
                 spare: Spare::default(),
                 gradient: Vec::new(),
+                of_measure: Vec::new(),
             })
         }
         Self {
@@ -145,7 +188,7 @@ impl Host {
         }
     }
 
-    /// The measure and its gradient in the model's precision: f64, or f32 for everything narrower. Where f32 overflows
+    /// The objective and its gradient in the model's precision: f64, or f32 for everything narrower. Where f32 overflows
     /// on the way, the computation is done again in f64, where λ_max is computed from the beginning. The gradient, not
     /// the value, is multiplied by `factor`.
     pub fn gradient<M: ThreeLayer>(
@@ -154,7 +197,7 @@ impl Host {
         model: &M,
         inputs: Tensor<2>,
         targets: Targets,
-        with_inputs: bool,
+        objective: Objective,
         factor: f64,
     ) -> Result<HsrGradient, HsrError> {
         let dtype = model.hidden().weight.dtype();
@@ -164,7 +207,7 @@ impl Host {
         let double = |inputs, targets| -> Result<HostGradient<f64>, HsrError> {
             let mut buffers = locked(&self.double);
             let problem = ClosedForm::read(config, model, inputs, targets, &mut buffers.spare)?;
-            let gradient = buffers.gradient(config, in_double, &problem, with_inputs)?;
+            let gradient = buffers.gradient(config, objective, in_double, &problem)?;
             problem.leave(&mut buffers.spare);
             Ok(gradient)
         };
@@ -175,16 +218,16 @@ impl Host {
             return Ok(tensors);
         }
         let mut gradient = match verb::<f32>(config.sharpness) {
-            None => double(inputs, targets)?.narrow(config.sharpness)?,
+            None => double(inputs, targets)?.narrow(config)?,
             Some(verb) => {
                 let mut buffers = locked(&self.single);
                 let problem = ClosedForm::read(config, model, inputs, targets, &mut buffers.spare)?;
-                let gradient = match buffers.gradient(config, verb, &problem, with_inputs) {
+                let gradient = match buffers.gradient(config, objective, verb, &problem) {
                     Err(Error::Overflow { .. }) => {
                         let problem = problem.widened(config);
                         let mut buffers = locked(&self.double);
-                        let wide = buffers.gradient(config, in_double, &problem, with_inputs)?;
-                        wide.narrow(config.sharpness)?
+                        let wide = buffers.gradient(config, objective, in_double, &problem)?;
+                        wide.narrow(config)?
                     }
                     result => result?,
                 };

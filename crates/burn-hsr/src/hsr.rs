@@ -15,7 +15,7 @@ use crate::gradient::{
     HsrGradient, Scaled, ScaledBy, SquaredNorm, Visit, add_to, for_each_parameter,
 };
 use crate::head::HeadTerm;
-use crate::host::Host;
+use crate::host::{Host, Objective};
 use crate::targets::{Labels, Targets};
 use crate::{HsrError, HsrRecord, Schedule, Sharpness, ThreeLayer, backend, device, subsample};
 
@@ -75,7 +75,7 @@ pub struct HsrConfig {
     /// What is descended: λ_sup, or one of its peers to compare it with.
     #[config(default = "Sharpness::LambdaSup")]
     pub sharpness: Sharpness,
-    /// The factor of λ_sup. 0 leaves training exactly as it was.
+    /// The factor of λ_sup. 0 adds nothing: training is exactly as it was.
     #[config(default = 0.01)]
     pub strength: f64,
     /// Whether the strength is a ratio: what is added is then always strength·‖∇L‖ long, ‖·‖ over the trainable
@@ -181,11 +181,15 @@ impl HsrConfig {
 
 /// Hessian Spectral Range regularisation: adds strength·λ_sup to a loss, through its closed-form gradient.
 ///
-/// Three ways in, all with the same result (choose one):
+/// Three ways into a loop, all with the same result (choose one):
 ///
 /// * [`penalty`](Hsr::penalty): a term of the loss;
 /// * [`inject`](Hsr::inject): into the gradients, between `backward` and the optimizer's step;
-/// * [`step`](Hsr::step): in place of the optimizer's step; the only one for the decoupled mode.
+/// * [`step`](Hsr::step): in place of the optimizer's step, for any mode.
+///
+/// And one that takes the place of forward pass, loss and `backward` too, the fastest where the model is nothing but the
+/// three layers and trains on the CPU: [`loss_gradients`](Hsr::loss_gradients), and
+/// [`loss_step`](Hsr::loss_step) for any mode.
 ///
 /// Frozen parameters get no gradient by any of them and do not move.
 ///
@@ -237,7 +241,7 @@ impl HsrConfig {
 /// ```
 pub struct Hsr {
     config: HsrConfig,
-    host: Host,
+    pub(crate) host: Host,
     /// Steps taken. Atomic, so that the entry points need no `&mut` in the loops they are put into.
     steps: AtomicU64,
 }
@@ -312,19 +316,24 @@ impl Hsr {
         factor: f64,
     ) -> Result<HsrGradient, HsrError> {
         let targets = self.checked(model, &inputs, targets)?;
-        let on_host = match self.config.execution {
+        if self.on_host(&inputs) {
+            let objective = Objective::Measure { with_inputs };
+            self.host
+                .gradient(&self.config, model, inputs, targets, objective, factor)
+        } else {
+            let gradient = device::gradient(&self.config, model, inputs, targets, with_inputs)?;
+            Ok(gradient.map(&ScaledBy(factor)))
+        }
+    }
+
+    /// Whether the measure of a batch is computed on the host.
+    pub(crate) fn on_host(&self, inputs: &Tensor<2>) -> bool {
+        match self.config.execution {
             Execution::Host => true,
             Execution::Device => false,
             Execution::Auto => {
                 !self.config.sharpness.on_device() || backend::is_host(&inputs.device())
             }
-        };
-        if on_host {
-            self.host
-                .gradient(&self.config, model, inputs, targets, with_inputs, factor)
-        } else {
-            let gradient = device::gradient(&self.config, model, inputs, targets, with_inputs)?;
-            Ok(gradient.map(&ScaledBy(factor)))
         }
     }
 
@@ -568,8 +577,7 @@ impl Hsr {
         tracked: bool,
         scaled: bool,
     ) -> Result<Option<Due>, HsrError> {
-        let step = self.steps.load(Ordering::Relaxed);
-        let strength = self.config.strength * self.config.schedule.factor(step);
+        let (step, strength) = self.strength_of_step();
         let due = if strength == 0.0 {
             None
         } else {
@@ -584,8 +592,29 @@ impl Hsr {
                 inputs: at,
             })
         };
-        self.steps.fetch_add(1, Ordering::Relaxed);
+        self.count_step();
         Ok(due)
+    }
+
+    /// The strength of this step where what it descends is the sum L + strength·λ_sup over one batch: nothing is
+    /// normalised, no rows are chosen, the schedule does not pause.
+    pub(crate) fn strength_of_sum(&self) -> Option<f64> {
+        let (_, strength) = self.strength_of_step();
+        let of_sum = strength != 0.0 && !self.normalises() && self.config.subsample.is_none();
+        of_sum.then_some(strength)
+    }
+
+    /// The step that comes, and its strength.
+    fn strength_of_step(&self) -> (u64, f64) {
+        let step = self.steps.load(Ordering::Relaxed);
+        (
+            step,
+            self.config.strength * self.config.schedule.factor(step),
+        )
+    }
+
+    pub(crate) fn count_step(&self) {
+        self.steps.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The rows of the batch that a step's regulariser takes.
@@ -619,7 +648,7 @@ impl Hsr {
     }
 
     /// The targets, where they fit, as the closed form takes them.
-    fn checked<M: ThreeLayer>(
+    pub(crate) fn checked<M: ThreeLayer>(
         &self,
         model: &M,
         inputs: &Tensor<2>,
@@ -641,7 +670,7 @@ impl Hsr {
         targets
     }
 
-    fn refuse_decoupled(&self, entry: &'static str) -> Result<(), HsrError> {
+    pub(crate) fn refuse_decoupled(&self, entry: &'static str) -> Result<(), HsrError> {
         match self.config.mode {
             Mode::Decoupled => Err(HsrError::Decoupled { entry }),
             Mode::Coupled | Mode::Direction => Ok(()),

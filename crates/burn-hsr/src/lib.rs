@@ -42,7 +42,7 @@
 //! # Ok::<(), burn_hsr::HsrError>(())
 //! ```
 //!
-//! [`Hsr`] has two more ways in, [`ThreeLayer`] is for models of your own, and [`Backend`] chooses between CPU and GPU
+//! [`Hsr`] has more ways in, one of which computes the loss's gradient as well, [`ThreeLayer`] is for models of your own, and [`Backend`] chooses between CPU and GPU
 //! at run time.
 //!
 //! # Map
@@ -52,7 +52,8 @@
 //! * [`Sharpness`]: what is descended, λ_sup or a peer of it.
 //! * [`ClosedForm`]: a model and a batch in the host's memory, for the verbs of hsr-core.
 //! * [`Schedule`]: when and how strongly; [`HsrRecord`]: what a resumed run needs.
-//! * [`HsrGradient`]: the bound's gradient as tensors; [`HeadTerm`]: the head of a deeper model.
+//! * [`HsrGradient`]: the bound's gradient as tensors; [`HeadTerm`]: the head of a deeper model;
+//!   [`LossGradients`]: loss, its gradient and the bound's in one.
 //! * [`Backend`]: backends by name.
 //! * `train` (feature `train`): `HsrLearner` and curvature metrics for Burn's `SupervisedTraining`.
 //!
@@ -78,6 +79,7 @@ mod host;
 mod hsr;
 mod losses;
 mod net;
+mod objective;
 mod record;
 mod schedule;
 mod sharpness;
@@ -98,6 +100,7 @@ pub use hsr_core::{
     SpectralBounds,
 };
 pub use net::{ThreeLayer, ThreeLayerNet, ThreeLayerNetConfig};
+pub use objective::LossGradients;
 pub use record::{HsrRecord, HsrRecordError};
 pub use schedule::Schedule;
 pub use sharpness::Sharpness;

@@ -94,7 +94,6 @@
 
 mod curvature;
 mod learner;
-mod loss;
 mod metric;
 mod output;
 mod step;

@@ -10,8 +10,8 @@ use burn::tensor::Tensor;
 use burn::train::TrainOutput;
 use hsr_core::LanczosOptions;
 
-use super::loss::loss;
 use super::{Curvature, HsrOutput};
+use crate::objective::loss;
 use crate::{Hsr, HsrError, Targets, ThreeLayer, ThreeLayerNet};
 
 /// The steps of [`HsrLearner`](super::HsrLearner) as parts, for a model with a `TrainStep` of its own: keep one in a
