@@ -18,6 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut data = tasks::load("wine", &TaskOptions::default(), 0)?;
     Standardizer::fit(&data).apply(&mut data)?;
     let (x, y) = network::tensors(&data, &device);
+    device.seed(0);
     let start = ThreeLayerNetConfig::new(data.inputs, 16, data.classes()).init(&device);
     let loss_config = CrossEntropyLossConfig::new();
     let hsr = HsrConfig::for_cross_entropy(&loss_config)?
