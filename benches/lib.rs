@@ -44,8 +44,7 @@ impl<T: Real> Case<T> {
     pub fn new([inputs, hidden, classes, samples]: [usize; 4]) -> Self {
         let dimensions = Dimensions::new(inputs, hidden, classes);
         let parameters = dimensions.parameters();
-        // As large as Burn initialises a layer: units that are all but saturated would have subnormal derivatives, over
-        // which some processors take a hundred times as long.
+        // As large as Burn initialises a layer, so that units are not saturated however many inputs there are.
         let of_output = dimensions.layout().output_weight().start;
         let theta = |i| {
             let fan_in = if i < of_output { inputs } else { hidden };

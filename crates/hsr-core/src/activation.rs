@@ -3,7 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use crate::lanes::LANE;
+use crate::lanes::{LANE, flushed};
 use crate::{Error, Real};
 
 /// The activation φ of the hidden layer.
@@ -124,7 +124,8 @@ impl Activation {
                 let z = *z;
                 let mut lane = [[T::zero(); LANE]; 4];
                 for l in 0..LANE {
-                    let values = f(z[l]);
+                    let [a, d1, d2, d3] = f(z[l]);
+                    let values = [a, flushed(d1), flushed(d2), flushed(d3)];
                     for (row, value) in lane.iter_mut().zip(values) {
                         row[l] = value;
                     }

@@ -5,7 +5,9 @@ use core::ops::Range;
 use pulp::Simd;
 
 use crate::batch::{Normalizer, OutputLoss};
-use crate::lanes::{LANE, add_product, lane, read_samples, row, row_mut, sized, stride, zeroed};
+use crate::lanes::{
+    LANE, add_product, flushed, lane, read_samples, row, row_mut, sized, stride, zeroed,
+};
 use crate::matmul::{Mat, Write, matmul};
 use crate::vectors::Unit;
 use crate::{Batch, Dimensions, Error, Network, Real, kernels, output_basis, svec};
@@ -454,14 +456,13 @@ impl<T: Real> Forward<T> {
             self.sigma = T::one();
             return;
         }
-        for values in [
-            &mut self.r[..size],
-            &mut self.s_diagonal[..size],
-            &mut self.omega[..n],
-        ] {
+        for values in [&mut self.r[..size], &mut self.s_diagonal[..size]] {
             for value in values {
-                *value *= inverse;
+                *value = flushed(*value * inverse);
             }
+        }
+        for omega in &mut self.omega[..n] {
+            *omega *= inverse;
         }
         self.sigma = sigma;
     }
@@ -491,7 +492,7 @@ impl<T: Real> Forward<T> {
                     let (left, right) = (row(p, n, i), row(p, n, j));
                     for (((out, &l), &r), &omega) in out.iter_mut().zip(left).zip(right).zip(omega)
                     {
-                        *out = -root * (omega * l * r);
+                        *out = flushed(-root * (omega * l * r));
                     }
                 } else {
                     out.fill(T::zero());

@@ -124,7 +124,9 @@
 //!
 //! * s = 0, H a multiple of I: λ_sup = m; the subgradient w_q = 0, w_t = 1/D is taken. D = 1: λ_sup = t.
 //! * H is linear in (S, r): both are divided by σ = max(|S|, |r|) before anything is squared, and λ and its gradient
-//!   multiplied by σ after. Without this f32 underflows once the loss is near zero.
+//!   multiplied by σ after. Without this f32 underflows once the loss is near zero. What is then below the root of the
+//!   smallest normal number (1e−19 in f32), of S, r and φ', φ'' and φ''', counts as 0: it has no square, and its products
+//!   would be subnormal, which is slow on some processors.
 //! * The softmax goes through log-sum-exp.
 //!
 //! # §6 Hessian-vector product
