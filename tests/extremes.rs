@@ -707,6 +707,49 @@ fn a_nearly_vanishing_loss_is_as_exact_in_f32_as_any() {
     }
 }
 
+#[test]
+fn saturated_units_beside_others_cost_no_digits_in_f32() {
+    // z of the second unit up to 30 or 300, where φ' is 1e-26 or 0 beside that of the first; certain and uncertain samples.
+    for scale in [3.0, 10.0, 30.0, 300.0] {
+        let mut case = moderate();
+        let layout = case.dimensions.layout();
+        // The second of three rows of two weights.
+        for weight in &mut case.theta[layout.hidden_weight()][2..4] {
+            *weight *= scale;
+        }
+        for weight in &mut case.theta[layout.output_weight()] {
+            *weight *= scale / 3.0;
+        }
+        for value in case.theta.iter_mut().chain(&mut case.x) {
+            *value = f64::from(*value as f32);
+        }
+        for activation in [Activation::Tanh, Activation::Sigmoid, Activation::Erf] {
+            for loss in [
+                OutputLoss::SoftmaxCrossEntropy,
+                OutputLoss::SigmoidCrossEntropy,
+            ] {
+                for evaluation in EVALUATIONS {
+                    let double = case.values::<f64>(activation, loss, evaluation).unwrap();
+                    let single = case.values::<f32>(activation, loss, evaluation).unwrap();
+                    let name = format!("{scale}, {activation}, {}, {evaluation:?}", loss.name());
+                    for (what, a, b) in [
+                        (
+                            "λ_sup",
+                            &[single.bounds.lambda_sup][..],
+                            &[double.bounds.lambda_sup][..],
+                        ),
+                        ("gradient", &single.gradient, &double.gradient),
+                        ("inputs", &single.inputs, &double.inputs),
+                    ] {
+                        let error = relative_error(a, b, 0.0);
+                        assert!(error < 1e-4, "{name}: {what} {error:e}");
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// A network that is right by any margin up to where probabilities vanish must not be called an overflow.
 fn assert_no_margin_overflows<T: Real>(least: f64, largest: f64) {
     let dimensions = Dimensions::new(1, 1, 3);
