@@ -678,32 +678,37 @@ fn confident(margin: f64) -> Case {
     case
 }
 
+/// λ_sup is positive, and in f32 it and its gradients are those of f64 to 1e-4.
+fn assert_single_is_double(name: &str, case: &Case, activations: &[Activation]) {
+    for &activation in activations {
+        for loss in [
+            OutputLoss::SoftmaxCrossEntropy,
+            OutputLoss::SigmoidCrossEntropy,
+        ] {
+            for evaluation in EVALUATIONS {
+                let double = case.values::<f64>(activation, loss, evaluation).unwrap();
+                let single = case.values::<f32>(activation, loss, evaluation).unwrap();
+                let name = format!("{name}, {activation}, {}, {evaluation:?}", loss.name());
+                assert!(double.bounds.lambda_sup > 0.0, "{name}");
+                let error = |a: &[f64], b: &[f64]| relative_error(a, b, 0.0);
+                let value = error(&[single.bounds.lambda_sup], &[double.bounds.lambda_sup]);
+                assert!(value < 1e-4, "{name}: {value:e}");
+                let gradient = error(&single.gradient, &double.gradient);
+                assert!(gradient < 1e-4, "{name}: gradient {gradient:e}");
+                let inputs = error(&single.inputs, &double.inputs);
+                assert!(inputs < 1e-4, "{name}: inputs {inputs:e}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_nearly_vanishing_loss_is_as_exact_in_f32_as_any() {
     // Probabilities down to 1e-30: their squares are 0 in f32, which the scaling by σ is for. The logits themselves
     // are rounded at 1e-7 of the margin, hence 1e-5 of the probability.
     for margin in [10.0, 20.0, 40.0, 60.0, 70.0] {
         let case = confident(margin);
-        for activation in Activation::ALL {
-            for loss in [
-                OutputLoss::SoftmaxCrossEntropy,
-                OutputLoss::SigmoidCrossEntropy,
-            ] {
-                for evaluation in EVALUATIONS {
-                    let double = case.values::<f64>(activation, loss, evaluation).unwrap();
-                    let single = case.values::<f32>(activation, loss, evaluation).unwrap();
-                    let name = format!("{margin}, {activation}, {}, {evaluation:?}", loss.name());
-                    assert!(double.bounds.lambda_sup > 0.0, "{name}");
-                    let error = |a: &[f64], b: &[f64]| relative_error(a, b, 0.0);
-                    let value = error(&[single.bounds.lambda_sup], &[double.bounds.lambda_sup]);
-                    assert!(value < 1e-4, "{name}: {value:e}");
-                    let gradient = error(&single.gradient, &double.gradient);
-                    assert!(gradient < 1e-4, "{name}: gradient {gradient:e}");
-                    let inputs = error(&single.inputs, &double.inputs);
-                    assert!(inputs < 1e-4, "{name}: inputs {inputs:e}");
-                }
-            }
-        }
+        assert_single_is_double(&margin.to_string(), &case, &Activation::ALL);
     }
 }
 
@@ -723,30 +728,8 @@ fn saturated_units_beside_others_cost_no_digits_in_f32() {
         for value in case.theta.iter_mut().chain(&mut case.x) {
             *value = f64::from(*value as f32);
         }
-        for activation in [Activation::Tanh, Activation::Sigmoid, Activation::Erf] {
-            for loss in [
-                OutputLoss::SoftmaxCrossEntropy,
-                OutputLoss::SigmoidCrossEntropy,
-            ] {
-                for evaluation in EVALUATIONS {
-                    let double = case.values::<f64>(activation, loss, evaluation).unwrap();
-                    let single = case.values::<f32>(activation, loss, evaluation).unwrap();
-                    let name = format!("{scale}, {activation}, {}, {evaluation:?}", loss.name());
-                    for (what, a, b) in [
-                        (
-                            "λ_sup",
-                            &[single.bounds.lambda_sup][..],
-                            &[double.bounds.lambda_sup][..],
-                        ),
-                        ("gradient", &single.gradient, &double.gradient),
-                        ("inputs", &single.inputs, &double.inputs),
-                    ] {
-                        let error = relative_error(a, b, 0.0);
-                        assert!(error < 1e-4, "{name}: {what} {error:e}");
-                    }
-                }
-            }
-        }
+        let saturating = [Activation::Tanh, Activation::Sigmoid, Activation::Erf];
+        assert_single_is_double(&scale.to_string(), &case, &saturating);
     }
 }
 

@@ -78,18 +78,17 @@ impl Hsr {
         targets: impl Into<Targets>,
     ) -> Result<LossGradients, HsrError> {
         self.refuse_decoupled("Hsr::loss_gradients")?;
+        refuse_tracked("Hsr::loss_gradients", &inputs)?;
         let targets = targets.into();
         if self.on_host(&inputs)
             && let Some(strength) = self.strength_of_sum()
         {
-            refuse_tracked("Hsr::loss_gradients", &inputs)?;
             let objective = Objective::Sum { strength };
             let sum = self.on_host_gradients(model, inputs, targets, objective)?;
             self.count_step();
             return Ok(sum);
         }
-        let LossGradients { loss, gradients } =
-            self.gradients_of_loss("Hsr::loss_gradients", model, &inputs, &targets)?;
+        let LossGradients { loss, gradients } = self.gradients_of_loss(model, &inputs, &targets)?;
         Ok(LossGradients {
             loss,
             gradients: self.inject(model, inputs, targets, gradients)?,
@@ -117,9 +116,10 @@ impl Hsr {
             let LossGradients { loss, gradients } = self.loss_gradients(&model, inputs, targets)?;
             return Ok((optimizer.step(lr, model, gradients), loss));
         }
+        refuse_tracked("Hsr::loss_step", &inputs)?;
         let targets = targets.into();
         let LossGradients { loss, gradients } =
-            self.gradients_of_loss("Hsr::loss_step", &model, &inputs, &targets)?;
+            self.gradients_of_loss(&model, &inputs, &targets)?;
         let model = self.step(optimizer, lr, model, inputs, targets, gradients)?;
         Ok((model, loss))
     }
@@ -127,12 +127,10 @@ impl Hsr {
     /// L and ∇L.
     fn gradients_of_loss<M: ThreeLayer>(
         &self,
-        entry: &'static str,
         model: &M,
         inputs: &Tensor<2>,
         targets: &Targets,
     ) -> Result<LossGradients, HsrError> {
-        refuse_tracked(entry, inputs)?;
         let (inputs, targets) = (inputs.clone(), targets.clone());
         if self.on_host(&inputs) {
             return self.on_host_gradients(model, inputs, targets, Objective::Loss);

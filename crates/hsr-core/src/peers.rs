@@ -81,12 +81,13 @@ impl<T: Real> Workspace<T> {
         let mut direction = std::mem::take(&mut self.direction);
         let u = sized(&mut direction, out.parameters.len());
         // r is divided by σ, and so is what is written.
-        self.write_loss_gradient(network, u)?;
-        let norm = normalize(u) * self.shards[0].forward.sigma;
-        let moved = self.along(network, u, &mut out);
+        let norm = self.write_loss_gradient(network, u).and_then(|()| {
+            let norm = normalize(u) * self.shards[0].forward.sigma;
+            self.along(network, u, &mut out)?;
+            Ok(norm)
+        });
         self.direction = direction;
-        moved?;
-        finished(norm, &out, ["‖∇L‖", "the gradient of ‖∇L‖"])
+        finished(norm?, &out, ["‖∇L‖", "the gradient of ‖∇L‖"])
     }
 
     /// vᵀHv for a fixed v \[D\] and, in `gradient` \[D\], ∂(vᵀHv)/∂θ, the third derivative of L contracted twice with
