@@ -340,6 +340,65 @@ fn every_measure_that_the_device_computes_agrees() {
     }
 }
 
+/// A device of the same adapter that binds so many storage buffers at once, one of which CubeCL takes for itself.
+#[cfg(feature = "wgpu")]
+fn device_that_binds(buffers: u32) -> Device {
+    use burn::tensor::wgpu::{WgpuSetup, wgpu};
+    let setup = block_on(async {
+        let instance = wgpu::Instance::default();
+        let adapter = instance.request_adapter(&Default::default()).await.unwrap();
+        let mut limits = adapter.limits();
+        limits.max_storage_buffers_per_shader_stage = buffers;
+        let (device, queue) = adapter
+            .request_device(&wgpu::DeviceDescriptor {
+                required_limits: limits,
+                ..Default::default()
+            })
+            .await
+            .unwrap();
+        let backend = adapter.get_info().backend;
+        WgpuSetup {
+            instance,
+            adapter,
+            device,
+            queue,
+            backend,
+        }
+    });
+    Device::wgpu_options().setup(setup).init().unwrap()
+}
+
+/// The result of a future that never waits for another task.
+#[cfg(feature = "wgpu")]
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    loop {
+        if let std::task::Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[cfg(feature = "wgpu")]
+#[test]
+fn a_device_that_binds_few_buffers_takes_tensor_operations_in_place_of_kernels() {
+    if wgpu().is_none() {
+        return;
+    }
+    // 10 is what WebGPU and SwiftShader offer; 21 one too few for the kernels; 22 just what they need.
+    for buffers in [10, 21, 22] {
+        let device = device_that_binds(buffers);
+        for evaluation in [Evaluation::Assembled, Evaluation::Gram] {
+            let mut case = Case::new(SMALL, Activation::Tanh, OutputLoss::SoftmaxCrossEntropy);
+            case.config.evaluation = evaluation;
+            case.config.execution = Execution::Auto;
+            case.check(&device);
+        }
+    }
+}
+
 #[test]
 fn what_overflows_is_infinite_and_has_no_gradient() {
     let Some(wgpu) = wgpu() else {

@@ -57,6 +57,9 @@ impl Batch {
         let [w1, w2] = problem.weights.clone();
         let w2 = Buffer::of(w2)?;
         let place = Place::of(&x);
+        if !place.is_sufficient() {
+            return None;
+        }
         let nothing = place.room(1);
         let bias = |layer: usize| match &problem.biases[layer] {
             Some(bias) => Buffer::of(bias.clone()),

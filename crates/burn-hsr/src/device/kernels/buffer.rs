@@ -16,6 +16,9 @@ use cubecl::server::CubeCountSelection;
 /// Units of a cube that adds something up together; a power of two, and what every device offers.
 pub(super) const UNITS: usize = 64;
 
+/// The most buffers that a kernel binds: [`adjoints`](super::pullback::adjoints).
+const BUFFERS: u32 = 21;
+
 type FloatPrimitive = <Cube as BackendTypes>::FloatTensorPrimitive;
 type IntPrimitive = <Cube as BackendTypes>::IntTensorPrimitive;
 
@@ -76,6 +79,11 @@ impl Place {
             client: buffer.0.client.clone(),
             device: buffer.0.device.clone(),
         }
+    }
+
+    /// Whether the device binds as many buffers at once as the kernels need.
+    pub(super) fn is_sufficient(&self) -> bool {
+        self.client.properties().hardware.max_bindings >= BUFFERS
     }
 
     /// Room for so many numbers, not yet written.

@@ -6,8 +6,9 @@
 //! more. `tests/read_backs.rs` counts them, and the read-backs, of which there are none. In half precision each
 //! parameter and each part of the gradient is also cast.
 //!
-//! The kernels are compiled for a loss, an activation and a plan, not for sizes. They bind up to 21 buffers, which
-//! Vulkan, Metal and DirectX 12 have and WebGPU in a browser does not promise.
+//! The kernels are compiled for a loss, an activation and a plan, not for sizes. They bind up to 21 buffers, more than
+//! WebGPU in a browser and some software drivers offer: the device is asked first, and [`tensors`](super::tensors)
+//! takes over where it binds fewer.
 //!
 //! The kernels are in [`forward`] (theory §1), [`contraction`] (§3), [`moments`] and [`pullback`] (§4); who launches them,
 //! with the matrix products between, in [`batch`], [`blocks`] and [`descent`].
@@ -41,7 +42,7 @@ use super::Problem;
 use crate::gradient::HsrGradient;
 
 /// λ_sup or the trace or the norm of H, and its gradient; `None` where the tensors are not on wgpu or not in single
-/// precision, or the activation has no kernel.
+/// precision, the device binds too few buffers, or the activation has no kernel.
 pub(super) fn gradient(problem: &Problem) -> Option<HsrGradient> {
     let batch = Batch::run(problem)?;
     let plan = problem.plan;
