@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
-use hsr_lab::LabError;
+use hsr_lab::{LabError, files};
 
 use crate::args::{Arguments, ManOptions};
 use crate::output::paths;
@@ -27,7 +27,7 @@ pub fn run(options: &ManOptions) -> Result<String, LabError> {
     let mut written = Vec::new();
     for (name, text) in pages {
         let path = directory.join(name);
-        fs::write(&path, text).map_err(failed(&path))?;
+        files::write(&path, text.as_bytes())?;
         written.push(path);
     }
     Ok(paths(&written))
