@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use hsr_lab::LabError;
 use hsr_lab::burn_hsr::Backend;
 use hsr_lab::compare::{CompareConfig, Comparison, Contender};
+use hsr_lab::shell;
 use hsr_lab::train::{Control, Method};
 
 use crate::args::{CompareOptions, MethodStrength};
@@ -61,7 +62,7 @@ pub fn run(options: CompareOptions, quiet: bool, given: &[String]) -> Result<Str
             format!(
                 "{}\nIn {}: report.html, runs.csv, statistics.csv, comparison.png, tradeoff.png and more\n",
                 findings.table(),
-                directory.display()
+                shell::word(&directory)
             )
         },
     )

@@ -24,6 +24,7 @@ pub fn run(options: &ManOptions) -> Result<String, LabError> {
         return Ok(page.map(|(_, text)| text).unwrap_or_default());
     };
     fs::create_dir_all(directory).map_err(failed(directory))?;
+    files::sweep(directory);
     let mut written = Vec::new();
     for (name, text) in pages {
         let path = directory.join(name);

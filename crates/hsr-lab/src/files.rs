@@ -83,7 +83,7 @@ fn synced(folder: &Path) -> io::Result<()> {
 }
 
 /// Removes what killed writers left in a directory. A temporary file that is still being written is locked and stays.
-pub(crate) fn sweep(folder: &Path) {
+pub fn sweep(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
         if !is_temporary(&name) || is_lock(&name) {
