@@ -18,6 +18,7 @@ mod settings;
 mod spectrum;
 mod style;
 mod tasks;
+mod threads;
 mod train;
 
 use std::ffi::OsString;
@@ -46,6 +47,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return refuse(&error, &arguments),
     };
     let quiet = arguments.quiet;
+    threads::prepare();
     let result = match arguments.command {
         None => Ok(style::introduction()),
         Some(Command::Tasks(options)) => tasks::run(&options, quiet),

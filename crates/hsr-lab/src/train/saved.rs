@@ -190,7 +190,7 @@ impl SavedRun {
         let of_model = finished
             .as_ref()
             .map(|all| all.iter().find(|it| it.method == method));
-        if !path.exists() || of_model == Some(None) {
+        if !path.exists() || matches!(of_model, Some(None)) {
             return Err(LabError::Run {
                 path,
                 message: format!(
