@@ -361,9 +361,12 @@ fn snapped(differences: &[f64], largest: f64) -> Vec<f64> {
     let representative = |d: f64| {
         // The least that is reached in steps within the tolerance; 0 where that reaches 0.
         let below = magnitudes.iter().rev().filter(|m| **m <= d.abs());
-        let least = below.fold(d.abs(), |least, m| {
-            if least - m <= tolerance { *m } else { least }
-        });
+        let least = below.fold(
+            d.abs(),
+            |least, m| {
+                if least - m <= tolerance { *m } else { least }
+            },
+        );
         if least <= tolerance {
             0.0
         } else {
@@ -407,7 +410,11 @@ fn every_test_can_be_repeated_from_the_table_of_runs_ties_included() {
         let differences = snapped(&differences, largest);
         let zeros = differences.iter().filter(|d| **d == 0.0).count();
         let number = |key: &str| row[key].parse::<f64>().unwrap();
-        assert_eq!((number("n"), number("zeros")), (12.0, zeros as f64), "{row:?}");
+        assert_eq!(
+            (number("n"), number("zeros")),
+            (12.0, zeros as f64),
+            "{row:?}"
+        );
         let (w, p, effect) = if zeros == 12 {
             (0.0, 1.0, 0.0)
         } else {
@@ -426,7 +433,9 @@ fn every_test_can_be_repeated_from_the_table_of_runs_ties_included() {
     });
     assert_eq!(gap.unwrap()["p"], "0.4375");
     let report = read(&directory.join("report.html"));
-    assert!(report.contains("Two differences are tied, and one is zero, where they are within 64 ε"));
+    assert!(
+        report.contains("Two differences are tied, and one is zero, where they are within 64 ε")
+    );
 }
 
 #[test]

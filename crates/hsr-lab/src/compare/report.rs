@@ -5,7 +5,7 @@ use std::path::Path;
 use super::figures::{DRAWN, TRADES, panel};
 use super::findings::between;
 use super::{CompareConfig, Findings, Metric, PairTest, RunRecord};
-use crate::figures::{FigureError, distributions, scatter, value};
+use crate::figures::{FigureError, MOST_DOTS, distributions, scatter, value};
 use crate::report::{Cell, Report, Table};
 use crate::statistics::{NullDistribution, stars};
 use crate::train::{Method, versions};
@@ -64,10 +64,15 @@ pub(super) fn report(
     );
 
     report.heading("Every run");
-    report.paragraph(
-        "A dot a run, a box from the lower to the upper quartile with a line at the median, a thin line from the least to \
-         the greatest value; stars as above.",
-    );
+    let dots = if findings.seeds.len() > MOST_DOTS {
+        "A dot each for some of the runs"
+    } else {
+        "A dot a run"
+    };
+    report.paragraph(&format!(
+        "{dots}, a box from the lower to the upper quartile with a line at the median, a thin line from the least to the \
+         greatest value of all; stars as above."
+    ));
     let mut panels = Vec::new();
     for metric in DRAWN {
         panels.push((

@@ -52,6 +52,7 @@ pub(crate) fn draw(
                 .iter()
                 .filter(|row| row.network == network.label)
                 .collect();
+            let of = thinned(&of);
             TrainingCurve {
                 label: network.label.clone(),
                 epochs: of.iter().map(|row| row.epoch as f64).collect(),
@@ -74,6 +75,18 @@ pub(crate) fn draw(
         save("boundary", decision_boundary(&panels))?;
     }
     Ok(notes)
+}
+
+/// Epochs of a curve: more than there are pixels, and few enough for any renderer.
+const MOST_EPOCHS: usize = 4000;
+
+/// Of many rows those at equal distances, the last, and those at which λ_sup was measured.
+fn thinned<'a>(rows: &[&'a Row]) -> Vec<&'a Row> {
+    let step = rows.len().div_ceil(MOST_EPOCHS).max(1);
+    let kept = rows.iter().enumerate().filter(|(i, row)| {
+        i.is_multiple_of(step) || i + 1 == rows.len() || row.lambda_sup.is_some()
+    });
+    kept.map(|(_, row)| *row).collect()
 }
 
 /// The network's decisions over the plane of the data, in the data's own units.
