@@ -10,10 +10,10 @@ use burn_sharpness::landscape::{
 use hsr_core::{Error, Network, Workspace};
 use serde::Serialize;
 
-use crate::claim::Claim;
 use crate::figures::{
     Figure, FigureError, LossPlane, LossProfile, loss_plane, loss_profile, value as short,
 };
+use crate::lock::DirectoryLock;
 use crate::train::{SavedRun, Split};
 use crate::{LabError, Weights, files, pictures, spectrum};
 
@@ -118,7 +118,7 @@ pub fn landscape(
         )));
     }
     let (name, weights) = run.weights(options.network.as_deref())?;
-    let _claim = Claim::of_kind(out, "landscape")?;
+    let _lock = DirectoryLock::of_kind(out, "landscape")?;
     let stopped = |error| match error {
         LabError::Sharpness(SharpnessError::Stopped { done, total }) => LabError::Stopped {
             what: "points",

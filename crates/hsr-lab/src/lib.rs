@@ -47,7 +47,6 @@
 //! | `wgpu` | no | GPU: Vulkan, Metal, DirectX 12 |
 //! | `download` | no | fetches the files of MNIST where none are given; a heavy network client |
 
-mod claim;
 pub mod compare;
 pub mod data;
 mod error;
@@ -55,6 +54,7 @@ pub mod figures;
 pub mod files;
 pub mod inspect;
 pub mod landscape;
+mod lock;
 pub mod network;
 mod pictures;
 pub mod report;

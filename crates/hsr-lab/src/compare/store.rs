@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{CompareConfig, RunRecord};
-use crate::claim::{self, Claim};
+use crate::lock::{self, DirectoryLock};
 use crate::train::Method;
 use crate::{LabError, files};
 
@@ -30,23 +30,23 @@ pub(super) struct Stored {
     pub config: CompareConfig,
 }
 
-/// The directory of a comparison, claimed.
+/// The directory of a comparison, locked.
 pub(super) struct Store {
-    claim: Claim,
+    lock: DirectoryLock,
     /// The checksum of `compare.json`, to which every record belongs.
     comparison: String,
 }
 
 /// Makes the directory, or checks that it is that of the same comparison.
 pub(super) fn open(directory: &Path, stored: &Stored) -> Result<Store, LabError> {
-    let claim = Claim::take(directory)?;
+    let lock = DirectoryLock::take(directory)?;
     let path = directory.join(FILE);
     let comparison = match files::read(&path) {
         Ok(bytes) => same(&path, &bytes, stored)?,
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(LabError::io(&path, "be read")(error));
         }
-        Err(_) if claim::is_occupied(directory)? => {
+        Err(_) if lock::is_occupied(directory)? => {
             return Err(LabError::Run {
                 path: directory.to_owned(),
                 message: "is not empty and holds no comparison, expected a new directory"
@@ -62,7 +62,7 @@ pub(super) fn open(directory: &Path, stored: &Stored) -> Result<Store, LabError>
     let runs = directory.join(RUNS);
     std::fs::create_dir_all(&runs).map_err(LabError::io(&runs, "be created"))?;
     files::sweep(&runs);
-    Ok(Store { claim, comparison })
+    Ok(Store { lock, comparison })
 }
 
 /// The checksum of `compare.json`, where it is that of the same comparison.
@@ -128,7 +128,7 @@ fn shown(value: &Value) -> String {
 impl Store {
     fn file(&self, method: Method, seed: u64) -> PathBuf {
         let name = format!("{}-{seed}.json", method.name());
-        self.claim.directory().join(RUNS).join(name)
+        self.lock.directory().join(RUNS).join(name)
     }
 
     /// Stores a finished run.

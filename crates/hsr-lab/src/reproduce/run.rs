@@ -12,7 +12,7 @@ use super::context::{Context, Meter, Observer, discard_parts};
 use super::experiment::{Experiment, Extent, Plan};
 use super::finding::{Claim, Finding};
 use super::report;
-use crate::claim::Claim;
+use crate::lock::DirectoryLock;
 use crate::{LabError, files};
 
 /// What is to be reproduced, and where.
@@ -103,7 +103,7 @@ pub fn reproduce(
     experiments.sort_unstable();
     experiments.dedup();
     let out = options.out.as_path();
-    let _claim = Claim::take(out)?;
+    let _lock = DirectoryLock::take(out)?;
     let parts = out.join("parts");
     std::fs::create_dir_all(&parts).map_err(LabError::io(&parts, "be created"))?;
     files::sweep(&parts);

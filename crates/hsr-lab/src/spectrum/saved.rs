@@ -13,8 +13,8 @@ use hsr_core::{Evaluation, Workspace};
 use serde::Serialize;
 
 use super::{DENSE_LIMIT, eigenvalues, numbers_fault};
-use crate::claim::Claim;
 use crate::figures::{Density, Figure, FigureError, Spectrum, density, value as short};
+use crate::lock::DirectoryLock;
 use crate::train::{SavedRun, Split};
 use crate::{LabError, files, pictures};
 
@@ -160,7 +160,7 @@ pub fn saved_spectrum(
         )));
     }
     let (name, weights) = run.weights(options.network.as_deref())?;
-    let _claim = Claim::of_kind(out, "spectrum")?;
+    let _lock = DirectoryLock::of_kind(out, "spectrum")?;
     let network = weights.network(run.activation())?;
     let batch = run.batch(options.split);
     let size = weights.dimensions.parameters();

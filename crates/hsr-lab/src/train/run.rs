@@ -16,7 +16,7 @@ use super::problem::Problem;
 use super::saved;
 use super::summary::Summary;
 use super::trainer::{Row, Trainer, left_the_numbers};
-use crate::claim::{self, Claim};
+use crate::lock::{self, DirectoryLock};
 use crate::{LabError, Weights, files, shell};
 
 /// What the observer of a run is told after every epoch.
@@ -63,7 +63,7 @@ pub(super) struct Stored {
 pub struct Run {
     directory: PathBuf,
     /// Nobody else writes there until the run is over.
-    _claim: Claim,
+    _lock: DirectoryLock,
     config: TrainConfig,
     /// The checksum of `config.json`.
     checksum: String,
@@ -82,9 +82,9 @@ impl Run {
     /// A [`LabError`] that names the option, file or directory at fault.
     pub fn create(config: TrainConfig, directory: &Path) -> Result<Self, LabError> {
         Self::begin(config, || {
-            let claim = Claim::take(directory)?;
-            if !claim::is_occupied(directory)? {
-                return Ok(claim);
+            let lock = DirectoryLock::take(directory)?;
+            if !lock::is_occupied(directory)? {
+                return Ok(lock);
             }
             let message = if directory.join("config.json").exists() {
                 format!(
@@ -108,19 +108,19 @@ impl Run {
     ///
     /// As [`create`](Self::create).
     pub fn create_numbered(config: TrainConfig, base: &Path) -> Result<Self, LabError> {
-        Self::begin(config, || Claim::numbered(base))
+        Self::begin(config, || DirectoryLock::numbered(base))
     }
 
     fn begin(
         mut config: TrainConfig,
-        claim: impl FnOnce() -> Result<Claim, LabError>,
+        lock: impl FnOnce() -> Result<DirectoryLock, LabError>,
     ) -> Result<Self, LabError> {
         config.check()?;
         config.extra(config.method)?;
         let device = config.backend.device()?;
         let problem = Problem::load(&config, &device)?;
         let epochs = config.settle_epochs(problem.train.data.samples());
-        let claim = claim()?;
+        let lock = lock()?;
         let stored = Stored {
             versions: versions(),
             data_fingerprint: problem.fingerprint.clone(),
@@ -128,10 +128,10 @@ impl Run {
             checksum: String::new(),
         };
         let (bytes, checksum) = files::sealed(&stored, "");
-        files::write(&claim.directory().join("config.json"), &bytes)?;
+        files::write(&lock.directory().join("config.json"), &bytes)?;
         Ok(Self {
-            directory: claim.directory().to_owned(),
-            _claim: claim,
+            directory: lock.directory().to_owned(),
+            _lock: lock,
             config,
             checksum,
             epochs,
@@ -149,7 +149,7 @@ impl Run {
     /// it was written, or where the data are no longer those of the run.
     pub fn resume(directory: &Path) -> Result<Self, LabError> {
         let stored = saved::read_config(directory)?;
-        let claim = Claim::take(directory)?;
+        let lock = DirectoryLock::take(directory)?;
         let now = versions();
         if let Some((name, before)) = stored
             .versions
@@ -171,7 +171,7 @@ impl Run {
         let checkpoint = checkpoint::load(directory, &stored.checksum)?;
         let run = Self {
             directory: directory.to_owned(),
-            _claim: claim,
+            _lock: lock,
             config,
             checksum: stored.checksum,
             epochs,

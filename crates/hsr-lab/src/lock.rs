@@ -1,6 +1,6 @@
 //! A directory that one process at a time writes into.
 //!
-//! Whoever holds the lock on the file `.hsr-lock` of a directory has claimed it. The system gives a lock back when its
+//! Whoever holds the lock on the file `.hsr-lock` of a directory has the directory. The system gives a lock back when its
 //! process ends, however that ends, so that a killed process blocks nobody; the file itself means nothing.
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -9,19 +9,19 @@ use std::path::{Path, PathBuf};
 
 use crate::{LabError, files};
 
-/// A claimed directory. It is free again when this is dropped.
+/// A directory that is held. It is free again when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Claim {
+pub(crate) struct DirectoryLock {
     directory: PathBuf,
     lock: PathBuf,
-    /// Directories that were made for the claim, the innermost first.
+    /// Directories that were made for the lock, the innermost first.
     made: Vec<PathBuf>,
     /// Dropped last: what is above is cleared while the lock is held.
     _file: File,
 }
 
-impl Claim {
-    /// Claims a directory for a run, a comparison or a reproduction, of which a directory holds one. It is made where it does
+impl DirectoryLock {
+    /// Locks a directory for a run, a comparison or a reproduction, of which a directory holds one. It is made where it does
     /// not exist, and cleared of what killed processes left half written.
     ///
     /// # Errors
@@ -31,19 +31,19 @@ impl Claim {
         Self::named(directory, "lock")
     }
 
-    /// Claims the files of one kind in a directory, such as those of a spectrum beside the run that it is of.
+    /// Locks the files of one kind in a directory, such as those of a spectrum beside the run that it is of.
     pub fn of_kind(directory: &Path, kind: &str) -> Result<Self, LabError> {
         Self::named(directory, &format!("{kind}-lock"))
     }
 
-    /// Claims a directory that has nothing in it: `base`, or the first of `base-2`, `base-3`, … that is free.
+    /// Locks a directory that has nothing in it: `base`, or the first of `base-2`, `base-3`, … that is free.
     pub fn numbered(base: &Path) -> Result<Self, LabError> {
         let mut candidate = base.to_owned();
         for number in 2.. {
             if !is_occupied(&candidate)? {
                 match Self::take(&candidate) {
                     // Somebody may have come between.
-                    Ok(claim) if !is_occupied(&candidate)? => return Ok(claim),
+                    Ok(lock) if !is_occupied(&candidate)? => return Ok(lock),
                     Ok(_) | Err(LabError::Run { .. }) => {}
                     Err(error) => return Err(error),
                 }
@@ -77,7 +77,7 @@ impl Claim {
                     });
                 }
                 Ok(()) if !is_at(&file, &lock) => continue,
-                // Some file systems have no locks: there nothing can be claimed, and work goes on without.
+                // Some file systems have no locks: there nothing can be held, and work goes on without.
                 Ok(()) | Err(TryLockError::Error(_)) => {}
             }
             files::sweep(directory);
@@ -96,7 +96,7 @@ impl Claim {
     }
 }
 
-impl Drop for Claim {
+impl Drop for DirectoryLock {
     fn drop(&mut self) {
         // Elsewhere nobody could tell a removed lock from the one that came after it, so it stays.
         if cfg!(unix) {
@@ -161,20 +161,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_is_claimed_once_at_a_time() {
+    fn a_directory_is_locked_once_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let directory = folder.path().join("a/b");
-        let claim = Claim::take(&directory).unwrap();
-        let refused = Claim::take(&directory).unwrap_err().to_string();
+        let lock = DirectoryLock::take(&directory).unwrap();
+        let refused = DirectoryLock::take(&directory).unwrap_err().to_string();
         assert!(refused.contains("another hsr is writing here"), "{refused}");
-        // What else is written there has claims of its own.
-        drop(Claim::of_kind(&directory, "spectrum").unwrap());
-        drop(claim);
+        // What else is written there has locks of its own.
+        drop(DirectoryLock::of_kind(&directory, "spectrum").unwrap());
+        drop(lock);
         // Nothing came to be in it.
         assert!(!folder.path().join("a").exists());
-        let claim = Claim::take(&directory).unwrap();
+        let lock = DirectoryLock::take(&directory).unwrap();
         std::fs::write(directory.join("result"), "").unwrap();
-        drop(claim);
+        drop(lock);
         let left: Vec<_> = std::fs::read_dir(&directory).unwrap().collect();
         assert_eq!(left.len(), 1, "{left:?}");
     }
@@ -186,8 +186,8 @@ mod tests {
         std::fs::write(directory.join(".hsr-lock"), "").unwrap();
         std::fs::write(directory.join(".hsr-Xy12"), "half a f").unwrap();
         assert!(!is_occupied(directory).unwrap());
-        let claim = Claim::numbered(directory).unwrap();
-        assert_eq!(claim.directory(), directory);
+        let lock = DirectoryLock::numbered(directory).unwrap();
+        assert_eq!(lock.directory(), directory);
         assert!(!directory.join(".hsr-Xy12").exists());
         std::fs::write(directory.join("config.json"), "").unwrap();
         assert!(is_occupied(directory).unwrap());
@@ -202,9 +202,9 @@ mod tests {
             std::thread::scope(|scope| {
                 let take = || {
                     start.wait();
-                    let claim = Claim::numbered(&base).unwrap();
-                    std::fs::write(claim.directory().join("result"), "").unwrap();
-                    claim.directory().to_owned()
+                    let lock = DirectoryLock::numbered(&base).unwrap();
+                    std::fs::write(lock.directory().join("result"), "").unwrap();
+                    lock.directory().to_owned()
                 };
                 let threads: Vec<_> = (0..4).map(|_| scope.spawn(take)).collect();
                 names.extend(threads.into_iter().map(|it| it.join().unwrap()));
