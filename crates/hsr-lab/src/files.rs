@@ -42,16 +42,24 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // Less the umask. By default temporary files are private, and results are read by others.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder)?;
+    let mut file = builder.tempfile_in(folder).map_err(plain)?;
     // A temporary file without a lock is one whose writer was killed. Where the file system has no locks, none is swept.
     let _ = file.as_file().try_lock();
-    file.write_all(bytes)?;
+    file.as_file_mut().write_all(bytes)?;
     if let Ok(replaced) = std::fs::metadata(path) {
         file.as_file().set_permissions(replaced.permissions())?;
     }
     file.as_file().sync_data()?;
     file.persist(path).map_err(|error| error.error)?;
     synced(folder)
+}
+
+/// The system's own error: the temporary file that it happened to means nothing to a reader.
+fn plain(error: io::Error) -> io::Error {
+    let of_system = error
+        .get_ref()
+        .and_then(|it| it.source()?.downcast_ref::<io::Error>()?.raw_os_error());
+    of_system.map_or(error, io::Error::from_raw_os_error)
 }
 
 /// The directory of a file.
