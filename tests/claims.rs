@@ -46,7 +46,7 @@ fn seeds_of(run: &Path) -> [Value; 2] {
 
 #[test]
 fn trainings_without_a_directory_of_their_own_get_one_each() {
-    for _ in 0..4 {
+    for _ in 0..2 {
         let folder = tempfile::tempdir().unwrap();
         let all = ["0", "1", "2", "3"].map(|seed| [&SMALL[..], &["--seed", seed, "-q"]].concat());
         let mut told = BTreeSet::new();
@@ -162,7 +162,7 @@ fn of_two_that_resume_a_run_one_goes_on_and_the_result_is_that_of_an_uninterrupt
         .unwrap()
         .execute(|_| Control::Continue)
         .unwrap();
-    for round in 0..3 {
+    for round in 0..2 {
         let name = format!("cut{round}");
         let cut = folder.path().join(&name);
         let stop = |progress: hsr_lab::train::Progress| match progress.done {

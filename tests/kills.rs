@@ -163,7 +163,7 @@ fn a_training_killed_at_any_call_can_be_begun_or_resumed() {
     let whole = tempfile::tempdir().unwrap();
     done(&hsr(whole.path(), &arguments));
     let expected = std::fs::read(whole.path().join("a/run/model.safetensors")).unwrap();
-    kill_everywhere(&arguments, 12, |folder, context| {
+    kill_everywhere(&arguments, 5, |folder, context| {
         let run = folder.join("a/run");
         let begun = hsr(folder, &arguments);
         if !begun.status.success() {
@@ -199,7 +199,7 @@ fn a_comparison_killed_at_any_call_goes_on_by_the_same_command() {
         "--out",
         "out",
     ];
-    kill_everywhere(&arguments, 4, |folder, context| {
+    kill_everywhere(&arguments, 2, |folder, context| {
         done(&hsr(folder, &arguments));
         is_whole(&folder.join("out"), context);
     });
@@ -210,7 +210,7 @@ fn man_pages_are_whole_or_not_there() {
     if !can_trace() {
         return;
     }
-    kill_everywhere(&["man", "--out", "pages"], 4, |folder, context| {
+    kill_everywhere(&["man", "--out", "pages"], 2, |folder, context| {
         let pages = folder.join("pages");
         let written = pages.exists().then(|| names(&pages)).unwrap_or_default();
         for name in written.iter().filter(|name| !name.starts_with('.')) {

@@ -377,7 +377,7 @@ fn hints_and_commands_can_be_pasted() {
         table().replace(",y\n", ",-y\n"),
     )
     .unwrap();
-    for out in ["a b", "it's", "-x", "two\nlines", "$HOME"] {
+    for out in ["it's $HOME", "-two\nlines"] {
         let mut train = command(folder.path(), &SMALL);
         let output = train.arg(format!("--out={out}")).output().unwrap();
         done(&output);

@@ -71,22 +71,25 @@ fn folder(path: &Path) -> &Path {
 }
 
 /// Makes names that were given in a directory survive a power failure.
+#[cfg(unix)]
 fn synced(folder: &Path) -> io::Result<()> {
-    // Elsewhere a directory cannot be opened as a file.
-    #[cfg(unix)]
     match std::fs::File::open(folder)?.sync_all() {
         // Not all file systems can.
         Err(error)
-            if !matches!(
+            if matches!(
                 error.kind(),
                 ErrorKind::InvalidInput | ErrorKind::Unsupported
             ) =>
         {
-            return Err(error);
+            Ok(())
         }
-        _ => {}
+        result => result,
     }
-    let _ = folder;
+}
+
+/// Elsewhere a directory cannot be opened as a file.
+#[cfg(not(unix))]
+fn synced(_: &Path) -> io::Result<()> {
     Ok(())
 }
 

@@ -38,8 +38,8 @@ impl DirectoryLock {
 
     /// Locks a directory that has nothing in it: `base`, or the first of `base-2`, `base-3`, … that is free.
     pub fn numbered(base: &Path) -> Result<Self, LabError> {
-        let mut candidate = base.to_owned();
-        for number in 2.. {
+        let (mut candidate, mut number) = (base.to_owned(), 1_u64);
+        loop {
             if !is_occupied(&candidate)? {
                 match Self::take(&candidate) {
                     // Somebody may have come between.
@@ -49,10 +49,10 @@ impl DirectoryLock {
                 }
             }
             let mut name = base.as_os_str().to_owned();
+            number += 1;
             name.push(format!("-{number}"));
             candidate = name.into();
         }
-        unreachable!("there is always another number")
     }
 
     fn named(directory: &Path, name: &str) -> Result<Self, LabError> {
