@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::*;
 
 const HEADER: &str = "method,seed,train_loss,accuracy,macro_f1,lambda_max,lambda_min,lambda_sup,tightness,\
-                      negative_eigenvalues,grad_norm,seconds";
+                      negative_eigenvalues,grad_norm,seconds,test_loss,loss_gap,train_accuracy,accuracy_gap,\
+                      calibration_error,adaptive_sharpness,relative_flatness,logit_normalized_lambda_max";
 
 fn compare(folder: &Path, arguments: &[&str]) -> Output {
     let base = ["compare", "--task", "iris", "--hidden", "4"];
@@ -17,8 +18,18 @@ fn runs(directory: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(directory.join("runs.csv")).unwrap();
     assert_eq!(text.lines().next(), Some(HEADER));
     let rows = text.lines().skip(1);
-    rows.map(|line| line.rsplit_once(',').unwrap().0.to_owned())
-        .collect()
+    let seconds = place("seconds");
+    rows.map(|line| {
+        let mut fields: Vec<&str> = line.split(',').collect();
+        fields.remove(seconds);
+        fields.join(",")
+    })
+    .collect()
+}
+
+/// The place of a column in `runs.csv`.
+fn place(name: &str) -> usize {
+    HEADER.split(',').position(|key| key == name).unwrap()
 }
 
 fn read(path: &Path) -> String {
@@ -27,9 +38,9 @@ fn read(path: &Path) -> String {
 
 /// A column of `runs.csv` by method, in the order of seeds.
 fn column(directory: &Path, name: &str) -> BTreeMap<String, Vec<f64>> {
-    let index = HEADER.split(',').position(|key| key == name).unwrap();
+    let index = place(name);
     let mut columns = BTreeMap::new();
-    for row in runs(directory) {
+    for row in read(&directory.join("runs.csv")).lines().skip(1) {
         let fields: Vec<&str> = row.split(',').collect();
         let values: &mut Vec<f64> = columns.entry(fields[0].to_owned()).or_default();
         values.push(fields[index].parse().unwrap());
@@ -52,9 +63,10 @@ fn statistics(directory: &Path) -> Vec<BTreeMap<String, String>> {
         .collect()
 }
 
-/// A record of a run without its times.
+/// A record of a run without its times, and without the checksum that covers them.
 fn record(path: &Path) -> Value {
     let mut record: Value = serde_json::from_str(&read(path)).unwrap();
+    assert!(record.as_object_mut().unwrap().remove("checksum").is_some());
     assert!(record["seconds"].take().as_f64().unwrap() > 0.0);
     record["network"]["seconds_per_step"].take();
     record
@@ -341,6 +353,91 @@ fn statistics_follow_from_the_runs_by_an_independent_count() {
     }
 }
 
+/// The rule of the report: what is within 64 ε of the largest number that it was computed from is equal.
+fn snapped(differences: &[f64], largest: f64) -> Vec<f64> {
+    let tolerance = 64.0 * f64::EPSILON * largest;
+    let mut magnitudes: Vec<f64> = differences.iter().map(|d| d.abs()).collect();
+    magnitudes.sort_by(f64::total_cmp);
+    let representative = |d: f64| {
+        // The least that is reached in steps within the tolerance; 0 where that reaches 0.
+        let below = magnitudes.iter().rev().filter(|m| **m <= d.abs());
+        let least = below.fold(
+            d.abs(),
+            |least, m| {
+                if least - m <= tolerance { *m } else { least }
+            },
+        );
+        if least <= tolerance {
+            0.0
+        } else {
+            least.copysign(d)
+        }
+    };
+    differences.iter().map(|&d| representative(d)).collect()
+}
+
+#[test]
+fn every_test_can_be_repeated_from_the_table_of_runs_ties_included() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "--methods",
+        "plain,hsr,sam,trace",
+        "--seeds",
+        "12",
+        "--epochs",
+        "2",
+        "--out",
+        "out",
+    ];
+    let output = compare(folder.path(), &arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let directory = folder.path().join("out");
+    let of = |name: &str| column(&directory, name);
+    let mut tied = 0;
+    for row in statistics(&directory) {
+        let metric = row["metric"].as_str();
+        let [a, b] = ["method_a", "method_b"].map(|it| row[it].clone());
+        let columns = match metric {
+            "loss_gap" => vec![of("train_loss"), of("test_loss")],
+            "accuracy_gap" => vec![of("train_accuracy"), of("accuracy")],
+            other => vec![of(other)],
+        };
+        let sources = columns.iter().flat_map(|it| [&it[&a], &it[&b]]).flatten();
+        let largest = sources.fold(0.0_f64, |largest, v| largest.max(v.abs()));
+        let values = of(metric);
+        let pairs = values[&a].iter().zip(&values[&b]);
+        let differences: Vec<f64> = pairs.map(|(a, b)| b - a).collect();
+        let differences = snapped(&differences, largest);
+        let zeros = differences.iter().filter(|d| **d == 0.0).count();
+        let number = |key: &str| row[key].parse::<f64>().unwrap();
+        assert_eq!(
+            (number("n"), number("zeros")),
+            (12.0, zeros as f64),
+            "{row:?}"
+        );
+        let (w, p, effect) = if zeros == 12 {
+            (0.0, 1.0, 0.0)
+        } else {
+            brute_force(&differences)
+        };
+        tied += usize::from(zeros > 0);
+        assert_eq!(number("w"), w, "{row:?}");
+        assert!((number("p") - p).abs() < 1e-12, "{row:?} {p}");
+        assert!((number("effect") - effect).abs() < 1e-12, "{row:?}");
+    }
+    assert!(tied > 5, "{tied}");
+    // Rounded, the differences of differences would not be tied, and p would be 0.375.
+    let gap = statistics(&directory).into_iter().find(|row| {
+        let of = |key: &str| row[key].as_str();
+        (of("metric"), of("method_a"), of("method_b")) == ("accuracy_gap", "sam", "trace")
+    });
+    assert_eq!(gap.unwrap()["p"], "0.4375");
+    let report = read(&directory.join("report.html"));
+    assert!(
+        report.contains("Two differences are tied, and one is zero, where they are within 64 ε")
+    );
+}
+
 #[test]
 fn only_what_is_missing_is_done_and_the_result_is_the_same() {
     let folder = tempfile::tempdir().unwrap();
@@ -556,10 +653,10 @@ fn runs_that_leave_the_range_of_numbers_are_counted_and_left_out() {
     for row in &rows {
         assert_eq!(
             row.starts_with("trace"),
-            row.ends_with(",,,,,,,,,"),
+            row.ends_with(&",".repeat(17)),
             "{row}"
         );
-        assert_eq!(row.matches(',').count(), 10, "{row}");
+        assert_eq!(row.matches(',').count(), 18, "{row}");
     }
     let pairs: Vec<_> = statistics(&folder.path().join("out"))
         .iter()

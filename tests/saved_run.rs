@@ -227,17 +227,14 @@ fn landscape_refuses_bad_input_in_one_line() {
         std::fs::write(&path, config.replacen(from, to, 1)).unwrap();
     };
     copy("changed");
-    edit(
-        "changed",
-        "\"data_fingerprint\": \"",
-        "\"data_fingerprint\": \"0",
-    );
-    refused(
-        &at("changed"),
-        &["changed/config.json", "data have changed"],
-    );
+    edit("changed", "\"hidden\": 4", "\"hidden\": 5");
+    refused(&at("changed"), &["changed/config.json", "checksum"]);
     copy("wider");
-    edit("wider", "\"hidden\": 4", "\"hidden\": 5");
+    let wider = ["train", "--task", "iris", "--hidden", "5", "--epochs", "1"];
+    let other = hsr(folder, &[&wider[..], &["--out", "other"]].concat());
+    assert!(other.status.success(), "{}", text(&other.stderr));
+    let [from, to] = ["other", "wider"].map(|it| folder.join(it).join("model.safetensors"));
+    std::fs::copy(from, to).unwrap();
     refused(&at("wider"), &["wider/model.safetensors", "config.json"]);
     assert_eq!(
         files(&folder.join("wider")),

@@ -1,16 +1,16 @@
 //! `hsr compare`: options to a comparison, a progress bar, Ctrl-C.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 
 use hsr_lab::LabError;
 use hsr_lab::burn_hsr::Backend;
 use hsr_lab::compare::{CompareConfig, Comparison, Contender};
+use hsr_lab::shell;
 use hsr_lab::train::{Control, Method};
 
 use crate::args::{CompareOptions, MethodStrength};
-use crate::output::{Manner, paths};
-use crate::{progress, settings};
+use crate::output::{Manner, paths, say, warn};
+use crate::{jobs, progress, settings};
 
 pub fn run(options: CompareOptions, quiet: bool, given: &[String]) -> Result<String, LabError> {
     let stop = progress::stop_flag();
@@ -18,50 +18,51 @@ pub fn run(options: CompareOptions, quiet: bool, given: &[String]) -> Result<Str
         json: options.json,
         quiet,
     };
-    let jobs = options.jobs;
-    if jobs == Some(0) {
-        return Err(LabError::Option(
-            "--jobs is 0, expected at least 1".to_owned(),
-        ));
-    }
+    let asked = options.jobs;
     let (config, out) = configure(options, given)?;
-    let jobs = jobs.unwrap_or_else(|| match config.training.backend {
+    let jobs = jobs::wanted(asked.or(match config.training.backend {
         // One device does the work of all.
-        Backend::Wgpu => 1,
-        _ => std::thread::available_parallelism().map_or(1, usize::from),
-    });
+        Backend::Wgpu => Some(1),
+        _ => None,
+    }))?;
     let directory = out.unwrap_or_else(|| {
         let name = format!("{}-compare", config.training.source.name());
         Path::new("runs").join(name)
     });
     let comparison = Comparison::open(config, &directory)?;
+    stop.listen();
     let done = comparison.runs() - comparison.pending();
     if done > 0 && !quiet {
-        eprintln!("{done} of {} runs were done before", comparison.runs());
+        say(&format!(
+            "{done} of {} runs were done before",
+            comparison.runs()
+        ));
     }
     let bar = progress::bar(comparison.epochs(), "", quiet);
     // Time is estimated from what is done now, not from what was found done.
     bar.set_message(format!("{done} of {} runs", comparison.runs()));
     bar.set_position((comparison.epochs() / comparison.runs() * done) as u64);
     bar.reset_eta();
-    let result = comparison.execute(jobs, |progress| {
+    let result = comparison.execute(jobs.get(), |progress| {
         bar.set_position(progress.done as u64);
         bar.set_message(format!("{} of {} runs", progress.runs, progress.of));
-        if stop.load(Ordering::SeqCst) {
+        if stop.is_set() {
             Control::Stop
         } else {
             Control::Continue
         }
     });
     bar.finish_and_clear();
+    let findings = result?;
+    findings.missing.iter().for_each(|missing| warn(missing));
     manner.tell(
-        &result?,
+        &findings,
         |_| paths(&[&directory]),
         |findings| {
             format!(
                 "{}\nIn {}: report.html, runs.csv, statistics.csv, comparison.png, tradeoff.png and more\n",
                 findings.table(),
-                directory.display()
+                shell::word(&directory)
             )
         },
     )

@@ -7,6 +7,7 @@ mod args;
 mod compare;
 mod completions;
 mod inspect;
+mod jobs;
 mod landscape;
 mod man;
 mod output;
@@ -17,6 +18,7 @@ mod settings;
 mod spectrum;
 mod style;
 mod tasks;
+mod threads;
 mod train;
 
 use std::ffi::OsString;
@@ -24,6 +26,7 @@ use std::process::ExitCode;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use hsr_lab::LabError;
 
 use args::{Arguments, Command};
 use output::{print, report};
@@ -44,6 +47,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return refuse(&error, &arguments),
     };
     let quiet = arguments.quiet;
+    threads::prepare();
     let result = match arguments.command {
         None => Ok(style::introduction()),
         Some(Command::Tasks(options)) => tasks::run(&options, quiet),
@@ -56,7 +60,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Completions(options)) => completions::run(&options),
         Some(Command::Man(options)) => man::run(&options),
     };
-    match result.and_then(|text| print(&text)) {
+    conclude(result.and_then(|text| print(&text)))
+}
+
+/// The exit code, and on standard error why it is not 0.
+fn conclude(result: Result<(), LabError>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report(&error.to_string());
@@ -67,17 +76,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Prints the help that was asked for, or what is wrong with the arguments.
 fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
-    if error.use_stderr() {
-        let command = command();
-        let verb = arguments
-            .iter()
-            .skip(1)
-            .find(|argument| command.find_subcommand(argument).is_some());
-        let verb = verb.and_then(|verb| verb.to_str());
-        report(&refusal::line(error, &command, verb));
-    } else {
-        let _ = error.print();
+    if !error.use_stderr() {
+        return conclude(print(&error.render().ansi().to_string()));
     }
+    let command = command();
+    let verb = arguments
+        .iter()
+        .skip(1)
+        .find(|argument| command.find_subcommand(argument).is_some());
+    let verb = verb.and_then(|verb| verb.to_str());
+    report(&refusal::line(error, &command, verb));
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
-use hsr_lab::LabError;
+use hsr_lab::{LabError, files};
 
 use crate::args::{Arguments, ManOptions};
 use crate::output::paths;
@@ -24,10 +24,11 @@ pub fn run(options: &ManOptions) -> Result<String, LabError> {
         return Ok(page.map(|(_, text)| text).unwrap_or_default());
     };
     fs::create_dir_all(directory).map_err(failed(directory))?;
+    files::sweep(directory);
     let mut written = Vec::new();
     for (name, text) in pages {
         let path = directory.join(name);
-        fs::write(&path, text).map_err(failed(&path))?;
+        files::write(&path, text.as_bytes())?;
         written.push(path);
     }
     Ok(paths(&written))

@@ -61,11 +61,58 @@ pub fn print(text: &str) -> Result<(), LabError> {
 
 /// One line on standard error, whatever a library's message looks like.
 pub fn report(message: &str) {
-    let message: Vec<&str> = message.split_whitespace().collect();
     let error = STYLES.get_error();
-    let _ = writeln!(
-        anstream::stderr(),
-        "{error}error:{error:#} {}",
-        message.join(" ")
-    );
+    say(&format!("{error}error:{error:#} {}", line(message)));
+}
+
+/// What went wrong beside the result, which is there all the same.
+pub fn warn(message: &str) {
+    let error = STYLES.get_error();
+    say(&format!("{error}warning:{error:#} {}", line(message)));
+}
+
+/// A line on standard error. Where that cannot be written nobody reads it, and the work goes on.
+pub fn say(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// Characters of a message that are shown.
+const SHOWN: usize = 1000;
+
+/// A message on one line and of bounded length. Names from files may be in it, and a terminal obeys control characters.
+fn line(message: &str) -> String {
+    let lines: Vec<&str> = message.lines().map(str::trim).collect();
+    let mut text = String::new();
+    for c in lines.join(" ").trim().chars() {
+        if c.is_control() {
+            text.extend(c.escape_unicode());
+        } else {
+            text.push(c);
+        }
+    }
+    match text.chars().count().checked_sub(SHOWN) {
+        None | Some(0) => text,
+        // What was expected stands at the end.
+        Some(_) => {
+            let of = |from: &str, count| from.chars().take(count).collect::<String>();
+            let (head, tail) = (of(&text, SHOWN / 2), text.chars().rev());
+            let tail: Vec<char> = tail.take(SHOWN / 2).collect();
+            head + " … " + &tail.into_iter().rev().collect::<String>()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_short_line_that_no_terminal_obeys() {
+        assert_eq!(line("a\n  b\r\n c\n"), "a b c");
+        assert_eq!(line("'a  b'"), "'a  b'");
+        assert_eq!(line("\u{1b}]0;x\u{7}"), "\\u{1b}]0;x\\u{7}");
+        let long = line(&format!("begin {} end", "x".repeat(100_000)));
+        assert!(long.starts_with("begin ") && long.ends_with(" end"));
+        assert!(long.chars().count() <= SHOWN + 3);
+    }
 }

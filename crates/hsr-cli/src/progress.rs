@@ -7,13 +7,40 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anstream::{AutoStream, ColorChoice};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Set by the first Ctrl-C; the second one ends the program at once.
-pub fn stop_flag() -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
+use crate::output::report;
+
+/// What Ctrl-C does. While data are read, which may be a pipe that nobody writes into, the first one ends the program: there
+/// is nothing to save. While something computes, which looks here between two steps, the first one stops that and the second
+/// one ends the program.
+#[derive(Clone, Default)]
+pub struct Stop {
+    set: Arc<AtomicBool>,
+    heard: Arc<AtomicBool>,
+}
+
+impl Stop {
+    /// From now on somebody looks.
+    pub fn listen(&self) {
+        self.heard.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether there was a Ctrl-C.
+    pub fn is_set(&self) -> bool {
+        self.set.load(Ordering::SeqCst)
+    }
+}
+
+/// Takes over Ctrl-C.
+pub fn stop_flag() -> Stop {
+    let stop = Stop::default();
+    let told = stop.clone();
     // A handler that cannot be set only means that the first Ctrl-C ends the program; files are written whole or not at all.
     let _ = ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::SeqCst) {
+        if !told.heard.load(Ordering::SeqCst) {
+            report("interrupted before anything was computed");
+            std::process::exit(1);
+        }
+        if told.set.swap(true, Ordering::SeqCst) {
             std::process::exit(1);
         }
     });

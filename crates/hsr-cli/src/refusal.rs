@@ -6,7 +6,7 @@ use std::num::{IntErrorKind, ParseFloatError, ParseIntError};
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 use hsr_lab::data::nearest;
-use hsr_lab::tasks;
+use hsr_lab::{shell, tasks};
 
 /// The line. `command` is the whole program, `verb` the subcommand that was called, where there is one.
 pub fn line(error: &Error, command: &Command, verb: Option<&str>) -> String {
@@ -128,7 +128,7 @@ fn meant_by(found: &str, verb: &Command) -> Option<String> {
     };
     verb.get_arguments()
         .any(|argument| argument.get_long() == Some(option))
-        .then(|| format!("--{option} {found}"))
+        .then(|| shell::option(option, found))
 }
 
 fn missing(error: &Error, command: &Command, verb: Option<&str>, called: &str) -> Option<String> {

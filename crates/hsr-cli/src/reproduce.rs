@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 use std::num::NonZero;
-use std::sync::atomic::Ordering;
 
 use hsr_lab::LabError;
 use hsr_lab::reproduce::{
@@ -12,15 +11,17 @@ use hsr_lab::train::Control;
 
 use crate::args::ReproduceOptions;
 use crate::output::{Manner, paths};
-use crate::progress;
 use crate::style::{BAD, GOOD};
+use crate::{jobs, progress};
 
 /// Steps of the bar.
 const STEPS: usize = 10_000;
 
 pub fn run(options: ReproduceOptions, quiet: bool) -> Result<String, LabError> {
     let experiments = named(&options.experiments)?;
+    let jobs = jobs::wanted(options.jobs.map(NonZero::get))?;
     let stop = progress::stop_flag();
+    stop.listen();
     let template = "{msg:24} {wide_bar:.cyan/blue} {percent:>3} %, {eta} left";
     let bar = progress::styled(STEPS, "reproduce", template, quiet);
     let result = reproduce(
@@ -32,15 +33,13 @@ pub fn run(options: ReproduceOptions, quiet: bool) -> Result<String, LabError> {
             } else {
                 Extent::Full
             },
-            jobs: options.jobs.unwrap_or_else(|| {
-                std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)
-            }),
+            jobs,
             seed: options.seed,
         },
         &|progress| {
             bar.set_message(format!("{} {}", progress.experiment, progress.stage));
             bar.set_position((STEPS as f64 * progress.done) as u64);
-            if stop.load(Ordering::SeqCst) {
+            if stop.is_set() {
                 Control::Stop
             } else {
                 Control::Continue

@@ -2,19 +2,19 @@
 
 use std::fmt::Write;
 use std::ops::ControlFlow;
-use std::sync::atomic::Ordering;
 
 use hsr_lab::LabError;
 use hsr_lab::spectrum::{SpectrumOptions as Options, SpectrumReport, saved_spectrum};
 use hsr_lab::train::SavedRun;
 
 use crate::args::SpectrumOptions;
-use crate::output::{Manner, paths};
+use crate::output::{Manner, paths, warn};
 use crate::progress;
 
 pub fn run(options: SpectrumOptions, quiet: bool) -> Result<String, LabError> {
     let stop = progress::stop_flag();
     let run = SavedRun::open(&options.run)?;
+    stop.listen();
     let out = options.out.unwrap_or_else(|| options.run.clone());
     let bar = progress::bar(0, "spectrum", quiet);
     let report = saved_spectrum(
@@ -31,7 +31,7 @@ pub fn run(options: SpectrumOptions, quiet: bool) -> Result<String, LabError> {
             bar.set_message(progress.what);
             bar.set_length(progress.total as u64);
             bar.set_position(progress.done as u64);
-            if stop.load(Ordering::SeqCst) {
+            if stop.is_set() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
@@ -43,7 +43,9 @@ pub fn run(options: SpectrumOptions, quiet: bool) -> Result<String, LabError> {
         json: options.json,
         quiet,
     };
-    manner.tell(&report?, |report| paths(&report.files), table)
+    let report = report?;
+    report.notes.iter().for_each(|note| warn(note));
+    manner.tell(&report, |report| paths(&report.files), table)
 }
 
 fn table(report: &SpectrumReport) -> String {

@@ -1,14 +1,14 @@
 //! `hsr train`: options to a run, a progress bar, Ctrl-C.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 
 use hsr_lab::LabError;
+use hsr_lab::shell;
 use hsr_lab::train::{Control, Method, Progress, Run, TrainConfig};
 use indicatif::ProgressBar;
 
 use crate::args::TrainOptions;
-use crate::output::{Manner, paths};
+use crate::output::{Manner, paths, warn};
 use crate::{progress, settings};
 
 pub fn run(options: TrainOptions, quiet: bool, given: &[String]) -> Result<String, LabError> {
@@ -24,30 +24,39 @@ pub fn run(options: TrainOptions, quiet: bool, given: &[String]) -> Result<Strin
         }
         None => {
             let (config, out) = configure(options, given)?;
-            let directory = out.unwrap_or_else(|| free_directory(&config));
-            Run::create(config, &directory)?
+            match out {
+                Some(directory) => Run::create(config, &directory)?,
+                None => {
+                    let name = format!("{}-{}", config.source.name(), config.method.name());
+                    Run::create_numbered(config, &Path::new("runs").join(name))?
+                }
+            }
         }
     };
+    stop.listen();
     let directory = run.directory().to_owned();
     let bar = progress_bar(&run, quiet);
     let result = run.execute(|progress| {
         show(&bar, &progress);
-        if stop.load(Ordering::SeqCst) {
+        if stop.is_set() {
             Control::Stop
         } else {
             Control::Continue
         }
     });
     bar.finish_and_clear();
+    let summary = result?;
+    summary.notes.iter().for_each(|note| warn(note));
     manner.tell(
-        &result?,
+        &summary,
         |_| paths(&[&directory]),
         |summary| {
-            let run = directory.display();
+            let run = shell::option("run", &directory);
             format!(
-                "{}\nIn {run}: spectrum.png, training.png, model.safetensors, summary.json and more\n\
-                 Go on with: hsr spectrum --run {run}, hsr landscape --run {run}\n",
+                "{}\nIn {}: spectrum.png, training.png, model.safetensors, summary.json and more\n\
+                 Go on with: hsr spectrum {run}, hsr landscape {run}\n",
                 summary.table(),
+                shell::word(&directory),
             )
         },
     )
@@ -79,17 +88,6 @@ fn configure(
         .unwrap_or_else(|| method.default_strength());
     config.seed = options.seed;
     Ok((config, options.out))
-}
-
-/// `runs/TASK-METHOD`, or the first free `runs/TASK-METHOD-2`, `-3`, …
-fn free_directory(config: &TrainConfig) -> PathBuf {
-    let name = format!("{}-{}", config.source.name(), config.method.name());
-    let numbered = (2..).map(|number| format!("{name}-{number}"));
-    std::iter::once(name.clone())
-        .chain(numbered)
-        .map(|name| Path::new("runs").join(name))
-        .find(|directory| !directory.exists())
-        .unwrap_or_else(|| Path::new("runs").join(name))
 }
 
 fn progress_bar(run: &Run, quiet: bool) -> ProgressBar {

@@ -7,6 +7,7 @@ use burn_sharpness::SharpnessError;
 
 use crate::data::DataError;
 use crate::figures::FigureError;
+use crate::shell;
 use crate::tasks::TaskError;
 
 /// Why a command failed. The message is one line that names what, where and what was expected.
@@ -74,7 +75,10 @@ pub enum LabError {
         epoch: usize,
     },
     /// The user stopped the run.
-    #[error("interrupted at epoch {epoch} of {epochs} of the {network} network; continue with: hsr train --resume {}", path.display())]
+    #[error(
+        "interrupted at epoch {epoch} of {epochs} of the {network} network; continue with: hsr train {}",
+        shell::option("resume", path)
+    )]
     Interrupted {
         /// Which network.
         network: String,

@@ -10,9 +10,12 @@ use burn_sharpness::landscape::{
 use hsr_core::{Error, Network, Workspace};
 use serde::Serialize;
 
-use crate::figures::{Figure, LossPlane, LossProfile, loss_plane, loss_profile, value as short};
+use crate::figures::{
+    Figure, FigureError, LossPlane, LossProfile, loss_plane, loss_profile, value as short,
+};
+use crate::lock::DirectoryLock;
 use crate::train::{SavedRun, Split};
-use crate::{LabError, Weights, files, spectrum};
+use crate::{LabError, Weights, files, pictures, spectrum};
 
 /// Along what the loss is evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -81,7 +84,11 @@ pub struct LandscapeReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub barrier_at: Option<f64>,
     /// The files that were written.
+    #[serde(serialize_with = "files::all_shown")]
     pub files: Vec<PathBuf>,
+    /// What could not be drawn, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// Evaluates a landscape and writes `landscape.csv`, `.svg` and `.png` into `out`; nothing where it is stopped or fails.
@@ -111,6 +118,7 @@ pub fn landscape(
         )));
     }
     let (name, weights) = run.weights(options.network.as_deref())?;
+    let _lock = DirectoryLock::of_kind(out, "landscape")?;
     let stopped = |error| match error {
         LabError::Sharpness(SharpnessError::Stopped { done, total }) => LabError::Stopped {
             what: "points",
@@ -219,10 +227,10 @@ fn plane(
         loss: landscape.loss.clone(),
         network: name.to_owned(),
         network_loss: at_network,
-    })?;
+    });
     let mut csv = Vec::new();
     write_csv(|csv| landscape.write_csv(csv), &mut csv);
-    let files = save(out, &csv, &figure)?;
+    let (files, notes) = save(out, &csv, figure)?;
     Ok(LandscapeReport {
         run: run.directory().display().to_string(),
         network: name.to_owned(),
@@ -239,6 +247,7 @@ fn plane(
         barrier: None,
         barrier_at: None,
         files,
+        notes,
     })
 }
 
@@ -272,10 +281,10 @@ fn line(
     let loss = loss_on(run, options.split, &mut workspace);
     let profile = line.of_function([&plain.theta, &weights.theta], loss, observe)?;
     let barrier = profile.barrier();
-    let figure = profile_figure(run, name, options.split, &profile)?;
+    let figure = profile_figure(run, name, options.split, &profile);
     let mut csv = Vec::new();
     write_csv(|csv| profile.write_csv(csv), &mut csv);
-    let files = save(out, &csv, &figure)?;
+    let (files, notes) = save(out, &csv, figure)?;
     Ok(LandscapeReport {
         run: run.directory().display().to_string(),
         network: name.to_owned(),
@@ -292,6 +301,7 @@ fn line(
         barrier: Some(barrier.height),
         barrier_at: (barrier.height > 0.0).then_some(barrier.t),
         files,
+        notes,
     })
 }
 
@@ -300,7 +310,7 @@ fn profile_figure(
     name: &str,
     split: Split,
     profile: &Profile,
-) -> Result<Figure, LabError> {
+) -> Result<Figure, FigureError> {
     let barrier = profile.barrier();
     let note = if barrier.height > 0.0 {
         format!(
@@ -314,7 +324,7 @@ fn profile_figure(
             sentence(split)
         )
     };
-    Ok(loss_profile(&LossProfile {
+    loss_profile(&LossProfile {
         title: format!("Loss between the networks of {}", run.name()),
         note,
         t: profile.t.clone(),
@@ -323,7 +333,7 @@ fn profile_figure(
         ends: profile.ends,
         barrier: (barrier.height > 0.0 && barrier.height.is_finite())
             .then_some((barrier.t, barrier.height)),
-    })?)
+    })
 }
 
 /// Writing into memory cannot fail.
@@ -345,19 +355,15 @@ fn sentence(split: Split) -> &'static str {
     }
 }
 
-/// Everything is made before the first file is written, and each file is written whole.
-fn save(out: &Path, csv: &[u8], figure: &Figure) -> Result<Vec<PathBuf>, LabError> {
-    let png = figure.png(2.0)?;
-    std::fs::create_dir_all(out).map_err(LabError::io(out, "be created"))?;
-    let mut written = Vec::new();
-    for (name, bytes) in [
-        ("landscape.csv", csv),
-        ("landscape.svg", figure.svg().as_bytes()),
-        ("landscape.png", &png),
-    ] {
-        let path = out.join(name);
-        files::write(&path, bytes)?;
-        written.push(path);
-    }
-    Ok(written)
+/// Writes the table, then the picture; gives the files and what could not be drawn.
+fn save(
+    out: &Path,
+    csv: &[u8],
+    figure: Result<Figure, FigureError>,
+) -> Result<(Vec<PathBuf>, Vec<String>), LabError> {
+    let table = out.join("landscape.csv");
+    files::write(&table, csv)?;
+    let (mut written, mut notes) = (vec![table], Vec::new());
+    written.extend(pictures::write(out, "landscape", figure, &mut notes)?);
+    Ok((written, notes))
 }

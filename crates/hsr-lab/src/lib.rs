@@ -35,6 +35,7 @@
 //! * [`statistics`]: paired tests and quartiles.
 //! * [`reproduce`](mod@reproduce): the paper's figures with their claims checked.
 //! * [`figures`] are the pictures, [`report`] the pages that hold them.
+//! * [`files`], [`shell`]: files that are written whole, commands that can be pasted.
 //! * [`Weights`], [`network`]: parameters in memory, in safetensors and in Burn.
 //!
 //! # Features
@@ -50,18 +51,22 @@ pub mod compare;
 pub mod data;
 mod error;
 pub mod figures;
-mod files;
+pub mod files;
 pub mod inspect;
 pub mod landscape;
+mod lock;
 pub mod network;
+mod pictures;
 pub mod report;
 pub mod reproduce;
 pub mod scores;
+pub mod shell;
 pub mod spectrum;
 pub mod statistics;
 pub mod tasks;
 pub mod train;
 mod weights;
+mod workers;
 
 pub use burn_hsr;
 pub use error::LabError;

@@ -61,7 +61,7 @@ impl Weights {
     /// [`LabError::Io`] where the file cannot be read, [`LabError::Weights`] where it is no safetensors file, a
     /// tensor is missing or has the wrong shape or type, and [`LabError::Core`] where a value is not finite.
     pub fn read(path: &Path, hidden_key: &str, output_key: &str) -> Result<Self, LabError> {
-        let bytes = std::fs::read(path).map_err(LabError::io(path, "be read"))?;
+        let bytes = crate::files::read(path).map_err(LabError::io(path, "be read"))?;
         Self::from_bytes(path, &bytes, hidden_key, output_key)
     }
 

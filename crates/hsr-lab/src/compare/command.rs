@@ -1,11 +1,12 @@
 //! A comparison as the command that makes it.
 
-use std::fmt::{Display, Write};
+use std::ffi::OsStr;
 use std::path::Path;
 
 use burn_hsr::Mode;
 
 use super::CompareConfig;
+use crate::shell;
 use crate::tasks::TaskOptions;
 use crate::train::{Method, Source};
 
@@ -24,7 +25,7 @@ impl CompareConfig {
                 command.task(options);
             }
             Source::Csv { path, label } => {
-                command.option("data", path.display());
+                command.option("data", path);
                 command.option("label", label);
             }
         }
@@ -34,12 +35,12 @@ impl CompareConfig {
             let (name, strength) = (contender.method.name(), contender.strength);
             command.option("strength", format!("{name}={strength:?}"));
         }
-        command.option("seeds", seeds);
-        command.option("seed", training.seed);
+        command.whole("seeds", *seeds as u64);
+        command.whole("seed", training.seed);
         command.option("backend", training.backend.name());
         command.option("optimizer", training.optimizer.name());
         command.number("lr", training.learning_rate);
-        command.option("hidden", training.hidden);
+        command.whole("hidden", training.hidden as u64);
         command.option("activation", training.activation.name());
         match training.mode {
             Mode::Coupled => {}
@@ -47,22 +48,22 @@ impl CompareConfig {
             Mode::Direction => command.option("mode", "direction"),
         }
         if let Some(epochs) = training.epochs {
-            command.option("epochs", epochs);
+            command.whole("epochs", epochs as u64);
         }
         match training.batch {
-            Some(batch) => command.option("batch", batch),
+            Some(batch) => command.whole("batch", batch as u64),
             None => command.option("batch", "full"),
         }
         if !training.source.has_fixed_split() {
             command.number("test-fraction", training.test_fraction);
         }
         if let Some(samples) = training.train_samples {
-            command.option("train-samples", samples);
+            command.whole("train-samples", samples as u64);
         }
         if training.label_noise > 0.0 {
             command.number("label-noise", training.label_noise);
         }
-        command.option("out", directory.display());
+        command.option("out", directory);
         command.0
     }
 }
@@ -70,14 +71,13 @@ impl CompareConfig {
 struct Line(String);
 
 impl Line {
-    fn option(&mut self, name: &str, value: impl Display) {
-        let value = value.to_string();
-        let plain = |c: char| c.is_alphanumeric() || "-_./=,:+".contains(c);
-        let _ = if !value.is_empty() && value.chars().all(plain) {
-            write!(self.0, " --{name} {value}")
-        } else {
-            write!(self.0, " --{name} '{}'", value.replace('\'', r"'\''"))
-        };
+    fn option(&mut self, name: &str, value: impl AsRef<OsStr>) {
+        self.0.push(' ');
+        self.0.push_str(&shell::option(name, value));
+    }
+
+    fn whole(&mut self, name: &str, value: u64) {
+        self.option(name, value.to_string());
     }
 
     /// With an exponent where the digits would be endless, and read back bit for bit.
@@ -97,13 +97,13 @@ impl Line {
             data_dir,
         } = options;
         if let Some(samples) = samples {
-            self.option("samples", samples);
+            self.whole("samples", *samples as u64);
         }
         if let Some(noise) = noise {
             self.number("noise", *noise);
         }
         if let Some(classes) = classes {
-            self.option("classes", classes);
+            self.whole("classes", *classes as u64);
         }
         if let Some(means) = means {
             let means: Vec<String> = means.iter().map(|[x, y]| format!("{x:?},{y:?}")).collect();
@@ -116,7 +116,7 @@ impl Line {
             self.number("overlap", *overlap);
         }
         if let Some(directory) = data_dir {
-            self.option("data-dir", directory.display());
+            self.option("data-dir", directory);
         }
     }
 }
@@ -132,9 +132,10 @@ mod tests {
         line.option("b", "it's here");
         line.option("c", "");
         line.option("d", "1,2;3,4");
+        line.option("e", "-y");
         assert_eq!(
             line.0,
-            r" --a x=0.1,y --b 'it'\''s here' --c '' --d '1,2;3,4'"
+            r" --a x=0.1,y --b 'it'\''s here' --c '' --d '1,2;3,4' --e=-y"
         );
     }
 }

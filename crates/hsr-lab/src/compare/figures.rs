@@ -2,9 +2,9 @@
 
 use super::findings::of;
 use super::{Findings, Metric, RunRecord};
-use crate::LabError;
 use crate::figures::{
-    Cloud, Distribution, DistributionPanel, Figure, ScatterPanel, distributions, scatter,
+    Cloud, Distribution, DistributionPanel, Figure, FigureError, ScatterPanel, distributions,
+    scatter,
 };
 use crate::train::Method;
 
@@ -33,13 +33,13 @@ pub(super) const DRAWN: [Metric; 17] = [
 pub(super) fn sheets(
     findings: &Findings,
     records: &[RunRecord],
-) -> Result<[(&'static str, Figure); 2], LabError> {
+) -> [(&'static str, Result<Figure, FigureError>); 2] {
     let panels = DRAWN.map(|metric| panel(metric, findings, records));
     let trades = TRADES.map(|trade| trade.panel(findings, records));
-    Ok([
-        ("comparison", distributions(&panels, 2)?),
-        ("tradeoff", scatter(&trades)?),
-    ])
+    [
+        ("comparison", distributions(&panels, 2)),
+        ("tradeoff", scatter(&trades)),
+    ]
 }
 
 /// One quantity of every method.

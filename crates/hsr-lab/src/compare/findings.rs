@@ -65,6 +65,9 @@ pub struct Findings {
     pub methods: Vec<MethodFindings>,
     /// Every metric and pair of methods that share a seed.
     pub tests: Vec<PairTest>,
+    /// What could not be drawn, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
 }
 
 impl Findings {
@@ -108,6 +111,7 @@ impl Findings {
                 .filter(|metric| metric.is_tested())
                 .flat_map(|metric| tests(metric, &methods, records))
                 .collect(),
+            missing: Vec::new(),
         }
     }
 
@@ -268,21 +272,24 @@ pub(super) fn of(records: &[RunRecord], method: Method) -> impl Iterator<Item = 
 
 /// One family: all pairs of methods in a metric.
 fn tests(metric: Metric, methods: &[Method], records: &[RunRecord]) -> Vec<PairTest> {
-    let values = |method: Method| -> BTreeMap<u64, f64> {
+    // Of each seed the value, and the largest number that it was computed from.
+    let values = |method: Method| -> BTreeMap<u64, (f64, f64)> {
         of(records, method)
-            .filter_map(|run| Some((run.seed, metric.of(run)?)))
+            .filter_map(|run| Some((run.seed, (metric.of(run)?, metric.magnitude(run)?))))
             .collect()
     };
     let of_methods: Vec<_> = methods.iter().map(|&method| values(method)).collect();
     let mut family = Vec::new();
     for (i, &method_a) in methods.iter().enumerate() {
         for (j, &method_b) in methods.iter().enumerate().skip(i + 1) {
-            let (a, b): (Vec<f64>, Vec<f64>) = of_methods[i]
+            let pairs: Vec<_> = of_methods[i]
                 .iter()
                 .filter_map(|(seed, a)| Some((a, of_methods[j].get(seed)?)))
-                .unzip();
+                .collect();
+            let (a, b): (Vec<f64>, Vec<f64>) = pairs.iter().map(|(a, b)| (a.0, b.0)).unzip();
+            let largest = pairs.iter().map(|(a, b)| a.1.max(b.1)).fold(0.0, f64::max);
             let (Some(test), Some(median_a), Some(median_b)) = (
-                SignedRank::paired(&a, &b),
+                SignedRank::paired_within(&a, &b, largest),
                 Quartiles::of(&a),
                 Quartiles::of(&b),
             ) else {
@@ -305,9 +312,11 @@ fn tests(metric: Metric, methods: &[Method], records: &[RunRecord]) -> Vec<PairT
     family
 }
 
-/// `runs.csv`: a row a run, nothing where a run diverged or a value is not known.
+/// `runs.csv`: a row a run, nothing where a run diverged or a value is not known. Every metric that is tested is a column,
+/// with all its digits: the tests can be repeated from the file.
 pub(super) fn runs_csv(records: &[RunRecord]) -> String {
-    const COLUMNS: [Metric; 9] = [
+    // Programs read columns by their place as well: new ones come behind the seconds.
+    const BEFORE: [Metric; 9] = [
         Metric::TrainLoss,
         Metric::Accuracy,
         Metric::MacroF1,
@@ -318,16 +327,33 @@ pub(super) fn runs_csv(records: &[RunRecord]) -> String {
         Metric::NegativeEigenvalues,
         Metric::GradNorm,
     ];
-    let keys = COLUMNS.map(Metric::key).join(",");
-    let mut text = format!("method,seed,{keys},seconds\n");
+    let after: Vec<Metric> = Metric::ALL
+        .into_iter()
+        .filter(|metric| metric.is_tested() && !BEFORE.contains(metric))
+        .collect();
+    let keys = |metrics: &[Metric]| {
+        let keys: Vec<&str> = metrics.iter().map(|it| it.key()).collect();
+        keys.join(",")
+    };
+    let mut text = format!("method,seed,{},seconds,{}\n", keys(&BEFORE), keys(&after));
     for run in records {
-        let values = COLUMNS.map(|metric| match metric.of(run) {
-            None => String::new(),
-            Some(count) if metric == Metric::NegativeEigenvalues => count.to_string(),
-            Some(value) => format!("{value:?}"),
-        });
-        let (method, values) = (run.method.name(), values.join(","));
-        let _ = writeln!(text, "{method},{},{values},{:?}", run.seed, run.seconds);
+        let values = |metrics: &[Metric]| {
+            let value = |metric: &Metric| match metric.of(run) {
+                None => String::new(),
+                Some(count) if *metric == Metric::NegativeEigenvalues => count.to_string(),
+                Some(value) => format!("{value:?}"),
+            };
+            metrics.iter().map(value).collect::<Vec<_>>().join(",")
+        };
+        let _ = writeln!(
+            text,
+            "{},{},{},{:?},{}",
+            run.method.name(),
+            run.seed,
+            values(&BEFORE),
+            run.seconds,
+            values(&after)
+        );
     }
     text
 }

@@ -156,6 +156,18 @@ impl Metric {
         }
     }
 
+    /// The largest number that the value of a run was computed from, which says how far rounding reaches: a small difference
+    /// of two accuracies is as uncertain as they are.
+    pub fn magnitude(self, run: &RunRecord) -> Option<f64> {
+        let network = run.network.as_ref()?;
+        let value = self.of(run)?;
+        Some(match self {
+            Metric::LossGap => network.test_loss.abs().max(network.train_loss.abs()),
+            Metric::AccuracyGap => network.train_accuracy.max(network.accuracy),
+            _ => value.abs(),
+        })
+    }
+
     /// A value for people.
     pub fn text(self, value: f64) -> String {
         match self {

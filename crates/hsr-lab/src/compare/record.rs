@@ -1,14 +1,12 @@
 //! One method on one seed.
 
 use burn::tensor::Device;
-use burn_hsr::HsrError;
-use burn_sharpness::SharpnessError;
-use hsr_core::{Error, Workspace};
+use hsr_core::Workspace;
 use serde::{Deserialize, Serialize};
 
 use crate::train::measure::measure;
 use crate::train::problem::Problem;
-use crate::train::trainer::Trainer;
+use crate::train::trainer::{Trainer, left_the_numbers};
 use crate::train::{Control, Method, NetworkSummary, TrainConfig};
 use crate::{LabError, Weights};
 
@@ -99,20 +97,4 @@ fn train(
         }
     }
     Ok(Some(()))
-}
-
-/// Whether training is to blame, not the options: a penalty refuses weights that are no longer numbers.
-fn left_the_numbers(error: &LabError) -> bool {
-    match error {
-        LabError::Diverged { .. } => true,
-        LabError::Core(error)
-        | LabError::Hsr(HsrError::Core(error))
-        | LabError::Sharpness(SharpnessError::Core(error)) => {
-            matches!(
-                error,
-                Error::NotFinite { .. } | Error::Overflow { .. } | Error::Eigenvalues
-            )
-        }
-        _ => false,
-    }
 }

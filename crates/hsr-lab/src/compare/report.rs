@@ -5,8 +5,7 @@ use std::path::Path;
 use super::figures::{DRAWN, TRADES, panel};
 use super::findings::between;
 use super::{CompareConfig, Findings, Metric, PairTest, RunRecord};
-use crate::LabError;
-use crate::figures::{distributions, scatter, value};
+use crate::figures::{FigureError, MOST_DOTS, distributions, scatter, value};
 use crate::report::{Cell, Report, Table};
 use crate::statistics::{NullDistribution, stars};
 use crate::train::{Method, versions};
@@ -16,7 +15,7 @@ pub(super) fn report(
     findings: &Findings,
     records: &[RunRecord],
     directory: &Path,
-) -> Result<String, LabError> {
+) -> Result<String, FigureError> {
     let baseline = findings.baseline().name();
     let names: Vec<&str> = findings.methods.iter().map(|it| it.method.name()).collect();
     let mut report = Report::new(&format!("{}: {}", findings.task, names.join(", ")));
@@ -65,10 +64,15 @@ pub(super) fn report(
     );
 
     report.heading("Every run");
-    report.paragraph(
-        "A dot a run, a box from the lower to the upper quartile with a line at the median, a thin line from the least to \
-         the greatest value; stars as above.",
-    );
+    let dots = if findings.seeds.len() > MOST_DOTS {
+        "A dot each for some of the runs"
+    } else {
+        "A dot a run"
+    };
+    report.paragraph(&format!(
+        "{dots}, a box from the lower to the upper quartile with a line at the median, a thin line from the least to the \
+         greatest value of all; stars as above."
+    ));
     let mut panels = Vec::new();
     for metric in DRAWN {
         panels.push((
@@ -83,6 +87,7 @@ pub(super) fn report(
     );
 
     report.heading(&format!("Tests against {baseline}"));
+    report.paragraph(TIES);
     report.paragraph(
         "n pairs, those with equal values left out by the test; the medians of baseline and method; the median of the \
          differences method − baseline, seed by seed; the effect size r (matched-pairs rank-biserial correlation, from −1, \
@@ -119,6 +124,11 @@ pub(super) fn report(
     report.list(settings(config));
     Ok(report.html())
 }
+
+/// The rule by which a reader can repeat a test from `runs.csv`.
+const TIES: &str = "Two differences are tied, and one is zero, where they are within 64 ε (ε = 2⁻⁵², so 1.4·10⁻¹⁴) of the \
+     largest number that they were computed from: for the gaps of loss and accuracy that is the loss or accuracy itself, \
+     for everything else the value in the table. What rounding alone makes differ does not decide a test.";
 
 fn medians(findings: &Findings) -> Table {
     let names = findings.methods.iter().map(|it| it.method.name());

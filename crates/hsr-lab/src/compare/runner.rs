@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::Device;
 
-use super::store::{self, Stored};
+use super::store::{self, Store, Stored};
 use super::{CompareConfig, Contender, Findings, RunRecord, figures, record, report};
 use crate::train::problem::Problem;
+use crate::train::reading::Reading;
 use crate::train::{Control, Method, versions};
-use crate::{LabError, files};
+use crate::{LabError, files, pictures, workers};
 
 /// What the observer of a comparison is told after every epoch of every run.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +39,10 @@ pub struct Comparison {
     config: CompareConfig,
     epochs: usize,
     device: Device,
+    /// The directory's files, which nobody else writes.
+    store: Store,
+    /// What the seeds draw their data from, read once.
+    reading: Reading,
     first: Arc<Problem>,
     /// In the order in which they are done: all methods of a seed before the next seed.
     pending: Vec<(Contender, u64)>,
@@ -54,18 +59,19 @@ impl Comparison {
     pub fn open(mut config: CompareConfig, directory: &Path) -> Result<Self, LabError> {
         config.settle()?;
         let device = config.training.backend.device()?;
-        let first = Problem::load(&config.training, &device)?;
+        let reading = Reading::of(&config.training.source)?;
+        let first = Problem::of(&config.training, &reading, &device)?;
         let epochs = config.training.settle_epochs(first.train.data.samples());
         let stored = Stored {
             versions: versions(),
             data_fingerprint: first.fingerprint.clone(),
             config: config.clone(),
         };
-        store::open(directory, &stored)?;
+        let store = store::open(directory, &stored)?;
         let mut pending = Vec::new();
         for seed in config.seeds() {
             for &contender in &config.methods {
-                if store::read(directory, contender.method, seed)?.is_none() {
+                if store.read(contender.method, seed)?.is_none() {
                     pending.push((contender, seed));
                 }
             }
@@ -75,6 +81,8 @@ impl Comparison {
             config,
             epochs,
             device,
+            store,
+            reading,
             first: Arc::new(first),
             pending,
         })
@@ -123,16 +131,7 @@ impl Comparison {
                 runs: self.runs() - self.pending(),
             }),
         };
-        let threads = jobs.clamp(1, self.pending.len().max(1));
-        let results: Vec<Result<(), LabError>> = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads)
-                .map(|_| scope.spawn(|| shared.work()))
-                .collect();
-            let joined = workers.into_iter().map(|worker| worker.join());
-            joined
-                .map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-                .collect()
-        });
+        let results = workers::all(jobs.min(self.pending.len()), || shared.work());
         results.into_iter().collect::<Result<(), _>>()?;
         self.conclude()
     }
@@ -142,7 +141,7 @@ impl Comparison {
         let mut records = Vec::with_capacity(self.runs());
         for contender in &self.config.methods {
             for seed in self.config.seeds() {
-                records.extend(store::read(&self.directory, contender.method, seed)?);
+                records.extend(self.store.read(contender.method, seed)?);
             }
         }
         if records.len() < self.runs() {
@@ -152,21 +151,25 @@ impl Comparison {
                 path: self.directory.clone(),
             });
         }
-        let findings = Findings::new(&self.config, &self.first, &self.directory, &records);
-        self.write(&findings, &records)?;
+        let mut findings = Findings::new(&self.config, &self.first, &self.directory, &records);
+        findings.missing = self.write(&findings, &records)?;
         Ok(findings)
     }
 
-    fn write(&self, findings: &Findings, records: &[RunRecord]) -> Result<(), LabError> {
+    /// Writes what there is to read, numbers first; gives what could not be drawn, and why.
+    fn write(&self, findings: &Findings, records: &[RunRecord]) -> Result<Vec<String>, LabError> {
         let save = |name: &str, bytes: &[u8]| files::write(&self.directory.join(name), bytes);
+        let mut notes = Vec::new();
         save("runs.csv", super::findings::runs_csv(records).as_bytes())?;
         save("statistics.csv", findings.statistics_csv().as_bytes())?;
-        for (name, figure) in figures::sheets(findings, records)? {
-            save(&format!("{name}.svg"), figure.svg().as_bytes())?;
-            save(&format!("{name}.png"), &figure.png(2.0)?)?;
+        for (name, figure) in figures::sheets(findings, records) {
+            pictures::write(&self.directory, name, figure, &mut notes)?;
         }
-        let report = report::report(&self.config, findings, records, &self.directory)?;
-        save("report.html", report.as_bytes())
+        match report::report(&self.config, findings, records, &self.directory) {
+            Ok(report) => save("report.html", report.as_bytes())?,
+            Err(error) => notes.push(format!("no report.html: {error}")),
+        }
+        Ok(notes)
     }
 }
 
@@ -201,7 +204,7 @@ impl<F: FnMut(CompareProgress) -> Control + Send> Shared<'_, F> {
             config,
             epochs,
             device,
-            directory,
+            store,
             ..
         } = self.comparison;
         while !self.stop.load(Ordering::Relaxed) {
@@ -217,7 +220,7 @@ impl<F: FnMut(CompareProgress) -> Control + Send> Shared<'_, F> {
             let Some(record) = record else {
                 break;
             };
-            store::write(directory, &record)?;
+            store.write(&record)?;
             // The epochs that a diverged run did not take count as done.
             let left = record
                 .diverged
@@ -229,12 +232,17 @@ impl<F: FnMut(CompareProgress) -> Control + Send> Shared<'_, F> {
 
     /// The data of a seed, loaded once for all methods.
     fn problem(&self, contender: Contender, seed: u64) -> Result<Arc<Problem>, LabError> {
-        let Comparison { config, device, .. } = self.comparison;
+        let Comparison {
+            config,
+            device,
+            reading,
+            ..
+        } = self.comparison;
         let mut current = lock(&self.problem);
         if current.0 == seed {
             return Ok(Arc::clone(&current.1));
         }
-        let problem = Arc::new(Problem::load(&config.run(contender, seed), device)?);
+        let problem = Arc::new(Problem::of(&config.run(contender, seed), reading, device)?);
         // A straggler of the seed before must not take the place of the seed that most are at.
         if seed > current.0 {
             *current = (seed, Arc::clone(&problem));

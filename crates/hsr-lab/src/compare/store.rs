@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{CompareConfig, RunRecord};
+use crate::lock::{self, DirectoryLock};
 use crate::train::Method;
 use crate::{LabError, files};
 
@@ -29,45 +30,59 @@ pub(super) struct Stored {
     pub config: CompareConfig,
 }
 
-/// Makes the directory, or checks that it is that of the same comparison.
-pub(super) fn open(directory: &Path, stored: &Stored) -> Result<(), LabError> {
-    let path = directory.join(FILE);
-    match std::fs::read(&path) {
-        Ok(bytes) => return same(&path, &bytes, stored),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(LabError::io(&path, "be read")(error)),
-    }
-    let occupied = match std::fs::read_dir(directory) {
-        Ok(mut entries) => entries.next().is_some(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-        Err(error) => return Err(LabError::io(directory, "be used as the directory")(error)),
-    };
-    if occupied {
-        return Err(LabError::Run {
-            path: directory.to_owned(),
-            message: "is not empty and holds no comparison, expected a new directory".to_owned(),
-        });
-    }
-    let runs = directory.join(RUNS);
-    std::fs::create_dir_all(&runs).map_err(LabError::io(&runs, "be created"))?;
-    files::write(&path, &files::json(stored))
+/// The directory of a comparison, locked.
+pub(super) struct Store {
+    lock: DirectoryLock,
+    /// The checksum of `compare.json`, to which every record belongs.
+    comparison: String,
 }
 
-fn same(path: &Path, bytes: &[u8], stored: &Stored) -> Result<(), LabError> {
+/// Makes the directory, or checks that it is that of the same comparison.
+pub(super) fn open(directory: &Path, stored: &Stored) -> Result<Store, LabError> {
+    let lock = DirectoryLock::take(directory)?;
+    let path = directory.join(FILE);
+    let comparison = match files::read(&path) {
+        Ok(bytes) => same(&path, &bytes, stored)?,
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(LabError::io(&path, "be read")(error));
+        }
+        Err(_) if lock::is_occupied(directory)? => {
+            return Err(LabError::Run {
+                path: directory.to_owned(),
+                message: "is not empty and holds no comparison, expected a new directory"
+                    .to_owned(),
+            });
+        }
+        Err(_) => {
+            let (bytes, checksum) = files::sealed(stored, "");
+            files::write(&path, &bytes)?;
+            checksum
+        }
+    };
+    let runs = directory.join(RUNS);
+    std::fs::create_dir_all(&runs).map_err(LabError::io(&runs, "be created"))?;
+    files::sweep(&runs);
+    Ok(Store { lock, comparison })
+}
+
+/// The checksum of `compare.json`, where it is that of the same comparison.
+fn same(path: &Path, bytes: &[u8], stored: &Stored) -> Result<String, LabError> {
     let refuse = |message: String| {
         Err(LabError::Run {
             path: path.to_owned(),
             message,
         })
     };
-    let before: Stored = match serde_json::from_slice(bytes) {
+    let (before, checksum): (Stored, String) = match files::unsealed(bytes, "") {
         Ok(before) => before,
-        Err(error) => return refuse(format!("is not the configuration of a comparison: {error}")),
+        Err(error) => {
+            return refuse(format!(
+                "is not the configuration of a comparison: it {error}"
+            ));
+        }
     };
     if before == *stored {
-        // Killed between the two, a comparison has its configuration and no folder for its runs.
-        let runs = path.with_file_name(RUNS);
-        return std::fs::create_dir_all(&runs).map_err(LabError::io(&runs, "be created"));
+        return Ok(checksum);
     }
     let [before, now] = [&before, stored].map(|it| serde_json::to_value(it).unwrap_or(Value::Null));
     let (name, before, now) = difference("", &before, &now).unwrap_or_default();
@@ -110,41 +125,40 @@ fn shown(value: &Value) -> String {
     }
 }
 
-fn file(directory: &Path, method: Method, seed: u64) -> PathBuf {
-    directory
-        .join(RUNS)
-        .join(format!("{}-{seed}.json", method.name()))
-}
-
-/// Stores a finished run.
-pub(super) fn write(directory: &Path, record: &RunRecord) -> Result<(), LabError> {
-    let path = file(directory, record.method, record.seed);
-    files::write(&path, &files::json(record))
-}
-
-/// A finished run; none where it is not finished.
-pub(super) fn read(
-    directory: &Path,
-    method: Method,
-    seed: u64,
-) -> Result<Option<RunRecord>, LabError> {
-    let path = file(directory, method, seed);
-    let refuse = |message: String| LabError::Run {
-        path: path.clone(),
-        message,
-    };
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(LabError::io(&path, "be read")(error)),
-    };
-    let record: RunRecord = serde_json::from_slice(&bytes).map_err(|error| {
-        refuse(format!(
-            "is not the record of a run: {error}; delete it to do the run again"
-        ))
-    })?;
-    if (record.method, record.seed) != (method, seed) {
-        return Err(refuse("is the record of another run".to_owned()));
+impl Store {
+    fn file(&self, method: Method, seed: u64) -> PathBuf {
+        let name = format!("{}-{seed}.json", method.name());
+        self.lock.directory().join(RUNS).join(name)
     }
-    Ok(Some(record))
+
+    /// Stores a finished run.
+    pub fn write(&self, record: &RunRecord) -> Result<(), LabError> {
+        let (bytes, _) = files::sealed(record, &self.comparison);
+        files::write(&self.file(record.method, record.seed), &bytes)
+    }
+
+    /// A finished run; none where it is not finished.
+    pub fn read(&self, method: Method, seed: u64) -> Result<Option<RunRecord>, LabError> {
+        let path = self.file(method, seed);
+        let bytes = match files::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(LabError::io(&path, "be read")(error)),
+        };
+        let refuse = |message: String| LabError::Run { path, message };
+        let (record, _) =
+            files::unsealed::<RunRecord>(&bytes, &self.comparison).map_err(|error| {
+                refuse(format!(
+                    "is not the record of a run of this comparison: it {error}; delete it to do the run again"
+                ))
+            })?;
+        if (record.method, record.seed) == (method, seed) {
+            Ok(Some(record))
+        } else {
+            Err(LabError::Run {
+                path: self.file(method, seed),
+                message: "is the record of another run; delete it to do the run again".to_owned(),
+            })
+        }
+    }
 }

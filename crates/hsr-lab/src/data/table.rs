@@ -52,7 +52,7 @@ impl Table {
         weight_column: Option<&str>,
     ) -> Result<Table, DataError> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|source| DataError::Unreadable {
+        let bytes = crate::files::read(path).map_err(|source| DataError::Unreadable {
             path: path.to_path_buf(),
             source,
         })?;

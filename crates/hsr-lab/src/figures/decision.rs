@@ -10,7 +10,7 @@ use super::canvas::{Canvas, Type};
 use super::drawable;
 use super::error::FigureError;
 use super::figure::Figure;
-use super::palette::{self, INK};
+use super::palette::{self, INK, MUTED};
 use super::panel::Panel;
 
 /// The decisions of one classifier, and samples.
@@ -43,8 +43,13 @@ const RIGHT: f64 = 20.0;
 const ABOVE: f64 = 34.0;
 const BELOW: f64 = 50.0;
 const LEGEND_HEIGHT: f64 = 36.0;
+/// The height of the line that says how many samples are drawn, where not all are.
+const NOTE_HEIGHT: f64 = 20.0;
+/// The most samples of a panel that are drawn: more hide each other, and a renderer takes only so many.
+const MOST_POINTS: usize = 10_000;
 const TITLE: Type = Type::bold(15.0, INK);
 const LEGEND: Type = Type::regular(13.0, INK);
+const NOTE: Type = Type::regular(12.0, MUTED);
 const TINT: f64 = 0.28;
 
 impl DecisionPanel {
@@ -104,7 +109,8 @@ impl DecisionPanel {
 }
 
 /// Draws classifiers beside each other: tinted regions where each class is predicted, and samples on top, of a colour and a
-/// shape for each class.
+/// shape for each class. Of more than 10,000 samples in a panel that many are drawn, every class with its share, and a line
+/// below says so.
 ///
 /// # Errors
 /// [`FigureError::Empty`] without a panel or cell, [`FigureError::Length`] where a panel's sequences do not fit together,
@@ -132,7 +138,15 @@ pub fn decision_boundary(panels: &[DecisionPanel]) -> Result<Figure, FigureError
     let tall = (plot * panels.iter().map(DecisionPanel::aspect).fold(0.0, f64::max)).round();
     let rows = panels.len().div_ceil(columns);
     let row_height = ABOVE + tall + BELOW;
-    Canvas::figure(width, row_height * rows as f64 + LEGEND_HEIGHT, |canvas| {
+    let note = note(panels);
+    let note_height = note.as_ref().map_or(0.0, |_| NOTE_HEIGHT);
+    let height = row_height * rows as f64 + LEGEND_HEIGHT + note_height;
+    Canvas::figure(width, height, |canvas| {
+        if let Some(note) = &note {
+            let at = (width / 2.0, height - NOTE_HEIGHT + 2.0);
+            let note = NOTE.fitted(note, width - RIGHT);
+            canvas.text(&note, at, (HPos::Center, VPos::Center), NOTE)?;
+        }
         for (i, decision) in panels.iter().enumerate() {
             let (row, column) = (i / columns, i % columns);
             let left = LEFT + (plot + BETWEEN) * column as f64;
@@ -254,7 +268,8 @@ fn draw_points(
     } else {
         2.6
     };
-    for ([x, y], label) in decision.points.iter().zip(&decision.labels) {
+    for i in drawn(&decision.labels) {
+        let ([x, y], label) = (&decision.points[i], &decision.labels[i]);
         if panel.x.holds(*x) && panel.y.holds(*y) {
             let at = (panel.x_of(*x), panel.y_of(*y));
             draw_marker(canvas, at, radius + 1.0, *label, WHITE)?;
@@ -262,6 +277,38 @@ fn draw_points(
         }
     }
     Ok(())
+}
+
+/// The samples that are drawn, ascending: all, or of many some of every class, evenly spaced.
+fn drawn(labels: &[usize]) -> Vec<usize> {
+    if labels.len() <= MOST_POINTS {
+        return (0..labels.len()).collect();
+    }
+    let mut classes: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (i, &label) in labels.iter().enumerate() {
+        classes.entry(label).or_default().push(i);
+    }
+    let share = MOST_POINTS as f64 / labels.len() as f64;
+    let mut chosen: Vec<usize> = classes
+        .values()
+        .flat_map(|of_class| {
+            // Rounded down, so that they are no more than they may be, but a class does not vanish.
+            let count = ((of_class.len() as f64 * share) as usize).max(1);
+            (0..count).map(move |k| of_class[k * of_class.len() / count])
+        })
+        .collect();
+    chosen.sort_unstable();
+    chosen
+}
+
+/// What is to be said where not all samples are drawn.
+fn note(panels: &[DecisionPanel]) -> Option<String> {
+    let most = panels
+        .iter()
+        .map(|panel| &panel.labels)
+        .max_by_key(|it| it.len())?;
+    let (count, all) = (drawn(most).len(), most.len());
+    (count < all).then(|| format!("{count} of {all} samples are drawn, every class with its share"))
 }
 
 /// A marker whose shape tells the class even without colours.
@@ -354,6 +401,31 @@ mod tests {
                 rows: (0, 10)
             }]
         );
+    }
+
+    #[test]
+    fn of_many_samples_some_of_every_class_are_drawn() {
+        let labels: Vec<usize> = (0..400_000)
+            .map(|i| if i == 77 { 5 } else { i % 2 })
+            .collect();
+        let chosen = drawn(&labels);
+        assert!(chosen.is_sorted_by(|a, b| a < b));
+        let of = |class| chosen.iter().filter(|&&i| labels[i] == class).count();
+        assert_eq!((of(0), of(1), of(5)), (5000, 4999, 1));
+        assert_eq!(drawn(&labels[..10_000]), (0..10_000).collect::<Vec<_>>());
+        let panel = |count: usize| DecisionPanel {
+            title: String::new(),
+            grid: 1,
+            x_range: (-1.0, 1.0),
+            y_range: (-1.0, 1.0),
+            classes: vec![0],
+            points: vec![[0.0, 0.0]; count],
+            labels: labels[..count].to_vec(),
+        };
+        let text = |count| decision_boundary(&[panel(count)]).unwrap();
+        assert!(text(300_001).svg().contains(" of 300001 samples are drawn"));
+        assert!(text(300_001).png(1.0).is_ok());
+        assert!(!text(9).svg().contains("samples are drawn"));
     }
 
     #[test]

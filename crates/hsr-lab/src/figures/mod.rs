@@ -54,6 +54,7 @@ mod training;
 mod tests;
 
 pub use chart::{Chart, Mark, Plot, Series, chart};
+pub(crate) use comparison::MOST_DOTS;
 pub use comparison::{Distribution, DistributionPanel, distributions};
 pub use decision::{DecisionPanel, decision_boundary};
 pub use density::{Density, density};

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::train::Control;
-use crate::{LabError, files};
+use crate::{LabError, files, workers};
 
 /// What the observer of a reproduction is told.
 #[derive(Clone, Copy, Debug)]
@@ -184,12 +184,7 @@ impl Context<'_> {
                 self.meter.advance(self.name, stage, seconds);
             }
         };
-        std::thread::scope(|scope| {
-            for _ in 1..self.jobs.get().min(pending.len()) {
-                scope.spawn(work);
-            }
-            work();
-        });
+        workers::all(self.jobs.get().min(pending.len()), work);
         let State { results, error, .. } =
             state.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = error {
@@ -214,13 +209,13 @@ impl Context<'_> {
         self.folder.join(format!("{}-{stage}.json", self.name))
     }
 
-    /// What an earlier call left; nothing where it belongs to other settings or cannot be read.
+    /// What an earlier call left; nothing where it belongs to other settings or is not as it was written.
     fn load<T: DeserializeOwned>(&self, path: &Path) -> Vec<(usize, T)> {
-        let part = std::fs::read(path)
+        let part = files::read(path)
             .ok()
-            .and_then(|bytes| serde_json::from_slice::<Part<T>>(&bytes).ok());
+            .and_then(|bytes| files::unsealed::<Part<T>>(&bytes, "").ok());
         match part {
-            Some(part) if part.key == self.key => part.results,
+            Some((part, _)) if part.key == self.key => part.results,
             _ => Vec::new(),
         }
     }
@@ -237,8 +232,7 @@ impl Context<'_> {
                 .map(|(index, result)| (*index, result))
                 .collect(),
         };
-        let bytes =
-            serde_json::to_vec(&part).expect("plain data with string keys always serialises");
+        let (bytes, _) = files::sealed(&part, "");
         files::write(path, &bytes)
     }
 }

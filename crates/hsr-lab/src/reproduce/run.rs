@@ -12,6 +12,7 @@ use super::context::{Context, Meter, Observer, discard_parts};
 use super::experiment::{Experiment, Extent, Plan};
 use super::finding::{Claim, Finding};
 use super::report;
+use crate::lock::DirectoryLock;
 use crate::{LabError, files};
 
 /// What is to be reproduced, and where.
@@ -48,6 +49,8 @@ pub struct Outcome {
     pub settings: Value,
     /// Seconds of work.
     pub seconds: f64,
+    /// The SHA-256 of the pictures' SVG files and of the table, by name: what a later call reads back must be these.
+    pub checksums: BTreeMap<String, String>,
 }
 
 /// The result of [`reproduce`].
@@ -56,6 +59,7 @@ pub struct Reproduction {
     /// What came of each experiment.
     pub outcomes: Vec<Outcome>,
     /// The report, `report.html`.
+    #[serde(serialize_with = "files::shown")]
     pub report: PathBuf,
 }
 
@@ -89,7 +93,8 @@ type Planned = (Experiment, Plan, Value);
 ///
 /// # Errors
 ///
-/// [`LabError::Halted`] where the observer stopped it; what can go wrong with files.
+/// [`LabError::Halted`] where the observer stopped it, [`LabError::Run`] where another process writes into the directory;
+/// what can go wrong with files.
 pub fn reproduce(
     options: &ReproduceOptions,
     observer: Observer<'_>,
@@ -98,8 +103,10 @@ pub fn reproduce(
     experiments.sort_unstable();
     experiments.dedup();
     let out = options.out.as_path();
+    let _lock = DirectoryLock::take(out)?;
     let parts = out.join("parts");
     std::fs::create_dir_all(&parts).map_err(LabError::io(&parts, "be created"))?;
+    files::sweep(&parts);
     let planned: Vec<Planned> = experiments
         .into_iter()
         .map(|experiment| {
@@ -190,18 +197,19 @@ fn key(plan: &Plan, options: &ReproduceOptions) -> Value {
     })
 }
 
-/// An experiment that was done, with all its files.
+/// An experiment that was done, with all its files as they were written.
 fn finished(out: &Path, experiment: Experiment) -> Option<Outcome> {
-    let bytes = std::fs::read(out.join(format!("{experiment}.json"))).ok()?;
-    let outcome: Outcome = serde_json::from_slice(&bytes).ok()?;
-    let pictures = outcome
+    let bytes = files::read(&out.join(format!("{experiment}.json"))).ok()?;
+    let (outcome, _) = files::unsealed::<Outcome>(&bytes, "").ok()?;
+    let is_whole = |(name, sum): (&String, &String)| {
+        let bytes = files::read(&out.join(name));
+        bytes.is_ok_and(|bytes| files::checksum([&bytes[..]]) == *sum)
+    };
+    let are_there = outcome
         .pictures
         .iter()
-        .flat_map(|svg| [svg.clone(), svg.replace(".svg", ".png")]);
-    let mut files = pictures.chain([outcome.table.clone()]);
-    files
-        .all(|file| out.join(file).is_file())
-        .then_some(outcome)
+        .all(|svg| out.join(svg.replace(".svg", ".png")).is_file());
+    (are_there && outcome.checksums.iter().all(is_whole)).then_some(outcome)
 }
 
 fn write(
@@ -212,6 +220,7 @@ fn write(
     started: Instant,
 ) -> Result<Outcome, LabError> {
     let mut pictures = Vec::new();
+    let mut checksums = BTreeMap::new();
     for (suffix, picture) in &finding.pictures {
         let name = match *suffix {
             "" => experiment.name().to_owned(),
@@ -220,10 +229,13 @@ fn write(
         let svg = format!("{name}.svg");
         files::write(&out.join(&svg), picture.svg().as_bytes())?;
         files::write(&out.join(format!("{name}.png")), &picture.png(2.0)?)?;
+        checksums.insert(svg.clone(), files::checksum([picture.svg().as_bytes()]));
         pictures.push(svg);
     }
     let table = format!("{experiment}.csv");
-    files::write(&out.join(&table), &finding.table.csv()?)?;
+    let numbers = finding.table.csv()?;
+    files::write(&out.join(&table), &numbers)?;
+    checksums.insert(table.clone(), files::checksum([&numbers[..]]));
     let outcome = Outcome {
         experiment,
         title: experiment.title().to_owned(),
@@ -233,11 +245,12 @@ fn write(
         table,
         settings,
         seconds: started.elapsed().as_secs_f64(),
+        checksums,
     };
     // Last: it says that the others are there.
     files::write(
         &out.join(format!("{experiment}.json")),
-        &files::json(&outcome),
+        &files::sealed(&outcome, "").0,
     )?;
     Ok(outcome)
 }

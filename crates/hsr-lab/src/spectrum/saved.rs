@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use burn_sharpness::spectrum::{
-    DensityOptions, LanczosOptions, SpectralDensity, TraceOptions, hutchinson, lanczos,
+    DensityCurve, DensityOptions, LanczosOptions, TraceOptions, hutchinson, lanczos,
     spectral_density,
 };
 use burn_sharpness::{SharpnessError, SymmetricOperator};
@@ -13,9 +13,10 @@ use hsr_core::{Evaluation, Workspace};
 use serde::Serialize;
 
 use super::{DENSE_LIMIT, eigenvalues, numbers_fault};
-use crate::figures::{Density, Figure, Spectrum, density, value as short};
+use crate::figures::{Density, Figure, FigureError, Spectrum, density, value as short};
+use crate::lock::DirectoryLock;
 use crate::train::{SavedRun, Split};
-use crate::{LabError, files};
+use crate::{LabError, files, pictures};
 
 /// What `hsr spectrum` is asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,7 +78,11 @@ pub struct SpectrumReport {
     /// How the density was found.
     pub density: DensityReport,
     /// The files that were written.
+    #[serde(serialize_with = "files::all_shown")]
     pub files: Vec<PathBuf>,
+    /// What could not be drawn, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// An estimate of the trace.
@@ -125,6 +130,8 @@ const STEPS: usize = 60;
 const TRACE_PRODUCTS: usize = 9;
 /// Points of the density's curve.
 const POINTS: usize = 1200;
+/// The most probes: with more than a few hundred the estimates change in no digit that is shown.
+const MOST_PROBES: usize = 10_000;
 /// The most products, and vectors in memory, of a Lanczos run.
 const ITERATIONS: usize = 500;
 
@@ -141,14 +148,19 @@ pub fn saved_spectrum(
     out: &Path,
     mut observe: impl FnMut(SpectrumProgress) -> ControlFlow<()>,
 ) -> Result<SpectrumReport, LabError> {
-    for (option, value) in [("--top", options.top), ("--probes", options.probes)] {
-        if value == 0 {
-            return Err(LabError::Option(format!(
-                "{option} is 0, expected at least 1"
-            )));
-        }
+    if options.top == 0 {
+        return Err(LabError::Option(
+            "--top is 0, expected at least 1".to_owned(),
+        ));
+    }
+    if !(1..=MOST_PROBES).contains(&options.probes) {
+        return Err(LabError::Option(format!(
+            "--probes is {}, expected at least 1 and at most {MOST_PROBES}",
+            options.probes
+        )));
     }
     let (name, weights) = run.weights(options.network.as_deref())?;
+    let _lock = DirectoryLock::of_kind(out, "spectrum")?;
     let network = weights.network(run.activation())?;
     let batch = run.batch(options.split);
     let size = weights.dimensions.parameters();
@@ -196,8 +208,9 @@ pub fn saved_spectrum(
         lambda_sup: bounds.lambda_sup,
         steps,
     };
-    let (curve, figure) = picture.draw(&estimated, &found, size)?;
-    let files = save(out, &found, &curve, &figure)?;
+    let curve = estimated.smoothed(POINTS, None).map_err(numbers_fault)?;
+    let figure = picture.draw(&curve, &found, size);
+    let (files, notes) = save(out, &found, &curve, figure)?;
     Ok(SpectrumReport {
         run: run.directory().display().to_string(),
         network: name.to_owned(),
@@ -235,6 +248,7 @@ pub fn saved_spectrum(
             products: estimated.products,
         },
         files,
+        notes,
     })
 }
 
@@ -269,7 +283,8 @@ impl Eigenvalues {
             tolerance: 1e-8,
             seed: options.seed,
         };
-        let ends = lanczos(operator, options.top, None, &of_lanczos).map_err(numbers_fault)?;
+        let top = options.top.min(operator.size());
+        let ends = lanczos(operator, top, None, &of_lanczos).map_err(numbers_fault)?;
         let values = |pairs: &[burn_sharpness::spectrum::EigenPair]| {
             pairs.iter().map(|pair| pair.value).collect::<Vec<f64>>()
         };
@@ -307,17 +322,16 @@ struct Picture<'a> {
 impl Picture<'_> {
     fn draw(
         &self,
-        estimated: &SpectralDensity,
+        curve: &DensityCurve,
         found: &Eigenvalues,
         size: usize,
-    ) -> Result<(burn_sharpness::spectrum::DensityCurve, Figure), LabError> {
-        let curve = estimated.smoothed(POINTS, None).map_err(numbers_fault)?;
+    ) -> Result<Figure, FigureError> {
         let of_one = 1.0 / (size as f64 * curve.width * (2.0 * std::f64::consts::PI).sqrt());
         let split = match self.options.split {
             Split::Train => "training",
             Split::Test => "test",
         };
-        let figure = density(&[Density {
+        density(&[Density {
             spectrum: Spectrum {
                 label: self.title.to_owned(),
                 eigenvalues: found.all.clone(),
@@ -339,18 +353,17 @@ impl Picture<'_> {
                     "every eigenvalue"
                 },
             ),
-        }])?;
-        Ok((curve, figure))
+        }])
     }
 }
 
-/// Everything is made before the first file is written, and each file is written whole.
+/// Writes the tables, then the picture; gives the files and what could not be drawn.
 fn save(
     out: &Path,
     found: &Eigenvalues,
-    curve: &burn_sharpness::spectrum::DensityCurve,
-    figure: &Figure,
-) -> Result<Vec<PathBuf>, LabError> {
+    curve: &DensityCurve,
+    figure: Result<Figure, FigureError>,
+) -> Result<(Vec<PathBuf>, Vec<String>), LabError> {
     let mut table = "eigenvalue,residual\n".to_owned();
     for (i, eigenvalue) in found.all.iter().enumerate() {
         let residual = found
@@ -363,20 +376,22 @@ fn save(
     for (eigenvalue, density_there) in curve.values.iter().zip(&curve.density) {
         let _ = writeln!(density, "{eigenvalue},{density_there}");
     }
-    let png = figure.png(2.0)?;
-    std::fs::create_dir_all(out).map_err(LabError::io(out, "be created"))?;
-    let mut written = Vec::new();
+    let (mut written, mut notes) = (Vec::new(), Vec::new());
     for (name, bytes) in [
         ("spectrum_eigenvalues.csv", table.as_bytes()),
         ("spectrum_density.csv", density.as_bytes()),
-        ("spectrum_density.svg", figure.svg().as_bytes()),
-        ("spectrum_density.png", &png),
     ] {
         let path = out.join(name);
         files::write(&path, bytes)?;
         written.push(path);
     }
-    Ok(written)
+    written.extend(pictures::write(
+        out,
+        "spectrum_density",
+        figure,
+        &mut notes,
+    )?);
+    Ok((written, notes))
 }
 
 /// An operator whose products are counted, told to an observer and stopped by it.

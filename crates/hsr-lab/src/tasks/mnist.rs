@@ -36,13 +36,37 @@ struct Part {
     labels: Vec<usize>,
 }
 
-/// The samples of the training split, then those of the test split.
-pub(super) fn load(options: &TaskOptions, seed: u64) -> Result<(Dataset, Split), TaskError> {
-    options.only(INFO.name, &["data-dir", "samples"])?;
-    let parts = match &options.data_dir {
-        Some(directory) => read(directory)?,
-        None => fetch()?,
-    };
+/// Both splits, training first.
+pub(crate) struct Files([Part; 2]);
+
+impl Files {
+    /// The task that has them.
+    pub(crate) const TASK: &str = INFO.name;
+
+    /// Reads them.
+    pub(crate) fn read(options: &TaskOptions) -> Result<Self, TaskError> {
+        options.only(INFO.name, &["data-dir", "samples"])?;
+        Ok(Self(match &options.data_dir {
+            Some(directory) => read(directory)?,
+            None => fetch()?,
+        }))
+    }
+
+    /// The samples of the training split, then those of the test split.
+    pub(crate) fn draw(
+        &self,
+        options: &TaskOptions,
+        seed: u64,
+    ) -> Result<(Dataset, Split), TaskError> {
+        draw(&self.0, options, seed)
+    }
+}
+
+fn draw(
+    parts: &[Part; 2],
+    options: &TaskOptions,
+    seed: u64,
+) -> Result<(Dataset, Split), TaskError> {
     let sizes = [0, 1].map(|part| parts[part].labels.len());
     let wanted = wanted(options, sizes)?;
     let mut data = Dataset {
@@ -182,6 +206,10 @@ fn brief(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn load(options: &TaskOptions, seed: u64) -> Result<(Dataset, Split), TaskError> {
+        Files::read(options)?.draw(options, seed)
+    }
 
     /// A directory of files with these labels; pixel p of image i is (i + p) mod 256.
     fn files(train: &[u8], test: &[u8]) -> tempfile::TempDir {

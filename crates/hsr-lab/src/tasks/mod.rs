@@ -69,6 +69,7 @@ mod synthetic;
 use serde::Serialize;
 
 pub use error::TaskError;
+pub(crate) use mnist::Files as MnistFiles;
 pub use options::TaskOptions;
 
 use crate::data::{Dataset, Split};
@@ -168,7 +169,7 @@ pub fn load_with_split(
         .ok_or_else(|| TaskError::unknown(name))?;
     let data = match task {
         Task::Mnist => {
-            let (data, split) = mnist::load(options, seed)?;
+            let (data, split) = MnistFiles::read(options)?.draw(options, seed)?;
             return Ok((data, Some(split)));
         }
         Task::Bundled(bundled) => bundled.load(options),

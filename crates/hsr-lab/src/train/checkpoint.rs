@@ -1,4 +1,5 @@
-//! The state from which an interrupted run goes on: one safetensors file, so that it is whole or not there.
+//! The state from which an interrupted run goes on: one safetensors file, so that it is whole or not there. It names the
+//! configuration that it belongs to and carries a checksum, so that nothing else goes on from it.
 
 use std::path::Path;
 
@@ -15,7 +16,10 @@ pub(crate) const FILE: &str = "checkpoint.safetensors";
 
 /// Everything but the weights and the optimizer's state.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct State {
+    /// The checksum of the `config.json` of the run.
+    pub config: String,
     /// The network in training; those before it in the order of methods are done.
     pub method: Method,
     pub epoch: usize,
@@ -23,8 +27,19 @@ pub(crate) struct State {
     pub seconds: f64,
     /// Rows of all networks so far.
     pub rows: Vec<Row>,
-    /// Steps and seconds of the networks that are done.
-    pub finished: Vec<(Method, usize, f64)>,
+    /// The networks that are done.
+    pub finished: Vec<Finished>,
+}
+
+/// A network that is done.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Finished {
+    pub method: Method,
+    pub steps: usize,
+    pub seconds: f64,
+    /// The checksum of its file.
+    pub model: String,
 }
 
 /// A checkpoint in memory.
@@ -45,19 +60,28 @@ pub(crate) fn save(folder: &Path, trainer: &Trainer, state: &State) -> Result<()
     let weights = trainer.weights();
     let weights = weights.to_safetensors(None);
     let state = serde_json::to_string(state).map_err(|error| refuse(error.to_string()))?;
+    let sum = files::checksum([state.as_bytes(), &weights, &optimizer]);
     let view = |bytes| TensorView::new(Dtype::U8, vec![<[u8]>::len(bytes)], bytes);
-    let views = [("weights", view(&weights)), ("optimizer", view(&optimizer))]
-        .map(|(name, view)| (name, view.expect("bytes have the shape of their length")));
+    let views = [
+        ("weights", view(&weights)),
+        ("optimizer", view(&optimizer)),
+        ("checksum", view(sum.as_bytes())),
+    ]
+    .map(|(name, view)| (name, view.expect("bytes have the shape of their length")));
     let metadata = [("state".to_owned(), state)].into_iter().collect();
     let bytes =
         safetensors::serialize(views, Some(metadata)).map_err(|error| refuse(error.to_string()))?;
     files::write(&path, &bytes)
 }
 
-/// Reads a checkpoint; `None` where there is none.
-pub(crate) fn load(folder: &Path) -> Result<Option<Checkpoint>, LabError> {
+/// Reads the checkpoint of the run whose `config.json` has the checksum `config`; `None` where there is none.
+///
+/// # Errors
+///
+/// [`LabError::Run`] where it is not as it was written, or belongs to another run.
+pub(crate) fn load(folder: &Path, config: &str) -> Result<Option<Checkpoint>, LabError> {
     let path = folder.join(FILE);
-    let bytes = match std::fs::read(&path) {
+    let bytes = match files::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(LabError::io(&path, "be read")(error)),
@@ -73,17 +97,32 @@ pub(crate) fn load(folder: &Path) -> Result<Option<Checkpoint>, LabError> {
         .as_ref()
         .and_then(|metadata| metadata.get("state"))
         .ok_or_else(|| refuse("is not a checkpoint: it has no state".to_owned()))?;
-    let state = serde_json::from_str(state)
-        .map_err(|error| refuse(format!("has a state that cannot be read: {error}")))?;
     let file = SafeTensors::deserialize(&bytes)
         .map_err(|error| refuse(format!("is not a checkpoint: {error}")))?;
     let tensor = |name: &str| {
         file.tensor(name)
-            .map_err(|error| refuse(format!("lacks {name}: {error}")))
+            .map(|view| view.data().to_vec())
+            .map_err(|_| {
+                refuse(format!(
+                    "is not a checkpoint of this version: it has no {name}"
+                ))
+            })
     };
+    let (weights, optimizer) = (tensor("weights")?, tensor("optimizer")?);
+    let sum = files::checksum([state.as_bytes(), &weights, &optimizer]);
+    if tensor("checksum")? != sum.as_bytes() {
+        return Err(refuse(files::CHANGED.to_owned()));
+    }
+    let state: State = serde_json::from_str(state)
+        .map_err(|error| refuse(format!("has a state that cannot be read: {error}")))?;
+    if state.config != config {
+        return Err(refuse(
+            "belongs to a run of another configuration than that of config.json".to_owned(),
+        ));
+    }
     Ok(Some(Checkpoint {
         state,
-        weights: Weights::from_bytes(&path, tensor("weights")?.data(), "hidden", "output")?,
-        optimizer: tensor("optimizer")?.data().to_vec(),
+        weights: Weights::from_bytes(&path, &weights, "hidden", "output")?,
+        optimizer,
     }))
 }

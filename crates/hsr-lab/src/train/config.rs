@@ -8,9 +8,9 @@ use burn_hsr::{Activation, Backend, Hsr, HsrConfig, Mode, Sharpness};
 use burn_sharpness::{SamConfig, SamGradient};
 use serde::{Deserialize, Serialize};
 
-use crate::LabError;
 use crate::data::{Dataset, Split, Table};
 use crate::tasks::{self, TaskOptions};
+use crate::{LabError, shell};
 
 /// Where the data come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,7 +39,8 @@ impl Source {
             Source::Task { name, .. } => name.clone(),
             Source::Csv { path, .. } => path.file_stem().map_or_else(
                 || "data".to_owned(),
-                |stem| stem.to_string_lossy().into_owned(),
+                // It is shown on terminals, which obey control characters.
+                |stem| stem.to_string_lossy().replace(char::is_control, "\u{fffd}"),
             ),
         }
     }
@@ -198,6 +199,11 @@ impl Optimizer {
     }
 }
 
+/// Beyond these a number is a slip of the finger, and its products may leave the range of numbers.
+const MOST_HIDDEN: usize = 1_000_000;
+const MOST_EPOCHS: usize = 10_000_000;
+const MOST_PARAMETERS: usize = 100_000_000;
+
 /// A run of `hsr train`, as stored in its `config.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -241,6 +247,17 @@ impl TrainConfig {
     /// Refuses values that cannot work, naming the option.
     pub(crate) fn check(&self) -> Result<(), LabError> {
         let refuse = |message: String| Err(LabError::Option(message));
+        let (option, path) = match &self.source {
+            Source::Csv { path, .. } => ("--data", Some(path)),
+            Source::Task { options, .. } => ("--data-dir", options.data_dir.as_ref()),
+        };
+        if let Some(path) = path.filter(|path| path.to_str().is_none()) {
+            return refuse(format!(
+                "{option} is {}, which is not UTF-8 and cannot be kept in config.json; expected another name, or a \
+                 link of another name",
+                shell::word(path)
+            ));
+        }
         if !self.learning_rate.is_finite() || self.learning_rate <= 0.0 {
             return refuse(format!(
                 "--lr is {}, expected a positive number",
@@ -265,16 +282,34 @@ impl TrainConfig {
                 self.label_noise
             ));
         }
-        for (option, value) in [
-            ("--hidden", self.hidden),
-            ("--epochs", self.epochs.unwrap_or(1)),
-            ("--batch", self.batch.unwrap_or(1)),
+        for (option, value, most) in [
+            ("--hidden", self.hidden, MOST_HIDDEN),
+            ("--epochs", self.epochs.unwrap_or(1), MOST_EPOCHS),
         ] {
-            if value == 0 {
-                return refuse(format!("{option} is 0, expected at least 1"));
+            if !(1..=most).contains(&value) {
+                return refuse(format!("{option} is {value}, expected 1 to {most}"));
             }
         }
+        if self.batch == Some(0) {
+            return refuse("--batch is 0, expected at least 1".to_owned());
+        }
         Ok(())
+    }
+
+    /// Refuses a network of more parameters than can be meant, before any memory is taken for it.
+    pub(crate) fn check_size(&self, inputs: usize, classes: usize) -> Result<(), LabError> {
+        let layer = |from: usize, to: usize| from.checked_add(1)?.checked_mul(to);
+        let parameters = layer(inputs, self.hidden)
+            .zip(layer(self.hidden, classes))
+            .and_then(|(hidden, output)| hidden.checked_add(output));
+        if parameters.is_some_and(|it| it <= MOST_PARAMETERS) {
+            return Ok(());
+        }
+        Err(LabError::Option(format!(
+            "--hidden is {}, which between {inputs} inputs and {classes} classes makes more than {MOST_PARAMETERS} \
+             parameters",
+            self.hidden
+        )))
     }
 
     /// Settles the number of epochs for a training split of `samples` samples.

@@ -6,9 +6,9 @@ use super::config::TrainConfig;
 use super::problem::Problem;
 use super::trainer::Row;
 use crate::figures::{
-    DecisionPanel, Figure, Spectrum, TrainingCurve, decision_boundary, spectrum, training,
+    DecisionPanel, Spectrum, TrainingCurve, decision_boundary, spectrum, training,
 };
-use crate::{LabError, Weights, files, network};
+use crate::{LabError, Weights, network, pictures};
 
 /// A trained network with what its pictures need.
 pub(crate) struct Trained {
@@ -24,14 +24,17 @@ pub(crate) struct Trained {
 /// Cells a side of a decision boundary.
 const GRID: usize = 160;
 
-/// Draws the spectrum, the training curves and, where there are two inputs, the decision boundaries.
+/// Draws the spectrum, the training curves and, where there are two inputs, the decision boundaries; gives what could not be
+/// drawn, and why.
 pub(crate) fn draw(
     folder: &Path,
     config: &TrainConfig,
     problem: &Problem,
     networks: &[Trained],
     rows: &[Row],
-) -> Result<(), LabError> {
+) -> Result<Vec<String>, LabError> {
+    let mut notes = Vec::new();
+    let mut save = |name, figure| pictures::write(folder, name, figure, &mut notes);
     let spectra: Vec<Spectrum> = networks
         .iter()
         .map(|network| Spectrum {
@@ -40,7 +43,7 @@ pub(crate) fn draw(
             lambda_sup: network.lambda_sup,
         })
         .collect();
-    save(folder, "spectrum", &spectrum(&spectra)?)?;
+    save("spectrum", spectrum(&spectra))?;
 
     let curves: Vec<TrainingCurve> = networks
         .iter()
@@ -49,6 +52,7 @@ pub(crate) fn draw(
                 .iter()
                 .filter(|row| row.network == network.label)
                 .collect();
+            let of = thinned(&of);
             TrainingCurve {
                 label: network.label.clone(),
                 epochs: of.iter().map(|row| row.epoch as f64).collect(),
@@ -61,16 +65,28 @@ pub(crate) fn draw(
             }
         })
         .collect();
-    save(folder, "training", &training(&curves)?)?;
+    save("training", training(&curves))?;
 
     if problem.dimensions.inputs == 2 {
         let panels: Vec<DecisionPanel> = networks
             .iter()
             .map(|network| panel(config, problem, network))
             .collect();
-        save(folder, "boundary", &decision_boundary(&panels)?)?;
+        save("boundary", decision_boundary(&panels))?;
     }
-    Ok(())
+    Ok(notes)
+}
+
+/// Epochs of a curve: more than there are pixels, and few enough for any renderer.
+const MOST_EPOCHS: usize = 4000;
+
+/// Of many rows those at equal distances, the last, and those at which λ_sup was measured.
+fn thinned<'a>(rows: &[&'a Row]) -> Vec<&'a Row> {
+    let step = rows.len().div_ceil(MOST_EPOCHS).max(1);
+    let kept = rows.iter().enumerate().filter(|(i, row)| {
+        i.is_multiple_of(step) || i + 1 == rows.len() || row.lambda_sup.is_some()
+    });
+    kept.map(|(_, row)| *row).collect()
 }
 
 /// The network's decisions over the plane of the data, in the data's own units.
@@ -113,9 +129,4 @@ fn panel(config: &TrainConfig, problem: &Problem, trained: &Trained) -> Decision
         points,
         labels: problem.train.data.labels.clone(),
     }
-}
-
-fn save(folder: &Path, name: &str, figure: &Figure) -> Result<(), LabError> {
-    files::write(&folder.join(format!("{name}.svg")), figure.svg().as_bytes())?;
-    files::write(&folder.join(format!("{name}.png")), &figure.png(2.0)?)
 }

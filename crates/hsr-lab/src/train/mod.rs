@@ -42,6 +42,7 @@ mod config;
 mod figures;
 pub(crate) mod measure;
 pub(crate) mod problem;
+pub(crate) mod reading;
 mod run;
 mod saved;
 mod summary;

@@ -4,6 +4,7 @@ use burn::tensor::{Device, Int, Tensor};
 use hsr_core::{Batch, Dimensions, OutputLoss, Targets};
 
 use super::config::TrainConfig;
+use super::reading::Reading;
 use crate::data::random::Stream;
 use crate::data::split::subset_of;
 use crate::data::{Dataset, Standardizer, corrupt_labels, stratified_split};
@@ -46,7 +47,12 @@ pub(crate) struct Problem {
 
 impl Problem {
     pub fn load(config: &TrainConfig, device: &Device) -> Result<Self, LabError> {
-        let (data, split) = config.source.load(config.seed)?;
+        Self::of(config, &Reading::of(&config.source)?, device)
+    }
+
+    /// The same of a source that was read before.
+    pub fn of(config: &TrainConfig, reading: &Reading, device: &Device) -> Result<Self, LabError> {
+        let (data, split) = reading.draw(&config.source, config.seed)?;
         let split = match split {
             Some(split) => split,
             None => stratified_split(
@@ -58,6 +64,7 @@ impl Problem {
         };
         let (mut train, mut test) = (data.subset(&split.train), data.subset(&split.test));
         let classes = data.classes();
+        config.check_size(data.inputs, classes)?;
         if let Some(count) = config.train_samples {
             let all = train.samples();
             if !(classes..=all).contains(&count) {

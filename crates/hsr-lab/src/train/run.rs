@@ -8,15 +8,16 @@ use burn::tensor::Device;
 use hsr_core::Workspace;
 use serde::{Deserialize, Serialize};
 
-use super::checkpoint::{self, State};
+use super::checkpoint::{self, Finished, State};
 use super::config::{Method, TrainConfig};
 use super::figures::{self, Trained};
 use super::measure::measure;
 use super::problem::Problem;
 use super::saved;
 use super::summary::Summary;
-use super::trainer::{Row, Trainer};
-use crate::{LabError, Weights, files};
+use super::trainer::{Row, Trainer, left_the_numbers};
+use crate::lock::{self, DirectoryLock};
+use crate::{LabError, Weights, files, shell};
 
 /// What the observer of a run is told after every epoch.
 #[derive(Clone, Copy, Debug)]
@@ -53,12 +54,19 @@ pub(super) struct Stored {
     pub versions: BTreeMap<String, String>,
     pub data_fingerprint: String,
     pub config: TrainConfig,
+    /// Of the file, by which a checkpoint knows the run that it belongs to.
+    #[serde(skip)]
+    pub checksum: String,
 }
 
 /// A run directory and what is to happen in it.
 pub struct Run {
     directory: PathBuf,
+    /// Nobody else writes there until the run is over.
+    _lock: DirectoryLock,
     config: TrainConfig,
+    /// The checksum of `config.json`.
+    checksum: String,
     epochs: usize,
     device: Device,
     problem: Problem,
@@ -66,39 +74,66 @@ pub struct Run {
 }
 
 impl Run {
-    /// A new run. Data and options are checked before anything is written. `directory` must not exist or be empty.
+    /// A new run. Data and options are checked before anything is written. `directory` must not exist or be empty, and
+    /// belongs to this run alone from then on.
     ///
     /// # Errors
     ///
     /// A [`LabError`] that names the option, file or directory at fault.
-    pub fn create(mut config: TrainConfig, directory: &Path) -> Result<Self, LabError> {
+    pub fn create(config: TrainConfig, directory: &Path) -> Result<Self, LabError> {
+        Self::begin(config, || {
+            let lock = DirectoryLock::take(directory)?;
+            if !lock::is_occupied(directory)? {
+                return Ok(lock);
+            }
+            let message = if directory.join("config.json").exists() {
+                format!(
+                    "is not empty, expected a new directory; to continue the run in it: hsr train {}",
+                    shell::option("resume", directory)
+                )
+            } else {
+                "is not empty, expected a new directory".to_owned()
+            };
+            Err(LabError::Run {
+                path: directory.to_owned(),
+                message,
+            })
+        })
+    }
+
+    /// The same in the directory `base`, or in the first of `base-2`, `base-3`, … that is free, whoever else looks for one
+    /// at the same time.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create).
+    pub fn create_numbered(config: TrainConfig, base: &Path) -> Result<Self, LabError> {
+        Self::begin(config, || DirectoryLock::numbered(base))
+    }
+
+    fn begin(
+        mut config: TrainConfig,
+        lock: impl FnOnce() -> Result<DirectoryLock, LabError>,
+    ) -> Result<Self, LabError> {
         config.check()?;
         config.extra(config.method)?;
         let device = config.backend.device()?;
         let problem = Problem::load(&config, &device)?;
         let epochs = config.settle_epochs(problem.train.data.samples());
-        let occupied = match std::fs::read_dir(directory) {
-            Ok(mut entries) => entries.next().is_some(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-            Err(error) => return Err(LabError::io(directory, "be used as a run directory")(error)),
-        };
-        if occupied {
-            return Err(LabError::Run {
-                path: directory.to_owned(),
-                message: "is not empty, expected a new directory (or: hsr train --resume)"
-                    .to_owned(),
-            });
-        }
-        std::fs::create_dir_all(directory).map_err(LabError::io(directory, "be created"))?;
+        let lock = lock()?;
         let stored = Stored {
             versions: versions(),
             data_fingerprint: problem.fingerprint.clone(),
             config: config.clone(),
+            checksum: String::new(),
         };
-        files::write(&directory.join("config.json"), &files::json(&stored))?;
+        let (bytes, checksum) = files::sealed(&stored, "");
+        files::write(&lock.directory().join("config.json"), &bytes)?;
         Ok(Self {
-            directory: directory.to_owned(),
+            directory: lock.directory().to_owned(),
+            _lock: lock,
             config,
+            checksum,
             epochs,
             device,
             problem,
@@ -110,21 +145,76 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// [`LabError::Run`] where the directory holds no run, or the data are no longer those of the run.
+    /// [`LabError::Run`] where the directory holds no run or another process goes on with it, where what was saved is not as
+    /// it was written, or where the data are no longer those of the run.
     pub fn resume(directory: &Path) -> Result<Self, LabError> {
         let stored = saved::read_config(directory)?;
+        let lock = DirectoryLock::take(directory)?;
+        let now = versions();
+        if let Some((name, before)) = stored
+            .versions
+            .iter()
+            .find(|(it, v)| now.get(*it) != Some(v))
+        {
+            return Err(LabError::Run {
+                path: directory.to_owned(),
+                message: format!(
+                    "was begun with {name} {before}, this is {}; a run goes on only where it was begun",
+                    now.get(name).map_or("another", String::as_str)
+                ),
+            });
+        }
         let device = stored.config.backend.device()?;
         let problem = saved::load_problem(directory, &stored, &device)?;
         let mut config = stored.config;
         let epochs = config.settle_epochs(problem.train.data.samples());
-        let checkpoint = checkpoint::load(directory)?;
-        Ok(Self {
+        let checkpoint = checkpoint::load(directory, &stored.checksum)?;
+        let run = Self {
             directory: directory.to_owned(),
+            _lock: lock,
             config,
+            checksum: stored.checksum,
             epochs,
             device,
             problem,
             checkpoint,
+        };
+        run.check_checkpoint()?;
+        Ok(run)
+    }
+
+    /// Whether the checkpoint, which is whole and of this configuration, can be one of this run.
+    fn check_checkpoint(&self) -> Result<(), LabError> {
+        let Some(checkpoint) = &self.checkpoint else {
+            return Ok(());
+        };
+        let State {
+            method,
+            epoch,
+            finished,
+            rows,
+            ..
+        } = &checkpoint.state;
+        let methods = self.config.methods();
+        let done: Vec<Method> = finished.iter().map(|it| it.method).collect();
+        let index = methods.iter().position(|it| it == method);
+        let fits = index.is_some_and(|index| {
+            // The network in training is the first that is not done, or the last that is.
+            let is_done = done.len() == index + 1;
+            methods.starts_with(&done)
+                && (is_done && *epoch == self.epochs || done.len() == index && *epoch < self.epochs)
+                && rows.len() == index * self.epochs + epoch
+        });
+        if fits && checkpoint.weights.dimensions == self.problem.dimensions {
+            return Ok(());
+        }
+        Err(LabError::Run {
+            path: self.directory.join(checkpoint::FILE),
+            message: format!(
+                "is at epoch {epoch} of the {} network with {} parameters, which the run of config.json never is",
+                method.name(),
+                checkpoint.weights.dimensions.parameters()
+            ),
         })
     }
 
@@ -164,7 +254,7 @@ impl Run {
             None => (Vec::new(), Vec::new()),
         };
         for (index, &method) in methods.iter().enumerate() {
-            if finished.iter().any(|&(done, ..)| done == method) {
+            if finished.iter().any(|it| it.method == method) {
                 continue;
             }
             let resumed = resumed.take().filter(|it| it.state.method == method);
@@ -197,7 +287,7 @@ impl Run {
         &self,
         trainer: &mut Trainer,
         rows: &mut Vec<Row>,
-        finished: &mut Vec<(Method, usize, f64)>,
+        finished: &mut Vec<Finished>,
         index: usize,
         observe: &mut impl FnMut(Progress) -> Control,
     ) -> Result<(), LabError> {
@@ -221,15 +311,19 @@ impl Run {
                 let file = self
                     .directory
                     .join(model_file(trainer.method, self.config.method));
-                files::write(
-                    &file,
-                    &weights.to_safetensors(Some(self.about(trainer.method))),
-                )?;
-                finished.push((trainer.method, trainer.steps, trainer.seconds));
+                let bytes = weights.to_safetensors(Some(self.about(trainer.method)));
+                files::write(&file, &bytes)?;
+                finished.push(Finished {
+                    method: trainer.method,
+                    steps: trainer.steps,
+                    seconds: trainer.seconds,
+                    model: files::checksum([&bytes[..]]),
+                });
             }
             if done || control == Control::Stop || saved.elapsed() > CHECKPOINT_EVERY {
                 self.write_metrics(rows)?;
                 let state = State {
+                    config: self.checksum.clone(),
                     method: trainer.method,
                     epoch: trainer.epoch,
                     steps: trainer.steps,
@@ -279,26 +373,30 @@ impl Run {
         files::write(&path, &bytes)
     }
 
-    /// Measures the trained networks, draws the pictures and writes the summary.
-    fn conclude(
-        &self,
-        rows: &[Row],
-        finished: &[(Method, usize, f64)],
-    ) -> Result<Summary, LabError> {
+    /// Measures the trained networks, writes the summary and draws the pictures.
+    fn conclude(&self, rows: &[Row], finished: &[Finished]) -> Result<Summary, LabError> {
         let mut workspace = Workspace::single_threaded();
         let mut trained = Vec::new();
         let mut networks = BTreeMap::new();
-        for &(method, steps, seconds) in finished {
+        for it in finished {
+            let method = it.method;
             let file = self.directory.join(model_file(method, self.config.method));
-            let weights = Weights::read(&file, "hidden", "output")?;
+            let weights = saved::read_model(&file, Some(&it.model))?;
             let (summary, eigenvalues) = measure(
                 &self.config,
                 &self.problem,
                 &mut workspace,
                 &weights,
-                steps,
-                seconds,
-            )?;
+                it.steps,
+                it.seconds,
+            )
+            .map_err(|error| match left_the_numbers(&error) {
+                true => LabError::Diverged {
+                    network: method.name().to_owned(),
+                    epoch: self.epochs,
+                },
+                false => error,
+            })?;
             trained.push(Trained {
                 label: method.name().to_owned(),
                 weights,
@@ -309,8 +407,7 @@ impl Run {
             });
             networks.insert(method.name().to_owned(), summary);
         }
-        figures::draw(&self.directory, &self.config, &self.problem, &trained, rows)?;
-        let summary = Summary {
+        let mut summary = Summary {
             task: self.config.source.name(),
             backend: self.config.backend.name().to_owned(),
             parameters: self.problem.dimensions.parameters(),
@@ -319,8 +416,16 @@ impl Run {
             seed: self.config.seed,
             directory: self.directory.display().to_string(),
             networks,
+            notes: Vec::new(),
         };
-        files::write(&self.directory.join("summary.json"), &files::json(&summary))?;
+        // Before the pictures: one that fails takes no number with it.
+        let path = self.directory.join("summary.json");
+        files::write(&path, &files::json(&summary))?;
+        summary.notes =
+            figures::draw(&self.directory, &self.config, &self.problem, &trained, rows)?;
+        if !summary.notes.is_empty() {
+            files::write(&path, &files::json(&summary))?;
+        }
         Ok(summary)
     }
 }

@@ -6,11 +6,12 @@ use burn::tensor::Device;
 use burn_hsr::Backend;
 use hsr_core::{Activation, Batch, Dimensions};
 
+use super::checkpoint;
 use super::config::TrainConfig;
 use super::problem::Problem;
 use super::run::{Stored, model_file};
 use crate::data::nearest;
-use crate::{LabError, Weights};
+use crate::{LabError, Weights, files, shell};
 
 /// `config.json` of a run directory.
 pub(super) fn read_config(directory: &Path) -> Result<Stored, LabError> {
@@ -21,22 +22,36 @@ pub(super) fn read_config(directory: &Path) -> Result<Stored, LabError> {
         });
     }
     let path = directory.join("config.json");
-    let bytes = match std::fs::read(&path) {
+    let bytes = match files::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(LabError::Run {
                 path: directory.to_owned(),
-                message: "is not the directory of a run: it has no config.json".to_owned(),
+                message: "is not the directory of a run: it has no config.json; hsr train --out begins one"
+                    .to_owned(),
             });
         }
         Err(error) => return Err(LabError::io(&path, "be read")(error)),
     };
-    let stored: Stored = serde_json::from_slice(&bytes).map_err(|error| LabError::Run {
-        path,
-        message: format!("is not the configuration of a run: {error}"),
-    })?;
+    let (stored, checksum) =
+        files::unsealed::<Stored>(&bytes, "").map_err(|message| LabError::Run {
+            path,
+            message: format!("is not the configuration of a run: it {message}"),
+        })?;
     stored.config.check()?;
-    Ok(stored)
+    Ok(Stored { checksum, ..stored })
+}
+
+/// The weights of a network that training has left; of its file the checksum is known where the checkpoint is still there.
+pub(super) fn read_model(path: &Path, checksum: Option<&str>) -> Result<Weights, LabError> {
+    let bytes = files::read(path).map_err(LabError::io(path, "be read"))?;
+    if checksum.is_some_and(|sum| sum != files::checksum([&bytes[..]])) {
+        return Err(LabError::Run {
+            path: path.to_owned(),
+            message: files::CHANGED.to_owned(),
+        });
+    }
+    Weights::from_bytes(path, &bytes, "hidden", "output")
 }
 
 /// The data of a run, which must still be those it was begun with.
@@ -81,6 +96,8 @@ pub struct SavedRun {
     directory: PathBuf,
     config: TrainConfig,
     problem: Problem,
+    /// The checksum of `config.json`.
+    checksum: String,
 }
 
 impl SavedRun {
@@ -100,6 +117,7 @@ impl SavedRun {
             problem: load_problem(directory, &stored, &device)?,
             directory: directory.to_owned(),
             config: stored.config,
+            checksum: stored.checksum,
         })
     }
 
@@ -166,16 +184,22 @@ impl SavedRun {
             )));
         };
         let path = self.directory.join(model_file(method, self.config.method));
-        if !path.exists() {
+        // Without a checkpoint, which may have been deleted to save room, a finished network is there all the same.
+        let checkpoint = checkpoint::load(&self.directory, &self.checksum)?;
+        let finished = checkpoint.map(|it| it.state.finished);
+        let of_model = finished
+            .as_ref()
+            .map(|all| all.iter().find(|it| it.method == method));
+        if !path.exists() || matches!(of_model, Some(None)) {
             return Err(LabError::Run {
                 path,
                 message: format!(
-                    "does not exist; finish the run with: hsr train --resume {}",
-                    self.directory.display()
+                    "is not finished; finish the run with: hsr train {}",
+                    shell::option("resume", &self.directory)
                 ),
             });
         }
-        let weights = Weights::read(&path, "hidden", "output")?;
+        let weights = read_model(&path, of_model.flatten().map(|it| it.model.as_str()))?;
         if weights.dimensions != self.dimensions() {
             return Err(LabError::Run {
                 path,

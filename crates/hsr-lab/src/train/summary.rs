@@ -65,6 +65,9 @@ pub struct Summary {
     pub directory: String,
     /// The networks by method.
     pub networks: BTreeMap<String, NetworkSummary>,
+    /// What could not be drawn, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl Summary {

@@ -6,8 +6,9 @@ use burn::module::Module;
 use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
-use burn_hsr::{Backend, ThreeLayerNet};
-use hsr_core::{Evaluation, Workspace};
+use burn_hsr::{Backend, HsrError, ThreeLayerNet};
+use burn_sharpness::SharpnessError;
+use hsr_core::{Error, Evaluation, Workspace};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
@@ -118,13 +119,39 @@ impl<'a> Trainer<'a> {
     }
 
     /// One pass over the training split, and a row of metrics.
+    ///
+    /// # Errors
+    ///
+    /// [`LabError::Diverged`] where training left the range of numbers, wherever that showed first.
     pub fn run_epoch(&mut self) -> Result<Row, LabError> {
         self.advance()?;
-        self.measure()
+        let epoch = self.epoch;
+        self.measure().map_err(|error| self.diverged(error, epoch))
     }
 
     /// One pass over the training split.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_epoch`](Self::run_epoch).
     pub fn advance(&mut self) -> Result<(), LabError> {
+        let epoch = self.epoch + 1;
+        self.pass().map_err(|error| self.diverged(error, epoch))
+    }
+
+    /// The error of numbers that are no longer finite as one of training, with what can be done about it.
+    fn diverged(&self, error: LabError, epoch: usize) -> LabError {
+        if left_the_numbers(&error) {
+            LabError::Diverged {
+                network: self.method.name().to_owned(),
+                epoch,
+            }
+        } else {
+            error
+        }
+    }
+
+    fn pass(&mut self) -> Result<(), LabError> {
         let samples = self.problem.train.data.samples();
         let size = self.config.batch.unwrap_or(samples).min(samples);
         let mut order: Vec<i64> = (0..samples as i64).collect();
@@ -235,5 +262,21 @@ impl<'a> Trainer<'a> {
             grad_norm,
             seconds: self.seconds,
         })
+    }
+}
+
+/// Whether training is to blame, not the options: a penalty refuses weights that are no longer numbers.
+pub(crate) fn left_the_numbers(error: &LabError) -> bool {
+    match error {
+        LabError::Diverged { .. } => true,
+        LabError::Core(error)
+        | LabError::Hsr(HsrError::Core(error))
+        | LabError::Sharpness(SharpnessError::Core(error)) => {
+            matches!(
+                error,
+                Error::NotFinite { .. } | Error::Overflow { .. } | Error::Eigenvalues
+            )
+        }
+        _ => false,
     }
 }
