@@ -27,12 +27,21 @@
 //! # Ok::<(), hsr_core::Error>(())
 //! ```
 
+mod blocks;
+mod gauss_newton;
 mod network;
+mod objective;
 mod output;
 mod pass;
+mod plan;
 mod product;
+mod pullback;
 mod rows;
+mod tangents;
 mod workspace;
 
+pub use blocks::BlockId;
 pub use network::{FeedForward, Layer, LayerLayout, LayerShape};
-pub use workspace::{DeepOperator, DeepWorkspace};
+pub use objective::{BlockMoments, DeepBounds, Objective};
+pub use plan::{DeepEvaluation, DeepPlan};
+pub use workspace::{DeepOperator, DeepWorkspace, GaussNewton};

@@ -127,26 +127,35 @@ impl<T: Real> Output<T> {
         add_centred_products(bar, q, x, &self.p, of_q, of_x, n);
     }
 
-    /// `bar` += what an entry S̄\[i,j\] (= S̄\[j,i\] where i ≠ j, both counted) means for the pull.
-    pub fn add_adjoint_of_entry(&self, bar: &mut [T], s_bar: &[T], i: usize, j: usize) {
+    /// `bar` += what an entry S̄\[i,j\] (= S̄\[j,i\] where i ≠ j, both counted) means for the pull, for the samples from
+    /// `start` on.
+    pub fn add_adjoint_of_entry(
+        &self,
+        bar: &mut [T],
+        s_bar: &[T],
+        i: usize,
+        j: usize,
+        start: usize,
+    ) {
         let n = self.stride;
+        let width = s_bar.len();
         let (one, two) = (T::one(), T::of(2.0));
         if !self.is_softmax() {
             if i == j {
-                super::rows::add(row_mut(bar, n, i), s_bar);
+                super::rows::add(&mut bar[i * n + start..][..width], s_bar);
             }
             return;
         }
         if i == j {
-            let (bar, p) = (row_mut(bar, n, i), row(&self.p, n, i));
-            for s in 0..n {
+            let (bar, p) = (&mut bar[i * n + start..][..width], &self.p[i * n + start..]);
+            for s in 0..width {
                 bar[s] += s_bar[s] * (one - two * p[s]);
             }
             return;
         }
         for (a, b) in [(i, j), (j, i)] {
-            let (bar, p) = (row_mut(bar, n, a), row(&self.p, n, b));
-            for s in 0..n {
+            let (bar, p) = (&mut bar[a * n + start..][..width], &self.p[b * n + start..]);
+            for s in 0..width {
                 bar[s] -= two * s_bar[s] * p[s];
             }
         }

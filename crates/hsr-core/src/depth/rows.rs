@@ -4,10 +4,7 @@
 //! Jacobian's entry for component i and seed j, so that the whole array is also a matrix of components × (seeds·n) whose
 //! product with a weight is one plain product.
 
-use pulp::Simd;
-
 use crate::Real;
-use crate::dispatch::{Verb, vectorized};
 
 /// A buffer of exactly `size` values, without an allocation once it was that large. Old values may remain.
 pub(super) fn fit<T: Real>(buffer: &mut Vec<T>, size: usize) -> &mut [T] {
@@ -27,22 +24,22 @@ pub(super) fn zeros<T: Real>(buffer: &mut Vec<T>, size: usize) -> &mut [T] {
 macro_rules! kernels {
     ($($(#[$meta:meta])* fn $name:ident($($arg:ident: $type:ty),* $(,)?) $body:block)*) => {$(
         $(#[$meta])*
-        pub(super) fn $name<'k, T: Real>($($arg: $type),*) {
+        pub(in crate::depth) fn $name<'k, T: Real>($($arg: $type),*) {
             struct Kernel<'k, T> {
                 $($arg: $type,)*
                 lifetime: core::marker::PhantomData<&'k T>,
             }
-            impl<'k, T: Real> Verb for Kernel<'k, T> {
+            impl<'k, T: Real> crate::dispatch::Verb for Kernel<'k, T> {
                 type Output = ();
 
                 #[inline(always)]
-                fn run<S: Simd>(self, _: S) {
+                fn run<S: pulp::Simd>(self, _: S) {
                     #[inline(always)]
                     fn body<'k, T: Real>($($arg: $type),*) $body
                     body::<T>($(self.$arg),*);
                 }
             }
-            vectorized(Kernel::<T> { $($arg,)* lifetime: core::marker::PhantomData });
+            crate::dispatch::vectorized(Kernel::<T> { $($arg,)* lifetime: core::marker::PhantomData });
         }
     )*};
 }
