@@ -23,6 +23,86 @@ pub enum Error {
         /// The dimension.
         what: &'static str,
     },
+    /// An array of a layer has not the length its shape asks for.
+    #[error("layers[{layer}]: the {what} has {got} values, expected {expected} ({shape})")]
+    LayerLength {
+        /// The layer, counted from 0.
+        layer: usize,
+        /// The array.
+        what: &'static str,
+        /// The shape in words.
+        shape: &'static str,
+        /// Its length.
+        got: usize,
+        /// The length expected.
+        expected: usize,
+    },
+    /// A layer has no inputs or no outputs.
+    #[error(
+        "layers[{layer}] has {inputs} inputs and {outputs} outputs, expected at least 1 of both"
+    )]
+    LayerEmpty {
+        /// The layer, counted from 0.
+        layer: usize,
+        /// Its inputs.
+        inputs: usize,
+        /// Its outputs.
+        outputs: usize,
+    },
+    /// A layer does not take what the layer below it gives.
+    #[error(
+        "layers[{layer}] takes {got} inputs, expected {expected}, the outputs of the layer below"
+    )]
+    LayerInputs {
+        /// The layer, counted from 0.
+        layer: usize,
+        /// Its inputs.
+        got: usize,
+        /// The outputs of the layer below.
+        expected: usize,
+    },
+    /// A residual layer adds its inputs to outputs of another number.
+    #[error(
+        "layers[{layer}] is residual with {inputs} inputs and {outputs} outputs, expected as many of both"
+    )]
+    ResidualShape {
+        /// The layer, counted from 0.
+        layer: usize,
+        /// Its inputs.
+        inputs: usize,
+        /// Its outputs.
+        outputs: usize,
+    },
+    /// The last layer gives the logits as they are.
+    #[error(
+        "layers[{layer}], the last, has {got}, expected neither an activation nor a residual connection"
+    )]
+    LastLayer {
+        /// The layer, counted from 0.
+        layer: usize,
+        /// What it has, in words.
+        got: &'static str,
+    },
+    /// A parameter of a layer is NaN or infinite.
+    #[error("layers[{layer}]: {what}[{index}] is {value}, expected a finite number")]
+    LayerNotFinite {
+        /// The layer, counted from 0.
+        layer: usize,
+        /// The array.
+        what: &'static str,
+        /// The index of the value in the flat array.
+        index: usize,
+        /// The value.
+        value: f64,
+    },
+    /// A plan was made for another network.
+    #[error("the plan has {got} blocks, expected {expected}, one for each pair of layers")]
+    PlanShape {
+        /// The blocks of the plan.
+        got: usize,
+        /// The blocks of the network's Hessian on and below the diagonal.
+        expected: usize,
+    },
     /// A value is NaN or infinite.
     #[error("{what}[{index}] is {value}, expected a finite number")]
     NotFinite {

@@ -76,6 +76,7 @@ mod assembled;
 mod batch;
 mod bounds;
 mod contraction;
+pub mod depth;
 mod directional;
 mod dispatch;
 mod error;

@@ -1,0 +1,236 @@
+//! The block H_ll = Σ_n Γ_l ⊗ x̃x̃ᵀ of one layer. Γ and x̃x̃ᵀ are packed as upper triangles with √2 on what is off the
+//! diagonal, which keeps inner products.
+
+use super::{BlockAdjoints, Scratch, Source, tiles, triangle};
+use crate::Real;
+use crate::depth::rows::{self, dot, fit, kernels, zeros};
+use crate::matmul::{Mat, Write, matmul};
+
+/// Values that a tile of packed rows holds.
+const ROWS: usize = 1 << 17;
+
+/// The entries of the packed Γ_l, row by row.
+fn entries<T: Real>(source: &Source<T>, l: usize, out: &mut Vec<(usize, usize)>) {
+    let pass = source.pass;
+    let (last, width) = (l + 1 == pass.depth(), pass.width(l));
+    out.clear();
+    if last && !pass.output.is_softmax() {
+        // S is diagonal.
+        out.extend((0..width).map(|i| (i, i)));
+    } else {
+        out.extend((0..width).flat_map(|i| (i..width).map(move |j| (i, j))));
+    }
+}
+
+/// Writes the packed rows of these entries of Γ_l.
+fn pack<T: Real>(source: &Source<T>, l: usize, entries: &[(usize, usize)], out: &mut Vec<T>) {
+    let pass = source.pass;
+    let (n, width) = (pass.stride, pass.width(l));
+    let out = fit(out, entries.len() * n);
+    let root = T::of(core::f64::consts::SQRT_2);
+    for (&(i, j), out) in entries.iter().zip(out.chunks_exact_mut(n)) {
+        let factor = if i == j { T::one() } else { root };
+        match source.tangents.seeds.get(l) {
+            Some(seed) => {
+                let row = &seed.q[l][(i * width + j) * n..][..n];
+                for (out, &q) in out.iter_mut().zip(row) {
+                    *out = factor * q;
+                }
+            }
+            None => pass.output.entry(i, j, factor, out),
+        }
+    }
+}
+
+/// Adds the adjoints of packed rows for the samples from `start` on to that of Γ_l.
+fn unpack<T: Real>(
+    source: &Source<T>,
+    l: usize,
+    entries: &[(usize, usize)],
+    packed_bar: &mut [T],
+    width: usize,
+    start: usize,
+    adjoints: &mut BlockAdjoints<T>,
+) {
+    let pass = source.pass;
+    let (n, outputs) = (pass.stride, pass.width(l));
+    let is_last = l + 1 == pass.depth();
+    let half_root = T::of(core::f64::consts::FRAC_1_SQRT_2);
+    for (&(i, j), bar) in entries.iter().zip(packed_bar.chunks_exact_mut(width)) {
+        if i != j {
+            bar.iter_mut().for_each(|bar| *bar *= half_root);
+        }
+        if is_last {
+            let output = &pass.output;
+            output.add_adjoint_of_entry(&mut adjoints.q, bar, i, j, start);
+            continue;
+        }
+        adjoints.q[(i * outputs + j) * n + start..][..width].copy_from_slice(bar);
+        if i != j {
+            adjoints.q[(j * outputs + i) * n + start..][..width].copy_from_slice(bar);
+        }
+    }
+}
+
+/// q_ll = Σ_nm ⟨Γ_n, Γ_m⟩ G_l² over pairs of samples.
+pub(super) fn gram<T: Real>(
+    source: &Source<T>,
+    l: usize,
+    adjoints: &mut BlockAdjoints<T>,
+    scratch: &mut Scratch<T>,
+) -> T {
+    let (pass, want) = (source.pass, source.want);
+    let n = pass.stride;
+    let (one, two) = (T::one(), T::of(2.0));
+    let Scratch {
+        gram_lower,
+        weights,
+        inner,
+        packed,
+        packed_bar,
+        entries: all,
+        ..
+    } = scratch;
+    entries(source, l, all);
+    let rows_a_tile = (ROWS / n).max(1);
+    let one_tile = all.len() <= rows_a_tile;
+    let with_inner = want.lower(l) || !want.gradient;
+    let x = pass.input_extended(l);
+    let mut q = T::zero();
+    for (start, width) in tiles::<T>(n, &want, n, super::pairs::PAIRS) {
+        let extended = pass.shapes[l].inputs_extended();
+        let own = Mat::new(&pass.layers[l].input[start..], extended, width, n);
+        let gram = fit(gram_lower, width * n);
+        matmul(gram, n, Write::Replace, one, own.t(), x);
+        let weights = fit(weights, width * n);
+        rows::product(weights, gram, gram);
+        let inner = fit(inner, width * n);
+        let mut write = Write::Replace;
+        for some in all.chunks(rows_a_tile) {
+            if start == 0 || !one_tile {
+                pack(source, l, some, packed);
+            }
+            let values = Mat::new(packed, some.len(), n, n);
+            let of_tile = Mat::new(&packed[start..], some.len(), width, n);
+            if with_inner {
+                matmul(inner, n, write, one, of_tile.t(), values);
+                write = Write::Add;
+            }
+            if want.gradient {
+                let bar = fit(packed_bar, some.len() * width);
+                let weights = Mat::new(weights, width, n, n);
+                matmul(bar, width, Write::Replace, two, values, weights.t());
+                if !with_inner {
+                    for (bar, packed) in bar.chunks_exact(width).zip(packed.chunks_exact(n)) {
+                        q += T::of(0.5) * dot(bar, &packed[start..][..width]);
+                    }
+                }
+                unpack(source, l, some, bar, width, start, adjoints);
+            }
+        }
+        if with_inner {
+            q += dot(inner, weights);
+        }
+        if want.lower(l) {
+            // Ḡ = 2⟨Γ_n, Γ_m⟩G.
+            rows::product(weights, inner, gram);
+            let g_bar = Mat::new(weights, width, n, n).t();
+            let lower = &mut adjoints.lower[start..];
+            matmul(lower, n, Write::Add, two * two, pass.input(l), g_bar);
+        }
+    }
+    q
+}
+
+/// q_ll = ‖C‖² with C = Σ_n vec(Γ) vec(x̃x̃ᵀ)ᵀ formed.
+pub(super) fn assembled<T: Real>(
+    source: &Source<T>,
+    l: usize,
+    adjoints: &mut BlockAdjoints<T>,
+    scratch: &mut Scratch<T>,
+) -> T {
+    let (pass, want) = (source.pass, source.want);
+    let n = pass.stride;
+    let (one, two) = (T::one(), T::of(2.0));
+    let Scratch {
+        packed,
+        packed_bar,
+        squares,
+        squares_bar,
+        entries: all,
+        formed,
+        ..
+    } = scratch;
+    entries(source, l, all);
+    let extended = pass.shapes[l].inputs_extended();
+    let columns = triangle(extended);
+    pack_squares(fit(squares, columns * n), &pass.layers[l].input, n);
+    let xx = Mat::new(squares, columns, n, n);
+    if want.lower(l) {
+        zeros(squares_bar, columns * n);
+    }
+    let mut q = T::zero();
+    for some in all.chunks((ROWS / n).max(1)) {
+        pack(source, l, some, packed);
+        let values = Mat::new(packed, some.len(), n, n);
+        let block = fit(formed, some.len() * columns);
+        matmul(block, columns, Write::Replace, one, values, xx.t());
+        q += dot(block, block);
+        if !want.gradient {
+            continue;
+        }
+        let block = Mat::new(block, some.len(), columns, columns);
+        let bar = fit(packed_bar, some.len() * n);
+        matmul(bar, n, Write::Replace, two, block, xx);
+        if want.lower(l) {
+            matmul(squares_bar, n, Write::Add, two, block.t(), values);
+        }
+        unpack(source, l, some, bar, n, 0, adjoints);
+    }
+    if want.lower(l) {
+        contract_squares(&mut adjoints.lower, squares_bar, &pass.layers[l].input, n);
+    }
+    q
+}
+
+kernels! {
+    /// The upper triangle of x̃x̃ᵀ, √2 times what is off the diagonal.
+    fn pack_squares(out: &'k mut [T], x: &'k [T], n: usize) {
+        let root = T::of(core::f64::consts::SQRT_2);
+        let width = x.len() / n;
+        let mut out = out.chunks_exact_mut(n);
+        for i in 0..width {
+            for j in i..width {
+                let Some(out) = out.next() else { return };
+                let factor = if i == j { T::one() } else { root };
+                let (a, b) = (&x[i * n..][..n], &x[j * n..][..n]);
+                for s in 0..n {
+                    out[s] = factor * a[s] * b[s];
+                }
+            }
+        }
+    }
+
+    /// The adjoint of x from that of its packed squares; the row of ones has none.
+    fn contract_squares(x_bar: &'k mut [T], squares_bar: &'k [T], x: &'k [T], n: usize) {
+        let root = T::of(core::f64::consts::SQRT_2);
+        let (width, inputs) = (x.len() / n, x_bar.len() / n);
+        let mut bars = squares_bar.chunks_exact(n);
+        for i in 0..width {
+            for j in i..width {
+                let Some(bar) = bars.next() else { return };
+                for (at, other) in [(i, j), (j, i)] {
+                    if at < inputs {
+                        // Both terms of the square x_i² come here.
+                        let factor = if i == j { T::one() } else { root };
+                        let out = &mut x_bar[at * n..][..n];
+                        let x = &x[other * n..][..n];
+                        for s in 0..n {
+                            out[s] += factor * bar[s] * x[s];
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

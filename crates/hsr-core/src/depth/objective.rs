@@ -1,0 +1,240 @@
+//! Moments block by block, the bounds they give, and what can be descended: functions of the t_l and q_{kl} with their
+//! derivatives (theory-depth §6).
+
+use super::blocks::BlockId;
+use crate::bounds::SpectralWeights;
+use crate::{Error, LanczosOptions, Moments, Real, SpectralBounds, top_eigenpair};
+
+/// Trace and squared Frobenius norm of every block of the Hessian.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BlockMoments<T> {
+    /// t_l = tr H_ll, \[L\].
+    pub traces: Vec<T>,
+    /// q_{kl} = ‖H_kl‖²_F, L × L row-major, symmetric.
+    pub frobenius_squared: Vec<T>,
+    /// P_l, the parameters of each layer, \[L\].
+    pub parameters: Vec<usize>,
+}
+
+impl<T: Real> BlockMoments<T> {
+    /// L.
+    pub fn depth(&self) -> usize {
+        self.traces.len()
+    }
+
+    /// q_{kl}.
+    pub fn block(&self, id: BlockId) -> T {
+        self.frobenius_squared[id.row * self.depth() + id.column]
+    }
+
+    /// The moments of the whole Hessian.
+    pub fn total(&self) -> Moments<T> {
+        Moments {
+            trace: self.traces.iter().copied().sum(),
+            frobenius_squared: self.frobenius_squared.iter().copied().sum(),
+            parameters: self.parameters.iter().sum(),
+        }
+    }
+
+    /// The moments of the block H_ll of one layer, counted from 0.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no such layer.
+    pub fn layer(&self, layer: usize) -> Moments<T> {
+        Moments {
+            trace: self.traces[layer],
+            frobenius_squared: self.block(BlockId::new(layer, layer)),
+            parameters: self.parameters[layer],
+        }
+    }
+
+    /// Those of σ·H.
+    pub(super) fn scaled(mut self, sigma: T) -> Self {
+        self.traces.iter_mut().for_each(|t| *t *= sigma);
+        let squares = self.frobenius_squared.iter_mut();
+        squares.for_each(|q| *q = *q * sigma * sigma);
+        self
+    }
+}
+
+/// What the moments of the blocks say of the spectrum.
+///
+/// λ_max(H) ≤ [`lambda_block`](Self::lambda_block) ≤ `whole.lambda_sup`. λ_diag bounds every λ_max(H_ll), and λ_max(H)
+/// only where H is positive semidefinite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeepBounds<T> {
+    /// t_l and q_{kl}.
+    pub moments: BlockMoments<T>,
+    /// The bounds of the whole Hessian.
+    pub whole: SpectralBounds<T>,
+    /// The bounds of each layer's own block H_ll.
+    pub layers: Vec<SpectralBounds<T>>,
+    /// λ_blk, the largest eigenvalue of the L × L matrix of λ_sup,l and √q_{kl}: the best upper bound on λ_max that the
+    /// t_l and q_{kl} allow.
+    pub lambda_block: T,
+    /// λ_diag = Σ_l λ_sup,l.
+    pub lambda_diagonal: T,
+}
+
+impl<T: Real> DeepBounds<T> {
+    /// From the moments of H/σ.
+    pub(super) fn new(unit: &BlockMoments<T>, sigma: T) -> Result<Self, Error> {
+        let moments = unit.clone().scaled(sigma);
+        let of = |unit: Moments<T>, moments| {
+            SpectralBounds::scaled(&SpectralWeights::new(&unit), moments, sigma)
+        };
+        let value = |objective: Objective| -> Result<T, Error> {
+            Ok(T::of(objective.weights(unit)?.value * sigma.as_f64()))
+        };
+        let bounds = Self {
+            whole: of(unit.total(), moments.total()),
+            layers: (0..unit.depth())
+                .map(|l| of(unit.layer(l), moments.layer(l)))
+                .collect(),
+            lambda_block: value(Objective::LambdaBlock)?,
+            lambda_diagonal: value(Objective::LambdaDiagonal)?,
+            moments,
+        };
+        let total = bounds.whole.moments;
+        if total.frobenius_squared.is_finite() && total.trace.is_finite() {
+            Ok(bounds)
+        } else {
+            Err(Error::Overflow { what: "‖H‖²" })
+        }
+    }
+}
+
+/// What is descended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Objective {
+    /// λ_sup of the whole Hessian.
+    #[default]
+    LambdaSup,
+    /// λ_blk, between λ_max and λ_sup.
+    LambdaBlock,
+    /// λ_diag = Σ_l λ_sup,l of the layers' own blocks: no bound of λ_max where H is indefinite, but its effect on λ_max
+    /// is the same and cross blocks are not needed.
+    LambdaDiagonal,
+    /// λ_sup of one layer's own block, counted from 0.
+    Layer(usize),
+    /// λ_sup of the Gauss-Newton part of the Hessian.
+    GaussNewton,
+    /// tr H.
+    Trace,
+    /// ‖H‖_F.
+    Frobenius,
+}
+
+/// A value with its derivatives for the moments of the blocks.
+pub(super) struct Weights {
+    pub value: f64,
+    /// ∂/∂t_l.
+    pub traces: Vec<f64>,
+    /// ∂/∂q_{kl} for k ≥ l, both triangles counted, L × L.
+    pub squares: Vec<f64>,
+}
+
+impl Weights {
+    pub fn block(&self, id: BlockId) -> f64 {
+        self.squares[id.row * self.traces.len() + id.column]
+    }
+}
+
+impl Objective {
+    /// Whether only diagonal blocks are needed.
+    pub(super) fn is_diagonal(self) -> bool {
+        matches!(self, Self::LambdaDiagonal | Self::Layer(_) | Self::Trace)
+    }
+
+    /// Value and derivatives at these moments.
+    pub(super) fn weights<T: Real>(self, moments: &BlockMoments<T>) -> Result<Weights, Error> {
+        let depth = moments.depth();
+        let own: Vec<SpectralWeights> = (0..depth)
+            .map(|l| SpectralWeights::new(&moments.layer(l)))
+            .collect();
+        let bound = |weights: &SpectralWeights, parameters: usize| {
+            weights.mean + weights.std * (parameters as f64 - 1.0).sqrt()
+        };
+        let of_layer = |l: usize| bound(&own[l], moments.parameters[l]);
+        let mut weights = Weights {
+            value: 0.0,
+            traces: vec![0.0; depth],
+            squares: vec![0.0; depth * depth],
+        };
+        let add_layer = |weights: &mut Weights, l: usize, share: f64| {
+            weights.traces[l] += share * own[l].trace;
+            weights.squares[l * depth + l] += share * own[l].frobenius_squared;
+        };
+        match self {
+            Self::LambdaSup | Self::GaussNewton | Self::Trace | Self::Frobenius => {
+                let total = moments.total();
+                let (value, of_trace, of_square) = match self {
+                    Self::Trace => (total.trace.as_f64(), 1.0, 0.0),
+                    Self::Frobenius => {
+                        let norm = total.frobenius_squared.as_f64().sqrt();
+                        (norm, 0.0, if norm > 0.0 { 0.5 / norm } else { 0.0 })
+                    }
+                    _ => {
+                        let whole = SpectralWeights::new(&total);
+                        let value = bound(&whole, total.parameters);
+                        (value, whole.trace, whole.frobenius_squared)
+                    }
+                };
+                weights.value = value;
+                weights.traces.fill(of_trace);
+                for id in BlockId::every(depth) {
+                    let both = if id.is_diagonal() { 1.0 } else { 2.0 };
+                    weights.squares[id.row * depth + id.column] = both * of_square;
+                }
+            }
+            Self::LambdaDiagonal => {
+                for l in 0..depth {
+                    weights.value += of_layer(l);
+                    add_layer(&mut weights, l, 1.0);
+                }
+            }
+            Self::Layer(layer) => {
+                weights.value = of_layer(layer);
+                add_layer(&mut weights, layer, 1.0);
+            }
+            Self::LambdaBlock => {
+                let root = |k: usize, l: usize| {
+                    let id = BlockId::new(k.max(l), k.min(l));
+                    moments.block(id).as_f64().sqrt()
+                };
+                let entry = |k, l| if k == l { of_layer(k) } else { root(k, l) };
+                let (value, y) = top(depth, entry)?;
+                weights.value = value;
+                for l in 0..depth {
+                    add_layer(&mut weights, l, y[l] * y[l]);
+                    for k in l + 1..depth {
+                        let root = root(k, l);
+                        if root > 0.0 {
+                            weights.squares[k * depth + l] = y[k] * y[l] / root;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(weights)
+    }
+}
+
+/// The largest eigenvalue of a small symmetric matrix with non-negative entries off the diagonal, and its eigenvector,
+/// which is then non-negative.
+fn top(size: usize, entry: impl Fn(usize, usize) -> f64) -> Result<(f64, Vec<f64>), Error> {
+    let apply = |v: &[f64], out: &mut [f64]| {
+        for (k, out) in out.iter_mut().enumerate() {
+            *out = v.iter().enumerate().map(|(l, v)| entry(k, l) * v).sum();
+        }
+        Ok::<(), Error>(())
+    };
+    let options = LanczosOptions {
+        iterations: size,
+        ..LanczosOptions::default()
+    };
+    let pair = top_eigenpair(size, apply, None, &options)?;
+    Ok((pair.value, pair.vector.iter().map(|v| v.abs()).collect()))
+}

@@ -1,0 +1,434 @@
+//! The loss at the outputs: residual r, the product with the curvature S, its pull and its derivative (theory §1).
+//!
+//! S of the softmax is ω(diag p − p pᵀ) and is only ever applied: no K × K matrix a sample is kept.
+
+use super::rows::{fit, kernels, zeros};
+use crate::batch::{Batch, OutputLoss};
+use crate::dispatch::{Verb, vectorized};
+use crate::lanes::{flushed, row, row_mut};
+use crate::{Dimensions, Error, Real};
+use pulp::Simd;
+
+/// The loss of a batch at its outputs, feature-major.
+#[derive(Default)]
+pub(super) struct Output<T> {
+    pub loss: Option<OutputLoss>,
+    pub outputs: usize,
+    /// Samples a row, padded.
+    pub stride: usize,
+    /// σ, by which r, S and ω were divided, or 1.
+    pub sigma: T,
+    /// Logits o, [K].
+    pub o: Vec<T>,
+    /// Residual r, [K].
+    pub r: Vec<T>,
+    /// Probabilities p, [K]; unused by the squared error.
+    pub p: Vec<T>,
+    /// Diagonal of S, [K].
+    pub s: Vec<T>,
+    y: Vec<T>,
+    omega: Vec<T>,
+    /// Softmax: 1 at the class of the largest logit, else 0, [K]. S·1 = 0 allows measuring against that class, which
+    /// keeps S exact to rounding where p is almost one-hot.
+    top: Vec<T>,
+    losses: Vec<T>,
+    rows: [Vec<T>; 3],
+}
+
+impl<T: Real> Output<T> {
+    pub fn is_softmax(&self) -> bool {
+        self.loss == Some(OutputLoss::SoftmaxCrossEntropy)
+    }
+
+    /// Labels and weights of a checked batch.
+    pub fn read(
+        &mut self,
+        batch: &Batch<T>,
+        ends: &Dimensions,
+        samples: usize,
+        stride: usize,
+    ) -> Result<(), Error> {
+        let outputs = ends.outputs;
+        self.loss = Some(batch.loss());
+        self.outputs = outputs;
+        self.stride = stride;
+        self.sigma = T::one();
+        let y = zeros(&mut self.y, outputs * stride);
+        let omega = zeros(&mut self.omega, stride);
+        let normalizer = batch.normalizer(samples)?;
+        batch.reduce(ends, normalizer, 0..samples, stride, y, omega);
+        for buffer in [
+            &mut self.o,
+            &mut self.r,
+            &mut self.p,
+            &mut self.s,
+            &mut self.top,
+        ] {
+            fit(buffer, outputs * stride);
+        }
+        fit(&mut self.losses, stride);
+        for row in &mut self.rows {
+            fit(row, stride);
+        }
+        Ok(())
+    }
+
+    /// r and the diagonal of S from the logits, and the loss L.
+    pub fn residuals(&mut self, samples: usize) -> Result<T, Error> {
+        vectorized(Residuals(self));
+        let losses = self.losses.iter().zip(&self.omega).take(samples);
+        let loss = losses.fold(T::zero(), |sum, (&loss, &omega)| sum + omega * loss);
+        if loss.is_finite() {
+            Ok(loss)
+        } else {
+            Err(Error::Overflow { what: "the loss" })
+        }
+    }
+
+    /// Divides r, S and ω by σ = max(|S|, |r|), so that squares of a vanishing loss do not underflow (theory §5).
+    pub fn scale_to_one(&mut self) {
+        let largest = |values: &[T]| values.iter().fold(T::zero(), |max, v| max.max(v.abs()));
+        let sigma = largest(&self.r).max(largest(&self.s));
+        // A reciprocal of a subnormal would be infinite: such a Hessian is 0 for every purpose.
+        let inverse = T::one() / sigma;
+        if sigma == T::zero() || !inverse.is_finite() {
+            self.r.fill(T::zero());
+            self.s.fill(T::zero());
+            self.omega.fill(T::zero());
+            return;
+        }
+        for value in self.r.iter_mut().chain(&mut self.s) {
+            *value = flushed(*value * inverse);
+        }
+        for omega in &mut self.omega {
+            *omega *= inverse;
+        }
+        self.sigma = sigma;
+    }
+
+    /// out = S x for every seed: x and out are \[K, seeds\].
+    pub fn apply(&mut self, x: &[T], out: &mut [T]) {
+        let n = self.stride;
+        if !self.is_softmax() {
+            return super::rows::scale_components(out, &self.s, x, n);
+        }
+        let [reference, mean, _] = &mut self.rows;
+        apply_softmax(out, x, &self.p, &self.top, &self.omega, reference, mean, n);
+    }
+
+    /// `bar` += what the adjoint S̄ = Σ_seeds q xᵀ means for the pull. For the softmax q∘x − q(p·x) − x(p·q) is
+    /// (q − p·q)∘(x − p·x) but for a constant, which S annihilates.
+    pub fn add_adjoint_of_curvature(&mut self, bar: &mut [T], q: &[T], x: &[T]) {
+        let n = self.stride;
+        if !self.is_softmax() {
+            return super::rows::add_inner_products(bar, q, x, n);
+        }
+        let [of_q, of_x, _] = &mut self.rows;
+        add_centred_products(bar, q, x, &self.p, of_q, of_x, n);
+    }
+
+    /// `bar` += what an entry S̄\[i,j\] (= S̄\[j,i\] where i ≠ j, both counted) means for the pull, for the samples from
+    /// `start` on.
+    pub fn add_adjoint_of_entry(
+        &self,
+        bar: &mut [T],
+        s_bar: &[T],
+        i: usize,
+        j: usize,
+        start: usize,
+    ) {
+        let n = self.stride;
+        let width = s_bar.len();
+        let (one, two) = (T::one(), T::of(2.0));
+        if !self.is_softmax() {
+            if i == j {
+                super::rows::add(&mut bar[i * n + start..][..width], s_bar);
+            }
+            return;
+        }
+        if i == j {
+            let (bar, p) = (&mut bar[i * n + start..][..width], &self.p[i * n + start..]);
+            for s in 0..width {
+                bar[s] += s_bar[s] * (one - two * p[s]);
+            }
+            return;
+        }
+        for (a, b) in [(i, j), (j, i)] {
+            let (bar, p) = (&mut bar[a * n + start..][..width], &self.p[b * n + start..]);
+            for s in 0..width {
+                bar[s] -= two * s_bar[s] * p[s];
+            }
+        }
+    }
+
+    /// out = S\[i,j\] times `factor`, one row.
+    pub fn entry(&self, i: usize, j: usize, factor: T, out: &mut [T]) {
+        let n = self.stride;
+        if i == j {
+            let s = row(&self.s, n, i);
+            for (out, &s) in out.iter_mut().zip(s) {
+                *out = factor * s;
+            }
+        } else if self.is_softmax() {
+            let (left, right) = (row(&self.p, n, i), row(&self.p, n, j));
+            for s in 0..n {
+                out[s] = flushed(-factor * (self.omega[s] * left[s] * right[s]));
+            }
+        } else {
+            out.fill(T::zero());
+        }
+    }
+
+    /// z̄_L = pull(S̄, r̄), with S̄ as the two functions above add it up. `curvature_bar` is overwritten.
+    pub fn pull(&mut self, curvature_bar: &mut [T], r_bar: &[T], out: &mut [T]) {
+        let two = T::of(2.0);
+        match self.loss {
+            Some(OutputLoss::SoftmaxCrossEntropy) => super::rows::add(curvature_bar, r_bar),
+            Some(OutputLoss::SigmoidCrossEntropy) => {
+                for ((bar, &r_bar), &p) in curvature_bar.iter_mut().zip(r_bar).zip(&self.p) {
+                    *bar = r_bar + *bar * (T::one() - two * p);
+                }
+            }
+            _ => curvature_bar.copy_from_slice(r_bar),
+        }
+        self.apply(curvature_bar, out);
+    }
+
+    /// out += (∂S·a) b: the derivative of S b where the logits move along a.
+    pub fn add_derivative(&self, a: &[T], b: &[T], out: &mut [T]) {
+        let (n, outputs) = (self.stride, self.outputs);
+        match self.loss {
+            Some(OutputLoss::SoftmaxCrossEntropy) => {
+                for s in 0..n {
+                    let at = |k: usize| k * n + s;
+                    let mean =
+                        |x: &[T]| -> T { (0..outputs).map(|k| self.p[at(k)] * x[at(k)]).sum() };
+                    let (of_a, of_b) = (mean(a), mean(b));
+                    // With e = p∘(a − p·a), e·b is the covariance of a and b under p.
+                    let both: T = (0..outputs)
+                        .map(|k| self.p[at(k)] * (a[at(k)] - of_a) * (b[at(k)] - of_b))
+                        .sum();
+                    for k in 0..outputs {
+                        let beside = (a[at(k)] - of_a) * (b[at(k)] - of_b) - both;
+                        out[at(k)] += self.omega[s] * self.p[at(k)] * beside;
+                    }
+                }
+            }
+            Some(OutputLoss::SigmoidCrossEntropy) => {
+                for i in 0..out.len() {
+                    let slope = T::one() - T::of(2.0) * self.p[i];
+                    out[i] += self.s[i] * slope * a[i] * b[i];
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// C x with S = C Cᵀ: the columns of C for one sample, K × K row-major, for the kernel blocks of theory §7. For the
+    /// softmax C = √ω(diag √p − p√pᵀ).
+    pub fn root(&self, sample: usize, out: &mut [T]) {
+        let (n, outputs) = (self.stride, self.outputs);
+        out.fill(T::zero());
+        let weight = self.omega[sample].sqrt();
+        for i in 0..outputs {
+            if !self.is_softmax() {
+                out[i * outputs + i] = self.s[i * n + sample].sqrt();
+                continue;
+            }
+            for j in 0..outputs {
+                let unit = if i == j { T::one() } else { T::zero() };
+                let root = self.p[j * n + sample].sqrt();
+                out[i * outputs + j] = weight * root * (unit - self.p[i * n + sample]);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn softmax(&mut self) {
+        let (n, outputs) = (self.stride, self.outputs);
+        let (zero, one) = (T::zero(), T::one());
+        let [largest, best, rest] = &mut self.rows;
+        largest.copy_from_slice(row(&self.o, n, 0));
+        best.fill(zero);
+        rest.fill(zero);
+        for k in 1..outputs {
+            let (o, class) = (row(&self.o, n, k), T::of(k as f64));
+            for s in 0..n {
+                best[s] = if o[s] > largest[s] { class } else { best[s] };
+                largest[s] = if o[s] > largest[s] { o[s] } else { largest[s] };
+            }
+        }
+        for k in 0..outputs {
+            let class = T::of(k as f64);
+            let (p, o) = (row_mut(&mut self.p, n, k), row(&self.o, n, k));
+            let top = row_mut(&mut self.top, n, k);
+            for s in 0..n {
+                p[s] = (o[s] - largest[s]).exp_decay();
+                top[s] = if best[s] == class { one } else { zero };
+                rest[s] += p[s] * (one - top[s]);
+            }
+        }
+        for k in 0..outputs {
+            let (p, top) = (row_mut(&mut self.p, n, k), row(&self.top, n, k));
+            let (y, r) = (row(&self.y, n, k), row_mut(&mut self.r, n, k));
+            let diagonal = row_mut(&mut self.s, n, k);
+            for s in 0..n {
+                let scale = one / (one + rest[s]);
+                p[s] *= scale;
+                // 1 − p = rest/(1 + rest) for the top class; formed as a difference it would cancel.
+                let is_top = top[s] == one;
+                let others = if is_top { rest[s] * scale } else { one - p[s] };
+                let of_top = (one - y[s]) - others;
+                r[s] = self.omega[s] * if is_top { of_top } else { p[s] - y[s] };
+                diagonal[s] = self.omega[s] * p[s] * others;
+            }
+        }
+        for (loss, rest) in self.losses.iter_mut().zip(rest.iter()) {
+            *loss = rest.ln_1p();
+        }
+        for k in 0..outputs {
+            let (y, o) = (row(&self.y, n, k), row(&self.o, n, k));
+            for s in 0..n {
+                self.losses[s] += y[s] * (largest[s] - o[s]);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn sigmoid(&mut self) {
+        let n = self.stride;
+        let share = T::one() / T::of(self.outputs as f64);
+        self.losses.fill(T::zero());
+        for at in 0..self.outputs * n {
+            let sample = at % n;
+            let (o, y) = (self.o[at], self.y[at]);
+            let e = (-o.abs()).exp_decay();
+            let scale = T::one() / (T::one() + e);
+            let (large, small) = (scale, e * scale);
+            let weight = share * self.omega[sample];
+            // The difference p − y is taken on the side on which it does not cancel.
+            let (p, difference) = if o >= T::zero() {
+                (large, (T::one() - y) - small)
+            } else {
+                (small, small - y)
+            };
+            self.p[at] = p;
+            self.r[at] = weight * difference;
+            self.s[at] = weight * large * small;
+            let linear = if o > T::zero() {
+                o * (T::one() - y)
+            } else {
+                -o * y
+            };
+            self.losses[sample] += share * (linear + e.ln_1p());
+        }
+    }
+
+    #[inline(always)]
+    fn squared(&mut self) {
+        let n = self.stride;
+        let share = T::one() / T::of(self.outputs as f64);
+        let two = T::of(2.0);
+        self.losses.fill(T::zero());
+        for at in 0..self.outputs * n {
+            let sample = at % n;
+            let difference = self.o[at] - self.y[at];
+            let weight = two * share * self.omega[sample];
+            self.r[at] = weight * difference;
+            self.s[at] = weight;
+            self.losses[sample] += share * difference * difference;
+        }
+    }
+}
+
+/// The residuals, with the widest instructions.
+struct Residuals<'a, T>(&'a mut Output<T>);
+
+impl<T: Real> Verb for Residuals<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        match self.0.loss {
+            Some(OutputLoss::SoftmaxCrossEntropy) => self.0.softmax(),
+            Some(OutputLoss::SigmoidCrossEntropy) => self.0.sigmoid(),
+            _ => self.0.squared(),
+        }
+    }
+}
+
+kernels! {
+    /// out = ω p∘(x' − p·x') with x' = x − x\[top class\], for every seed.
+    fn apply_softmax(
+        out: &'k mut [T],
+        x: &'k [T],
+        p: &'k [T],
+        top: &'k [T],
+        omega: &'k [T],
+        reference: &'k mut [T],
+        mean: &'k mut [T],
+        n: usize,
+    ) {
+        let outputs = p.len() / n;
+        let seeds = x.len() / p.len();
+        let (reference, mean) = (&mut reference[..n], &mut mean[..n]);
+        let omega = &omega[..n];
+        for j in 0..seeds {
+            reference.fill(T::zero());
+            mean.fill(T::zero());
+            for k in 0..outputs {
+                let (x, top) = (&x[(k * seeds + j) * n..][..n], &top[k * n..][..n]);
+                for s in 0..n {
+                    reference[s] += top[s] * x[s];
+                }
+            }
+            for k in 0..outputs {
+                let (x, p) = (&x[(k * seeds + j) * n..][..n], &p[k * n..][..n]);
+                for s in 0..n {
+                    mean[s] += p[s] * (x[s] - reference[s]);
+                }
+            }
+            for k in 0..outputs {
+                let (x, p) = (&x[(k * seeds + j) * n..][..n], &p[k * n..][..n]);
+                let out = &mut out[(k * seeds + j) * n..][..n];
+                for s in 0..n {
+                    out[s] = omega[s] * p[s] * ((x[s] - reference[s]) - mean[s]);
+                }
+            }
+        }
+    }
+
+    /// bar\[k\] += Σ_j (q\[k,j\] − p·q\[j\])∘(x\[k,j\] − p·x\[j\]).
+    fn add_centred_products(
+        bar: &'k mut [T],
+        q: &'k [T],
+        x: &'k [T],
+        p: &'k [T],
+        of_q: &'k mut [T],
+        of_x: &'k mut [T],
+        n: usize,
+    ) {
+        let outputs = p.len() / n;
+        let seeds = x.len() / p.len();
+        let (of_q, of_x) = (&mut of_q[..n], &mut of_x[..n]);
+        for j in 0..seeds {
+            of_q.fill(T::zero());
+            of_x.fill(T::zero());
+            for k in 0..outputs {
+                let at = (k * seeds + j) * n;
+                let (q, x, p) = (&q[at..][..n], &x[at..][..n], &p[k * n..][..n]);
+                for s in 0..n {
+                    of_q[s] += p[s] * q[s];
+                    of_x[s] += p[s] * x[s];
+                }
+            }
+            for k in 0..outputs {
+                let at = (k * seeds + j) * n;
+                let (q, x, bar) = (&q[at..][..n], &x[at..][..n], &mut bar[k * n..][..n]);
+                for s in 0..n {
+                    bar[s] += (q[s] - of_q[s]) * (x[s] - of_x[s]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Which evaluation each block takes, decided by counting multiply-adds (theory-depth §3).
+
+use super::blocks::{BlockId, packed_rows, through_inputs, triangle};
+use super::network::LayerShape;
+use crate::lanes::stride;
+use crate::{BlockEvaluation, Error, OutputLoss};
+
+/// How the blocks are evaluated. All ways are exact.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum DeepEvaluation {
+    /// Each block takes the cheaper way.
+    #[default]
+    Auto,
+    /// The blocks are formed: O(N·D²).
+    Assembled,
+    /// Sums over pairs of samples: O(N²), whatever D.
+    Gram,
+    /// Each block in the way that is named here.
+    Blocks(DeepPlan),
+}
+
+/// The evaluation of each block on and below the diagonal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeepPlan {
+    blocks: Vec<BlockEvaluation>,
+}
+
+/// Values that an array of an assembled block may hold: half a GiB in f64.
+const BLOCK_LIMIT: usize = 1 << 26;
+
+/// Costs of one elementwise multiply-add and of one value that a product reads or writes, in multiply-adds of a large
+/// product.
+const ELEMENTWISE: f64 = 1.5;
+const VALUES: f64 = 4.0;
+
+impl DeepPlan {
+    /// A plan from the evaluation of each block in the order of [`BlockId::every`].
+    pub fn new(blocks: impl Into<Vec<BlockEvaluation>>) -> Self {
+        Self {
+            blocks: blocks.into(),
+        }
+    }
+
+    /// What a block takes.
+    pub fn block(&self, id: BlockId) -> Option<BlockEvaluation> {
+        self.blocks.get(id.index()).copied()
+    }
+
+    /// The blocks in the order of [`BlockId::every`].
+    pub fn blocks(&self) -> &[BlockEvaluation] {
+        &self.blocks
+    }
+}
+
+/// What costs depend on.
+pub(super) struct Sizes<'a> {
+    shapes: &'a [LayerShape],
+    softmax: bool,
+    /// Samples, padded.
+    samples: usize,
+    /// Whether the adjoints of the inputs are wanted.
+    inputs: bool,
+}
+
+impl<'a> Sizes<'a> {
+    pub fn new<T>(
+        shapes: &'a [LayerShape],
+        loss: OutputLoss,
+        samples: usize,
+        inputs: bool,
+    ) -> Self {
+        Self {
+            shapes,
+            softmax: loss == OutputLoss::SoftmaxCrossEntropy,
+            samples: stride::<T>(samples),
+            inputs,
+        }
+    }
+
+    /// Writes the evaluation of every block.
+    pub fn plan(
+        &self,
+        evaluation: &DeepEvaluation,
+        out: &mut Vec<BlockEvaluation>,
+    ) -> Result<(), Error> {
+        use BlockEvaluation::{Assembled, Gram};
+        let depth = self.shapes.len();
+        let expected = triangle(depth);
+        out.clear();
+        match evaluation {
+            DeepEvaluation::Auto => out.extend(BlockId::every(depth).map(|id| {
+                let cheaper = self.cost(id, Assembled) < self.cost(id, Gram);
+                let fits = self.largest(id) <= BLOCK_LIMIT;
+                if cheaper && fits { Assembled } else { Gram }
+            })),
+            DeepEvaluation::Assembled => out.resize(expected, Assembled),
+            DeepEvaluation::Gram => out.resize(expected, Gram),
+            DeepEvaluation::Blocks(plan) => {
+                let got = plan.blocks.len();
+                if got != expected {
+                    return Err(Error::PlanShape { got, expected });
+                }
+                out.extend_from_slice(&plan.blocks);
+            }
+        }
+        for id in BlockId::every(depth) {
+            let elements = self.largest(id);
+            if out[id.index()] == Assembled && elements > BLOCK_LIMIT {
+                return Err(Error::TooLarge {
+                    what: "a block of the Hessian",
+                    elements,
+                    limit: BLOCK_LIMIT,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The values of the largest array where a block is assembled.
+    fn largest(&self, id: BlockId) -> usize {
+        let (k, l) = (&self.shapes[id.row], &self.shapes[id.column]);
+        if id.is_diagonal() {
+            let columns = triangle(l.inputs_extended());
+            // x̃x̃ᵀ of every sample, and one row of C at least.
+            columns * self.samples
+        } else {
+            k.inputs_extended() * l.outputs * self.samples.max(l.inputs_extended())
+        }
+    }
+
+    /// Multiply-adds of value and gradient, what is not a product weighted.
+    pub fn cost(&self, id: BlockId, evaluation: BlockEvaluation) -> f64 {
+        let (k, l) = (&self.shapes[id.row], &self.shapes[id.column]);
+        let n = self.samples as f64;
+        let lower = id.column > 0 || self.inputs;
+        let flag = if lower { 1.0 } else { 0.0 };
+        let of = |size: usize| size as f64;
+        let (m_k, m_l) = (of(k.inputs_extended()), of(l.inputs_extended()));
+        let (n_k, n_l, below_k, below_l) =
+            (of(k.outputs), of(l.outputs), of(k.inputs), of(l.inputs));
+        if id.is_diagonal() {
+            let last = id.row + 1 == self.shapes.len();
+            let rows = of(packed_rows(l, last, self.softmax));
+            return match evaluation {
+                BlockEvaluation::Gram => {
+                    n * n * ((1.0 + flag) * rows + m_l + flag * below_l)
+                        + VALUES * n * (4.0 * n + 2.0 * rows)
+                }
+                BlockEvaluation::Assembled => {
+                    let columns = of(triangle(l.inputs_extended()));
+                    n * (2.0 + flag) * rows * columns
+                        + ELEMENTWISE * n * columns * (1.0 + flag)
+                        + VALUES * (n * (2.0 * rows + columns) + rows * columns)
+                }
+            };
+        }
+        let rows = n_k * n_l;
+        match evaluation {
+            BlockEvaluation::Gram => {
+                let common = n * n * (2.0 * rows + m_k + m_l + below_k + flag * below_l)
+                    + VALUES * n * (6.0 * n + 3.0 * rows);
+                if id.is_between_neighbours() {
+                    let extended = l.inputs_extended();
+                    let of_r = if through_inputs(extended, self.samples, lower) {
+                        (4.0 + 2.0 * flag) * m_l
+                    } else {
+                        (2.0 + 3.0 * flag) * n
+                    };
+                    common + n * rows * of_r + ELEMENTWISE * 8.0 * n * rows
+                } else {
+                    let of_pairs = 3.0 * n_l * (n_k + below_k) + 2.0 * n_l * below_k + 2.0 * n_k;
+                    common
+                        + n * n * (of_pairs + flag * below_l)
+                        + (ELEMENTWISE * 3.0 + VALUES) * n * n * n_l
+                }
+            }
+            BlockEvaluation::Assembled => {
+                let rows = n_k * m_k * n_l;
+                n * (2.0 + flag) * rows * m_l
+                    + ELEMENTWISE * 6.0 * n * rows
+                    + VALUES * 2.0 * n * rows
+            }
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The reverse mode of everything below the blocks: from the adjoints of Q, A, δ and a to the gradient for parameters
+//! and inputs (theory-depth §4).
+
+use super::blocks::{Adjoints, BlockId};
+use super::network::FeedForward;
+use super::objective::Weights;
+use super::pass::{Part, Pass, through_activation};
+use super::product::own_weight;
+use super::rows;
+use super::rows::{fit, zeros};
+use super::tangents::Tangents;
+use crate::Real;
+use crate::lanes::{row_mut, write_samples};
+use crate::matmul::{Mat, Write, matmul};
+
+/// Adjoints of the per-sample quantities of every layer.
+#[derive(Default)]
+pub(super) struct Bars<T> {
+    /// Of the input a_{l−1}, [n_{l−1}].
+    input: Vec<Vec<T>>,
+    /// Of φ', φ'', c, u and δ, [n_l].
+    pub d1: Vec<Vec<T>>,
+    d2: Vec<Vec<T>>,
+    pub c: Vec<Vec<T>>,
+    u: Vec<Vec<T>>,
+    delta: Vec<Vec<T>>,
+    /// What S̄ means for the pull, [K].
+    pub curvature: Vec<T>,
+    z: [Vec<T>; 2],
+    squares: Vec<T>,
+    traces: Vec<T>,
+}
+
+impl<T: Real> Bars<T> {
+    fn clear(&mut self, pass: &Pass<T>) {
+        let (n, depth) = (pass.stride, pass.depth());
+        for values in [
+            &mut self.input,
+            &mut self.d1,
+            &mut self.d2,
+            &mut self.c,
+            &mut self.u,
+            &mut self.delta,
+        ] {
+            values.resize_with(depth, Vec::new);
+        }
+        for l in 0..depth {
+            zeros(&mut self.input[l], pass.shapes[l].inputs * n);
+            for values in [
+                &mut self.d1,
+                &mut self.d2,
+                &mut self.c,
+                &mut self.u,
+                &mut self.delta,
+            ] {
+                zeros(&mut values[l], pass.width(l) * n);
+            }
+        }
+        zeros(&mut self.curvature, pass.output.outputs * n);
+    }
+
+    /// The gradient of what has these weights; `adjoints` holds those of the blocks with weight 1.
+    pub fn pull_back(
+        &mut self,
+        network: &FeedForward<T>,
+        pass: &mut Pass<T>,
+        part: Part,
+        tangents: &mut Tangents<T>,
+        adjoints: &mut Adjoints<T>,
+        weights: &Weights,
+        gradient: &mut [T],
+        input_gradient: Option<&mut [T]>,
+    ) {
+        self.clear(pass);
+        gradient.fill(T::zero());
+        self.gather(pass, tangents, adjoints, weights);
+        tangents.pull_back(network, pass, part, adjoints, self, gradient);
+        match part {
+            Part::Whole | Part::Residual => self.backward_vectors(network, pass, gradient),
+            // The Gauss-Newton part does not depend on the residual.
+            Part::GaussNewton => self.delta.iter_mut().for_each(|d| d.fill(T::zero())),
+        }
+        self.forward_pass(network, pass, gradient, input_gradient.is_some());
+        let sigma = pass.output.sigma;
+        rows::scale(gradient, sigma);
+        if let Some(out) = input_gradient {
+            write_samples(out, &self.input[0], pass.stride, sigma);
+        }
+    }
+
+    /// Weights the blocks' adjoints and adds those of the traces.
+    fn gather(
+        &mut self,
+        pass: &Pass<T>,
+        tangents: &Tangents<T>,
+        adjoints: &mut Adjoints<T>,
+        weights: &Weights,
+    ) {
+        let (n, depth) = (pass.stride, pass.depth());
+        for id in BlockId::every(depth) {
+            let weight = T::of(weights.block(id));
+            let block = adjoints.block(id);
+            rows::scale(&mut block.q, weight);
+            rows::scale(&mut block.a, weight);
+            rows::add_scaled(&mut self.input[id.column], weight, &block.lower);
+            if !id.is_diagonal() {
+                rows::add_scaled(&mut self.delta[id.row], weight, &block.delta);
+                rows::add_scaled(&mut self.input[id.row], weight, &block.upper);
+            }
+        }
+        let last = depth - 1;
+        rows::add(
+            &mut self.curvature,
+            &adjoints.block(BlockId::new(last, last)).q,
+        );
+        for l in 0..depth {
+            let weight = T::of(weights.traces[l]);
+            pass.input_squared(l, &mut self.squares);
+            rows::scale(&mut self.squares, weight);
+            let width = pass.width(l);
+            let q = &mut adjoints.block(BlockId::new(l, l)).q;
+            for i in 0..width {
+                if l == last {
+                    let bar = &mut self.curvature;
+                    pass.output
+                        .add_adjoint_of_entry(bar, &self.squares, i, i, 0);
+                } else {
+                    rows::add(row_mut(q, n, i * (width + 1)), &self.squares);
+                }
+            }
+            traces(pass, tangents, l, &mut self.traces);
+            rows::scale(&mut self.traces, T::of(2.0) * weight);
+            for (bar, input) in self.input[l]
+                .chunks_exact_mut(n)
+                .zip(pass.input_values(l).chunks_exact(n))
+            {
+                rows::add_product(bar, input, &self.traces);
+            }
+        }
+    }
+
+    /// theory-depth §4.3, upward.
+    fn backward_vectors(&mut self, network: &FeedForward<T>, pass: &Pass<T>, gradient: &mut [T]) {
+        let n = pass.stride;
+        for l in 0..pass.depth() - 1 {
+            let layer = &pass.layers[l];
+            let (below, from_here) = self.u.split_at_mut(l);
+            let u_bar = &mut from_here[0];
+            rows::add_product(u_bar, &self.c[l], &layer.d2);
+            rows::add_product(u_bar, &self.delta[l], &layer.d1);
+            if let (true, Some(below)) = (pass.shapes[l].residual, below.last()) {
+                rows::add(u_bar, below);
+            }
+            rows::add_product(&mut self.d2[l], &self.c[l], &layer.u);
+            rows::add_product(&mut self.d1[l], &self.delta[l], &layer.u);
+            let u_bar = Mat::new(u_bar, pass.width(l), n, n);
+            let delta_bar = &mut self.delta[l + 1];
+            matmul(
+                delta_bar,
+                n,
+                Write::Add,
+                T::one(),
+                own_weight(network, l + 1),
+                u_bar,
+            );
+            let delta = Mat::new(&pass.layers[l + 1].delta, pass.width(l + 1), n, n);
+            let weight_bar = &mut gradient[network.layout(l + 1).weight];
+            matmul(
+                weight_bar,
+                pass.width(l),
+                Write::Add,
+                T::one(),
+                delta,
+                u_bar.t(),
+            );
+        }
+    }
+
+    /// theory-depth §4.4, downward.
+    fn forward_pass(
+        &mut self,
+        network: &FeedForward<T>,
+        pass: &mut Pass<T>,
+        gradient: &mut [T],
+        inputs_too: bool,
+    ) {
+        let (n, last) = (pass.stride, pass.depth() - 1);
+        let z = fit(&mut self.z[0], pass.width(last) * n);
+        pass.output.pull(&mut self.curvature, &self.delta[last], z);
+        for l in (0..=last).rev() {
+            let layout = network.layout(l);
+            let [z, below] = &mut self.z;
+            let (width, inputs) = (pass.width(l), pass.shapes[l].inputs);
+            rows::add_row_sums(&mut gradient[layout.bias], T::one(), z, n);
+            let z = Mat::new(z, width, n, n);
+            let weight_bar = &mut gradient[layout.weight];
+            matmul(
+                weight_bar,
+                inputs,
+                Write::Add,
+                T::one(),
+                z,
+                pass.input(l).t(),
+            );
+            if l == 0 && !inputs_too {
+                return;
+            }
+            let (of_input, above) = self.input.split_at_mut(l + 1);
+            let input_bar = &mut of_input[l];
+            matmul(
+                input_bar,
+                n,
+                Write::Add,
+                T::one(),
+                own_weight(network, l).t(),
+                z,
+            );
+            if pass.shapes[l].residual {
+                rows::add(input_bar, &above[0]);
+            }
+            if let Some(l) = l.checked_sub(1) {
+                let below = fit(below, pass.width(l) * n);
+                through_activation(below, &pass.layers[l], input_bar, &self.d1[l], &self.d2[l]);
+                self.z.swap(0, 1);
+            }
+        }
+    }
+}
+
+/// tr Γ_l of every sample.
+pub(super) fn traces<T: Real>(pass: &Pass<T>, tangents: &Tangents<T>, l: usize, out: &mut Vec<T>) {
+    let n = pass.stride;
+    let width = pass.width(l);
+    let out = zeros(out, n);
+    for i in 0..width {
+        let diagonal = match tangents.seeds.get(l) {
+            Some(seed) => &seed.q[l][i * (width + 1) * n..][..n],
+            None => &pass.output.s[i * n..][..n],
+        };
+        rows::add(out, diagonal);
+    }
+}

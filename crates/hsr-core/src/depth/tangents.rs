@@ -1,0 +1,222 @@
+//! Tangents: what a unit push at each pre-activation z_l does to every layer above and, downward again, to the backward
+//! vectors; and their adjoints (theory-depth §1 and §4.2). One array a pair of layers, components × (seeds·samples), so
+//! that every step is one plain product with a weight.
+
+use super::blocks::{Adjoints, BlockId};
+use super::network::FeedForward;
+use super::pass::{Part, Pass};
+use super::product::own_weight;
+use super::pullback::Bars;
+use super::rows;
+use super::rows::fit;
+use crate::Real;
+use crate::matmul::{Mat, Write, matmul};
+
+/// The tangents of one seed layer l; index k is the layer that they are of.
+#[derive(Default)]
+pub(super) struct Seed<T> {
+    /// J_{kl} = ∂z_k/∂z_l, for k > l.
+    pub j: Vec<Vec<T>>,
+    /// A_{kl} = ∂a_k/∂z_l, for hidden k > l. (A_{ll} is the diagonal matrix of φ'.)
+    pub a: Vec<Vec<T>>,
+    /// U_{kl} = ∂u_k/∂z_l, for hidden k ≥ l.
+    u: Vec<Vec<T>>,
+    /// Q_{kl} = ∂δ_k/∂z_l, for k ≥ l. (Q_{LL} = S is not formed.)
+    pub q: Vec<Vec<T>>,
+}
+
+/// The tangents of all seed layers below the last.
+#[derive(Default)]
+pub(super) struct Tangents<T> {
+    pub seeds: Vec<Seed<T>>,
+    u_bar: [Vec<T>; 2],
+    j_bar: Vec<T>,
+    diagonal: Vec<T>,
+}
+
+/// A tangent as a matrix of components by seeds and samples.
+fn components<T: Real>(values: &[T], rows: usize) -> Mat<'_, T> {
+    let columns = values.len() / rows;
+    Mat::new(values, rows, columns, columns)
+}
+
+impl<T: Real> Tangents<T> {
+    /// J, A, U and Q of every seed layer.
+    pub fn run(&mut self, network: &FeedForward<T>, pass: &mut Pass<T>, part: Part) {
+        let last = pass.depth() - 1;
+        self.seeds.resize_with(last, Seed::default);
+        for (l, seed) in self.seeds.iter_mut().enumerate() {
+            for values in [&mut seed.j, &mut seed.a, &mut seed.u, &mut seed.q] {
+                values.resize_with(last + 1, Vec::new);
+            }
+            upward(seed, network, pass, l);
+            let q = fit(&mut seed.q[last], seed.j[last].len());
+            match part {
+                Part::Residual => q.fill(T::zero()),
+                Part::Whole | Part::GaussNewton => pass.output.apply(&seed.j[last], q),
+            }
+            downward(seed, network, pass, l);
+        }
+    }
+
+    /// The adjoints of the tangents become those of d1, c, S and the weights. `adjoints` holds those of Q and A, with
+    /// their weights; they are overwritten.
+    pub fn pull_back(
+        &mut self,
+        network: &FeedForward<T>,
+        pass: &mut Pass<T>,
+        part: Part,
+        adjoints: &mut Adjoints<T>,
+        bars: &mut Bars<T>,
+        gradient: &mut [T],
+    ) {
+        let n = pass.stride;
+        let last = pass.depth() - 1;
+        let one = T::one();
+        for l in 0..last {
+            let seed = &self.seeds[l];
+            let row = pass.width(l) * n;
+            // Against the downward tangents.
+            for k in l..last {
+                let q_bar = adjoints.take_q(BlockId::new(k, l));
+                let [before, u_bar] = &mut self.u_bar;
+                let u_bar = fit(u_bar, q_bar.len());
+                rows::scale_components(u_bar, &pass.layers[k].d1, &q_bar, n);
+                if k > l && pass.shapes[k].residual {
+                    rows::add(u_bar, before);
+                }
+                rows::add_inner_products(&mut bars.d1[k], &q_bar, &seed.u[k], n);
+                if part == Part::Whole {
+                    if k == l {
+                        rows::add_diagonal_of(&mut bars.c[k], &q_bar, n);
+                    } else {
+                        rows::add_inner_products(&mut bars.c[k], &q_bar, &seed.j[k], n);
+                    }
+                }
+                adjoints.put_q(BlockId::new(k, l), q_bar);
+                let u_bar = components(u_bar, pass.width(k));
+                let above = adjoints.q(BlockId::new(k + 1, l));
+                matmul(
+                    above,
+                    row,
+                    Write::Add,
+                    one,
+                    own_weight(network, k + 1),
+                    u_bar,
+                );
+                let q = components(&seed.q[k + 1], pass.width(k + 1));
+                let weight_bar = &mut gradient[network.layout(k + 1).weight];
+                matmul(weight_bar, pass.width(k), Write::Add, one, q, u_bar.t());
+                self.u_bar.swap(0, 1);
+            }
+            // Against the upward tangents.
+            for k in (l + 1..=last).rev() {
+                let q_bar = adjoints.take_q(BlockId::new(k, l));
+                let j_bar = fit(&mut self.j_bar, q_bar.len());
+                let a_bar = if k < last {
+                    adjoints.take_a(BlockId::new(k + 1, l))
+                } else {
+                    Vec::new()
+                };
+                if k == last {
+                    let output = &mut pass.output;
+                    output.add_adjoint_of_curvature(&mut bars.curvature, &q_bar, &seed.j[k]);
+                    output.apply(&q_bar, j_bar);
+                } else {
+                    let layer = &pass.layers[k];
+                    rows::combine_components(j_bar, &layer.d1, &a_bar, &layer.c, &q_bar, n);
+                    rows::add_inner_products(&mut bars.d1[k], &a_bar, &seed.j[k], n);
+                }
+                adjoints.put_q(BlockId::new(k, l), q_bar);
+                let weight = own_weight(network, k);
+                let weight_bar = &mut gradient[network.layout(k).weight];
+                let residual = pass.shapes[k].residual;
+                if k == l + 1 {
+                    // A_{ll} is diagonal.
+                    let layer = &network.layers()[k];
+                    let diagonal = fit(&mut self.diagonal, row);
+                    diagonal.copy_from_slice(adjoints.a(BlockId::new(k, l)));
+                    rows::add_weighted_rows(diagonal, layer.weight(), j_bar, n);
+                    rows::add_sums_with_seeds(weight_bar, j_bar, &pass.layers[l].d1, n);
+                    if residual {
+                        rows::add_diagonal_of(diagonal, &a_bar, n);
+                    }
+                    rows::add(&mut bars.d1[l], diagonal);
+                } else {
+                    let below = adjoints.a(BlockId::new(k, l));
+                    let j_bar = components(j_bar, pass.width(k));
+                    matmul(below, row, Write::Add, one, weight.t(), j_bar);
+                    if residual {
+                        rows::add(below, &a_bar);
+                    }
+                    let a = components(&seed.a[k - 1], pass.width(k - 1));
+                    matmul(weight_bar, pass.width(k - 1), Write::Add, one, j_bar, a.t());
+                }
+                if k < last {
+                    adjoints.put_a(BlockId::new(k + 1, l), a_bar);
+                }
+            }
+        }
+    }
+}
+
+/// J and A, from layer l up.
+fn upward<T: Real>(seed: &mut Seed<T>, network: &FeedForward<T>, pass: &Pass<T>, l: usize) {
+    let n = pass.stride;
+    let row = pass.width(l) * n;
+    let last = pass.depth() - 1;
+    for k in l + 1..=last {
+        let j = fit(&mut seed.j[k], pass.width(k) * row);
+        if k == l + 1 {
+            rows::weighted_seeds(j, network.layers()[k].weight(), &pass.layers[l].d1, n);
+        } else {
+            let below = components(&seed.a[k - 1], pass.width(k - 1));
+            matmul(
+                j,
+                row,
+                Write::Replace,
+                T::one(),
+                own_weight(network, k),
+                below,
+            );
+        }
+        if k == last {
+            return;
+        }
+        let (below, from_here) = seed.a.split_at_mut(k);
+        let a = fit(&mut from_here[0], j.len());
+        rows::scale_components(a, &pass.layers[k].d1, j, n);
+        if pass.shapes[k].residual {
+            if k == l + 1 {
+                rows::add_diagonal(a, &pass.layers[l].d1, n);
+            } else {
+                rows::add(a, &below[k - 1]);
+            }
+        }
+    }
+}
+
+/// U and Q, from the last layer down to l; Q of the last layer is there.
+fn downward<T: Real>(seed: &mut Seed<T>, network: &FeedForward<T>, pass: &Pass<T>, l: usize) {
+    let n = pass.stride;
+    let row = pass.width(l) * n;
+    let last = pass.depth() - 1;
+    for k in (l..last).rev() {
+        let (of_here, above) = seed.u.split_at_mut(k + 1);
+        let u = fit(&mut of_here[k], pass.width(k) * row);
+        let q_above = components(&seed.q[k + 1], pass.width(k + 1));
+        let weight = own_weight(network, k + 1).t();
+        matmul(u, row, Write::Replace, T::one(), weight, q_above);
+        if pass.shapes[k + 1].residual {
+            rows::add(u, &above[0]);
+        }
+        let layer = &pass.layers[k];
+        let q = fit(&mut seed.q[k], u.len());
+        if k == l {
+            rows::scale_components(q, &layer.d1, u, n);
+            rows::add_diagonal(q, &layer.c, n);
+        } else {
+            rows::combine_components(q, &layer.d1, u, &layer.c, &seed.j[k], n);
+        }
+    }
+}
