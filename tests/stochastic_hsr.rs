@@ -9,7 +9,7 @@ use burn::module::{Module, Param, ParamGroup};
 use burn::nn::Linear;
 use burn::optim::{AdamConfig, GradientsParams, SgdConfig};
 use burn::tensor::{DType, Device, Tensor};
-use burn::train::{TrainOutput, TrainStep};
+use burn::train::{RegressionOutput, TrainOutput, TrainStep};
 use burn_hsr::{Activation, HsrConfig, ThreeLayerNet};
 use burn_penalty::stochastic::Part;
 use burn_penalty::train::StochasticHsrModel;
@@ -856,10 +856,13 @@ fn several_losses_and_accumulated_batches_go_into_one_closure() {
 
 impl TrainStep for Waves {
     type Input = f64;
-    type Output = f64;
+    type Output = RegressionOutput;
 
-    fn step(&self, factor: f64) -> TrainOutput<f64> {
-        TrainOutput::new(self, (self.loss() * factor).backward(), factor)
+    fn step(&self, factor: f64) -> TrainOutput<RegressionOutput> {
+        let loss = self.loss() * factor;
+        let nothing = || Tensor::<2>::zeros([1, 1], &device());
+        let output = RegressionOutput::new(loss.clone(), nothing(), nothing());
+        TrainOutput::new(self, loss.backward(), output)
     }
 }
 
@@ -872,7 +875,9 @@ fn a_training_step_of_burn_train_gives_the_gradients_of_the_passes() {
     for factor in [1.0, 2.0] {
         // burn-train steps with a clone.
         let output = TrainStep::step(&wrapped.clone(), factor);
-        assert_eq!(output.item, factor);
+        // The loss at θ, not that of a pass nearby.
+        let expected: f64 = start().iter().map(|t| factor * t.sin()).sum();
+        assert!((values(output.item.loss)[0] - expected).abs() < 1e-14);
         let expected = hsr
             .of(&model, of(|model: &Waves| model.loss() * factor))
             .unwrap();

@@ -100,7 +100,9 @@ struct Estimated {
     gradients: GradientsParams,
     averages: Averages,
     size: usize,
+    /// The vector of λ_max's iteration for the next step, and for one where this step is skipped.
     direction: Option<GradientsParams>,
+    previous: Option<GradientsParams>,
 }
 
 impl StochasticHsrGradient {
@@ -212,6 +214,9 @@ impl StochasticHsrGradient {
         passes.not_finite = finite.read()?;
         if passes.not_finite.is_some() {
             passes.gradients = GradientsParams::new();
+            if let Some(found) = estimated {
+                self.state.direction = found.previous;
+            }
             return Ok(passes);
         }
         if let Some(found) = estimated {
@@ -346,6 +351,7 @@ impl StochasticHsrGradient {
             averages: Averages::updated(before, config.decay, &moments),
             size: group.size,
             direction: None,
+            previous: None,
         })
     }
 
@@ -360,18 +366,19 @@ impl StochasticHsrGradient {
     ) -> Result<Estimated, PenaltyError> {
         let config = &self.config;
         let here = &group.filter(module, here);
-        let recorded = self.state.recorded.take();
-        let direction = match recorded {
-            Some(values) => record::direction(module, &values),
-            None => match &self.state.direction {
-                Some(direction) => group.filter(module, direction),
-                None => {
-                    let length = 1.0 / (group.size as f64).sqrt();
-                    signs(module, length, &mut generator(config.seed, step), |id| {
-                        group.has(id)
-                    })
-                }
-            },
+        let kept = match self.state.recorded.take() {
+            Some(values) => Some(record::direction(module, &values)),
+            None => self.state.direction.take(),
+        };
+        let kept = kept.map(|direction| group.filter(module, &direction));
+        let direction = match kept {
+            Some(direction) if direction.len() == group.ids.len() => direction,
+            // The first step, or another module or group than before.
+            _ => {
+                let length = 1.0 / (group.size as f64).sqrt();
+                let mut generator = generator(config.seed, step);
+                signs(module, length, &mut generator, |id| group.has(id))
+            }
         };
         let epsilon = match config.step {
             Some(_) => group.step(module, config)?,
@@ -395,11 +402,13 @@ impl StochasticHsrGradient {
             trace: value,
             square: length.square(),
         };
+        let next = polar(module, &combination(module, &shifted))?.direction;
         Ok(Estimated {
             gradients: differences::second(module, ends, here, &epsilon),
             averages: Averages::updated(self.state.averages.as_ref(), config.decay, &moments),
             size: group.size,
-            direction: Some(polar(module, &combination(module, &shifted))?.direction),
+            direction: Some(next),
+            previous: Some(direction),
         })
     }
 }
@@ -476,7 +485,7 @@ impl Group {
         let relative = config.step.unwrap_or_else(|| match rounding_unit(module) {
             unit if unit < 1e-10 => 1e-4,
             unit if unit < 1e-5 => 2e-3,
-            _ => 3e-2,
+            _ => 0.2,
         });
         let squares = reduce(module, &Square(self), Tensor::sum)? * (1.0 / self.size as f64);
         let mean = squares.sqrt();

@@ -27,8 +27,9 @@
 //!
 //! # Steps
 //!
-//! ε, for each coordinate, is 10⁻⁴ θ̄ in f64, 2·10⁻³ θ̄ in f32 and 0.03 θ̄ in half precision, where θ̄ is the root mean
-//! square of the parameters, and η = 0.1 ε√D. It is one for all parameters, because E vvᵀ = 1 in one unit is what makes
+//! ε, for each coordinate, is 10⁻⁴ θ̄ in f64 and 2·10⁻³ θ̄ in f32, where θ̄ is the root mean square of the parameters, and
+//! η = 0.1 ε√D. Half precision takes 0.2 θ̄ and is computed with in f32; its gradients round so coarsely that a single
+//! estimate is mostly noise: keep the parameters in f32 where you can. ε is one for all parameters, because E vvᵀ = 1 in one unit is what makes
 //! the mean of vᵀHv the trace. Where single precision rounds θ + εv, the step really taken is the probe.
 //!
 //! # Costs
