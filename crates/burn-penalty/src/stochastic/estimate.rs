@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use super::Objective;
 use crate::PenaltyError;
 use crate::algebra::reciprocal;
+use crate::precision::placed;
 
 /// Moving averages on the device, and how many estimates are in them.
 #[derive(Clone, Debug)]
@@ -47,10 +48,14 @@ impl Averages {
                 numbers,
                 updates: 1,
             },
-            Some(before) => Self {
-                numbers: before.numbers.clone() * decay + numbers,
-                updates: before.updates + 1,
-            },
+            Some(before) => {
+                // Those of a record are on Burn's default device.
+                let old = placed(before.numbers.clone(), &numbers.device(), numbers.dtype());
+                Self {
+                    numbers: old * decay + numbers,
+                    updates: before.updates + 1,
+                }
+            }
         }
     }
 
