@@ -455,6 +455,9 @@ fn closed_forms_matrices_and_closures_are_operators() {
     assert_eq!(apply(&mut skew, &[0.0, 1.0]), [1.25e308, 2.0]);
 }
 
+const UNTRACKED: &str = "the loss is not tracked by autodiff: was it computed on an autodiff device, from a parameter that \
+                         is trained?";
+
 #[test]
 fn what_cannot_be_done_is_an_error_in_one_line() {
     let problem = Problem::new(&[3, 4, 2], 5, 0.9);
@@ -467,8 +470,13 @@ fn what_cannot_be_done_is_an_error_in_one_line() {
     };
     assert_eq!(
         message(FiniteDifferenceHessian::new(&model.valid(), loss)),
+        "the module is on a device without autodiff, where no parameter is trainable: take module.train()"
+    );
+    assert_eq!(
+        message(FiniteDifferenceHessian::new(&model.clone().no_grad(), loss)),
         "the module has no trainable parameters"
     );
+    FiniteDifferenceHessian::new(&model.valid().train(), loss).unwrap();
     let broken = problem.at(&vec![f64::NAN; problem.theta.len()]);
     let broken = broken.model(&device(), F64);
     assert_eq!(
@@ -502,10 +510,16 @@ fn what_cannot_be_done_is_an_error_in_one_line() {
 
     let untracked = |model: &Mlp| model.loss(&batch).inner();
     let mut operator = FiniteDifferenceHessian::new(&model, untracked).unwrap();
-    assert_eq!(
-        refused(&mut operator, &vec![1.0; size]),
-        "the loss is not tracked by autodiff: was it computed on an autodiff device?"
-    );
+    assert_eq!(refused(&mut operator, &vec![1.0; size]), UNTRACKED);
+    // On an autodiff device, but of frozen parameters alone: Burn would panic.
+    let mut partly = model.clone();
+    partly.layers[0] = partly.layers[0].clone().no_grad();
+    let of_frozen = |model: &Mlp| model.layers[0].weight.val().square().sum().reshape([1]);
+    let mut operator = FiniteDifferenceHessian::new(&partly, of_frozen).unwrap();
+    let size_of_rest = operator.size();
+    let error = operator.apply(&vec![1.0; size_of_rest], &mut vec![0.0; size_of_rest]);
+    assert_eq!(error.unwrap_err().to_string(), UNTRACKED);
+    assert_eq!(operator.gradient().unwrap_err().to_string(), UNTRACKED);
     let infinite = |model: &Mlp| model.loss(&batch) * f64::INFINITY;
     let mut operator = FiniteDifferenceHessian::new(&model, infinite).unwrap();
     assert_eq!(

@@ -275,6 +275,7 @@ fn a_diagonal_hessian_has_its_exact_trace_and_gradient_with_one_probe() {
         let model = Waves::new(&theta, dtype);
         let penalty = HutchinsonTraceConfig::new()
             .with_strength(0.3)
+            .with_limit(None)
             .init()
             .unwrap();
         let gradients = model.gradients();
@@ -536,17 +537,91 @@ fn what_cannot_be_done_is_an_error_in_one_line() {
     let found = penalty.inject(&model, untracked, model.gradients());
     assert_eq!(
         refuse(found.map(drop)),
-        "the loss is not tracked by autodiff: was it computed on an autodiff device?"
+        "the loss is not tracked by autodiff: was it computed on an autodiff device, from a parameter that is trained?"
     );
-    let found = penalty.inject(&model.valid(), Waves::loss, GradientsParams::new());
-    assert_eq!(
-        refuse(found.map(drop)),
-        "the module has no trainable parameters"
-    );
-    let penalty = HutchinsonTraceConfig::new().init().unwrap();
-    let found = penalty.inject(&model.valid(), Waves::loss, GradientsParams::new());
-    assert_eq!(
-        refuse(found.map(drop)),
-        "the module has no trainable parameters"
-    );
+    let trace = HutchinsonTraceConfig::new().init().unwrap();
+    let plain = "the module is on a device without autodiff, where no parameter is trainable: take module.train()";
+    let of_plain = model.valid();
+    let found = penalty.inject(&of_plain, Waves::loss, GradientsParams::new());
+    assert_eq!(refuse(found.map(drop)), plain);
+    let found = trace.inject(&of_plain, Waves::loss, GradientsParams::new());
+    assert_eq!(refuse(found.map(drop)), plain);
+    let frozen = model.no_grad();
+    let none = "the module has no trainable parameters";
+    let found = penalty.inject(&frozen, Waves::loss, GradientsParams::new());
+    assert_eq!(refuse(found.map(drop)), none);
+    let found = trace.inject(&frozen, Waves::loss, GradientsParams::new());
+    assert_eq!(refuse(found.map(drop)), none);
+}
+
+#[test]
+fn the_traces_default_does_not_keep_a_wide_network_from_training() {
+    // 77,322 parameters under Adam, three classes in 20 dimensions. The default strength without a limit is noise of many
+    // times the gradient's length.
+    let (device, dtype) = (device(), DType::F32);
+    let sizes = [20, 256, 276, 3];
+    let x: Vec<f64> = noise(60 * 20, 5);
+    let y: Vec<usize> = (0..60).map(|i| i % 3).collect();
+    let x: Vec<f64> = x
+        .iter()
+        .enumerate()
+        .map(|(i, v)| v + if i % 20 == y[i / 20] { 1.0 } else { 0.0 })
+        .collect();
+    let theta = Problem::new(&sizes, 1, 1.0).theta;
+    let problem = Problem {
+        sizes: sizes.to_vec(),
+        theta: theta.iter().map(|v| 0.1 * v).collect(),
+        x,
+        y,
+    };
+    let batch = problem.batch(&device, dtype);
+    let loss = |model: &Mlp| model.loss(&batch);
+    let last = |config: Option<HutchinsonTraceConfig>| {
+        let mut model = problem.model(&device, dtype);
+        assert!(ParameterSpace::of(&model).unwrap().size() > 77_000);
+        let penalty = config.map(|config| config.init().unwrap());
+        let mut optimizer = burn::optim::AdamConfig::new().init();
+        for _ in 0..25 {
+            let mut gradients = GradientsParams::from_grads(loss(&model).backward(), &model);
+            if let Some(penalty) = &penalty {
+                gradients = penalty.inject(&model, loss, gradients).unwrap();
+            }
+            model = optimizer.step(1e-3, model, gradients);
+        }
+        values(loss(&model))[0]
+    };
+    let plain = last(None);
+    let default = last(Some(HutchinsonTraceConfig::new()));
+    let unlimited = last(Some(HutchinsonTraceConfig::new().with_limit(None)));
+    println!("plain {plain}, default {default}, without a limit {unlimited}");
+    assert!(default < plain + 0.1, "{default} {plain}");
+    assert!(unlimited > plain + 0.3, "{unlimited} {plain}");
+}
+
+#[test]
+fn what_the_trace_adds_is_no_longer_than_its_limit() {
+    let setting = setting(&[3, 5, 4, 3], 13, 1.0, F64);
+    let of_loss = setting.read(&setting.gradients());
+    let added = |strength: f64, limit: Option<f64>| {
+        let config = HutchinsonTraceConfig::new().with_strength(strength);
+        let penalty = config.with_limit(limit).init().unwrap();
+        let injected = penalty.inject(&setting.model, setting.loss(), setting.gradients());
+        let injected = setting.read(&injected.unwrap());
+        injected
+            .iter()
+            .zip(&of_loss)
+            .map(|(i, l)| i - l)
+            .collect::<Vec<_>>()
+    };
+    let free = added(1e-3, None);
+    assert!(norm(&free) < 0.1 * norm(&of_loss), "short enough");
+    let error = relative_error(&added(1e-3, Some(0.1)), &free, 0.0);
+    assert!(error < 1e-9, "{error}");
+    let shortened = added(100.0, Some(0.1));
+    assert!((norm(&shortened) / norm(&of_loss) - 0.1).abs() < 1e-12);
+    let scale = norm(&shortened) / norm(&free);
+    let expected: Vec<f64> = free.iter().map(|v| v * scale).collect();
+    let error = relative_error(&shortened, &expected, 0.0);
+    assert!(error < 1e-9, "{error}");
+    assert_eq!(norm(&added(1.0, Some(0.0))), 0.0);
 }

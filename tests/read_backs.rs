@@ -15,6 +15,7 @@ use burn_hsr::{
     Backend, Evaluation, Execution, Hsr, HsrConfig, Mode, OutputLoss, Targets, ThreeLayerNet,
     ThreeLayerNetConfig,
 };
+use burn_penalty::{Objective, Scheme, StochasticHsrConfig};
 
 /// Counts what wgpu reports. One for the process, as `log` has it: the tests of this file take turns.
 struct Counter {
@@ -213,6 +214,49 @@ fn injection_and_the_decoupled_step_read_nothing_back_from_wgpu() {
         println!("Hsr::step, {mode:?}: {counts:?}");
         assert_eq!(counts.read_backs, 0, "{mode:?}");
         assert!(counts.launches > 0, "{mode:?}");
+    }
+}
+
+#[test]
+fn a_step_of_stochastic_hsr_reads_nothing_back_from_wgpu() {
+    let Some((device, _turn)) = wgpu() else {
+        return;
+    };
+    for (objective, scheme) in [
+        (Objective::LambdaSup, Scheme::S4),
+        (Objective::Frobenius, Scheme::S7),
+        (Objective::Trace, Scheme::S4),
+        (Objective::LambdaMax, Scheme::S4),
+    ] {
+        for mode in [
+            burn_penalty::Mode::Coupled,
+            burn_penalty::Mode::Decoupled,
+            burn_penalty::Mode::Direction,
+        ] {
+            let Problem { mut model, x, y } = problem(&device);
+            let config = StochasticHsrConfig::new()
+                .with_objective(objective)
+                .with_scheme(scheme)
+                .with_mode(mode);
+            let pass = |model: ThreeLayerNet| {
+                let loss = loss(&model, &x, &y);
+                let gradients = GradientsParams::from_grads(loss.backward(), &model);
+                (loss, gradients)
+            };
+            for (check_finite, read_backs) in [(false, 0), (true, 1)] {
+                let config = config.clone().with_check_finite(check_finite);
+                let mut hsr = config.init(AdamConfig::new().init()).unwrap();
+                // The first step sees whether the closure repeats itself; the first steps compile kernels.
+                for _ in 0..3 {
+                    model = hsr.step(0.01, model, pass).unwrap().module;
+                }
+                let (step, counts) = count(&device, || hsr.step(0.01, model, pass).unwrap());
+                model = step.module;
+                println!("{objective:?}, {scheme:?}, {mode:?}, {check_finite}: {counts:?}");
+                assert_eq!(counts.read_backs, read_backs, "{objective:?} {mode:?}");
+                assert!(counts.launches > 0, "{objective:?} {mode:?}");
+            }
+        }
     }
 }
 

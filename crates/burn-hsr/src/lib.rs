@@ -81,7 +81,6 @@ mod losses;
 mod net;
 mod objective;
 mod record;
-mod schedule;
 mod sharpness;
 mod subsample;
 mod targets;
@@ -90,11 +89,12 @@ pub mod train;
 
 pub use activation::forward as activation_forward;
 pub use backend::{Backend, BackendError};
+pub use burn_penalty::{Mode, Schedule};
 pub use closed_form::ClosedForm;
 pub use error::HsrError;
 pub use gradient::HsrGradient;
 pub use head::HeadTerm;
-pub use hsr::{Execution, Hsr, HsrConfig, Mode};
+pub use hsr::{Execution, Hsr, HsrConfig};
 pub use hsr_core::{
     Activation, BlockEvaluation, Evaluation, Extremes, LanczosOptions, OutputLoss, Plan,
     SpectralBounds,
@@ -102,7 +102,6 @@ pub use hsr_core::{
 pub use net::{ThreeLayer, ThreeLayerNet, ThreeLayerNetConfig};
 pub use objective::LossGradients;
 pub use record::{HsrRecord, HsrRecordError};
-pub use schedule::Schedule;
 pub use sharpness::Sharpness;
 pub use targets::Targets;
 

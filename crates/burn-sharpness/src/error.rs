@@ -1,6 +1,7 @@
 //! What can go wrong.
 
 use burn_hsr::HsrError;
+use burn_penalty::PenaltyError;
 
 /// Why a curvature could not be computed. The message is one line.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -12,6 +13,9 @@ pub enum SharpnessError {
     /// The closed form itself.
     #[error(transparent)]
     Core(#[from] hsr_core::Error),
+    /// A penalty of any module.
+    #[error(transparent)]
+    Penalty(PenaltyError),
     /// A vector does not fit the parameters.
     #[error("{what} has {got} values, expected {expected}")]
     Length {
@@ -25,6 +29,11 @@ pub enum SharpnessError {
     /// The module has no parameter that is trained.
     #[error("the module has no trainable parameters")]
     NoParameters,
+    /// The module is where nothing is differentiated, as a trained model of burn-train's learner is.
+    #[error(
+        "the module is on a device without autodiff, where no parameter is trainable: take module.train()"
+    )]
+    PlainDevice,
     /// A value that must be finite is not.
     #[error("{what} is not finite")]
     NotFinite {
@@ -58,10 +67,23 @@ pub enum SharpnessError {
         total: usize,
     },
     /// A tensor that must be differentiated has no graph.
-    #[error("{what} is not tracked by autodiff: was it computed on an autodiff device?")]
+    #[error(
+        "{what} is not tracked by autodiff: was it computed on an autodiff device, from a parameter that is trained?"
+    )]
     Untracked {
         /// The tensor.
         what: &'static str,
+    },
+    /// The loss is not a function of the parameters.
+    #[error(
+        "two passes at the same parameters give gradients that differ by {difference:.1e} of {largest:.1e}: the closure must compute the same \
+         loss at every call of a step, on the same data and with no random numbers but the device's"
+    )]
+    NotRepeatable {
+        /// The largest difference of two components.
+        difference: f64,
+        /// The largest component.
+        largest: f64,
     },
     /// A batch could not be had.
     #[error("cannot get a batch: {message}")]
@@ -84,6 +106,36 @@ impl SharpnessError {
     pub(crate) fn batch(error: impl core::fmt::Display) -> Self {
         Self::Batch {
             message: error.to_string(),
+        }
+    }
+}
+
+impl From<PenaltyError> for SharpnessError {
+    fn from(error: PenaltyError) -> Self {
+        match error {
+            PenaltyError::NoParameters => Self::NoParameters,
+            PenaltyError::PlainDevice => Self::PlainDevice,
+            PenaltyError::Untracked { what } => Self::Untracked { what },
+            PenaltyError::NotRepeatable {
+                difference,
+                largest,
+            } => Self::NotRepeatable {
+                difference,
+                largest,
+            },
+            PenaltyError::NotFinite { what } => Self::NotFinite { what },
+            PenaltyError::Option {
+                option,
+                value,
+                expected,
+            } => Self::Option {
+                option,
+                value,
+                expected,
+            },
+            PenaltyError::Batch { message } => Self::Batch { message },
+            PenaltyError::Read { what, message } => Self::Read { what, message },
+            other => Self::Penalty(other),
         }
     }
 }

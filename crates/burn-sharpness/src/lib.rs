@@ -80,7 +80,6 @@
 //! | `train` | no | `SamLearner` for burn-train |
 
 mod error;
-mod isolated;
 pub mod landscape;
 pub mod measures;
 pub mod operator;

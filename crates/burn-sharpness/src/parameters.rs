@@ -5,9 +5,9 @@ use core::ops::Range;
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn_penalty::algebra;
 
 use crate::SharpnessError;
-use crate::isolated::isolated_at;
 
 /// One trainable parameter of a module and its place in the vector.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,18 +52,16 @@ impl ParameterSpace {
     ///
     /// # Errors
     ///
-    /// [`SharpnessError::NoParameters`] where there are none.
+    /// [`SharpnessError::NoParameters`] where there are none; [`SharpnessError::PlainDevice`] where the reason is that
+    /// the module is not on an autodiff device.
     pub fn of<M: Module>(module: &M) -> Result<Self, SharpnessError> {
+        algebra::count(module)?;
         let mut collect = Collect::default();
         module.visit(&mut collect);
-        let space = Self {
+        Ok(Self {
             parameters: collect.parameters,
             size: collect.size,
-        };
-        if space.size == 0 {
-            return Err(SharpnessError::NoParameters);
-        }
-        Ok(space)
+        })
     }
 
     /// The number of coordinates D.
@@ -145,7 +143,10 @@ impl ParameterSpace {
         scale: f64,
     ) -> Result<M, SharpnessError> {
         let step: Vec<f64> = direction.iter().map(|v| scale * v).collect();
-        Ok(isolated_at(module, self.to_gradients(module, &step)?))
+        Ok(burn_penalty::displaced(
+            module,
+            self.to_gradients(module, &step)?,
+        ))
     }
 
     /// The parameter of this identity, where it is trained.

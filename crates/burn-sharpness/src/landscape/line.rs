@@ -6,6 +6,7 @@ use std::io::Write;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use burn_penalty::Randomness;
 
 use super::evaluate::{Progress, evaluate, mean_loss};
 use crate::{ParameterSpace, SharpnessError};
@@ -148,8 +149,10 @@ impl Line {
         same_parameters(&spaces)?;
         let [first, second] = [spaces[0].read(ends[0])?, spaces[1].read(ends[1])?];
         let direction: Vec<f64> = second.iter().zip(&first).map(|(b, a)| b - a).collect();
+        let randomness = Randomness::new(ends[0], 0, 0);
         let at = |t: &f64| {
             let displaced = spaces[0].displaced(ends[0], &direction, *t)?;
+            randomness.restart();
             mean_loss(&displaced.valid(), &mut batches, &mut loss)
         };
         self.profile(at, observe)

@@ -6,6 +6,7 @@ use std::io::Write;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use burn_penalty::Randomness;
 
 use super::evaluate::{Progress, evaluate, mean_loss};
 use crate::{ParameterSpace, SharpnessError};
@@ -151,8 +152,10 @@ impl Plane {
     ) -> Result<Landscape, SharpnessError> {
         let space = ParameterSpace::of(model)?;
         self.check(space.size())?;
+        let randomness = Randomness::new(model, 0, 0);
         let at = |point: &[f64; 2]| {
             let displaced = space.displaced(model, &self.displacement(*point), 1.0)?;
+            randomness.restart();
             mean_loss(&displaced.valid(), &mut batches, &mut loss)
         };
         self.landscape(at, observe)

@@ -4,14 +4,14 @@ use core::fmt::Display;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use burn_penalty::passes::backward;
+use burn_penalty::{Randomness, isolated};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-use crate::isolated::isolated;
 use crate::landscape::value_of;
-use crate::operator::backward;
 use crate::{ParameterSpace, SharpnessError};
 
 /// How far a displacement u reaches.
@@ -54,7 +54,7 @@ pub struct WorstCase {
     pub adaptive: bool,
     /// The most steps; each costs a loss and a gradient.
     pub steps: usize,
-    /// The seed of the direction that is tried where the gradient is 0.
+    /// The seed of the direction that is tried where the gradient is 0, and of dropout masks.
     pub seed: u64,
 }
 
@@ -156,7 +156,8 @@ impl WorstCase {
     /// Ascends from a module's parameters; the loss is the mean over batches Σ_b w_b L_b / Σ_b w_b, where `loss` gives a
     /// batch's mean loss L_b, \[1\], and its weight w_b, its number of samples. `batches` gives all batches, anew at every
     /// step, as Burn's data loaders do: `|| loader.iter()`, or `|| batches.iter().map(Ok::<_, SharpnessError>)`. The
-    /// module itself stays as it is; coordinates are those of its [`ParameterSpace`].
+    /// module itself stays as it is; coordinates are those of its [`ParameterSpace`]. Every step sees the same dropout
+    /// masks, those of the seed.
     ///
     /// # Errors
     ///
@@ -171,11 +172,13 @@ impl WorstCase {
         let space = ParameterSpace::of(module)?;
         let theta = space.read(module)?;
         let module = isolated(module);
+        let randomness = Randomness::new(&module, self.seed, 0);
         self.ascend(&theta, |point, gradient| {
             let step: Vec<f64> = point.iter().zip(&theta).map(|(p, t)| p - t).collect();
             let displaced = space.displaced(&module, &step, 1.0)?;
             let (mut sum, mut total) = (0.0, 0.0);
             gradient.fill(0.0);
+            randomness.restart();
             for batch in batches() {
                 let (loss, weight) = loss(&displaced, batch.map_err(SharpnessError::batch)?);
                 sum += weight * value_of(loss.clone())?;

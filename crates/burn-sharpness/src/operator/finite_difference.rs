@@ -3,11 +3,12 @@
 use core::fmt::Display;
 
 use burn::module::Module;
-use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
+use burn_penalty::passes::{backward, repeats};
+use burn_penalty::precision::rounding_unit;
+use burn_penalty::{Randomness, isolated};
 
-use super::{SymmetricOperator, check_lengths, rounding_unit};
-use crate::isolated::isolated;
+use super::{SymmetricOperator, check_lengths};
 use crate::{ParameterSpace, SharpnessError};
 
 /// ∇L at a module, as a vector.
@@ -41,9 +42,11 @@ type Gradient<'a, M> = Box<dyn FnMut(&M, &ParameterSpace) -> Result<Vec<f64>, Sh
 ///
 /// # What the loss must be
 ///
-/// The same function at every call. Dropout must be off (`freeze_group`) or seeded inside the closure, and with
-/// batch-dependent layers, such as `BatchNorm` in training mode, the batches must be the same at every pass: no
-/// shuffling. The loss is differentiated as the closure computes it; for running statistics in place of the batch's,
+/// The same function at every call. Random numbers of the module's device are the same at every pass, because it is
+/// seeded before each: the Hessian is that of the loss under one dropout mask, which [`with_seed`](Self::with_seed)
+/// chooses (`freeze_group` switches dropout off). With batch-dependent layers, such as `BatchNorm` in training mode, the
+/// batches must be the same at every pass: no shuffling. The first product repeats a pass to see whether the loss does
+/// what it must. The loss is differentiated as the closure computes it; for running statistics in place of the batch's,
 /// freeze such layers.
 ///
 /// # The module
@@ -76,6 +79,9 @@ type Gradient<'a, M> = Box<dyn FnMut(&M, &ParameterSpace) -> Result<Vec<f64>, Sh
 /// steps.
 pub struct FiniteDifferenceHessian<'a, M> {
     module: M,
+    randomness: Randomness,
+    /// Whether a pass was seen to give the same gradient twice.
+    repeats: bool,
     space: ParameterSpace,
     gradient: Gradient<'a, M>,
     step: f64,
@@ -97,8 +103,10 @@ impl<'a, M: Module> FiniteDifferenceHessian<'a, M> {
     ///
     /// # Errors
     ///
-    /// [`SharpnessError::NoParameters`] where nothing is trained or the module is not on an autodiff device,
-    /// [`SharpnessError::NotFinite`] where a parameter is NaN or infinite.
+    /// [`SharpnessError::NoParameters`] where nothing is trained, [`SharpnessError::PlainDevice`] where the module is not
+    /// on an autodiff device, [`SharpnessError::NotFinite`] where a parameter is NaN or infinite. Products give
+    /// [`SharpnessError::Untracked`] where the loss depends on no parameter that is trained, and
+    /// [`SharpnessError::NotRepeatable`] where it is another one at every call.
     pub fn new(
         module: &M,
         mut loss: impl FnMut(&M) -> Tensor<1> + 'a,
@@ -214,6 +222,8 @@ impl<'a, M: Module> FiniteDifferenceHessian<'a, M> {
         let noise = rounding_unit(module) * (1.0 + rms);
         Ok(Self {
             module: isolated(module),
+            randomness: Randomness::new(module, 0, 0),
+            repeats: false,
             space,
             gradient,
             step: 0.5 * noise.cbrt(),
@@ -238,6 +248,12 @@ impl<'a, M: Module> FiniteDifferenceHessian<'a, M> {
         Ok(self)
     }
 
+    /// With another seed for the random numbers of every pass: another dropout mask.
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.randomness = Randomness::new(&self.module, seed, 0);
+        self
+    }
+
     /// The step ε.
     pub fn step(&self) -> f64 {
         self.step
@@ -254,12 +270,30 @@ impl<'a, M: Module> FiniteDifferenceHessian<'a, M> {
     ///
     /// As [`apply`](SymmetricOperator::apply).
     pub fn gradient(&mut self) -> Result<Vec<f64>, SharpnessError> {
+        self.randomness.restart();
         finite((self.gradient)(&self.module, &self.space)?)
     }
 
     fn gradient_at(&mut self, direction: &[f64], step: f64) -> Result<Vec<f64>, SharpnessError> {
         let displaced = self.space.displaced(&self.module, direction, step)?;
+        self.randomness.restart();
         finite((self.gradient)(&displaced, &self.space)?)
+    }
+}
+
+impl<M: Module> FiniteDifferenceHessian<'_, M> {
+    /// Refuses a loss that is another function at every call.
+    fn check_repeated(&self, first: &[f64], second: &[f64]) -> Result<(), SharpnessError> {
+        let largest = first.iter().fold(0.0, |max: f64, v| max.max(v.abs()));
+        let pairs = first.iter().zip(second);
+        let difference = pairs.fold(0.0, |max: f64, (a, b)| max.max((a - b).abs()));
+        if repeats(difference, largest, rounding_unit(&self.module), self.noise) {
+            return Ok(());
+        }
+        Err(SharpnessError::NotRepeatable {
+            difference,
+            largest,
+        })
     }
 }
 
@@ -281,6 +315,11 @@ impl<M: Module> SymmetricOperator for FiniteDifferenceHessian<'_, M> {
         }
         let direction: Vec<f64> = v.iter().map(|v| v / norm).collect();
         let after = self.gradient_at(&direction, self.step)?;
+        if !self.repeats {
+            let again = self.gradient_at(&direction, self.step)?;
+            self.check_repeated(&after, &again)?;
+            self.repeats = true;
+        }
         let before = self.gradient_at(&direction, -self.step)?;
         let scale = norm / (2.0 * self.step);
         for ((out, after), before) in product.iter_mut().zip(after).zip(before) {
@@ -293,19 +332,6 @@ impl<M: Module> SymmetricOperator for FiniteDifferenceHessian<'_, M> {
     fn accuracy(&self) -> f64 {
         10.0 * self.step * self.step + self.noise / self.step
     }
-}
-
-/// The gradients of a loss that must be tracked.
-pub(crate) fn backward<M: Module>(
-    module: &M,
-    loss: Tensor<1>,
-) -> Result<GradientsParams, SharpnessError> {
-    // Burn panics on a loss without a graph.
-    if !loss.is_autodiff() {
-        let what = "the loss";
-        return Err(SharpnessError::Untracked { what });
-    }
-    Ok(GradientsParams::from_grads(loss.backward(), module))
 }
 
 fn add_scaled(sum: &mut [f64], scale: f64, vector: &[f64]) {

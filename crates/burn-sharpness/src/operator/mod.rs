@@ -35,7 +35,6 @@
 mod dense;
 mod finite_difference;
 mod from_fn;
-mod step;
 
 use hsr_core::HessianOperator;
 
@@ -44,9 +43,6 @@ use crate::SharpnessError;
 pub use dense::DenseOperator;
 pub use finite_difference::FiniteDifferenceHessian;
 pub use from_fn::{FromFn, from_fn};
-
-pub(crate) use finite_difference::backward;
-pub(crate) use step::rounding_unit;
 
 /// A symmetric matrix that is known by its products alone.
 pub trait SymmetricOperator {

@@ -1,15 +1,21 @@
 //! The norm of the loss's gradient.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use burn::config::Config;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
+use burn_penalty::algebra::{add, polar, scale};
+use burn_penalty::differences::{self, Ends};
+use burn_penalty::passes::gradients_at;
+use burn_penalty::precision::rounding_noise;
+use burn_penalty::{Randomness, check_strength, isolated};
 use serde::{Deserialize, Serialize};
 
-use super::vector::{Factor, add, combination, noise, polar};
-use super::{PenaltyGradient, check_strength, gradients_at};
+use super::PenaltyGradient;
+use super::baseline::Baseline;
 use crate::SharpnessError;
-use crate::isolated::isolated;
 
 /// How H ĝ is made of gradients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +41,9 @@ pub struct GradientNormConfig {
     /// [`FiniteDifferenceHessian`](crate::FiniteDifferenceHessian), (u(1 + θ̄))^½ for the forward one. The paper's r
     /// is a larger one, 0.05 and more, with which the penalty becomes that of a neighbourhood.
     pub step: Option<f64>,
+    /// The seed of the random numbers that all passes of a step draw alike, such as dropout masks; new at every step.
+    #[config(default = 0)]
+    pub seed: u64,
 }
 
 impl GradientNormConfig {
@@ -44,7 +53,7 @@ impl GradientNormConfig {
     ///
     /// [`SharpnessError::Option`] where a strength is negative or not finite, or a step is not a positive number.
     pub fn init(&self) -> Result<GradientNorm, SharpnessError> {
-        check_strength(self.strength)?;
+        check_strength("strength", self.strength)?;
         if let Some(step) = self.step
             && !(step.is_finite() && step > 0.0)
         {
@@ -56,6 +65,8 @@ impl GradientNormConfig {
         }
         Ok(GradientNorm {
             config: self.clone(),
+            baseline: Baseline::default(),
+            steps: AtomicU64::new(0),
         })
     }
 }
@@ -96,9 +107,23 @@ impl GradientNormConfig {
 ///
 /// Reference: Y. Zhao, H. Zhang, X. Hu, "Penalizing gradient norm for efficiently improving generalization in deep
 /// learning", ICML 2022, arXiv 2202.03599. It takes the forward difference; the central one is the default here.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct GradientNorm {
     config: GradientNormConfig,
+    baseline: Baseline,
+    /// Steps taken. Atomic, so that a loop needs no `&mut`.
+    steps: AtomicU64,
+}
+
+impl Clone for GradientNorm {
+    /// The same penalty at the same step, with a count of its own.
+    fn clone(&self) -> Self {
+        Self {
+            config: self.config.clone(),
+            baseline: self.baseline.clone(),
+            steps: AtomicU64::new(self.steps()),
+        }
+    }
 }
 
 impl GradientNorm {
@@ -107,49 +132,66 @@ impl GradientNorm {
         &self.config
     }
 
-    /// ‖∇L‖ and its gradient at the module, where `gradients` are ∇L.
+    /// The steps taken, which a resumed run needs to draw the same dropout masks.
+    pub fn steps(&self) -> u64 {
+        self.steps.load(Ordering::Relaxed)
+    }
+
+    /// The penalty after that many steps.
+    pub fn resume_at(mut self, steps: u64) -> Self {
+        *self.steps.get_mut() = steps;
+        self
+    }
+
+    /// ‖∇L‖ and its gradient at the module, where `gradients` are ∇L; counts a step.
     ///
     /// # Errors
     ///
-    /// [`SharpnessError::NoParameters`] where no gradient is that of a parameter that is trained;
-    /// [`SharpnessError::Untracked`] for a loss without a graph.
+    /// [`SharpnessError::NoParameters`] where no gradient is that of a parameter that is trained,
+    /// [`SharpnessError::PlainDevice`] where the module is not on an autodiff device, [`SharpnessError::Untracked`] for a
+    /// loss without a graph, [`SharpnessError::NotRepeatable`] for one that is another function at every call.
     pub fn gradient<M: Module>(
         &self,
         module: &M,
         mut loss: impl FnMut(&M) -> Tensor<1>,
         gradients: &GradientsParams,
     ) -> Result<PenaltyGradient, SharpnessError> {
+        let taken = self.steps.fetch_add(1, Ordering::Relaxed);
+        let noise = rounding_noise(module)?;
         let polar = polar(module, gradients)?;
         let copy = isolated(module);
+        let randomness = Randomness::new(&copy, self.config.seed, taken);
+        let given = self
+            .baseline
+            .is_given(&copy, &randomness, &mut loss, gradients)?;
         let step = match self.config.step {
-            Some(step) => polar.norm.ones_like() * step,
+            Some(step) => noise.ones_like() * step,
             None => match self.config.difference {
-                Difference::Central => noise(module)?.powf_scalar(1.0 / 3.0) * 0.5,
-                Difference::Forward => noise(module)?.sqrt(),
+                Difference::Central => noise.powf_scalar(1.0 / 3.0) * 0.5,
+                Difference::Forward => noise.sqrt(),
             },
         };
         let mut at = |step: Tensor<1>| {
-            let direction = combination(module, &[(Factor::from(step), &polar.direction)]);
-            gradients_at(&copy, direction, &mut loss)
+            let direction = scale(module, &polar.direction, step);
+            gradients_at(&copy, direction, &randomness, &mut loss)
         };
         let after = at(step.clone())?;
         let gradients = match self.config.difference {
             Difference::Central => {
                 let before = at(step.clone().neg())?;
-                let scale = (step * 2.0).recip();
-                let terms = [
-                    (Factor::from(scale.clone()), &after),
-                    (Factor::from(scale.neg()), &before),
-                ];
-                combination(module, &terms)
+                let ends = Ends {
+                    after: &after,
+                    before: &before,
+                };
+                differences::central(module, ends, &step)
             }
             Difference::Forward => {
-                let scale = step.recip();
-                let terms = [
-                    (Factor::from(scale.clone()), &after),
-                    (Factor::from(scale.neg()), gradients),
-                ];
-                combination(module, &terms)
+                let own = match given {
+                    true => None,
+                    false => Some(at(step.zeros_like())?),
+                };
+                let here = own.as_ref().unwrap_or(gradients);
+                differences::forward(module, &after, here, &step)
             }
         };
         Ok(PenaltyGradient {
@@ -158,7 +200,7 @@ impl GradientNorm {
         })
     }
 
-    /// ∇L + strength·∇‖∇L‖, where `gradients` are ∇L. Other parameters' gradients are passed on.
+    /// ∇L + strength·∇‖∇L‖, where `gradients` are ∇L; counts a step. Other parameters' gradients are passed on.
     ///
     /// # Errors
     ///
@@ -170,6 +212,7 @@ impl GradientNorm {
         gradients: GradientsParams,
     ) -> Result<GradientsParams, SharpnessError> {
         if self.config.strength == 0.0 {
+            self.steps.fetch_add(1, Ordering::Relaxed);
             return Ok(gradients);
         }
         let penalty = self.gradient(module, loss, &gradients)?;

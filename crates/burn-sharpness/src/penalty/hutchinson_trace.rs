@@ -6,12 +6,16 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
+use burn_penalty::algebra::{add, count, dot, scale};
+use burn_penalty::differences::{self, Ends};
+use burn_penalty::passes::gradients_at;
+use burn_penalty::precision::rounding_noise;
+use burn_penalty::probe::{generator, signs};
+use burn_penalty::{Randomness, check_strength, isolated, limited};
 
-use super::vector::{Factor, add, combination, dot, noise, probe};
-use super::{PenaltyGradient, check_strength, gradients_at};
-use crate::isolated::isolated;
-use crate::spectrum::generator;
-use crate::{ParameterSpace, SharpnessError};
+use super::PenaltyGradient;
+use super::baseline::Baseline;
+use crate::SharpnessError;
 
 /// Configuration of [`HutchinsonTrace`].
 #[derive(Config, Debug)]
@@ -19,10 +23,16 @@ pub struct HutchinsonTraceConfig {
     /// The factor of tr H.
     #[config(default = 0.01)]
     pub strength: f64,
+    /// The most that what is added may be long, as a share of ‖∇L‖; longer, it is shortened to that. tr H and its
+    /// gradient grow with the number of parameters, and one strength does not fit all: at 77,000 parameters 0.001
+    /// already keeps Adam from training, where with this limit the default trains like no penalty at all. None for no
+    /// limit: then strength·∇tr H is added as it is.
+    #[config(default = "Some(0.1)")]
+    pub limit: Option<f64>,
     /// Random probes a step. The estimate is unbiased with one; its variance falls with their number.
     #[config(default = 1)]
     pub probes: usize,
-    /// The seed of the probes, which are new at every step.
+    /// The seed of the probes, and of the dropout masks that all passes of a step share; both are new at every step.
     #[config(default = 0)]
     pub seed: u64,
     /// The distance ε in θ; none for 3(u(1 + θ̄))^¼, which balances rounding and truncation of a second difference, u
@@ -38,7 +48,10 @@ impl HutchinsonTraceConfig {
     /// [`SharpnessError::Option`] where a strength is negative or not finite, the number of probes 0, or a step not a
     /// positive number.
     pub fn init(&self) -> Result<HutchinsonTrace, SharpnessError> {
-        check_strength(self.strength)?;
+        check_strength("strength", self.strength)?;
+        if let Some(limit) = self.limit {
+            check_strength("limit", limit)?;
+        }
         if self.probes == 0 {
             return Err(SharpnessError::Option {
                 option: "probes",
@@ -57,6 +70,7 @@ impl HutchinsonTraceConfig {
         }
         Ok(HutchinsonTrace {
             config: self.clone(),
+            baseline: Baseline::default(),
             steps: AtomicU64::new(0),
         })
     }
@@ -103,6 +117,7 @@ impl HutchinsonTraceConfig {
 #[derive(Debug)]
 pub struct HutchinsonTrace {
     config: HutchinsonTraceConfig,
+    baseline: Baseline,
     /// Steps taken. Atomic, so that a loop needs no `&mut`.
     steps: AtomicU64,
 }
@@ -112,6 +127,7 @@ impl Clone for HutchinsonTrace {
     fn clone(&self) -> Self {
         Self {
             config: self.config.clone(),
+            baseline: self.baseline.clone(),
             steps: AtomicU64::new(self.steps()),
         }
     }
@@ -138,8 +154,9 @@ impl HutchinsonTrace {
     ///
     /// # Errors
     ///
-    /// [`SharpnessError::NoParameters`] where nothing is trained, [`SharpnessError::Untracked`] for a loss without a
-    /// graph.
+    /// [`SharpnessError::NoParameters`] where nothing is trained, [`SharpnessError::PlainDevice`] where the module is not
+    /// on an autodiff device, [`SharpnessError::Untracked`] for a loss without a graph,
+    /// [`SharpnessError::NotRepeatable`] for one that is another function at every call.
     pub fn gradient<M: Module>(
         &self,
         module: &M,
@@ -147,47 +164,51 @@ impl HutchinsonTrace {
         gradients: &GradientsParams,
     ) -> Result<PenaltyGradient, SharpnessError> {
         let taken = self.steps.fetch_add(1, Ordering::Relaxed);
-        let size = ParameterSpace::of(module)?.size() as f64;
+        let size = count(module)? as f64;
         let copy = isolated(module);
-        let noise = noise(module)?;
+        let randomness = Randomness::new(&copy, self.config.seed, taken);
+        let given = self
+            .baseline
+            .is_given(&copy, &randomness, &mut loss, gradients)?;
+        let noise = rounding_noise(module)?;
         let step = match self.config.step {
             Some(step) => noise.ones_like() * step,
             None => noise.powf_scalar(0.25) * 3.0,
         };
         let probes = self.config.probes as f64;
-        let slope = (step.clone() * 2.0).recip() * (size / probes);
-        let bend = step.clone().square().recip() * (size / probes);
-        // A stream a step, so that a resumed run goes on with the same probes.
+        let own = match given {
+            true => None,
+            false => Some(gradients_at(
+                &copy,
+                GradientsParams::new(),
+                &randomness,
+                &mut loss,
+            )?),
+        };
+        let here = own.as_ref().unwrap_or(gradients);
         let mut generator = generator(self.config.seed, taken);
         let mut value: Option<Tensor<1>> = None;
         let mut sum = GradientsParams::new();
         for _ in 0..self.config.probes {
-            let direction = probe(module, size.sqrt(), &mut generator);
+            let direction = signs(module, 1.0 / size.sqrt(), &mut generator, |_| true);
             let mut at = |step: Tensor<1>| {
-                let direction = combination(module, &[(Factor::from(step), &direction)]);
-                gradients_at(&copy, direction, &mut loss)
+                let direction = scale(module, &direction, step);
+                gradients_at(&copy, direction, &randomness, &mut loss)
             };
             let after = at(step.clone())?;
             let before = at(step.clone().neg())?;
-            let one = Factor::Number(1.0);
-            let first = [(one.clone(), &after), (Factor::Number(-1.0), &before)];
-            let first = combination(module, &first);
-            let curvature = dot(module, &direction, &first)? * slope.clone();
+            let ends = Ends {
+                after: &after,
+                before: &before,
+            };
+            let product = differences::central(module, ends, &step);
+            let curvature = dot(module, &direction, &product)? * (size / probes);
             value = Some(match value {
                 None => curvature,
                 Some(value) => value + curvature,
             });
-            // Differences first: the three gradients are nearly the same.
-            let rise = combination(
-                module,
-                &[(one.clone(), &after), (Factor::Number(-1.0), gradients)],
-            );
-            let fall = combination(
-                module,
-                &[(one.clone(), &before), (Factor::Number(-1.0), gradients)],
-            );
-            let scale = || Factor::from(bend.clone());
-            sum = combination(module, &[(one, &sum), (scale(), &rise), (scale(), &fall)]);
+            let of_probe = differences::second(module, ends, here, &step);
+            sum = add(module, sum, size / probes, &of_probe);
         }
         Ok(PenaltyGradient {
             value: value.ok_or(SharpnessError::NoParameters)?,
@@ -195,7 +216,8 @@ impl HutchinsonTrace {
         })
     }
 
-    /// ∇L + strength·∇tr H, where `gradients` are ∇L; counts a step. Other parameters' gradients are passed on.
+    /// ∇L + strength·∇tr H, where `gradients` are ∇L, the second no longer than the [limit](HutchinsonTraceConfig::limit)
+    /// allows; counts a step. Other parameters' gradients are passed on.
     ///
     /// # Errors
     ///
@@ -210,12 +232,9 @@ impl HutchinsonTrace {
             self.steps.fetch_add(1, Ordering::Relaxed);
             return Ok(gradients);
         }
-        let penalty = self.gradient(module, loss, &gradients)?;
-        Ok(add(
-            module,
-            gradients,
-            self.config.strength,
-            &penalty.gradients,
-        ))
+        let penalty = self.gradient(module, loss, &gradients)?.gradients;
+        let (strength, limit) = (self.config.strength, self.config.limit);
+        let factor = limited(module, strength, limit, &gradients, &penalty)?;
+        Ok(add(module, gradients, factor, &penalty))
     }
 }

@@ -11,23 +11,29 @@
 //! | gradient norm, central difference | 2 |
 //! | trace | 2 a probe |
 //!
-//! They stay on the module's device and read nothing back. The gradients that they are given must be those of the
+//! They stay on the module's device and read nothing back, but for a flag at the first step. The gradients that they are given must be those of the
 //! loss that the closure computes, before anything else is added to them: they are the middle one of the differences,
-//! and the direction. The closure's loss must be the same function at every call (see
-//! [`FiniteDifferenceHessian`](crate::FiniteDifferenceHessian)). The module stays as it was, its running statistics
-//! included. A gradient that is not finite gives one that is not.
+//! and the direction. The module stays as it was, its running statistics included. A gradient that is not finite gives
+//! one that is not.
+//!
+//! # What the closure must be
+//!
+//! The same function at every call of a step, on the same data. Random numbers of the module's device, such as dropout
+//! masks, are the same in all passes of a step and others in the next: the device is seeded before each pass, and goes on
+//! from there after the last. The gradients at θ that the penalty is given were computed before that, under another mask.
+//! So the first step, and every one at which a layer's training flag has changed, compares them with a pass of its own
+//! and reads the device once for that; where they differ, this and all further steps make one pass more. A closure that
+//! does not even repeat itself is refused ([`SharpnessError::NotRepeatable`]).
 
+mod baseline;
 mod gradient_norm;
 mod hutchinson_trace;
-mod vector;
 
-use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
+#[cfg(doc)]
 use crate::SharpnessError;
-use crate::isolated::isolated_at;
-use crate::operator::backward;
 
 pub use gradient_norm::{Difference, GradientNorm, GradientNormConfig};
 pub use hutchinson_trace::{HutchinsonTrace, HutchinsonTraceConfig};
@@ -39,25 +45,4 @@ pub struct PenaltyGradient {
     pub value: Tensor<1>,
     /// Its gradient, for every trainable parameter that the loss depends on.
     pub gradients: GradientsParams,
-}
-
-/// The gradients of the loss at θ + direction; `module` is a copy that may be run.
-fn gradients_at<M: Module>(
-    module: &M,
-    direction: GradientsParams,
-    loss: &mut impl FnMut(&M) -> Tensor<1>,
-) -> Result<GradientsParams, SharpnessError> {
-    let there = isolated_at(module, direction);
-    backward(&there, loss(&there))
-}
-
-fn check_strength(strength: f64) -> Result<(), SharpnessError> {
-    if strength.is_finite() && strength >= 0.0 {
-        return Ok(());
-    }
-    Err(SharpnessError::Option {
-        option: "strength",
-        value: strength,
-        expected: "a finite number, 0 or more",
-    })
 }

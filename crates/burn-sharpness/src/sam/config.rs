@@ -38,6 +38,9 @@ pub struct SamConfig {
     /// step. Without it such a gradient goes to the optimizer, as it would without SAM.
     #[config(default = true)]
     pub check_finite: bool,
+    /// The seed of the random numbers that both passes of a step draw alike, such as dropout masks; new at every step.
+    #[config(default = 0)]
+    pub seed: u64,
 }
 
 impl SamConfig {

@@ -1,13 +1,14 @@
 //! The two passes.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use burn::module::Module;
 use burn::optim::GradientsParams;
+use burn_penalty::{Finite, Randomness, displaced};
 
+use super::SamConfig;
 use super::ascent::ascent;
-use super::finite::Finite;
-use super::{Pass, SamConfig};
 use crate::SharpnessError;
-use crate::isolated::isolated_at;
 
 /// SAM without an optimizer: the gradient at the ascended point, for a loop of one's own or a `TrainStep`.
 ///
@@ -40,9 +41,30 @@ use crate::isolated::isolated_at;
 /// }
 /// # Ok::<(), burn_sharpness::SharpnessError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct SamGradient {
     config: SamConfig,
+    /// Steps taken. Atomic, so that a loop needs no `&mut`.
+    steps: AtomicU64,
+}
+
+impl Clone for SamGradient {
+    /// The same at the same step, with a count of its own.
+    fn clone(&self) -> Self {
+        Self {
+            config: self.config.clone(),
+            steps: AtomicU64::new(self.steps()),
+        }
+    }
+}
+
+/// One of the two passes of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// The first, at θ.
+    First,
+    /// The second, at θ + e.
+    Second,
 }
 
 /// What the two passes gave.
@@ -61,7 +83,21 @@ pub struct SamPasses<L> {
 
 impl SamGradient {
     pub(super) fn new(config: SamConfig) -> Self {
-        Self { config }
+        Self {
+            config,
+            steps: AtomicU64::new(0),
+        }
+    }
+
+    /// The steps taken, which a resumed run needs to draw the same dropout masks.
+    pub fn steps(&self) -> u64 {
+        self.steps.load(Ordering::Relaxed)
+    }
+
+    /// The same after that many steps.
+    pub fn resume_at(mut self, steps: u64) -> Self {
+        *self.steps.get_mut() = steps;
+        self
     }
 
     /// The configuration.
@@ -93,7 +129,11 @@ impl SamGradient {
     }
 
     /// The passes, and what says whether they are finite.
-    pub(crate) fn unchecked<M, L, F>(&self, module: &M, mut closure: F) -> (SamPasses<L>, Finite)
+    pub(crate) fn unchecked<M, L, F>(
+        &self,
+        module: &M,
+        mut closure: F,
+    ) -> (SamPasses<L>, Finite<Pass>)
     where
         M: Module,
         F: FnMut(M) -> (L, GradientsParams),
@@ -104,11 +144,16 @@ impl SamGradient {
                 finite.check(pass, module, gradients);
             }
         };
+        let step = self.steps.fetch_add(1, Ordering::Relaxed);
+        let randomness = (self.config.rho != 0.0)
+            .then(|| Randomness::new(module, self.config.seed, step))
+            .inspect(Randomness::restart);
         let (loss, mut gradients) = closure(module.clone());
         check(Pass::First, &gradients);
         let mut ascended_loss = None;
-        if self.config.rho != 0.0 {
-            let there = isolated_at(module, ascent(&self.config, module, gradients));
+        if let Some(randomness) = randomness {
+            let there = displaced(module, ascent(&self.config, module, gradients));
+            randomness.restart();
             let (loss, of_there) = closure(there);
             check(Pass::Second, &of_there);
             (ascended_loss, gradients) = (Some(loss), of_there);

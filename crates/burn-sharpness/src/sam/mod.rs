@@ -35,8 +35,9 @@
 //! * **Running statistics** (`BatchNorm`) are updated by the first pass alone, as by one forward pass without SAM. The
 //!   second runs on a copy of the module with running statistics of its own, which are dropped. Other state that a
 //!   module changes behind `&self` is its own affair: Burn has none.
-//! * **Dropout** draws another mask in each pass. Where both should see the same network, the closure seeds the device
-//!   (`device.seed(…)`) before its forward pass.
+//! * **Dropout** draws the same mask in both passes and another one at the next step: the module's device is seeded before
+//!   each pass, from [`seed`](SamConfig::seed) and the number of the step. Whatever else draws from that device goes on
+//!   from there. A resumed run draws the same masks after [`Sam::resume_at`]. Where ρ is 0 nothing is seeded.
 //! * **Accumulation** over micro-batches belongs into the closure, which then gives their accumulated gradients: e is
 //!   that of the whole batch. Around the step, each micro-batch would have an ascent of its own.
 //! * **Distributed data parallel training** reduces gradients inside `backward`: both passes see the reduced gradient,
@@ -51,12 +52,10 @@
 
 mod ascent;
 mod config;
-mod finite;
 mod gradient;
 mod optimizer;
 mod scaling;
 
 pub use config::SamConfig;
-pub use finite::Pass;
-pub use gradient::{SamGradient, SamPasses};
+pub use gradient::{Pass, SamGradient, SamPasses};
 pub use optimizer::{Outcome, Sam, SamStep};

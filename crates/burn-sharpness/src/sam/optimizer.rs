@@ -16,7 +16,7 @@ use crate::SharpnessError;
 /// The step takes a closure, as Burn's `LBFGS` does, for it needs two passes: see [the module](super) for what they
 /// cost and for what stands beside them.
 ///
-/// SAM itself remembers nothing from step to step. What is saved is the optimizer's state, in Burn's own format. Burn
+/// SAM itself remembers only the number of its steps, and that only for dropout ([`resume_at`](Self::resume_at)). What is saved is the optimizer's state, in Burn's own format. Burn
 /// loads it onto its default device, in the default type of that, and moves it to the parameters' device at the first
 /// step, but does not change its type: a model in f64 resumes where that default is f64 (`Device::configure`).
 ///
@@ -117,6 +117,20 @@ impl Sam {
     /// The optimizer alone, with its state.
     pub fn into_optimizer(self) -> ModuleOptimizer {
         self.optimizer
+    }
+
+    /// The steps taken, which a resumed run needs to draw the same dropout masks.
+    pub fn steps(&self) -> u64 {
+        self.gradient.steps()
+    }
+
+    /// SAM after that many steps.
+    pub fn resume_at(self, steps: u64) -> Self {
+        let Self {
+            gradient,
+            optimizer,
+        } = self;
+        Self::new(gradient.resume_at(steps), optimizer)
     }
 
     /// One step from θ with ∇L(θ + e). `lr` is a number, or the rates of parameter groups that a `ModuleLrScheduler`

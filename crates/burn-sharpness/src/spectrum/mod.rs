@@ -25,7 +25,8 @@ pub use lanczos::{SpectrumEnds, lanczos};
 pub use power::power_iteration;
 pub use trace::{TraceEstimate, TraceOptions, hutch_plus_plus, hutchinson};
 
-pub(crate) use random::{generator, rademacher};
+use burn_penalty::probe::generator;
+use random::rademacher;
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()

@@ -19,9 +19,9 @@ use crate::SamGradient;
 pub struct SamLearner<M: Module> {
     /// The model.
     pub model: M,
-    #[module(skip)]
-    gradient: SamGradient,
     /// burn-train clones a model for every step and device; all clones count together.
+    #[module(skip)]
+    gradient: Arc<SamGradient>,
     #[module(skip)]
     skipped: Arc<AtomicUsize>,
 }
@@ -31,7 +31,7 @@ impl<M: Module> SamLearner<M> {
     pub fn new(model: M, gradient: SamGradient) -> Self {
         Self {
             model,
-            gradient,
+            gradient: Arc::new(gradient),
             skipped: Arc::default(),
         }
     }
@@ -40,6 +40,12 @@ impl<M: Module> SamLearner<M> {
     /// optimizer has skipped them. The model and its clones count together.
     pub fn skipped(&self) -> usize {
         self.skipped.load(Ordering::Relaxed)
+    }
+
+    /// The training steps taken, which a resumed run needs to draw the same dropout masks
+    /// ([`SamGradient::resume_at`]).
+    pub fn steps(&self) -> u64 {
+        self.gradient.steps()
     }
 
     /// The model without the wrapper.

@@ -6,9 +6,12 @@ use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Bool, GradientCheckpointingStrategy, Int, Tensor};
 
-/// A copy of the module.
-pub(crate) fn isolated<M: Module>(module: &M) -> M {
-    isolated_at(module, GradientsParams::new())
+use crate::algebra::wide;
+use crate::precision::in_precision;
+
+/// A copy of the module that shares nothing with it which a forward pass changes.
+pub fn isolated<M: Module>(module: &M) -> M {
+    displaced(module, GradientsParams::new())
 }
 
 /// A copy of the module at θ + step, in the state of autodiff and training that the module is in.
@@ -17,7 +20,7 @@ pub(crate) fn isolated<M: Module>(module: &M) -> M {
 /// `forward` updates them through `&self`. They also keep the last update of each thread aside until the next, so that
 /// saved statistics cannot simply be put back. [`Module::valid`] is what gives a module running statistics of its own,
 /// with every update in them; here it is taken, and what it has taken away is given back.
-pub(crate) fn isolated_at<M: Module>(module: &M, step: GradientsParams) -> M {
+pub fn displaced<M: Module>(module: &M, step: GradientsParams) -> M {
     let mut state = State::default();
     module.visit(&mut state);
     let copy = module.valid();
@@ -106,7 +109,8 @@ impl ModuleMapper for Displace {
         param.map(|tensor| {
             let mut tensor = tensor.inner();
             if let Some(step) = self.step.get::<D>(id) {
-                tensor = tensor + step;
+                let dtype = tensor.dtype();
+                tensor = in_precision(wide(tensor) + wide(step), dtype);
             }
             let Some(autodiff) = self.state.tensors.get(&id) else {
                 return tensor;

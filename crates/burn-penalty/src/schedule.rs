@@ -12,20 +12,16 @@ use burn::config::Config;
 /// min(1, (t + 1)/w) · ½(1 + cos(π·min(t/c, 1))) · k   where t is a multiple of k and t < s, else 0.
 /// ```
 ///
-/// A step is one call of [`Hsr::penalty`](crate::Hsr::penalty), [`Hsr::inject`](crate::Hsr::inject),
-/// [`Hsr::head`](crate::Hsr::head) or [`Hsr::step`](crate::Hsr::step); with accumulated gradients that is a
-/// micro-batch.
+/// A step is one call of what adds the penalty; where gradients are accumulated around it, that is a micro-batch.
 ///
 /// ```
-/// use burn_hsr::{HsrConfig, Schedule};
+/// use burn_penalty::Schedule;
 ///
 /// // Off for the last phase, so that training ends at a critical point of the loss itself. Curvature then comes back, in
 /// // a few dozen steps of Adam: to keep what HSR gained, let it act to the end.
 /// let schedule = Schedule::new().with_warmup_steps(100).with_stop_after(Some(2000));
 /// assert_eq!(schedule.factor(0), 0.01);
 /// assert_eq!(schedule.factor(2000), 0.0);
-/// let hsr = HsrConfig::new().with_schedule(schedule).init()?;
-/// # Ok::<(), burn_hsr::HsrError>(())
 /// ```
 #[derive(Config, Debug, PartialEq, Eq)]
 pub struct Schedule {
@@ -36,7 +32,7 @@ pub struct Schedule {
     pub cosine_steps: Option<u64>,
     /// Steps after which nothing is added any more.
     pub stop_after: Option<u64>,
-    /// HSR acts every k-th step, k times as strong, and costs nothing between. k = 1 acts always.
+    /// The penalty acts every k-th step, k times as strong, and costs nothing between. k = 1 acts always.
     #[config(default = 1)]
     pub interval: u64,
 }

@@ -4,32 +4,34 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Bool, Tensor};
 
-use crate::SharpnessError;
+use crate::PenaltyError;
 
-/// One of the two passes of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pass {
-    /// The first, at θ.
-    First,
-    /// The second, at θ + e.
-    Second,
+/// Flags on the device, one for the gradients of each pass P, read together so that the device is waited for once.
+#[derive(Debug)]
+pub struct Finite<P> {
+    passes: Vec<(P, Tensor<1, Bool>)>,
 }
 
-/// Flags on the device, one a pass, read together so that the device is waited for once.
-#[derive(Default)]
-pub(crate) struct Finite {
-    passes: Vec<(Pass, Tensor<1, Bool>)>,
+impl<P> Default for Finite<P> {
+    fn default() -> Self {
+        Self { passes: Vec::new() }
+    }
 }
 
-impl Finite {
-    pub fn check<M: Module>(&mut self, pass: Pass, module: &M, gradients: &GradientsParams) {
+impl<P> Finite<P> {
+    /// Adds the flag of a pass. Gradients of frozen parameters count too: what is registered, the optimizer takes.
+    pub fn check<M: Module>(&mut self, pass: P, module: &M, gradients: &GradientsParams) {
         let mut flags = Flags {
             gradients,
             finite: Vec::new(),
         };
         module.visit(&mut flags);
         if !flags.finite.is_empty() {
-            self.passes.push((pass, Tensor::cat(flags.finite, 0).all()));
+            let mut flag = Tensor::cat(flags.finite, 0).all();
+            if let Some((_, first)) = self.passes.first() {
+                flag = flag.to_device(&first.device());
+            }
+            self.passes.push((pass, flag));
         }
     }
 
@@ -37,8 +39,8 @@ impl Finite {
     ///
     /// # Errors
     ///
-    /// [`SharpnessError::Read`].
-    pub fn read(self) -> Result<Option<Pass>, SharpnessError> {
+    /// [`PenaltyError::Read`] where the device cannot be read.
+    pub fn read(self) -> Result<Option<P>, PenaltyError> {
         if self.passes.is_empty() {
             return Ok(None);
         }
@@ -46,7 +48,7 @@ impl Finite {
         let finite = Tensor::cat(flags, 0)
             .int()
             .try_into_vec_as::<i64>()
-            .map_err(|error| SharpnessError::Read {
+            .map_err(|error| PenaltyError::Read {
                 what: "whether a gradient is finite",
                 message: error.to_string(),
             })?;
@@ -57,7 +59,7 @@ impl Finite {
     }
 }
 
-/// A flag for each gradient, those of frozen parameters too: what is registered, the optimizer takes.
+/// A flag for each gradient.
 struct Flags<'a> {
     gradients: &'a GradientsParams,
     finite: Vec<Tensor<1, Bool>>,

@@ -1,0 +1,395 @@
+//! Gradients as vectors: sums, products, lengths and directions of [`GradientsParams`], on the module's device.
+//!
+//! A vector has a tensor for each parameter, under the parameter's identity. All functions take the module too, whose
+//! parameters they visit in order: it says which there are, and which of them are trained. Nothing is read back from the
+//! device; numbers are tensors \[1\] on the device of the first parameter, in f64 where one of the parameters is, else in
+//! f32. Half precision is computed with in f32, and vectors stay in it until they are [added](add) to gradients.
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::{DType, Tensor};
+
+use crate::PenaltyError;
+use crate::precision::{in_precision, placed};
+
+/// A factor: a number, or a tensor \[1\] on some device.
+#[derive(Clone, Debug)]
+pub enum Factor {
+    /// Known here.
+    Number(f64),
+    /// Known on the device.
+    Device(Box<Tensor<1>>),
+}
+
+impl From<Tensor<1>> for Factor {
+    fn from(factor: Tensor<1>) -> Self {
+        Self::Device(Box::new(factor))
+    }
+}
+
+impl From<f64> for Factor {
+    fn from(factor: f64) -> Self {
+        Self::Number(factor)
+    }
+}
+
+impl Factor {
+    /// The factor times a number.
+    pub fn scaled(self, by: f64) -> Self {
+        match self {
+            Self::Number(factor) => Self::Number(factor * by),
+            Self::Device(factor) => Self::from(*factor * by),
+        }
+    }
+
+    /// factor·tensor, in the tensor's precision.
+    fn times<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::Number(1.0) => tensor,
+            Self::Number(factor) => tensor * *factor,
+            Self::Device(factor) => {
+                let factor = placed(*factor.clone(), &tensor.device(), tensor.dtype());
+                tensor * factor.reshape([1; D])
+            }
+        }
+    }
+}
+
+/// The number of trained parameters D.
+///
+/// # Errors
+///
+/// [`PenaltyError::NoParameters`] where there are none; [`PenaltyError::PlainDevice`] where the reason is that no
+/// parameter is on an autodiff device.
+pub fn count<M: Module>(module: &M) -> Result<usize, PenaltyError> {
+    #[derive(Default)]
+    struct Count {
+        trained: usize,
+        any: bool,
+        autodiff: bool,
+    }
+    impl ModuleVisitor for Count {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.any = true;
+            if param.is_require_grad() {
+                self.trained += param.shape().num_elements();
+                self.autodiff = true;
+            } else if !self.autodiff {
+                self.autodiff = param.val().is_autodiff();
+            }
+        }
+    }
+    let mut count = Count::default();
+    module.visit(&mut count);
+    match count {
+        Count {
+            trained: 0,
+            any: true,
+            autodiff: false,
+        } => Err(PenaltyError::PlainDevice),
+        Count { trained: 0, .. } => Err(PenaltyError::NoParameters),
+        Count { trained, .. } => Ok(trained),
+    }
+}
+
+/// Σ factor·vector; a parameter that no vector has is left out.
+pub fn combination<M: Module>(module: &M, terms: &[(Factor, &GradientsParams)]) -> GradientsParams {
+    struct Combine<'a> {
+        terms: &'a [(Factor, &'a GradientsParams)],
+        out: GradientsParams,
+    }
+    impl ModuleVisitor for Combine<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let terms = self.terms.iter().filter_map(|(factor, vector)| {
+                Some(factor.times(wide(vector.get::<D>(param.id)?)))
+            });
+            if let Some(sum) = terms.reduce(|sum, term| sum + term) {
+                self.out.register(param.id, sum);
+            }
+        }
+    }
+    let mut combine = Combine {
+        terms,
+        out: GradientsParams::new(),
+    };
+    module.visit(&mut combine);
+    combine.out
+}
+
+/// a − b.
+pub fn difference<M: Module>(
+    module: &M,
+    a: &GradientsParams,
+    b: &GradientsParams,
+) -> GradientsParams {
+    combination(module, &[(1.0.into(), a), ((-1.0).into(), b)])
+}
+
+/// factor·vector.
+pub fn scale<M: Module>(
+    module: &M,
+    vector: &GradientsParams,
+    factor: impl Into<Factor>,
+) -> GradientsParams {
+    combination(module, &[(factor.into(), vector)])
+}
+
+/// gradients + factor·vector, each parameter in the precision of its gradient, or of its own where it has none;
+/// gradients of other modules stay.
+pub fn add<M: Module>(
+    module: &M,
+    mut gradients: GradientsParams,
+    factor: impl Into<Factor>,
+    vector: &GradientsParams,
+) -> GradientsParams {
+    struct Add<'a> {
+        gradients: &'a mut GradientsParams,
+        factor: Factor,
+        vector: &'a GradientsParams,
+    }
+    impl ModuleVisitor for Add<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let Some(part) = self.vector.get::<D>(param.id) else {
+                return;
+            };
+            let part = self.factor.times(wide(part));
+            let sum = match self.gradients.remove::<D>(param.id) {
+                Some(of_loss) => {
+                    let dtype = of_loss.dtype();
+                    in_precision(wide(of_loss) + part, dtype)
+                }
+                None => in_precision(part, param.val().dtype()),
+            };
+            self.gradients.register(param.id, sum);
+        }
+    }
+    module.visit(&mut Add {
+        gradients: &mut gradients,
+        factor: factor.into(),
+        vector,
+    });
+    gradients
+}
+
+/// a·b, \[1\].
+///
+/// # Errors
+///
+/// [`PenaltyError::NoParameters`] where no parameter that is trained is in both.
+pub fn dot<M: Module>(
+    module: &M,
+    a: &GradientsParams,
+    b: &GradientsParams,
+) -> Result<Tensor<1>, PenaltyError> {
+    struct Dot<'a>(&'a GradientsParams, &'a GradientsParams);
+    impl Part for Dot<'_> {
+        fn part<const D: usize>(&self, param: &Param<Tensor<D>>) -> Option<Tensor<1>> {
+            Some((wide(self.0.get::<D>(param.id)?) * wide(self.1.get::<D>(param.id)?)).sum())
+        }
+    }
+    reduce(module, &Dot(a, b), Tensor::sum)
+}
+
+/// The largest |component|, \[1\].
+///
+/// # Errors
+///
+/// As [`dot`].
+pub fn largest<M: Module>(module: &M, a: &GradientsParams) -> Result<Tensor<1>, PenaltyError> {
+    struct Largest<'a>(&'a GradientsParams);
+    impl Part for Largest<'_> {
+        fn part<const D: usize>(&self, param: &Param<Tensor<D>>) -> Option<Tensor<1>> {
+            Some(wide(self.0.get::<D>(param.id)?).max_abs())
+        }
+    }
+    reduce(module, &Largest(a), Tensor::max)
+}
+
+/// A vector's length and its direction.
+#[derive(Debug)]
+pub struct Polar {
+    /// \[1\].
+    pub norm: Tensor<1>,
+    /// Of length 1, or zero where the vector is.
+    pub direction: GradientsParams,
+}
+
+/// Squares are taken of a vector whose largest component is 1: those of small gradients in f32 would be zero.
+///
+/// # Errors
+///
+/// As [`dot`].
+pub fn polar<M: Module>(module: &M, vector: &GradientsParams) -> Result<Polar, PenaltyError> {
+    let largest = largest(module, vector)?;
+    let scaled = scale(module, vector, reciprocal(largest.clone()));
+    let length = dot(module, &scaled, &scaled)?.sqrt();
+    Ok(Polar {
+        norm: largest * length.clone(),
+        direction: scale(module, &scaled, reciprocal(length)),
+    })
+}
+
+/// ‖a‖, \[1\], as [`polar`].
+///
+/// # Errors
+///
+/// As [`dot`].
+pub fn norm<M: Module>(module: &M, vector: &GradientsParams) -> Result<Tensor<1>, PenaltyError> {
+    let largest = largest(module, vector)?;
+    let scaled = scale(module, vector, reciprocal(largest.clone()));
+    Ok(largest * dot(module, &scaled, &scaled)?.sqrt())
+}
+
+/// What is done with the tensor of one parameter.
+pub trait Change {
+    /// The tensor that takes its place; `path` is where the parameter stands in the module, `parameter` its value
+    /// without autodiff.
+    fn change<const D: usize>(
+        &mut self,
+        path: &[String],
+        parameter: &Tensor<D>,
+        tensor: Tensor<D>,
+    ) -> Tensor<D>;
+}
+
+/// A vector with the tensor of each trained parameter changed. Takes the vector, so that no more than two are held at a
+/// time.
+pub fn map<M: Module>(
+    module: &M,
+    vector: GradientsParams,
+    change: &mut impl Change,
+) -> GradientsParams {
+    struct Map<'a, C> {
+        path: Vec<String>,
+        vector: GradientsParams,
+        change: &'a mut C,
+        changed: GradientsParams,
+    }
+    impl<C: Change> ModuleVisitor for Map<'_, C> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if !param.is_require_grad() {
+                return;
+            }
+            let Some(tensor) = self.vector.remove::<D>(param.id) else {
+                return;
+            };
+            // Without autodiff: an operation on the parameter itself would be recorded and its graph kept.
+            let parameter = param.val().inner();
+            let changed = self.change.change(&self.path, &parameter, tensor);
+            self.changed.register(param.id, changed);
+        }
+
+        fn enter_module(&mut self, name: &str, _container_type: &str) {
+            self.path.push(name.to_owned());
+        }
+
+        fn exit_module(&mut self, _name: &str, _container_type: &str) {
+            self.path.pop();
+        }
+    }
+    let mut map = Map {
+        path: Vec::new(),
+        vector,
+        change,
+        changed: GradientsParams::new(),
+    };
+    module.visit(&mut map);
+    map.changed
+}
+
+/// The parameters of a vector that are trained, and of those only the ones that are kept.
+pub fn filter<M: Module>(
+    module: &M,
+    vector: &GradientsParams,
+    keep: impl Fn(ParamId) -> bool,
+) -> GradientsParams {
+    struct Filter<'a, K> {
+        vector: &'a GradientsParams,
+        keep: K,
+        out: GradientsParams,
+    }
+    impl<K: Fn(ParamId) -> bool> ModuleVisitor for Filter<'_, K> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if param.is_require_grad()
+                && (self.keep)(param.id)
+                && let Some(part) = self.vector.get::<D>(param.id)
+            {
+                self.out.register(param.id, part);
+            }
+        }
+    }
+    let mut filter = Filter {
+        vector,
+        keep,
+        out: GradientsParams::new(),
+    };
+    module.visit(&mut filter);
+    filter.out
+}
+
+/// A parameter's part of a number.
+pub trait Part {
+    /// \[1\], or nothing where the parameter has no part in it.
+    fn part<const D: usize>(&self, param: &Param<Tensor<D>>) -> Option<Tensor<1>>;
+}
+
+/// The parts of all trained parameters, joined into one number, \[1\].
+///
+/// # Errors
+///
+/// [`PenaltyError::NoParameters`] where there are none.
+pub fn reduce<M: Module>(
+    module: &M,
+    part: &impl Part,
+    join: impl FnOnce(Tensor<1>) -> Tensor<1>,
+) -> Result<Tensor<1>, PenaltyError> {
+    struct Reduce<'a, P> {
+        part: &'a P,
+        parts: Vec<Tensor<1>>,
+    }
+    impl<P: Part> ModuleVisitor for Reduce<'_, P> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if param.is_require_grad() {
+                self.parts.extend(self.part.part(param));
+            }
+        }
+    }
+    let mut reduce = Reduce {
+        part,
+        parts: Vec::new(),
+    };
+    module.visit(&mut reduce);
+    Ok(join(
+        together(reduce.parts).ok_or(PenaltyError::NoParameters)?,
+    ))
+}
+
+/// Scalars as one tensor: on the first one's device, in the widest of their types. A module can lie on several
+/// devices.
+pub fn together(scalars: Vec<Tensor<1>>) -> Option<Tensor<1>> {
+    let device = scalars.first()?.device();
+    let double = scalars.iter().any(|scalar| scalar.dtype() == DType::F64);
+    let dtype = if double { DType::F64 } else { DType::F32 };
+    let scalars = scalars
+        .into_iter()
+        .map(|scalar| placed(scalar, &device, dtype));
+    Some(Tensor::cat(scalars.collect(), 0))
+}
+
+/// At least single precision: half can hold neither the sum of its own squares nor every reciprocal.
+pub fn wide<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+    match tensor.dtype() {
+        DType::F16 | DType::BF16 => tensor.cast(DType::F32),
+        _ => tensor,
+    }
+}
+
+/// 1/x; 1 where x is too small for that, so that zero stays zero.
+pub fn reciprocal(x: Tensor<1>) -> Tensor<1> {
+    let smallest = match x.dtype().finfo() {
+        Some(info) => info.min_positive,
+        None => f64::from(f32::MIN_POSITIVE),
+    };
+    let nothing = x.clone().lower_elem(smallest);
+    x.mask_fill(nothing, 1.0).recip()
+}

@@ -1,0 +1,55 @@
+//! Curvature penalties for any [Burn](https://burn.dev) module, from gradients alone.
+//!
+//! Burn differentiates once. What needs second derivatives is made of differences of gradients here, with whatever a
+//! module does inside: convolutions, recurrence, attention, normalisation, dropout.
+//!
+//! # Map
+//!
+//! * [`StochasticHsr`], [`StochasticHsrConfig`]: HSR for any module and any optimizer, see [`stochastic`].
+//! * `train` (feature `train`): `StochasticHsrModel`, the same in Burn's `SupervisedTraining`.
+//! * [`algebra`]: gradients as vectors, on the device.
+//! * [`differences`]: Hessian-vector products and their derivatives from gradients.
+//! * [`passes`]: passes of one loss at several parameters: the same random numbers, running statistics left alone.
+//! * [`Mode`], [`Schedule`], [`limited`]: how a penalty enters a step.
+//! * [`probe`], [`precision`]: random signs, and how long a step must be.
+//!
+//! # Features
+//!
+//! | feature | default | |
+//! |---|---|---|
+//! | `flex` | yes | Burn's CPU backend, pure Rust |
+//! | `ndarray` | yes | Burn's deprecated CPU backend |
+//! | `wgpu` | no | GPU: Vulkan, Metal, DirectX 12 |
+//! | `train` | no | `StochasticHsrModel` for burn-train |
+
+pub mod algebra;
+mod copies;
+pub mod differences;
+mod error;
+mod finite;
+mod mode;
+pub mod passes;
+pub mod precision;
+pub mod probe;
+mod schedule;
+pub mod stochastic;
+mod strength;
+#[cfg(feature = "train")]
+pub mod train;
+
+pub use copies::{displaced, isolated};
+pub use error::PenaltyError;
+pub use finite::Finite;
+pub use mode::Mode;
+pub use passes::Randomness;
+pub use schedule::Schedule;
+pub use stochastic::{
+    Curvature, Objective, Outcome, Scheme, StochasticHsr, StochasticHsrConfig,
+    StochasticHsrGradient, StochasticHsrPasses, StochasticHsrRecord, StochasticHsrStep,
+};
+pub use strength::{check_strength, limited};
+
+/// The programs in the README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,70 @@
+//! The parameters' precision, which limits a difference of gradients.
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{DType, Device, Tensor};
+
+use crate::PenaltyError;
+use crate::algebra::{Part, count, reduce, wide};
+
+/// The distance from 1 to the next number, in the coarsest precision among the parameters that are trained.
+pub fn rounding_unit<M: Module>(module: &M) -> f64 {
+    struct Coarsest(f64);
+    impl ModuleVisitor for Coarsest {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if param.is_require_grad()
+                && let Some(info) = param.val().dtype().finfo()
+            {
+                self.0 = self.0.max(info.epsilon);
+            }
+        }
+    }
+    let mut coarsest = Coarsest(f64::EPSILON);
+    module.visit(&mut coarsest);
+    coarsest.0
+}
+
+/// θ̄, the root mean square of the parameters that are trained, \[1\].
+///
+/// # Errors
+///
+/// As [`count`].
+pub fn root_mean_square<M: Module>(module: &M) -> Result<Tensor<1>, PenaltyError> {
+    struct Square;
+    impl Part for Square {
+        fn part<const D: usize>(&self, param: &Param<Tensor<D>>) -> Option<Tensor<1>> {
+            Some(wide(param.val().inner()).square().sum())
+        }
+    }
+    let size = count(module)? as f64;
+    let squares = reduce(module, &Square, Tensor::sum)?;
+    Ok((squares * (1.0 / size)).sqrt())
+}
+
+/// u(1 + θ̄), \[1\]: u is the machine epsilon of the parameters that are trained, θ̄ their root mean square. Rounding
+/// leaves this much of a gradient, relative to the Hessian.
+///
+/// # Errors
+///
+/// As [`count`].
+pub fn rounding_noise<M: Module>(module: &M) -> Result<Tensor<1>, PenaltyError> {
+    Ok((root_mean_square(module)? + 1.0) * rounding_unit(module))
+}
+
+/// A scalar on a device, in a precision.
+pub(crate) fn placed(scalar: Tensor<1>, device: &Device, dtype: DType) -> Tensor<1> {
+    let scalar = if scalar.device() == *device {
+        scalar
+    } else {
+        scalar.to_device(device)
+    };
+    in_precision(scalar, dtype)
+}
+
+/// A tensor in a precision; as it is where it has it.
+pub(crate) fn in_precision<const D: usize>(tensor: Tensor<D>, dtype: DType) -> Tensor<D> {
+    if tensor.dtype() == dtype {
+        tensor
+    } else {
+        tensor.cast(dtype)
+    }
+}

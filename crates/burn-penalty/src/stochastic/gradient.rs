@@ -1,0 +1,647 @@
+//! The passes of a step, and the gradient that they give.
+
+use std::collections::HashSet;
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+
+use super::estimate::{Averages, Moments, Weights};
+use super::record::{self, StochasticHsrRecord};
+use super::{Curvature, Objective, Scheme, StochasticHsrConfig};
+use crate::algebra::{
+    self, Polar, add, combination, dot, filter, norm, polar, reciprocal, reduce, scale, wide,
+};
+use crate::differences::{self, Ends, taken};
+use crate::passes::{check_repeated, training_flags};
+use crate::precision::{rounding_noise, rounding_unit};
+use crate::probe::{generator, signs};
+use crate::{Finite, Mode, PenaltyError, Randomness, displaced, limited};
+
+/// Stochastic HSR without an optimizer: the gradients for a loop of one's own or a `TrainStep`.
+///
+/// ```
+/// use burn::nn::LinearConfig;
+/// use burn::nn::loss::CrossEntropyLossConfig;
+/// use burn::optim::{GradientsParams, SgdConfig};
+/// use burn::tensor::{Device, Int, Tensor};
+/// use burn_penalty::StochasticHsrConfig;
+///
+/// let device = Device::flex().autodiff();
+/// // Six of Fisher's irises, two of a species: length and width of sepal and petal in cm.
+/// let x = Tensor::<2>::from_floats([
+///     [5.1, 3.5, 1.4, 0.2], [4.9, 3.0, 1.4, 0.2], // setosa
+///     [7.0, 3.2, 4.7, 1.4], [6.4, 3.2, 4.5, 1.5], // versicolor
+///     [6.3, 3.3, 6.0, 2.5], [5.8, 2.7, 5.1, 1.9], // virginica
+/// ], &device);
+/// let y = Tensor::<1, Int>::from_ints([0, 0, 1, 1, 2, 2], &device);
+/// let mut model = LinearConfig::new(4, 3).init(&device);
+/// let loss_fn = CrossEntropyLossConfig::new().init(&device);
+/// let mut optimizer = SgdConfig::new().init();
+/// let mut hsr = StochasticHsrConfig::new().init_gradient()?;
+/// for _ in 0..10 {
+///     let passes = hsr.of(&model, |model| {
+///         let loss = loss_fn.forward(model.forward(x.clone()), y.clone());
+///         let gradients = GradientsParams::from_grads(loss.backward(), &model);
+///         (loss, gradients)
+///     })?;
+///     model = optimizer.step(0.1, model, passes.gradients);
+/// }
+/// # Ok::<(), burn_penalty::PenaltyError>(())
+/// ```
+#[derive(Debug)]
+pub struct StochasticHsrGradient {
+    config: StochasticHsrConfig,
+    steps: u64,
+    state: State,
+    /// The training flags under which the closure was seen to repeat itself.
+    repeats: Option<Vec<bool>>,
+}
+
+/// What is kept from step to step.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub averages: Option<Averages>,
+    /// D.
+    pub size: usize,
+    /// The vector of λ_max's iteration, of length 1.
+    pub direction: Option<GradientsParams>,
+    /// The same from a record, until there is a module to put it into.
+    pub recorded: Option<Vec<record::ParameterValues>>,
+}
+
+/// What the passes of a step gave.
+#[derive(Debug)]
+#[must_use]
+pub struct StochasticHsrPasses<L> {
+    /// The closure's loss at θ.
+    pub loss: L,
+    /// The gradients for the optimizer's step: the loss's, and in the coupled modes the penalty's in them. Empty where the
+    /// step should be skipped.
+    pub gradients: GradientsParams,
+    /// In the mode [`Decoupled`](Mode::Decoupled), strength·∇λ, of which the learning rate is to be subtracted after the
+    /// optimizer's step: `SgdConfig::new().init().step(lr, model, decrement)`.
+    pub decrement: Option<GradientsParams>,
+    /// The part whose gradient is NaN or infinite, where one is and it was checked.
+    pub not_finite: Option<Part>,
+}
+
+/// A part of what a step descends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The loss.
+    Loss,
+    /// HSR, from the passes near θ.
+    Hsr,
+}
+
+/// One step's estimate.
+struct Estimated {
+    gradients: GradientsParams,
+    averages: Averages,
+    size: usize,
+    /// The vector of λ_max's iteration for the next step, and for one where this step is skipped.
+    direction: Option<GradientsParams>,
+    previous: Option<GradientsParams>,
+}
+
+impl StochasticHsrGradient {
+    pub(super) fn new(config: StochasticHsrConfig) -> Self {
+        Self {
+            config,
+            steps: 0,
+            state: State::default(),
+            repeats: None,
+        }
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &StochasticHsrConfig {
+        &self.config
+    }
+
+    /// The steps taken.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// What the moving averages say of the curvature, where HSR has acted; reads the device.
+    ///
+    /// # Errors
+    ///
+    /// [`PenaltyError::Read`] where the device cannot be read.
+    pub fn curvature(&self) -> Result<Option<Curvature>, PenaltyError> {
+        let Some(averages) = &self.state.averages else {
+            return Ok(None);
+        };
+        let mut curvature = averages.read(self.config.decay, self.state.size)?;
+        if self.config.objective == Objective::LambdaMax {
+            curvature.lambda_max = Some(curvature.trace);
+            curvature.lambda_sup = None;
+        }
+        Ok(Some(curvature))
+    }
+
+    /// What a resumed run needs to go on where this one is; reads the device.
+    ///
+    /// # Errors
+    ///
+    /// [`PenaltyError::Read`] where the device cannot be read.
+    pub fn to_record<M: Module>(&self, module: &M) -> Result<StochasticHsrRecord, PenaltyError> {
+        record::of(self.steps, &self.state, module)
+    }
+
+    /// The same where the record was taken.
+    pub fn load_record(mut self, record: StochasticHsrRecord) -> Self {
+        self.steps = record.steps;
+        self.repeats = None;
+        self.state = record::state(record);
+        self
+    }
+
+    /// The gradients of L + strength·λ at a module; counts a step. `closure` takes the module and gives a loss, whatever
+    /// its type, and the gradients; it is called at θ, and where HSR acts also near θ, with copies of the module. The
+    /// module does not change, but for the running statistics, which the first call updates.
+    ///
+    /// # Errors
+    ///
+    /// [`PenaltyError::NoParameters`] where nothing in the group is trained, [`PenaltyError::PlainDevice`] where the module
+    /// is not on an autodiff device, [`PenaltyError::NotRepeatable`] where the closure gives another gradient at every
+    /// call, [`PenaltyError::Read`] where a check cannot be read.
+    pub fn of<M, L, F>(
+        &mut self,
+        module: &M,
+        mut closure: F,
+    ) -> Result<StochasticHsrPasses<L>, PenaltyError>
+    where
+        M: Module,
+        F: FnMut(M) -> (L, GradientsParams),
+    {
+        let step = self.steps;
+        let factor = self.config.schedule.factor(step);
+        let acts = self.config.strength * factor != 0.0;
+        let randomness = acts.then(|| Randomness::new(module, self.config.seed, step));
+        if let Some(randomness) = &randomness {
+            randomness.restart();
+        }
+        let (loss, gradients) = closure(module.clone());
+        self.steps += 1;
+        let mut passes = StochasticHsrPasses {
+            loss,
+            gradients,
+            decrement: None,
+            not_finite: None,
+        };
+        let mut finite = Finite::default();
+        if self.config.check_finite {
+            finite.check(Part::Loss, module, &passes.gradients);
+        }
+        let mut estimated = None;
+        if let Some(randomness) = randomness {
+            let mut at = |there: GradientsParams| {
+                let there = displaced(module, there);
+                randomness.restart();
+                closure(there).1
+            };
+            let here = &passes.gradients;
+            self.check_closure(module, here, &mut at)?;
+            let found = self.estimate(module, step, here, &mut at)?;
+            if self.config.check_finite {
+                finite.check(Part::Hsr, module, &found.gradients);
+            }
+            estimated = Some(found);
+        }
+        passes.not_finite = finite.read()?;
+        if passes.not_finite.is_some() {
+            passes.gradients = GradientsParams::new();
+            if let Some(found) = estimated {
+                self.state.direction = found.previous;
+            }
+            return Ok(passes);
+        }
+        if let Some(found) = estimated {
+            self.enter(module, factor, &found.gradients, &mut passes)?;
+            self.state = State {
+                averages: Some(found.averages),
+                size: found.size,
+                direction: found.direction,
+                recorded: None,
+            };
+        }
+        Ok(passes)
+    }
+
+    /// Puts the objective's gradient where the mode wants it.
+    fn enter<M: Module, L>(
+        &self,
+        module: &M,
+        factor: f64,
+        gradients: &GradientsParams,
+        passes: &mut StochasticHsrPasses<L>,
+    ) -> Result<(), PenaltyError> {
+        let strength = self.config.strength;
+        let of_loss = core::mem::take(&mut passes.gradients);
+        passes.gradients = match self.config.mode {
+            Mode::Direction => {
+                let direction = polar(module, gradients)?.direction;
+                add(module, of_loss, strength * factor, &direction)
+            }
+            Mode::Coupled => {
+                let limited = limited(module, strength, self.config.limit, &of_loss, gradients)?;
+                add(module, of_loss, limited.scaled(factor), gradients)
+            }
+            Mode::Decoupled => {
+                let limited = limited(module, strength, self.config.limit, &of_loss, gradients)?;
+                let decrement = GradientsParams::new();
+                let decrement = add(module, decrement, limited.scaled(factor), gradients);
+                passes.decrement = Some(decrement);
+                of_loss
+            }
+        };
+        Ok(())
+    }
+
+    /// Whether the closure is a function, seen once, and again where a training flag has changed.
+    fn check_closure<M: Module>(
+        &mut self,
+        module: &M,
+        here: &GradientsParams,
+        at: &mut impl FnMut(GradientsParams) -> GradientsParams,
+    ) -> Result<(), PenaltyError> {
+        let flags = training_flags(module);
+        if self.repeats.as_ref() == Some(&flags) {
+            return Ok(());
+        }
+        algebra::count(module)?;
+        if check_repeated(module, here, &at(GradientsParams::new()))? {
+            self.repeats = Some(flags);
+        }
+        Ok(())
+    }
+
+    fn estimate<M: Module>(
+        &mut self,
+        module: &M,
+        step: u64,
+        here: &GradientsParams,
+        at: &mut impl FnMut(GradientsParams) -> GradientsParams,
+    ) -> Result<Estimated, PenaltyError> {
+        let group = Group::of(module, &self.config)?;
+        match self.config.objective {
+            Objective::LambdaMax => self.iterate(module, step, &group, here, at),
+            Objective::LambdaSup | Objective::Frobenius | Objective::Trace => {
+                self.probe(module, step, &group, here, at)
+            }
+        }
+    }
+
+    /// λ_sup, ‖H‖ or tr H by random probes.
+    fn probe<M: Module>(
+        &self,
+        module: &M,
+        step: u64,
+        group: &Group,
+        here: &GradientsParams,
+        at: &mut impl FnMut(GradientsParams) -> GradientsParams,
+    ) -> Result<Estimated, PenaltyError> {
+        let config = &self.config;
+        let epsilon = group.step(module, config)?;
+        let here = &group.filter(module, here);
+        let weights = self.state.averages.as_ref().map(|averages| {
+            Weights::of(
+                config.objective,
+                &averages.moments(config.decay),
+                group.size,
+            )
+        });
+        let mut generator = generator(config.seed, step);
+        let share = 1.0 / config.probes as f64;
+        let mut sum = GradientsParams::new();
+        let mut moments: Option<Moments> = None;
+        for _ in 0..config.probes {
+            let probe = signs(module, 1.0, &mut generator, |id| group.has(id));
+            let one = Probe::new(module, group, &probe, epsilon.clone(), config, here, at)?;
+            let gradient = match config.objective {
+                Objective::Trace => one.of_trace(module, here),
+                _ => {
+                    let weights = match &weights {
+                        Some(weights) => weights.clone(),
+                        None => Weights::of(config.objective, &one.moments, group.size),
+                    };
+                    one.of_bound(module, group, &weights, here, at)?
+                }
+            };
+            sum = combination(module, &[(1.0.into(), &sum), (share.into(), &gradient)]);
+            let of_one = Moments {
+                trace: one.moments.trace * share,
+                square: one.moments.square * share,
+            };
+            moments = Some(match moments {
+                None => of_one,
+                Some(moments) => Moments {
+                    trace: moments.trace + of_one.trace,
+                    square: moments.square + of_one.square,
+                },
+            });
+        }
+        let moments = moments.ok_or(PenaltyError::NoParameters)?;
+        let before = self.state.averages.as_ref();
+        Ok(Estimated {
+            gradients: sum,
+            averages: Averages::updated(before, config.decay, &moments),
+            size: group.size,
+            direction: None,
+            previous: None,
+        })
+    }
+
+    /// λ_max by one step of a power iteration.
+    fn iterate<M: Module>(
+        &mut self,
+        module: &M,
+        step: u64,
+        group: &Group,
+        here: &GradientsParams,
+        at: &mut impl FnMut(GradientsParams) -> GradientsParams,
+    ) -> Result<Estimated, PenaltyError> {
+        let config = &self.config;
+        let here = &group.filter(module, here);
+        let kept = match self.state.recorded.take() {
+            Some(values) => Some(record::direction(module, &values)),
+            None => self.state.direction.take(),
+        };
+        let kept = kept.map(|direction| group.filter(module, &direction));
+        let direction = match kept {
+            Some(direction) if direction.len() == group.ids.len() => direction,
+            // The first step, or another module or group than before.
+            _ => {
+                let length = 1.0 / (group.size as f64).sqrt();
+                let mut generator = generator(config.seed, step);
+                signs(module, length, &mut generator, |id| group.has(id))
+            }
+        };
+        let epsilon = match config.step {
+            Some(_) => group.step(module, config)?,
+            None => rounding_noise(module)?.powf_scalar(0.25) * 2.0,
+        };
+        let after = group.filter(module, &at(scale(module, &direction, epsilon.clone())));
+        let before = scale(module, &direction, epsilon.clone().neg());
+        let before = group.filter(module, &at(before));
+        let ends = Ends {
+            after: &after,
+            before: &before,
+        };
+        let product = differences::central(module, ends, &epsilon);
+        let value = dot(module, &direction, &product)?;
+        let length = norm(module, &product)?;
+        let shifted = [
+            (1.0.into(), &product),
+            ((length.clone() * 0.5).into(), &direction),
+        ];
+        let moments = Moments {
+            trace: value,
+            square: length.square(),
+        };
+        let next = polar(module, &combination(module, &shifted))?.direction;
+        Ok(Estimated {
+            gradients: differences::second(module, ends, here, &epsilon),
+            averages: Averages::updated(self.state.averages.as_ref(), config.decay, &moments),
+            size: group.size,
+            direction: Some(next),
+            previous: Some(direction),
+        })
+    }
+}
+
+/// The parameters whose curvature it is.
+struct Group {
+    ids: HashSet<ParamId>,
+    size: usize,
+}
+
+impl Group {
+    fn of<M: Module>(module: &M, config: &StochasticHsrConfig) -> Result<Self, PenaltyError> {
+        struct Collect<'a> {
+            config: &'a StochasticHsrConfig,
+            path: Vec<String>,
+            group: Group,
+        }
+        impl ModuleVisitor for Collect<'_> {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                let path = self.path.join(".");
+                if param.is_require_grad()
+                    && self.config.group.matches(&param.id, Some(&path))
+                    && self.group.ids.insert(param.id)
+                {
+                    self.group.size += param.shape().num_elements();
+                }
+            }
+
+            fn enter_module(&mut self, name: &str, _container_type: &str) {
+                self.path.push(name.to_owned());
+            }
+
+            fn exit_module(&mut self, _name: &str, _container_type: &str) {
+                self.path.pop();
+            }
+        }
+        algebra::count(module)?;
+        let mut collect = Collect {
+            config,
+            path: Vec::new(),
+            group: Group {
+                ids: HashSet::new(),
+                size: 0,
+            },
+        };
+        module.visit(&mut collect);
+        if collect.group.size == 0 {
+            return Err(PenaltyError::NoParameters);
+        }
+        Ok(collect.group)
+    }
+
+    fn has(&self, id: ParamId) -> bool {
+        self.ids.contains(&id)
+    }
+
+    fn filter<M: Module>(&self, module: &M, vector: &GradientsParams) -> GradientsParams {
+        filter(module, vector, |id| self.has(id))
+    }
+
+    /// ε, \[1\].
+    fn step<M: Module>(
+        &self,
+        module: &M,
+        config: &StochasticHsrConfig,
+    ) -> Result<Tensor<1>, PenaltyError> {
+        struct Square<'a>(&'a Group);
+        impl algebra::Part for Square<'_> {
+            fn part<const D: usize>(&self, param: &Param<Tensor<D>>) -> Option<Tensor<1>> {
+                let value = self.0.has(param.id).then(|| param.val().inner())?;
+                Some(wide(value).square().sum())
+            }
+        }
+        let relative = config.step.unwrap_or_else(|| match rounding_unit(module) {
+            unit if unit < 1e-10 => 1e-4,
+            unit if unit < 1e-5 => 2e-3,
+            _ => 0.2,
+        });
+        let squares = reduce(module, &Square(self), Tensor::sum)? * (1.0 / self.size as f64);
+        let mean = squares.sqrt();
+        // Parameters that are all zero have no unit of their own.
+        let zero = mean.clone().equal_elem(0.0);
+        Ok(mean.mask_fill(zero, 1.0) * relative)
+    }
+}
+
+/// One probe and the gradients along it.
+struct Probe {
+    scheme: Scheme,
+    epsilon: Tensor<1>,
+    /// εv as it is taken, and −εv.
+    forward: GradientsParams,
+    backward: Option<GradientsParams>,
+    /// v as it was taken.
+    v: GradientsParams,
+    /// Hv.
+    u: GradientsParams,
+    after: GradientsParams,
+    before: Option<GradientsParams>,
+    moments: Moments,
+}
+
+impl Probe {
+    fn new<M: Module>(
+        module: &M,
+        group: &Group,
+        signs: &GradientsParams,
+        epsilon: Tensor<1>,
+        config: &StochasticHsrConfig,
+        here: &GradientsParams,
+        at: &mut impl FnMut(GradientsParams) -> GradientsParams,
+    ) -> Result<Self, PenaltyError> {
+        let central = config.objective == Objective::Trace || config.scheme != Scheme::S4;
+        let forward = taken(module, &scale(module, signs, epsilon.clone()));
+        let after = group.filter(module, &at(copy(module, &forward)));
+        let (v, u, backward, before);
+        if central {
+            let step = taken(module, &scale(module, signs, epsilon.clone().neg()));
+            let there = group.filter(module, &at(copy(module, &step)));
+            let ends = Ends {
+                after: &after,
+                before: &there,
+            };
+            u = differences::central(module, ends, &epsilon);
+            // The steps stand where gradients stand in the difference.
+            let ends = Ends {
+                after: &forward,
+                before: &step,
+            };
+            v = differences::central(module, ends, &epsilon);
+            (backward, before) = (Some(step), Some(there));
+        } else {
+            u = differences::forward(module, &after, here, &epsilon);
+            v = scale(module, &forward, epsilon.clone().recip());
+            (backward, before) = (None, None);
+        }
+        let moments = Moments {
+            trace: dot(module, &v, &u)?,
+            square: norm(module, &u)?.square(),
+        };
+        Ok(Self {
+            scheme: config.scheme,
+            epsilon,
+            forward,
+            backward,
+            v,
+            u,
+            after,
+            before,
+            moments,
+        })
+    }
+
+    /// ∇(vᵀHv).
+    fn of_trace<M: Module>(&self, module: &M, here: &GradientsParams) -> GradientsParams {
+        let before = self.before.as_ref().unwrap_or(here);
+        let ends = Ends {
+            after: &self.after,
+            before,
+        };
+        differences::second(module, ends, here, &self.epsilon)
+    }
+
+    /// ∇(yᵀHv), y = w_t v + 2w_q Hv.
+    fn of_bound<M: Module>(
+        &self,
+        module: &M,
+        group: &Group,
+        weights: &Weights,
+        here: &GradientsParams,
+        at: &mut impl FnMut(GradientsParams) -> GradientsParams,
+    ) -> Result<GradientsParams, PenaltyError> {
+        let y = combination(
+            module,
+            &[
+                (weights.trace.clone().into(), &self.v),
+                ((weights.square.clone() * 2.0).into(), &self.u),
+            ],
+        );
+        let Polar { norm, direction } = polar(module, &y)?;
+        let eta = self.epsilon.clone() * (0.1 * (group.size as f64).sqrt());
+        let mut along = |sign: f64, step: Option<&GradientsParams>| {
+            let eta = eta.clone() * sign;
+            let there = match step {
+                Some(step) => combination(module, &[(eta.into(), &direction), (1.0.into(), step)]),
+                None => scale(module, &direction, eta),
+            };
+            group.filter(module, &at(there))
+        };
+        // ‖y‖ over the lengths of the differences: half a length where it is one-sided.
+        let factor = norm * reciprocal(self.epsilon.clone() * eta.clone());
+        let (after, before) = (&self.after, self.before.as_ref().unwrap_or(here));
+        let of_probe = Ends { after, before };
+        Ok(match self.scheme {
+            Scheme::S4 => {
+                let (up, level) = (along(1.0, Some(&self.forward)), along(1.0, None));
+                let there = Ends {
+                    after: &up,
+                    before: &level,
+                };
+                differences::mixed(module, there, of_probe, factor)
+            }
+            Scheme::S5 => {
+                let up = along(1.0, Some(&self.forward));
+                let down = along(1.0, self.backward.as_ref());
+                let there = Ends {
+                    after: &up,
+                    before: &down,
+                };
+                differences::mixed(module, there, of_probe, factor * 0.5)
+            }
+            Scheme::S7 => {
+                let [up, down, back_up, back_down] = [
+                    along(1.0, Some(&self.forward)),
+                    along(1.0, self.backward.as_ref()),
+                    along(-1.0, Some(&self.forward)),
+                    along(-1.0, self.backward.as_ref()),
+                ];
+                let there = Ends {
+                    after: &up,
+                    before: &down,
+                };
+                let back = Ends {
+                    after: &back_up,
+                    before: &back_down,
+                };
+                differences::mixed(module, there, back, factor * 0.25)
+            }
+        })
+    }
+}
+
+/// The same tensors, shared.
+fn copy<M: Module>(module: &M, vector: &GradientsParams) -> GradientsParams {
+    filter(module, vector, |_| true)
+}
