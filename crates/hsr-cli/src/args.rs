@@ -454,9 +454,6 @@ pub struct SyntheticOptions {
     ],
 ))]
 pub struct InspectOptions {
-    /// The network.
-    #[command(flatten)]
-    pub model: ModelArguments,
     /// A CSV with a header row [default: the data of the run].
     #[arg(long, value_name = "FILE.csv", required_unless_present = "run")]
     pub data: Option<PathBuf>,
@@ -481,6 +478,9 @@ pub struct InspectOptions {
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
+    /// The network.
+    #[command(flatten)]
+    pub model: ModelArguments,
     /// The CSV.
     #[command(flatten)]
     pub table: TableArguments,
@@ -509,9 +509,6 @@ pub struct InspectOptions {
     ],
 ))]
 pub struct PredictOptions {
-    /// The network.
-    #[command(flatten)]
-    pub model: ModelArguments,
     /// A CSV with a header row.
     #[arg(long, value_name = "FILE.csv")]
     pub data: PathBuf,
@@ -524,6 +521,9 @@ pub struct PredictOptions {
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
+    /// The network.
+    #[command(flatten)]
+    pub model: ModelArguments,
     /// The CSV.
     #[command(flatten)]
     pub table: TableArguments,

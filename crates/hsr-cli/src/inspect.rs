@@ -19,7 +19,7 @@ pub fn run(options: InspectOptions, quiet: bool) -> Result<String, LabError> {
         json: options.json,
         quiet,
     };
-    let table = options.table.options(false);
+    let reading = options.table.options(false);
     let (label, weight_column, standardize) =
         (options.label, options.weight_column, options.standardize);
     let inspection = inspect(&Options {
@@ -28,7 +28,7 @@ pub fn run(options: InspectOptions, quiet: bool) -> Result<String, LabError> {
             path,
             label,
             weight_column,
-            options: table,
+            options: reading,
             standardize,
         }),
         split: options.split.into(),

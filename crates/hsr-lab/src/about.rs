@@ -61,10 +61,12 @@ impl About {
             Some(OutputLoss::SigmoidCrossEntropy) => dimensions.outputs.max(2),
             _ => dimensions.outputs,
         };
-        let features = self
-            .features
-            .as_ref()
-            .map(|columns| columns.iter().map(|column| column.features().len()).sum());
+        let features = self.features.as_ref().map(|columns| {
+            columns
+                .iter()
+                .map(|column| column.features().len())
+                .sum::<usize>()
+        });
         let standardizer = self.standardizer.as_ref();
         let sizes = [
             (
@@ -130,7 +132,7 @@ mod activation_name {
 
     pub fn serialize<S: Serializer>(it: &Option<Activation>, to: S) -> Result<S::Ok, S::Error> {
         match it {
-            Some(it) if it.name().parse() == Ok(*it) => to.serialize_str(it.name()),
+            Some(it) if it.name().parse::<Activation>() == Ok(*it) => to.serialize_str(it.name()),
             other => other.serialize(to),
         }
     }

@@ -172,26 +172,34 @@ impl Problem {
         writer.write_record(["row", "line", "split", "class", "noisy_class"])?;
         let names = &self.train.data.class_names;
         let mut dropped = self.origin.dropped.iter().peekable();
-        let mut row = 0;
-        for (sample, &(class, place)) in self.places.iter().enumerate() {
+        // The samples in the order of the source, the rows that were left out between them.
+        let mut rows = Vec::with_capacity(self.places.len() + self.origin.dropped.len());
+        for (sample, place) in self.places.iter().enumerate() {
             let line = self.origin.lines.as_ref().map(|lines| lines[sample]);
-            while let Some(before) = dropped.next_if(|&&it| line.is_some_and(|line| it < line)) {
-                row += 1;
-                writer.write_record([&row.to_string(), &before.to_string(), "dropped", "", ""])?;
+            while let Some(&before) = dropped.next_if(|&&it| line.is_some_and(|line| it < line)) {
+                rows.push((Some(before), None));
             }
-            row += 1;
-            let (split, noisy) = match place {
-                Place::Train(label) if label != class => ("train", names[label].as_str()),
-                Place::Train(_) => ("train", ""),
-                Place::Test => ("test", ""),
-                Place::Unused => ("unused", ""),
+            rows.push((line, Some(place)));
+        }
+        rows.extend(dropped.map(|&line| (Some(line), None)));
+        for (row, (line, place)) in (1_usize..).zip(rows) {
+            let [split, class, noisy] = match place {
+                None => ["dropped", "", ""],
+                Some((class, place)) => {
+                    let class = names[*class].as_str();
+                    match place {
+                        Place::Train(label) if names[*label] != class => {
+                            ["train", class, &names[*label]]
+                        }
+                        Place::Train(_) => ["train", class, ""],
+                        Place::Test => ["test", class, ""],
+                        Place::Unused => ["unused", class, ""],
+                    }
+                }
             };
             let line = line.map_or_else(String::new, |line| line.to_string());
-            writer.write_record([&row.to_string(), &line, split, &names[class], noisy])?;
-        }
-        for before in dropped {
-            row += 1;
-            writer.write_record([&row.to_string(), &before.to_string(), "dropped", "", ""])?;
+            let row = row.to_string();
+            writer.write_record([row.as_str(), line.as_str(), split, class, noisy])?;
         }
         writer
             .into_inner()
