@@ -9,7 +9,7 @@ use hsr_lab::shell;
 use hsr_lab::train::{Control, Method};
 
 use crate::args::{CompareOptions, MethodStrength};
-use crate::output::{Manner, paths, say, warn};
+use crate::output::{Manner, paths, say, warn, warn_of_data};
 use crate::{jobs, progress, settings};
 
 pub fn run(options: CompareOptions, quiet: bool, given: &[String]) -> Result<String, LabError> {
@@ -31,6 +31,7 @@ pub fn run(options: CompareOptions, quiet: bool, given: &[String]) -> Result<Str
     });
     let comparison = Comparison::open(config, &directory)?;
     stop.listen();
+    warn_of_data(comparison.warnings(), quiet);
     let done = comparison.runs() - comparison.pending();
     if done > 0 && !quiet {
         say(&format!(
@@ -72,7 +73,13 @@ fn configure(
     options: CompareOptions,
     given: &[String],
 ) -> Result<(CompareConfig, Option<PathBuf>), LabError> {
-    let mut training = settings::config(options.training, options.data, options.synthetic, given)?;
+    let mut training = settings::config(
+        options.training,
+        options.data,
+        options.table.options(options.labels.numeric_classes),
+        options.synthetic,
+        given,
+    )?;
     training.seed = options.seed;
     let mut methods: Vec<Contender> = options
         .methods

@@ -3,10 +3,11 @@
 use std::io::Write;
 use std::path::Path;
 
-use hsr_lab::LabError;
+use hsr_lab::data::DataWarning;
+use hsr_lab::{LabError, visible};
 use serde::Serialize;
 
-use crate::style::STYLES;
+use crate::style::{STYLES, WARNING};
 
 /// How a result is told.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +60,8 @@ pub fn print(text: &str) -> Result<(), LabError> {
     }
 }
 
-/// One line on standard error, whatever a library's message looks like.
+/// One line on standard error, whatever a library's message looks like and whatever a file has for names: nothing in it
+/// is acted upon by a terminal, and it is of bounded length.
 pub fn report(message: &str) {
     let error = STYLES.get_error();
     say(&format!("{error}error:{error:#} {}", line(message)));
@@ -67,8 +69,17 @@ pub fn report(message: &str) {
 
 /// What went wrong beside the result, which is there all the same.
 pub fn warn(message: &str) {
-    let error = STYLES.get_error();
-    say(&format!("{error}warning:{error:#} {}", line(message)));
+    let style = WARNING;
+    say(&format!("{style}warning:{style:#} {}", line(message)));
+}
+
+/// What looks wrong with the data and is used all the same, a line each.
+pub fn warn_of_data(warnings: &[DataWarning], quiet: bool) {
+    if !quiet {
+        warnings
+            .iter()
+            .for_each(|warning| warn(&warning.to_string()));
+    }
 }
 
 /// A line on standard error. Where that cannot be written nobody reads it, and the work goes on.
@@ -76,30 +87,21 @@ pub fn say(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
-/// Characters of a message that are shown.
-const SHOWN: usize = 1000;
+/// Characters of a message: its beginning says where, its end what to do.
+const LONGEST: usize = 700;
+const END: usize = 250;
 
-/// A message on one line and of bounded length. Names from files may be in it, and a terminal obeys control characters.
+/// A message on one line and of bounded length, in which nothing is acted upon by a terminal.
 fn line(message: &str) -> String {
     let lines: Vec<&str> = message.lines().map(str::trim).collect();
-    let mut text = String::new();
-    for c in lines.join(" ").trim().chars() {
-        if c.is_control() {
-            text.extend(c.escape_unicode());
-        } else {
-            text.push(c);
-        }
+    let line = visible(lines.join(" ").trim());
+    let count = line.chars().count();
+    if count <= LONGEST {
+        return line;
     }
-    match text.chars().count().checked_sub(SHOWN) {
-        None | Some(0) => text,
-        // What was expected stands at the end.
-        Some(_) => {
-            let of = |from: &str, count| from.chars().take(count).collect::<String>();
-            let (head, tail) = (of(&text, SHOWN / 2), text.chars().rev());
-            let tail: Vec<char> = tail.take(SHOWN / 2).collect();
-            head + " … " + &tail.into_iter().rev().collect::<String>()
-        }
-    }
+    let begin: String = line.chars().take(LONGEST - END - 3).collect();
+    let end: String = line.chars().skip(count - END).collect();
+    format!("{begin} … {end}")
 }
 
 #[cfg(test)]
@@ -107,12 +109,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_one_short_line_that_no_terminal_obeys() {
+    fn a_message_is_one_line_that_no_terminal_obeys() {
         assert_eq!(line("a\n  b\r\n c\n"), "a b c");
         assert_eq!(line("'a  b'"), "'a  b'");
         assert_eq!(line("\u{1b}]0;x\u{7}"), "\\u{1b}]0;x\\u{7}");
-        let long = line(&format!("begin {} end", "x".repeat(100_000)));
-        assert!(long.starts_with("begin ") && long.ends_with(" end"));
-        assert!(long.chars().count() <= SHOWN + 3);
+    }
+
+    #[test]
+    fn a_long_message_keeps_both_ends() {
+        let line = line(&format!("begin {} end", "é".repeat(100_000)));
+        assert_eq!(line.chars().count(), LONGEST);
+        assert!(line.starts_with("begin ") && line.ends_with(" end") && line.contains(" … "));
     }
 }

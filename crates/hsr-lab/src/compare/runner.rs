@@ -11,6 +11,7 @@ use burn::tensor::Device;
 
 use super::store::{self, Store, Stored};
 use super::{CompareConfig, Contender, Findings, RunRecord, figures, record, report};
+use crate::data::DataWarning;
 use crate::train::problem::Problem;
 use crate::train::reading::Reading;
 use crate::train::{Control, Method, versions};
@@ -91,6 +92,11 @@ impl Comparison {
     /// The configuration.
     pub fn config(&self) -> &CompareConfig {
         &self.config
+    }
+
+    /// What looks wrong with the data.
+    pub fn warnings(&self) -> &[DataWarning] {
+        &self.first.warnings
     }
 
     /// Runs in all.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::Method;
 use super::trainer::{Row, Trainer};
+use crate::weights::WeightsFile;
 use crate::{LabError, Weights, files};
 
 /// The file in the run directory.
@@ -122,7 +123,7 @@ pub(crate) fn load(folder: &Path, config: &str) -> Result<Option<Checkpoint>, La
     }
     Ok(Some(Checkpoint {
         state,
-        weights: Weights::from_bytes(&path, &weights, "hidden", "output")?,
+        weights: WeightsFile::from_bytes(&path, weights).weights("hidden", "output", false)?,
         optimizer,
     }))
 }

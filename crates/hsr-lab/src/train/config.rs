@@ -8,7 +8,7 @@ use burn_hsr::{Activation, Backend, Hsr, HsrConfig, Mode, Sharpness};
 use burn_sharpness::{SamConfig, SamGradient};
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Dataset, Split, Table};
+use crate::data::{DataWarning, Dataset, FeatureColumn, Roles, Split, Table, TableOptions};
 use crate::tasks::{self, TaskOptions};
 use crate::{LabError, shell};
 
@@ -29,7 +29,56 @@ pub enum Source {
         path: PathBuf,
         /// The label column.
         label: String,
+        /// How it is read.
+        #[serde(default)]
+        table: TableOptions,
     },
+}
+
+/// The data of a source and where they come from.
+pub(crate) struct Loaded {
+    pub data: Dataset,
+    /// Their own split, where they have one.
+    pub split: Option<Split>,
+    pub origin: Origin,
+}
+
+/// Where data come from, for messages and for tables of the same kind.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    /// The file, or the name of the task.
+    pub path: PathBuf,
+    /// The line of each sample, where they are from a file with lines.
+    pub lines: Option<Vec<u64>>,
+    /// The lines that were left out.
+    pub dropped: Vec<u64>,
+    /// The label column.
+    pub label: String,
+    /// The columns from which the features are made.
+    pub columns: Vec<FeatureColumn>,
+    /// How the table was read, where it was one.
+    pub table: Option<TableOptions>,
+    /// What looks wrong.
+    pub warnings: Vec<DataWarning>,
+}
+
+/// The label column of tables that belong to a built-in task, as that of the bundled ones.
+const LABEL_OF_TASKS: &str = "class";
+
+impl Origin {
+    /// That of a built-in task.
+    pub fn of_task(name: &str, data: &Dataset) -> Self {
+        let columns = data.feature_names.iter().cloned();
+        Self {
+            path: PathBuf::from(name),
+            lines: None,
+            dropped: Vec::new(),
+            label: LABEL_OF_TASKS.to_owned(),
+            columns: columns.map(FeatureColumn::Number).collect(),
+            table: None,
+            warnings: Vec::new(),
+        }
+    }
 }
 
 impl Source {
@@ -55,14 +104,54 @@ impl Source {
         }
     }
 
-    /// The data, and their split where they have one of their own.
-    pub(crate) fn load(&self, seed: u64) -> Result<(Dataset, Option<Split>), LabError> {
+    /// The data.
+    pub(crate) fn load(&self, seed: u64) -> Result<Loaded, LabError> {
         match self {
-            Source::Task { name, options } => Ok(tasks::load_with_split(name, options, seed)?),
-            Source::Csv { path, label } => {
-                let table = Table::read(path, label, None)?;
-                Ok((table.into_dataset(self.name())?, None))
+            Source::Task { name, options } => {
+                let (data, split) = tasks::load_with_split(name, options, seed)?;
+                Ok(Loaded {
+                    origin: Origin::of_task(name, &data),
+                    data,
+                    split,
+                })
             }
+            Source::Csv {
+                path,
+                label,
+                table: options,
+            } => {
+                let mut table = Table::read(path, &Roles::label(label), options)?;
+                let origin = Origin {
+                    path: path.clone(),
+                    lines: Some(std::mem::take(&mut table.lines)),
+                    dropped: std::mem::take(&mut table.dropped),
+                    label: label.trim().to_owned(),
+                    columns: std::mem::take(&mut table.columns),
+                    table: Some(options.clone()),
+                    warnings: std::mem::take(&mut table.warnings),
+                };
+                Ok(Loaded {
+                    data: table.into_dataset(self.name())?,
+                    split: None,
+                    origin,
+                })
+            }
+        }
+    }
+
+    /// Refuses a path that `config.json` cannot hold, and with which the run could not be repeated.
+    fn check(&self) -> Result<(), LabError> {
+        let (option, path) = match self {
+            Source::Csv { path, .. } => ("--data", Some(path)),
+            Source::Task { options, .. } => ("--data-dir", options.data_dir.as_ref()),
+        };
+        match path {
+            Some(path) if path.to_str().is_none() => Err(LabError::Option(format!(
+                "{option} is {}, which is not UTF-8 and cannot be kept in config.json; expected another name, or a \
+                 link of another name",
+                shell::word(path)
+            ))),
+            _ => Ok(()),
         }
     }
 }
@@ -247,17 +336,7 @@ impl TrainConfig {
     /// Refuses values that cannot work, naming the option.
     pub(crate) fn check(&self) -> Result<(), LabError> {
         let refuse = |message: String| Err(LabError::Option(message));
-        let (option, path) = match &self.source {
-            Source::Csv { path, .. } => ("--data", Some(path)),
-            Source::Task { options, .. } => ("--data-dir", options.data_dir.as_ref()),
-        };
-        if let Some(path) = path.filter(|path| path.to_str().is_none()) {
-            return refuse(format!(
-                "{option} is {}, which is not UTF-8 and cannot be kept in config.json; expected another name, or a \
-                 link of another name",
-                shell::word(path)
-            ));
-        }
+        self.source.check()?;
         if !self.learning_rate.is_finite() || self.learning_rate <= 0.0 {
             return refuse(format!(
                 "--lr is {}, expected a positive number",

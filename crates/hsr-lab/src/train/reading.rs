@@ -3,15 +3,15 @@
 
 use std::borrow::Cow;
 
-use super::config::Source;
+use super::config::{Loaded, Origin, Source};
 use crate::LabError;
 use crate::data::{Dataset, Split};
-use crate::tasks::{self, MnistFiles};
+use crate::tasks::MnistFiles;
 
 /// A source that was read.
 pub(crate) enum Reading {
     /// The samples, the same for every seed.
-    Samples(Box<Dataset>),
+    Samples(Box<Loaded>),
     /// The files of MNIST, of which a seed may choose.
     Mnist(MnistFiles),
     /// Nothing: they are in the program, or drawn from the seed.
@@ -22,7 +22,7 @@ impl Reading {
     /// Reads what there is to read.
     pub fn of(source: &Source) -> Result<Self, LabError> {
         Ok(match source {
-            Source::Csv { .. } => Self::Samples(Box::new(source.load(0)?.0)),
+            Source::Csv { .. } => Self::Samples(Box::new(source.load(0)?)),
             Source::Task { name, options } if name == MnistFiles::TASK => {
                 Self::Mnist(MnistFiles::read(options)?)
             }
@@ -30,21 +30,29 @@ impl Reading {
         })
     }
 
-    /// The data of a seed, and their split where they have one of their own.
+    /// The data of a seed, their split where they have one of their own, and where they come from.
     pub fn draw(
         &self,
         source: &Source,
         seed: u64,
-    ) -> Result<(Cow<'_, Dataset>, Option<Split>), LabError> {
-        let (data, split) = match (self, source) {
-            (Self::Samples(data), _) => return Ok((Cow::Borrowed(data), None)),
-            (Self::Mnist(files), Source::Task { options, .. }) => {
-                let (data, split) = files.draw(options, seed)?;
-                (data, Some(split))
+    ) -> Result<(Cow<'_, Dataset>, Option<Split>, Origin), LabError> {
+        match (self, source) {
+            (Self::Samples(loaded), _) => {
+                Ok((Cow::Borrowed(&loaded.data), None, loaded.origin.clone()))
             }
-            (_, Source::Task { name, options }) => tasks::load_with_split(name, options, seed)?,
-            (_, Source::Csv { .. }) => source.load(seed)?,
-        };
-        Ok((Cow::Owned(data), split))
+            (Self::Mnist(files), Source::Task { name, options }) => {
+                let (data, split) = files.draw(options, seed)?;
+                let origin = Origin::of_task(name, &data);
+                Ok((Cow::Owned(data), Some(split), origin))
+            }
+            _ => {
+                let Loaded {
+                    data,
+                    split,
+                    origin,
+                } = source.load(seed)?;
+                Ok((Cow::Owned(data), split, origin))
+            }
+        }
     }
 }

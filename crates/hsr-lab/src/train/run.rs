@@ -16,8 +16,9 @@ use super::problem::Problem;
 use super::saved;
 use super::summary::Summary;
 use super::trainer::{Row, Trainer, left_the_numbers};
+use crate::data::DataWarning;
 use crate::lock::{self, DirectoryLock};
-use crate::{LabError, Weights, files, shell};
+use crate::{About, LabError, Weights, files, shell};
 
 /// What the observer of a run is told after every epoch.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +55,9 @@ pub(super) struct Stored {
     pub versions: BTreeMap<String, String>,
     pub data_fingerprint: String,
     pub config: TrainConfig,
+    /// What the run's own network says of itself, as in the metadata of its file.
+    #[serde(default)]
+    pub network: About,
     /// Of the file, by which a checkpoint knows the run that it belongs to.
     #[serde(skip)]
     pub checksum: String,
@@ -124,6 +128,7 @@ impl Run {
         let stored = Stored {
             versions: versions(),
             data_fingerprint: problem.fingerprint.clone(),
+            network: problem.about(&config, config.method),
             config: config.clone(),
             checksum: String::new(),
         };
@@ -233,6 +238,11 @@ impl Run {
         &self.config
     }
 
+    /// What looks wrong with the data.
+    pub fn warnings(&self) -> &[DataWarning] {
+        &self.problem.warnings
+    }
+
     /// Trains what is left to train, and writes metrics, models, figures and summary.
     ///
     /// # Errors
@@ -243,6 +253,7 @@ impl Run {
         mut self,
         mut observe: impl FnMut(Progress) -> Control,
     ) -> Result<Summary, LabError> {
+        self.write_split()?;
         let methods = self.config.methods();
         let start = Weights::random(self.problem.dimensions, self.config.seed);
         let mut resumed = self.checkpoint.take();
@@ -311,7 +322,8 @@ impl Run {
                 let file = self
                     .directory
                     .join(model_file(trainer.method, self.config.method));
-                let bytes = weights.to_safetensors(Some(self.about(trainer.method)));
+                let about = self.problem.about(&self.config, trainer.method);
+                let bytes = weights.to_safetensors(Some(&about));
                 files::write(&file, &bytes)?;
                 finished.push(Finished {
                     method: trainer.method,
@@ -346,15 +358,13 @@ impl Run {
         Ok(())
     }
 
-    /// What a model file says of itself: enough to inspect it.
-    fn about(&self, method: Method) -> String {
-        serde_json::json!({
-            "activation": self.config.activation.name(),
-            "loss": "softmax",
-            "method": method.name(),
-            "task": self.config.source.name(),
-        })
-        .to_string()
+    fn write_split(&self) -> Result<(), LabError> {
+        let path = self.directory.join("split.csv");
+        let bytes = self.problem.split_csv().map_err(|error| LabError::Run {
+            path: path.clone(),
+            message: error.to_string(),
+        })?;
+        files::write(&path, &bytes)
     }
 
     fn write_metrics(&self, rows: &[Row]) -> Result<(), LabError> {
@@ -381,7 +391,8 @@ impl Run {
         for it in finished {
             let method = it.method;
             let file = self.directory.join(model_file(method, self.config.method));
-            let weights = saved::read_model(&file, Some(&it.model))?;
+            let weights =
+                saved::read_model(&file, Some(&it.model))?.weights("hidden", "output", false)?;
             let (summary, eigenvalues) = measure(
                 &self.config,
                 &self.problem,
@@ -415,6 +426,7 @@ impl Run {
             test_samples: self.problem.test.data.samples(),
             seed: self.config.seed,
             directory: self.directory.display().to_string(),
+            classes: self.problem.classes(),
             networks,
             notes: Vec::new(),
         };

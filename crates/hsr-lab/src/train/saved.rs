@@ -11,7 +11,7 @@ use super::config::TrainConfig;
 use super::problem::Problem;
 use super::run::{Stored, model_file};
 use crate::data::nearest;
-use crate::{LabError, Weights, files, shell};
+use crate::{LabError, Weights, WeightsFile, files, shell};
 
 /// `config.json` of a run directory.
 pub(super) fn read_config(directory: &Path) -> Result<Stored, LabError> {
@@ -42,8 +42,8 @@ pub(super) fn read_config(directory: &Path) -> Result<Stored, LabError> {
     Ok(Stored { checksum, ..stored })
 }
 
-/// The weights of a network that training has left; of its file the checksum is known where the checkpoint is still there.
-pub(super) fn read_model(path: &Path, checksum: Option<&str>) -> Result<Weights, LabError> {
+/// The file of a network that training has left; of it the checksum is known where the checkpoint is still there.
+pub(super) fn read_model(path: &Path, checksum: Option<&str>) -> Result<WeightsFile, LabError> {
     let bytes = files::read(path).map_err(LabError::io(path, "be read"))?;
     if checksum.is_some_and(|sum| sum != files::checksum([&bytes[..]])) {
         return Err(LabError::Run {
@@ -51,7 +51,7 @@ pub(super) fn read_model(path: &Path, checksum: Option<&str>) -> Result<Weights,
             message: files::CHANGED.to_owned(),
         });
     }
-    Weights::from_bytes(path, &bytes, "hidden", "output")
+    Ok(WeightsFile::from_bytes(path, bytes))
 }
 
 /// The data of a run, which must still be those it was begun with.
@@ -159,6 +159,14 @@ impl SavedRun {
         }
     }
 
+    /// The features of a split, N × d row-major, standardised as for training.
+    pub fn features(&self, split: Split) -> &[f64] {
+        match split {
+            Split::Train => &self.problem.train.data.features,
+            Split::Test => &self.problem.test.data.features,
+        }
+    }
+
     /// The names of the networks, the baseline first.
     pub fn networks(&self) -> Vec<&'static str> {
         let methods = self.config.methods();
@@ -172,40 +180,62 @@ impl SavedRun {
     /// [`LabError::Option`] for a name that is none of the networks', [`LabError::Run`] where the run is not finished,
     /// and what reading weights can refuse.
     pub fn weights(&self, name: Option<&str>) -> Result<(&'static str, Weights), LabError> {
-        let wanted = name.unwrap_or(self.config.method.name());
-        let methods = self.config.methods();
-        let Some(&method) = methods.iter().find(|method| method.name() == wanted) else {
-            return Err(LabError::Option(format!(
-                "{} has no network {wanted:?}{}, expected one of {}",
-                self.directory.display(),
-                nearest(wanted, self.networks())
-                    .map_or_else(String::new, |name| format!(" (did you mean {name:?}?)")),
-                self.networks().join(", ")
-            )));
-        };
-        let path = self.directory.join(model_file(method, self.config.method));
-        // Without a checkpoint, which may have been deleted to save room, a finished network is there all the same.
-        let checkpoint = checkpoint::load(&self.directory, &self.checksum)?;
-        let finished = checkpoint.map(|it| it.state.finished);
-        let of_model = finished
-            .as_ref()
-            .map(|all| all.iter().find(|it| it.method == method));
-        if !path.exists() || matches!(of_model, Some(None)) {
-            return Err(LabError::Run {
-                path,
-                message: format!(
-                    "is not finished; finish the run with: hsr train {}",
-                    shell::option("resume", &self.directory)
-                ),
-            });
-        }
-        let weights = read_model(&path, of_model.flatten().map(|it| it.model.as_str()))?;
+        let (name, file) = network_of(&self.directory, &self.config, &self.checksum, name)?;
+        let weights = file.weights("hidden", "output", false)?;
         if weights.dimensions != self.dimensions() {
             return Err(LabError::Run {
-                path,
+                path: file.path().to_owned(),
                 message: "has not the layers that config.json says".to_owned(),
             });
         }
-        Ok((method.name(), weights))
+        Ok((name, weights))
     }
+}
+
+/// The file of a network of a finished run, and the network's name; of the one that the run is named after where no
+/// name is given. The data of the run need not be there.
+pub(crate) fn network_file(
+    directory: &Path,
+    name: Option<&str>,
+) -> Result<(&'static str, WeightsFile), LabError> {
+    let stored = read_config(directory)?;
+    network_of(directory, &stored.config, &stored.checksum, name)
+}
+
+fn network_of(
+    directory: &Path,
+    config: &TrainConfig,
+    checksum: &str,
+    name: Option<&str>,
+) -> Result<(&'static str, WeightsFile), LabError> {
+    let wanted = name.unwrap_or(config.method.name());
+    let methods = config.methods();
+    let Some(&method) = methods.iter().find(|method| method.name() == wanted) else {
+        let names: Vec<&str> = methods.iter().map(|method| method.name()).collect();
+        return Err(LabError::Option(format!(
+            "{} has no network {wanted:?}{}, expected one of {}",
+            directory.display(),
+            nearest(wanted, names.iter().copied())
+                .map_or_else(String::new, |name| format!(" (did you mean {name:?}?)")),
+            names.join(", ")
+        )));
+    };
+    let path = directory.join(model_file(method, config.method));
+    // Without a checkpoint, which may have been deleted to save room, a finished network is there all the same.
+    let checkpoint = checkpoint::load(directory, checksum)?;
+    let finished = checkpoint.map(|it| it.state.finished);
+    let of_model = finished
+        .as_ref()
+        .map(|all| all.iter().find(|it| it.method == method));
+    if !path.exists() || matches!(of_model, Some(None)) {
+        return Err(LabError::Run {
+            path,
+            message: format!(
+                "is not finished; finish the run with: hsr train {}",
+                shell::option("resume", directory)
+            ),
+        });
+    }
+    let file = read_model(&path, of_model.flatten().map(|it| it.model.as_str()))?;
+    Ok((method.name(), file))
 }
