@@ -187,3 +187,30 @@ impl SpectralWeights {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Moments, SpectralBounds};
+
+    fn shown(trace: f64, frobenius_squared: f64, parameters: usize) -> String {
+        let moments = Moments {
+            trace,
+            frobenius_squared,
+            parameters,
+        };
+        format!("{:.3}", SpectralBounds::new(moments).lambda_max())
+    }
+
+    #[test]
+    fn an_interval_is_shown_where_it_locates_the_eigenvalue() {
+        // One eigenvalue alone, and equal ones: both bounds are it.
+        assert_eq!(shown(2.0, 4.0, 1), "between 2.000 and 2.000");
+        assert_eq!(shown(6.0, 12.0, 3), "between 2.000 and 2.000");
+        // One of 100 among 77,000, with a lower bound of 0.003.
+        assert_eq!(shown(100.0, 1e4, 77_000), "at most 100.000");
+        // Below zero, at zero and without a number nothing is located.
+        assert_eq!(shown(-6.0, 12.0, 3), "at most -2.000");
+        assert_eq!(shown(0.0, 0.0, 5), "at most 0.000");
+        assert_eq!(shown(f64::NAN, 1.0, 5), "at most NaN");
+    }
+}
