@@ -64,8 +64,8 @@ impl ModelConfig {
     }
 }
 
+/// What HSR has to know of it.
 impl ThreeLayer for Model {
-    // HSR
     fn hidden(&self) -> &Linear {
         &self.linear1 // HSR
     }

@@ -49,10 +49,11 @@ impl Hsr {
     ///
     /// # Tolerance
     ///
-    /// What rounding can explain, for each logit: with ε of the model's type, and L the largest slope of φ,
+    /// What rounding can explain of each logit. Rounding errors of n numbers add up like random ones, to √n of their
+    /// sizes; eight times that is allowed. With ε of the model's type and L the largest slope of φ,
     ///
     /// ```text
-    /// 2ε·( (h + 8)·(Σ_j |W2_kj a_j| + |b2_k|) + L (d + 8)·Σ_j |W2_kj| (Σ_e |W1_je x_e| + |b1_j|) )
+    /// 8ε·√( (h + 1)·(Σ_j (W2_kj a_j)² + b2_k² + o_k²) + L² (d + 1)·Σ_j W2_kj² (Σ_e (W1_je x_e)² + b1_j² + z_j²) )
     /// ```
     ///
     /// # Shapes
@@ -122,30 +123,33 @@ impl Formula {
 
     /// What rounding explains of each logit, \[N, K\].
     fn tolerance(&self, activation: Activation) -> Tensor<2> {
-        /// Roundings beside those of the two sums: of φ, of the biases, of the comparison.
-        const BESIDE: f64 = 8.0;
+        /// Deviations that are allowed.
+        const ALLOWED: f64 = 8.0;
         let (hidden, output) = (&self.network.hidden, &self.network.output);
         let dtype = hidden.weight.val().dtype();
-        // Numbers beyond half precision's range stand between the factors.
+        // Squares are beyond half precision's range where the numbers are not.
         let wide = match dtype {
             DType::F16 | DType::BF16 => DType::F32,
             other => other,
         };
-        let magnitude = |inputs: Tensor<2>, layer: &Linear| {
-            let weight = layer.weight.val().cast(wide);
-            inputs.cast(wide).abs().matmul(weight.abs())
-        };
-        let with_bias = |sum: Tensor<2>, layer: &Linear| match &layer.bias {
-            Some(bias) => sum + bias.val().cast(wide).abs().unsqueeze::<2>(),
-            None => sum,
+        // Of a layer that gave `sum`: the squares of everything that was added up in it.
+        let squares = |inputs: Tensor<2>, layer: &Linear, sum: Tensor<2>| {
+            let weight = layer.weight.val().cast(wide).square();
+            let all = inputs.cast(wide).square().matmul(weight) + sum.cast(wide).square();
+            match &layer.bias {
+                Some(bias) => all + bias.val().cast(wide).square().unsqueeze::<2>(),
+                None => all,
+            }
         };
         let [inputs, units] = hidden.weight.shape().dims();
-        let a = forward(activation, hidden.forward(self.inputs.clone()));
-        let of_output = with_bias(magnitude(a, output), output);
-        let of_hidden = with_bias(magnitude(self.inputs.clone(), hidden), hidden);
-        let of_hidden = magnitude(of_hidden, output) * slope(activation);
-        (of_hidden * (inputs as f64 + BESIDE) + of_output * (units as f64 + BESIDE))
-            * (2.0 * epsilon(dtype))
+        let z = hidden.forward(self.inputs.clone());
+        let a = forward(activation, z.clone());
+        let of_hidden = squares(self.inputs.clone(), hidden, z);
+        let of_output = squares(a.clone(), output, output.forward(a));
+        let through = output.weight.val().cast(wide).square();
+        let factor = slope(activation).powi(2) * (inputs + 1) as f64;
+        let both = of_hidden.matmul(through) * factor + of_output * (units + 1) as f64;
+        both.sqrt() * (ALLOWED * epsilon(dtype))
     }
 
     /// What the logits are instead, if that can be found out.
