@@ -356,7 +356,7 @@ fn the_loss_and_its_gradient_are_those_of_hsr_core_whatever_the_reduction() {
     for (name, config, targets, outputs) in cases {
         let model = seeded(5, 4, outputs);
         let step = HsrStep::new(config.clone().with_strength(0.0).init().unwrap()).unwrap();
-        let output = step.train(&model, &model, x.clone(), targets.clone());
+        let output = step.train_step(&model, &model, x.clone(), targets.clone());
         assert!(
             output.item.error.is_none(),
             "{name}: {:?}",
@@ -758,7 +758,7 @@ impl TrainStep for Deep {
 
     fn step(&self, batch: HsrBatch) -> TrainOutput<HsrOutput> {
         let features = self.backbone.forward(batch.inputs).tanh();
-        self.hsr.train(self, &self.head, features, batch.targets)
+        self.hsr.train_step(self, &self.head, features, batch.targets)
     }
 }
 

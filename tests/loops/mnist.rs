@@ -122,7 +122,7 @@ impl TrainStep for Model {
 
     fn step(&self, batch: MnistBatch) -> TrainOutput<HsrOutput> {
         let features = self.features(batch.images);
-        self.hsr.train(self, self, features, batch.targets) // HSR
+        self.hsr.train_step(self, self, features, batch.targets) // HSR
     }
 }
 
@@ -132,7 +132,7 @@ impl InferenceStep for Model {
 
     fn step(&self, batch: MnistBatch) -> HsrOutput {
         self.hsr
-            .valid(self, self.features(batch.images), batch.targets) // HSR
+            .valid_step(self, self.features(batch.images), batch.targets) // HSR
     }
 }
 

@@ -65,10 +65,8 @@ impl Batcher<Text, TextBatch> for TextBatcher {
 
 /// Texts whose class is that of their second token: the lower half of the vocabulary or the upper. The rest distracts.
 fn texts() -> Vec<Text> {
-    let (rows, _) = &noise(TEXTS * LENGTH, 5)
-        .as_chunks::<LENGTH>()
-        .0
-        .split_at(TEXTS);
+    let numbers = noise(TEXTS * LENGTH, 5);
+    let (rows, _) = numbers.as_chunks::<LENGTH>();
     rows.iter()
         .enumerate()
         .map(|(n, row)| {

@@ -4,7 +4,7 @@
 //! Burn is counted here in the same unit. Both have terms for what is not arithmetic, fitted by the bench `step_cost`
 //! (`HSR_BENCH=fit`), which also prints how well the ratio of the two is met.
 
-use hsr_core::{Dimensions, Error, OutputLoss, Plan};
+use hsr_core::{Dimensions, Error, Plan};
 
 use crate::{HsrConfig, HsrError, Sharpness, Subsample, ThreeLayer};
 

@@ -127,7 +127,7 @@ impl<M: ThreeLayer + Module + ModuleDisplay, B: LearnerBatch> TrainStep for HsrL
 
     fn step(&self, batch: B) -> TrainOutput<HsrOutput> {
         let (inputs, targets) = batch.inputs_and_targets();
-        self.hsr.train(self, &self.model, inputs, targets)
+        self.hsr.train_step(self, &self.model, inputs, targets)
     }
 }
 
@@ -137,6 +137,6 @@ impl<M: ThreeLayer + Module + ModuleDisplay, B: LearnerBatch> InferenceStep for 
 
     fn step(&self, batch: B) -> HsrOutput {
         let (inputs, targets) = batch.inputs_and_targets();
-        self.hsr.valid(&self.model, inputs, targets)
+        self.hsr.valid_step(&self.model, inputs, targets)
     }
 }

@@ -42,7 +42,7 @@ use crate::{Hsr, HsrError, Targets, ThreeLayer, ThreeLayerNet};
 ///     type Input = MyBatch;
 ///     type Output = HsrOutput;
 ///     fn step(&self, batch: MyBatch) -> TrainOutput<HsrOutput> {
-///         self.hsr.train(self, &self.head, self.features(batch.x), batch.y)
+///         self.hsr.train_step(self, &self.head, self.features(batch.x), batch.y)
 ///     }
 /// }
 ///
@@ -50,7 +50,7 @@ use crate::{Hsr, HsrError, Targets, ThreeLayer, ThreeLayerNet};
 ///     type Input = MyBatch;
 ///     type Output = HsrOutput;
 ///     fn step(&self, batch: MyBatch) -> HsrOutput {
-///         self.hsr.valid(&self.head, self.features(batch.x), batch.y)
+///         self.hsr.valid_step(&self.head, self.features(batch.x), batch.y)
 ///     }
 /// }
 /// ```
@@ -153,7 +153,7 @@ impl HsrStep {
     ///
     /// - features: `[N, d]`
     /// - targets: `[N]` class indices or `[N, K]` values
-    pub fn train<M: Module, H: ThreeLayer>(
+    pub fn train_step<M: Module, H: ThreeLayer>(
         &self,
         model: &M,
         head: &H,
@@ -179,8 +179,8 @@ impl HsrStep {
     ///
     /// # Shapes
     ///
-    /// As [`train`](Self::train).
-    pub fn valid<H: ThreeLayer>(
+    /// As [`train_step`](Self::train_step).
+    pub fn valid_step<H: ThreeLayer>(
         &self,
         head: &H,
         features: Tensor<2>,
