@@ -1,13 +1,11 @@
 //! What `Hsr::cost` predicts beside what a step takes: `cargo bench --workspace --bench step_cost`.
 //!
 //! Whole steps on flex, f32, plain SGD, every row of the batch, in plain steps of the same model and batch; the two take
-//! turns in one run. `HSR_BENCH=fit` prints the times and the counted work of another grid, whose sizes lie between those
-//! of the first: from it the constants of `crates/burn-hsr/src/cost.rs` were fitted, in the logarithms of both times.
+//! turns in one run.
 
 use burn::tensor::Device;
 use burn_hsr::{HsrConfig, Subsample, ThreeLayerNetConfig};
-use hsr_benches::{Candidate, Extra, Loop, asked_for, medians};
-use hsr_core::{Dimensions, Evaluation, OutputLoss, Plan};
+use hsr_benches::{Candidate, Extra, Loop, medians};
 
 /// d, h, K and N.
 type Size = [usize; 4];
@@ -31,27 +29,6 @@ const JUDGED: [Size; 16] = [
     [1024, 1024, 10, 64],
 ];
 
-const FITTED: [Size; 18] = [
-    [3, 5, 2, 100],
-    [6, 12, 3, 48],
-    [8, 32, 4, 100],
-    [20, 24, 5, 64],
-    [48, 12, 8, 96],
-    [48, 24, 10, 200],
-    [32, 96, 10, 48],
-    [96, 48, 10, 128],
-    [100, 200, 10, 64],
-    [200, 100, 5, 96],
-    [300, 150, 10, 32],
-    [400, 64, 10, 256],
-    [400, 400, 10, 48],
-    [600, 100, 10, 64],
-    [640, 320, 10, 32],
-    [784, 64, 10, 128],
-    [900, 600, 10, 32],
-    [768, 768, 10, 48],
-];
-
 fn config() -> HsrConfig {
     HsrConfig::new().with_subsample(Subsample::All)
 }
@@ -69,19 +46,6 @@ fn times(size: Size) -> [f64; 2] {
 }
 
 fn main() {
-    if asked_for("fit") {
-        println!("d,h,k,n,plain,hsr,blocks");
-        for size in FITTED {
-            let [inputs, hidden, outputs, samples] = size;
-            let dimensions = Dimensions::new(inputs, hidden, outputs);
-            let plan = Plan::new(Evaluation::Auto, &dimensions, samples).expect("a plan");
-            let work = plan.work(&dimensions, OutputLoss::SoftmaxCrossEntropy, samples);
-            let [plain, hsr] = times(size);
-            let blocks = work.total().cost();
-            println!("{inputs},{hidden},{outputs},{samples},{plain:e},{hsr:e},{blocks:e}");
-        }
-        return;
-    }
     println!(
         "{:24}{:>12}{:>14}{:>12}{:>10}",
         "d, h, K, N", "plain, µs", "plain steps", "predicted", "ratio"

@@ -758,7 +758,8 @@ impl TrainStep for Deep {
 
     fn step(&self, batch: HsrBatch) -> TrainOutput<HsrOutput> {
         let features = self.backbone.forward(batch.inputs).tanh();
-        self.hsr.train_step(self, &self.head, features, batch.targets)
+        self.hsr
+            .train_step(self, &self.head, features, batch.targets)
     }
 }
 
