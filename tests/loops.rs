@@ -715,7 +715,7 @@ fn disagreeing(net: &ThreeLayerNet, x: &Tensor<2>) -> Vec<(&'static str, Tensor<
         ),
         ("went through a softmax", softmax(logits.clone(), 1)),
         ("went through a log-softmax", log_softmax(logits.clone(), 1)),
-        ("other inputs", logits.flip([0])),
+        ("other inputs", logits.clone().flip([0])),
         ("not a number", logits / 0.0 * 0.0),
     ]
 }
