@@ -103,8 +103,8 @@ pub enum Error {
     /// The buffers would take more memory than the workspace may.
     #[error(
         "{what} for {samples} samples, {hidden} hidden units and {outputs} outputs needs {} of memory, the limit is {}",
-        Bytes(*needed),
-        Bytes(*limit)
+        Bytes(*.needed),
+        Bytes(*.limit)
     )]
     Memory {
         /// What was asked for.

@@ -48,7 +48,7 @@ impl OfHidden {
     /// For `total` samples, padding included.
     pub fn new(hidden: usize, rank: usize, total: usize) -> Self {
         let values = crate::memory::packed(hidden as f64) * total as f64;
-        if values > FORMED as f64 && 4 * rank * rank <= hidden {
+        if values > FORMED as f64 && rank.saturating_mul(rank).saturating_mul(4) <= hidden {
             Self::Rank
         } else if values <= M_VALUES as f64 {
             Self::Kept

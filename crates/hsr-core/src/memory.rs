@@ -415,6 +415,11 @@ fn of_strip<T: Real>(hidden: usize, rank: f64, width: f64) -> f64 {
 
 /// The most rows of packed M that a strip has where `most` are wanted.
 fn largest_strip(hidden: usize, most: usize) -> f64 {
+    /// Beyond, all strips are as small as they can be, and the first is the largest.
+    const WIDE: usize = 1 << 24;
+    if hidden > WIDE {
+        return pairs::ROWS as f64 * hidden as f64;
+    }
     let (mut first, mut largest) = (0, 0);
     while first < hidden {
         let units = gram::units_from(first, hidden, most);

@@ -313,7 +313,7 @@ impl<T: Real> Workspace<T> {
         };
         let descend = Descend {
             weights: SpectralWeights::new,
-            out,
+            out: &mut *out,
         };
         let (loss, moments) =
             self.in_shards(network, batch, asked, loss_gradient, Some(descend))?;
@@ -1222,7 +1222,7 @@ impl<T: Real> HessianOperator<'_, T> {
             })?;
             let part = sized(parts.part, product.len());
             T::product(ProductStage {
-                operator: self,
+                operator: &mut *self,
                 v,
                 product: &mut *part,
             });
