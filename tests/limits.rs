@@ -8,7 +8,9 @@ use crate::{hsr, refused};
 fn what_does_not_fit_the_memory_is_refused_in_one_line_and_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let of_train = ["train", "--task", "moons", "--epochs", "1", "--out", "run"];
-    let of_compare = ["compare", "--task", "moons", "--epochs", "1", "--out", "run"];
+    let of_compare = [
+        "compare", "--task", "moons", "--epochs", "1", "--out", "run",
+    ];
     for command in [of_train, of_compare] {
         for (option, value) in [
             ("--memory", "10KiB"),
@@ -52,14 +54,23 @@ fn a_saved_run_is_measured_under_a_limit_of_its_own() {
     for command in ["spectrum", "landscape"] {
         let output = hsr(folder.path(), &[command, "--run", "run", "--memory", "100"]);
         refused(&output, &["of memory, the limit is 100 bytes"]);
-        let output = hsr(folder.path(), &[command, "--run", "run", "--memory", "1GiB"]);
+        let output = hsr(
+            folder.path(),
+            &[command, "--run", "run", "--memory", "1GiB"],
+        );
         assert!(output.status.success(), "{command}");
     }
     std::fs::write(folder.path().join("d.csv"), "a,b,y\n1,2,0\n2,1,1\n0,1,0\n").unwrap();
     let inspect = "inspect --weights run/model.safetensors --data d.csv --label y --activation tanh --loss softmax";
     let inspect: Vec<&str> = inspect.split(' ').collect();
-    let output = hsr(folder.path(), &[&inspect[..], &["--memory", "100"]].concat());
+    let output = hsr(
+        folder.path(),
+        &[&inspect[..], &["--memory", "100"]].concat(),
+    );
     refused(&output, &["of memory, the limit is 100 bytes"]);
-    let output = hsr(folder.path(), &[&inspect[..], &["--memory", "1MiB"]].concat());
+    let output = hsr(
+        folder.path(),
+        &[&inspect[..], &["--memory", "1MiB"]].concat(),
+    );
     assert!(output.status.success());
 }

@@ -200,7 +200,10 @@ fn the_peak_is_what_was_counted() {
             // What is not a buffer: the lists of shards, the team, Rayon's queue.
             let beside = 16_384.0;
             assert!(peak <= counted + beside, "{name}: {peak} of {counted}");
-            assert!(counted <= 1.1 * peak + beside, "{name}: {peak} of {counted}");
+            assert!(
+                counted <= 1.1 * peak + beside,
+                "{name}: {peak} of {counted}"
+            );
         };
         let mut evaluations: Vec<_> = Plan::every().map(Evaluation::Blocks).collect();
         evaluations.push(Evaluation::Auto);
@@ -342,7 +345,10 @@ fn many_outputs_are_the_same_by_pairs_and_by_blocks() {
                     expected += product * traces[k * outputs + l];
                 }
             }
-            assert!((flatness - expected).abs() < 1e-6 * expected.abs(), "{name}");
+            assert!(
+                (flatness - expected).abs() < 1e-6 * expected.abs(),
+                "{name}"
+            );
         }
     }
 }
@@ -359,8 +365,7 @@ fn the_gradient_for_many_outputs_is_that_of_differences() {
         let step = 1e-5;
         let mut at = |value: f64| {
             problem.theta[i] = value;
-            let bounds =
-                workspace.bounds(&problem.network(), &problem.batch(), Evaluation::Gram);
+            let bounds = workspace.bounds(&problem.network(), &problem.batch(), Evaluation::Gram);
             bounds.unwrap().lambda_sup
         };
         let difference = (at(middle + step) - at(middle - step)) / (2.0 * step);
@@ -438,7 +443,12 @@ fn a_limit_leads_to_other_evaluations_of_the_same_numbers() {
     let mut one = Workspace::single_threaded();
     let mut two = Workspace::new().with_threads(2.try_into().unwrap());
     two = two.with_memory_limit(40 << 20);
-    assert_same(&of(&mut two).unwrap(), &of(&mut one).unwrap(), 1e-10, "threads");
+    assert_same(
+        &of(&mut two).unwrap(),
+        &of(&mut one).unwrap(),
+        1e-10,
+        "threads",
+    );
 }
 
 #[test]
@@ -483,8 +493,7 @@ fn what_does_not_fit_is_refused_before_it_is_taken() {
     for sizes in [[2, 1 << 40, 2], [2, usize::MAX - 1, 2], [2, 4, 1 << 40]] {
         let dims = Dimensions::new(sizes[0], sizes[1], sizes[2]);
         let unlimited = Workspace::<f64>::new();
-        let refused =
-            unlimited.memory(Quantity::Bounds, &dims, SOFTMAX, 1 << 30, Evaluation::Auto);
+        let refused = unlimited.memory(Quantity::Bounds, &dims, SOFTMAX, 1 << 30, Evaluation::Auto);
         assert!(matches!(refused, Err(Error::Memory { .. })), "{sizes:?}");
     }
     let message = Error::Memory {
@@ -521,7 +530,10 @@ fn a_smaller_plan_is_taken_where_the_cheapest_does_not_fit() {
 fn a_thousand_classes_take_no_gigabyte() {
     let _alone = alone();
     // S of all samples, packed, would take 1 GB, and half of that for a single sample of 10,000 classes.
-    for (sizes, most) in [([2, 4, 1000, 256], 100 << 20), ([2, 4, 4000, 32], 100 << 20)] {
+    for (sizes, most) in [
+        ([2, 4, 1000, 256], 100 << 20),
+        ([2, 4, 4000, 32], 100 << 20),
+    ] {
         let problem = Problem::<f64>::new(sizes, SOFTMAX, 0.5);
         let mut workspace = Workspace::single_threaded().with_memory_limit(most);
         let (taken, bounds) = peak(|| {
@@ -543,9 +555,8 @@ fn ten_thousand_hidden_units_are_evaluated_by_pairs() {
     let mut workspace = Workspace::single_threaded().with_memory_limit(300 << 20);
     let mut gradient = vec![0.0; problem.theta.len()];
     let (network, batch) = (problem.network(), problem.batch());
-    let (taken, bounds) = peak(|| {
-        workspace.bounds_gradient(&network, &batch, Evaluation::Auto, &mut gradient, None)
-    });
+    let (taken, bounds) =
+        peak(|| workspace.bounds_gradient(&network, &batch, Evaluation::Auto, &mut gradient, None));
     assert!(taken < 300 << 20, "{taken}");
     assert!(bounds.unwrap().lambda_sup.is_finite());
     assert_eq!(
@@ -570,7 +581,9 @@ fn who_watches_sees_progress_and_may_stop() {
         }
     });
     // Tiles of pairs: 1,200² / 2¹⁸ is more than five.
-    workspace.bounds(&network, &batch, Evaluation::Gram).unwrap();
+    workspace
+        .bounds(&network, &batch, Evaluation::Gram)
+        .unwrap();
     let tiles = seen.load(Ordering::Relaxed);
     assert!((5..20).contains(&tiles), "{tiles}");
     let mut out = vec![0.0; problem.theta.len()];

@@ -83,7 +83,12 @@ impl Waiting {
         move |progress| {
             if begun.elapsed() > LONG {
                 let bar = bar.get_or_init(|| {
-                    styled(0, "", "{elapsed} {msg} {wide_bar:.cyan/blue} {human_pos}", quiet)
+                    styled(
+                        0,
+                        "",
+                        "{elapsed} {msg} {wide_bar:.cyan/blue} {human_pos}",
+                        quiet,
+                    )
                 });
                 bar.set_message(progress.what);
                 bar.set_length(progress.total.unwrap_or(0) as u64);

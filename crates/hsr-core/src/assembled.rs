@@ -165,7 +165,7 @@ impl<T: Real> Assembled<T> {
             return;
         }
         let n = f.stride;
-        let (ha, sp) = (f.dims().hidden_extended(), svec::len(f.rank));
+        let ha = f.dims().hidden_extended();
         let ap = svec::len(ha);
         for (start, width) in tiles::<T>(n, rows_of_output(f.rank, ap)) {
             let pairs = sized(&mut self.pairs, ap * width);
@@ -282,15 +282,15 @@ impl<T: Real> Assembled<T> {
             if want == Want::InputGradient {
                 let m = sized(&mut self.tile, mp * width);
                 form_m(
-                unit,
-                f,
-                0..dims.hidden,
-                start,
-                width,
-                m,
-                width,
-                &mut self.lanes,
-            );
+                    unit,
+                    f,
+                    0..dims.hidden,
+                    start,
+                    width,
+                    m,
+                    width,
+                    &mut self.lanes,
+                );
                 let pairs = sized(&mut self.pairs, xp * width);
                 let m = Mat::new(m, mp, width, width);
                 matmul(pairs, width, Write::Replace, T::one(), c.t(), m);
@@ -445,13 +445,7 @@ fn s_of_tile<'a, T: Real>(
 
 /// diag S̃ and, for a softmax, S̃ p of a tile, from S̃ packed.
 #[inline(always)]
-fn reduce_s_bar<T: Real>(
-    f: &Forward<T>,
-    packed: &[T],
-    start: usize,
-    width: usize,
-    out: &mut [T],
-) {
+fn reduce_s_bar<T: Real>(f: &Forward<T>, packed: &[T], start: usize, width: usize, out: &mut [T]) {
     let (n, outputs) = (f.stride, f.rank);
     let (diagonal, s_p) = out.split_at_mut(outputs * n);
     for k in 0..outputs {

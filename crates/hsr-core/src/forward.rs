@@ -401,7 +401,14 @@ impl<T: Real> Forward<T> {
             self.rank = outputs;
             let weight = Mat::new(network.output_weight(), outputs, h, h).t();
             let r = Mat::new(&self.r, outputs, n, n);
-            matmul(sized(&mut self.g, h * n), n, Write::Replace, T::one(), weight, r);
+            matmul(
+                sized(&mut self.g, h * n),
+                n,
+                Write::Replace,
+                T::one(),
+                weight,
+                r,
+            );
             self.bend();
             return finite_or_overflow(&self.c[..h * n]);
         }

@@ -20,8 +20,8 @@ use crate::lanes::{add_product, dot, part, row, row_mut, sized, whole_registers,
 use crate::matmul::{Mat, Write, matmul};
 use crate::plan::{BlockEvaluation, Plan, Want};
 use crate::shard::Shared;
-use crate::watch::{Ticks, Watch};
 use crate::vectors::Unit;
+use crate::watch::{Ticks, Watch};
 use crate::{OutputLoss, Real, output_basis, svec};
 
 /// Values a tile of pairs may hold.
@@ -569,7 +569,16 @@ impl<T: Real> Gram<T> {
                     let pairs = at + from * width..at + (from + count) * width;
                     let m = sized(&mut self.m, rows * count);
                     let lanes = &mut self.lanes;
-                    form_m(unit, &shard.forward, units.clone(), from, count, m, count, lanes);
+                    form_m(
+                        unit,
+                        &shard.forward,
+                        units.clone(),
+                        from,
+                        count,
+                        m,
+                        count,
+                        lanes,
+                    );
                     let m = Mat::new(m, rows, count, count);
                     let squares = Mat::new(&squares[pairs.clone()], count, width, width);
                     matmul(m_bar, width, Write::Add, T::one(), m, squares);

@@ -107,10 +107,10 @@ pub use activation::Activation;
 pub use batch::{Batch, OutputLoss, Targets};
 pub use bounds::{Moments, SpectralBounds};
 pub use error::Error;
-pub use memory::Quantity;
 pub use lanczos::{
     EigenPair, Extremes, LanczosFactorization, LanczosOptions, extremes, top_eigenpair,
 };
+pub use memory::Quantity;
 pub use network::{Dimensions, Layout, Network};
 pub use plan::{BlockEvaluation, Evaluation, Plan, PlannedWork, Work};
 pub use real::Real;

@@ -221,9 +221,7 @@ impl Sizes {
 
     /// S, U, Q, r, g, c, the traces, and the scratch that z is in.
     fn curvature<T: Real>(&self, n: f64) -> f64 {
-        let Self {
-            h, k, rank, hk, ..
-        } = *self;
+        let Self { h, k, rank, hk, .. } = *self;
         let mut values = n * (rank + 2.0 * hk + 2.0 * h + 4.0) + rank * h;
         if self.packed {
             values += n * packed(rank);
@@ -238,9 +236,7 @@ impl Sizes {
     }
 
     fn contraction(&self, n: f64, want: Want) -> f64 {
-        let Self {
-            x, h, rank, hk, ..
-        } = *self;
+        let Self { x, h, rank, hk, .. } = *self;
         let of_s = output_basis::rows_of_s_bar(rank as usize) as f64;
         n * match want {
             Want::Moments => 0.0,
@@ -307,7 +303,11 @@ impl Sizes {
             lane = if gradient { 2.0 * a * register } else { 0.0 };
         } else if formed(plan.output) {
             let aa = packed(a);
-            let w = width(if self.packed { aa } else { aa.max(packed(rank)) });
+            let w = width(if self.packed {
+                aa
+            } else {
+                aa.max(packed(rank))
+            });
             pairs_ = aa * w;
             tile = if gradient { aa * w } else { 0.0 };
             if !self.packed {
@@ -352,7 +352,8 @@ impl Sizes {
             x, h, k, rank, hk, ..
         } = *self;
         let pairs_ = |block| block == BlockEvaluation::Gram;
-        let (output, hidden, cross) = (pairs_(plan.output), pairs_(plan.hidden), pairs_(plan.cross));
+        let (output, hidden, cross) =
+            (pairs_(plan.output), pairs_(plan.hidden), pairs_(plan.cross));
         if !(output || hidden || cross) {
             return 0.0;
         }

@@ -61,8 +61,18 @@ impl<T: Real> Workspace<T> {
                     *out = a * (omega * p);
                 }
             }
-            let (p, weighted) = (Mat::new(&f.p, outputs, n, n), Mat::new(weighted, outputs, n, n));
-            matmul(&mut traces, outputs, Write::Replace, -f.sigma, p, weighted.t());
+            let (p, weighted) = (
+                Mat::new(&f.p, outputs, n, n),
+                Mat::new(weighted, outputs, n, n),
+            );
+            matmul(
+                &mut traces,
+                outputs,
+                Write::Replace,
+                -f.sigma,
+                p,
+                weighted.t(),
+            );
         }
         for k in 0..outputs {
             traces[k * outputs + k] = f.sigma * dot(row(&f.s_diagonal, n, k), &a_squared[..n]);

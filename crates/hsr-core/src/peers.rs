@@ -10,7 +10,8 @@ use crate::pullback::Out;
 use crate::stages::DirectionalStage;
 use crate::workspace::{Asked, Descend};
 use crate::{
-    Batch, EigenPair, Error, Evaluation, LanczosOptions, Network, Real, Workspace, top_eigenpair,
+    Batch, EigenPair, Error, Evaluation, LanczosOptions, Moments, Network, Real, Workspace,
+    top_eigenpair,
 };
 
 impl<T: Real> Workspace<T> {
@@ -28,12 +29,7 @@ impl<T: Real> Workspace<T> {
         input_gradient: Option<&mut [T]>,
     ) -> Result<T, Error> {
         let mut out = self.checked_out(network, batch, gradient, input_gradient)?;
-        self.evaluate(
-            network,
-            batch,
-            Curvature::InBasis,
-            Quantity::TraceGradient,
-        )?;
+        self.evaluate(network, batch, Curvature::InBasis, Quantity::TraceGradient)?;
         let trace = self.trace() * self.shards[0].forward.sigma;
         self.own[0]
             .contraction
@@ -64,7 +60,7 @@ impl<T: Real> Workspace<T> {
             part: None,
         };
         let descend = Descend {
-            weights: |moments| {
+            weights: |moments: &Moments<T>| {
                 let norm = moments.frobenius_squared.as_f64().sqrt();
                 SpectralWeights::of(0.0, if norm > 0.0 { 0.5 / norm } else { 0.0 })
             },

@@ -448,9 +448,7 @@ impl Sizes {
     }
 
     fn hidden_gram(&self) -> Work {
-        let Self {
-            n, h, m, rank, ..
-        } = *self;
+        let Self { n, h, m, rank, .. } = *self;
         let mut work = Work::default();
         let tiles = self.pair_tiles();
         match self.of_hidden {

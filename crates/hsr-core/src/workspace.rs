@@ -424,7 +424,13 @@ impl<T: Real> Workspace<T> {
         let passes = if descend.is_some() { 3 } else { 2 };
         let parts = samples.div_ceil(case.chunk);
         let mut ticks = Ticks::new(watch.as_ref(), "parts of the samples", passes * parts);
-        let mut next = || if ticks.stopped() { Err(Error::Stopped) } else { Ok(()) };
+        let mut next = || {
+            if ticks.stopped() {
+                Err(Error::Stopped)
+            } else {
+                Ok(())
+            }
+        };
         let with_loss = loss_gradient.is_some();
         let mut of_loss = loss_gradient;
         if let Some(gradient) = of_loss.as_deref_mut() {
@@ -477,8 +483,7 @@ impl<T: Real> Workspace<T> {
             let preparation = Preparation::new(&self.shards[..self.used], plan, want, None);
             self.contract_blocks(preparation)?;
             let of_inputs = out.inputs.as_deref_mut();
-            let of_inputs =
-                of_inputs.map(|x| &mut x[range.start * inputs..range.end * inputs]);
+            let of_inputs = of_inputs.map(|x| &mut x[range.start * inputs..range.end * inputs]);
             self.add_part(out.parameters, |workspace, part| {
                 workspace.pull_back(
                     network,
@@ -595,9 +600,7 @@ impl<T: Real> Workspace<T> {
         /// Samples that a part has at least.
         const LEAST: usize = 64;
         while case.bytes::<T>() > self.limit() as f64 && case.chunk > LEAST {
-            case.chunk = (case.chunk / 2)
-                .max(LEAST)
-                .next_multiple_of(whole::<T>());
+            case.chunk = (case.chunk / 2).max(LEAST).next_multiple_of(whole::<T>());
             case.shards = shard::count::<T>(case.chunk, case.shards.min(case.chunk / LEAST));
         }
         case

@@ -266,8 +266,7 @@ pub fn inspect_in(
         .map_or_else(String::new, |plan| plan.to_string());
     let gauss_newton_share = workspace.gauss_newton_share(&network, &batch, evaluation)?;
     let ends = spectrum::ends(workspace, &weights, options.activation, &batch, 0)?;
-    let measures =
-        SharpnessMeasures::of(workspace, &network, &batch, &MeasureOptions::default())?;
+    let measures = SharpnessMeasures::of(workspace, &network, &batch, &MeasureOptions::default())?;
     Ok(Inspection {
         parameters,
         samples: table.samples(),

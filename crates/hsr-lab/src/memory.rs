@@ -98,7 +98,8 @@ fn available() -> Option<u64> {
 }
 
 fn left_in_group() -> Option<u64> {
-    let read = |path: &str| -> Option<u64> { std::fs::read_to_string(path).ok()?.trim().parse().ok() };
+    let read =
+        |path: &str| -> Option<u64> { std::fs::read_to_string(path).ok()?.trim().parse().ok() };
     let of = |limit, used| Some(read(limit)?.saturating_sub(read(used)?));
     // Version 2 and version 1; without a limit the file of the first says "max", that of the second a huge number.
     of("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current").or_else(|| {
@@ -196,7 +197,17 @@ mod tests {
             let limit: MemoryLimit = text.parse().unwrap();
             assert_eq!(limit.bytes(), bytes, "{text}");
         }
-        for text in ["", "GiB", "-1", "0", "2 parsecs", "nan", "inf", "1e30", "1GiBs"] {
+        for text in [
+            "",
+            "GiB",
+            "-1",
+            "0",
+            "2 parsecs",
+            "nan",
+            "inf",
+            "1e30",
+            "1GiBs",
+        ] {
             assert!(text.parse::<MemoryLimit>().is_err(), "{text}");
         }
     }
@@ -211,7 +222,10 @@ mod tests {
         assert!(free() > 1 << 20);
         let text = "MemTotal:  7 kB\nMemAvailable:   12 kB\n";
         assert_eq!(number_after(text, "MemAvailable:"), Some(12));
-        assert_eq!(number_after("Max address space  unlimited", "Max address space"), None);
+        assert_eq!(
+            number_after("Max address space  unlimited", "Max address space"),
+            None
+        );
     }
 
     #[test]

@@ -108,4 +108,4 @@ pub fn predict(network: &ThreeLayerNet, x: Tensor<2>) -> Vec<usize> {
 }
 
 /// Activations and logits that are computed at once.
-const AT_ONCE: usize = 1 << 23;
+const AT_ONCE: usize = 1 << 22;

@@ -141,7 +141,8 @@ impl<T: Real> Gram<T> {
                 let squares = &mut squares[pairs.clone()];
                 let alpha = &self.alpha[pairs];
                 let top_m = of_m.top[m] as usize;
-                let [of_top_m, rest_m, inverse_m] = [0, 1, 2].map(|row| of_m.rows[row * stride + m]);
+                let [of_top_m, rest_m, inverse_m] =
+                    [0, 1, 2].map(|row| of_m.rows[row * stride + m]);
                 // v_n and p_n at t_m.
                 let v_n = part(&own.values, n, top_m, start, width);
                 let z = part(&f.p, n, top_m, start, width);

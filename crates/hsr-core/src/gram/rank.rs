@@ -133,7 +133,8 @@ impl<T: Real> Gram<T> {
             out.hidden_norm += dot(y, squares);
             return;
         }
-        let with_c = |shard: &Shared<T>| -> usize { shard.forward.dims().hidden * shard.forward.stride };
+        let with_c =
+            |shard: &Shared<T>| -> usize { shard.forward.dims().hidden * shard.forward.stride };
         tile.weigh(
             &mut out.m_diagonal[start..],
             n,
@@ -143,7 +144,14 @@ impl<T: Real> Gram<T> {
             squares,
         );
         let c_bar = sized(&mut self.values, h * width);
-        tile.weigh(c_bar, width, Write::Replace, h, |shard| &shard.forward.c, squares);
+        tile.weigh(
+            c_bar,
+            width,
+            Write::Replace,
+            h,
+            |shard| &shard.forward.c,
+            squares,
+        );
         for j in 0..h {
             let c_bar = row(c_bar, width, j);
             for jk in j * rank..(j + 1) * rank {
