@@ -4,6 +4,7 @@ mod compare;
 mod data_cases;
 mod guidance;
 mod hostile;
+mod limits;
 mod methods;
 mod mnist;
 mod report;

@@ -10,6 +10,7 @@ use hsr_lab::LabError;
 use hsr_lab::burn_hsr::{Activation, Backend};
 use hsr_lab::data::{Missing, Separator, TableOptions, name_list, nearest};
 use hsr_lab::hsr_core::OutputLoss;
+use hsr_lab::memory::MemoryLimit;
 use hsr_lab::model::{ModelOptions, ModelSource};
 use hsr_lab::reproduce::Experiment;
 use hsr_lab::tasks;
@@ -234,6 +235,9 @@ pub struct TrainingOptions {
     /// Samples a step, or `full` for all of them.
     #[arg(long, value_name = "N|full", default_value = "64", value_parser = batch)]
     pub batch: Batch,
+    /// The most memory that curvature may take, such as 2GiB, shared by all jobs [default: half of what is free].
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<MemoryLimit>,
 }
 
 /// What is learned from.
@@ -475,6 +479,9 @@ pub struct InspectOptions {
     /// Also every eigenvalue (with --json).
     #[arg(long)]
     pub eigenvalues: bool,
+    /// The most memory that curvature may take, such as 2GiB [default: half of what is free].
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<MemoryLimit>,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -573,6 +580,9 @@ pub struct LandscapeOptions {
     /// Where the files go [default: the run directory].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// The most memory that curvature may take, such as 2GiB [default: half of what is free].
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<MemoryLimit>,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -612,6 +622,9 @@ pub struct SpectrumOptions {
     /// Where the files go [default: the run directory].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// The most memory that curvature may take, such as 2GiB [default: half of what is free].
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<MemoryLimit>,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,

@@ -19,12 +19,13 @@ pub fn run(options: CompareOptions, quiet: bool, given: &[String]) -> Result<Str
         quiet,
     };
     let asked = options.jobs;
-    let (config, out) = configure(options, given)?;
+    let (mut config, out) = configure(options, given)?;
     let jobs = jobs::wanted(asked.or(match config.training.backend {
         // One device does the work of all.
         Backend::Wgpu => Some(1),
         _ => None,
     }))?;
+    config.training.memory = config.training.memory.divided(jobs.get());
     let directory = out.unwrap_or_else(|| {
         let name = format!("{}-compare", config.training.source.name());
         Path::new("runs").join(name)

@@ -3,11 +3,12 @@
 use std::fmt::Write;
 
 use hsr_lab::LabError;
-use hsr_lab::inspect::{InspectOptions as Options, Inspection, inspect};
+use hsr_lab::inspect::{InspectOptions as Options, Inspection, inspect_in};
 use hsr_lab::model::TableSource;
 
 use crate::args::InspectOptions;
 use crate::output::{Manner, warn_of_data};
+use crate::progress;
 
 pub fn run(options: InspectOptions, quiet: bool) -> Result<String, LabError> {
     if !options.json && (options.gradient || options.eigenvalues) {
@@ -19,10 +20,16 @@ pub fn run(options: InspectOptions, quiet: bool) -> Result<String, LabError> {
         json: options.json,
         quiet,
     };
+    let waiting = progress::Waiting::new(quiet);
+    let mut workspace = options
+        .memory
+        .unwrap_or_default()
+        .workspace()
+        .with_watch(waiting.observer());
     let reading = options.table.options(false);
     let (label, weight_column, standardize) =
         (options.label, options.weight_column, options.standardize);
-    let inspection = inspect(&Options {
+    let asked = Options {
         model: options.model.options()?,
         data: options.data.map(|path| TableSource {
             path,
@@ -34,7 +41,10 @@ pub fn run(options: InspectOptions, quiet: bool) -> Result<String, LabError> {
         split: options.split.into(),
         gradient: options.gradient,
         eigenvalues: options.eigenvalues,
-    })?;
+    };
+    let inspection = inspect_in(&mut workspace, &asked);
+    waiting.done();
+    let inspection = inspection?;
     warn_of_data(&inspection.warnings, quiet);
     manner.tell(&inspection, numbers, table)
 }

@@ -87,6 +87,7 @@ mod lanczos;
 mod lanes;
 mod loss;
 mod matmul;
+mod memory;
 mod network;
 mod output_basis;
 mod outputs;
@@ -100,6 +101,7 @@ mod svec;
 mod team;
 pub mod theory;
 mod vectors;
+mod watch;
 mod workspace;
 
 pub use activation::Activation;
@@ -109,9 +111,11 @@ pub use error::Error;
 pub use lanczos::{
     EigenPair, Extremes, LanczosFactorization, LanczosOptions, extremes, top_eigenpair,
 };
+pub use memory::Quantity;
 pub use network::{Dimensions, Layout, Network};
 pub use plan::{BlockEvaluation, Evaluation, Plan, PlannedWork, Work};
 pub use real::Real;
+pub use watch::Progress;
 pub use workspace::{DENSE_LIMIT, HessianOperator, Workspace};
 
 /// The programs in the README are compiled and run.

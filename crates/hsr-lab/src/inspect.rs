@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::LabError;
 use crate::data::DataWarning;
+use crate::memory::MemoryLimit;
 use crate::model::{Model, ModelOptions, ModelSource, TableSource};
 use crate::spectrum::{self, LanczosReport};
 use crate::train::{SavedRun, Split};
@@ -154,6 +155,18 @@ impl Nested {
 ///
 /// A one-line [`LabError`] for everything that can be wrong with the files or the options.
 pub fn inspect(options: &InspectOptions) -> Result<Inspection, LabError> {
+    inspect_in(&mut MemoryLimit::default().workspace(), options)
+}
+
+/// [`inspect`] in a workspace that may have a limit on memory and somebody who watches.
+///
+/// # Errors
+///
+/// As [`inspect`]; [`LabError::Core`] with [`Stopped`](hsr_core::Error::Stopped) where the watcher wants no more.
+pub fn inspect_in(
+    workspace: &mut Workspace<f64>,
+    options: &InspectOptions,
+) -> Result<Inspection, LabError> {
     let model = Model::open(&options.model)?;
     match (&options.data, &options.model.source) {
         (Some(source), _) => {
@@ -163,14 +176,15 @@ pub fn inspect(options: &InspectOptions) -> Result<Inspection, LabError> {
             if let Some(weights) = &table.weights {
                 batch = batch.with_sample_weights(weights);
             }
-            let mut found = inspect_batch(options, &model, &batch, &table.features)?;
+            let mut found = inspect_batch(workspace, options, &model, &batch, &table.features)?;
             found.warnings = table.warnings;
             Ok(found)
         }
         (None, ModelSource::Run { directory, .. }) => {
             let run = SavedRun::open(directory)?;
             let batch = run.batch(options.split);
-            inspect_batch(options, &model, &batch, run.features(options.split))
+            let features = run.features(options.split);
+            inspect_batch(workspace, options, &model, &batch, features)
         }
         (None, ModelSource::Weights { .. }) => Err(LabError::Option(
             "--weights needs --data, a table on which the curvature is computed".to_owned(),
@@ -180,6 +194,7 @@ pub fn inspect(options: &InspectOptions) -> Result<Inspection, LabError> {
 
 /// The same for data in memory; `features` are those of the batch, N × d.
 fn inspect_batch(
+    workspace: &mut Workspace<f64>,
     options: &InspectOptions,
     model: &Model,
     batch: &Batch<f64>,
@@ -195,7 +210,6 @@ fn inspect_batch(
         )));
     }
     let network = weights.network(model.activation)?;
-    let mut workspace = Workspace::new();
     let evaluation = Evaluation::Auto;
     let loss = workspace.loss(&network, batch)?;
     let mut gradient = None;
@@ -238,9 +252,8 @@ fn inspect_batch(
         .last_plan()
         .map_or_else(String::new, |plan| plan.to_string());
     let gauss_newton_share = workspace.gauss_newton_share(&network, batch, evaluation)?;
-    let ends = spectrum::ends(&mut workspace, weights, model.activation, batch, 0)?;
-    let measures =
-        SharpnessMeasures::of(&mut workspace, &network, batch, &MeasureOptions::default())?;
+    let ends = spectrum::ends(workspace, weights, model.activation, batch, 0)?;
+    let measures = SharpnessMeasures::of(workspace, &network, batch, &MeasureOptions::default())?;
     Ok(Inspection {
         parameters,
         samples: features.len() / dimensions.inputs,

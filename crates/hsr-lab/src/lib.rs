@@ -58,6 +58,7 @@ pub mod files;
 pub mod inspect;
 pub mod landscape;
 mod lock;
+pub mod memory;
 pub mod model;
 pub mod network;
 mod pictures;

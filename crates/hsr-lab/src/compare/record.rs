@@ -1,7 +1,6 @@
 //! One method on one seed.
 
 use burn::tensor::Device;
-use hsr_core::Workspace;
 use serde::{Deserialize, Serialize};
 
 use crate::train::measure::measure;
@@ -51,7 +50,7 @@ pub(super) fn run(
             measure(
                 config,
                 problem,
-                &mut Workspace::single_threaded(),
+                &mut config.memory.single_threaded(),
                 &trainer.weights(),
                 steps,
                 seconds,

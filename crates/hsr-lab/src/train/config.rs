@@ -9,6 +9,7 @@ use burn_sharpness::{SamConfig, SamGradient};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{DataWarning, Dataset, FeatureColumn, Roles, Split, Table, TableOptions};
+use crate::memory::MemoryLimit;
 use crate::tasks::{self, TaskOptions};
 use crate::{LabError, shell};
 
@@ -330,6 +331,9 @@ pub struct TrainConfig {
     /// The share of the labels trained on that are replaced by another class; test labels stay.
     #[serde(default)]
     pub label_noise: f64,
+    /// The most memory that the closed form may take. Not a part of the run: no file holds it.
+    #[serde(skip)]
+    pub memory: MemoryLimit,
 }
 
 impl TrainConfig {

@@ -11,7 +11,7 @@ use crate::data::split::subset_of;
 use crate::data::{
     DataError, DataWarning, Dataset, Standardizer, corrupt_labels, stratified_split,
 };
-use crate::{About, LabError, network};
+use crate::{About, LabError, memory, network};
 
 /// One split of the data.
 pub(crate) struct Part {
@@ -104,6 +104,15 @@ impl Problem {
         let mut test = data.subset(&split.test);
         corrupt_labels(&mut train.labels, classes, config.label_noise, config.seed);
         // Fitted on the training split alone: the test split must not leak into training.
+        let dimensions = Dimensions::new(data.inputs, config.hidden, classes);
+        memory::Training {
+            dimensions,
+            train: train.samples(),
+            test: test.samples(),
+            step: config.batch.unwrap_or(usize::MAX).min(train.samples()),
+            penalty: config.method.sharpness().is_some(),
+        }
+        .check(config.memory)?;
         let standardizer = Standardizer::fit(&train);
         for (part, samples) in [(&mut train, &split.train), (&mut test, &split.test)] {
             standardizer.apply(part)?;
@@ -127,7 +136,7 @@ impl Problem {
         let mut warnings = std::mem::take(&mut origin.warnings);
         warnings.extend(single_samples(&data, &origin));
         Ok(Self {
-            dimensions: Dimensions::new(data.inputs, config.hidden, classes),
+            dimensions,
             fingerprint: fingerprint(&data),
             train: Part::new(train, device),
             test: Part::new(test, device),

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
-use hsr_core::Workspace;
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{self, Finished, State};
@@ -18,6 +17,7 @@ use super::summary::Summary;
 use super::trainer::{Row, Trainer, left_the_numbers};
 use crate::data::DataWarning;
 use crate::lock::{self, DirectoryLock};
+use crate::memory::MemoryLimit;
 use crate::{About, LabError, Weights, files, shell};
 
 /// What the observer of a run is told after every epoch.
@@ -223,6 +223,12 @@ impl Run {
         })
     }
 
+    /// The same under another limit on memory.
+    pub fn with_memory(mut self, limit: MemoryLimit) -> Self {
+        self.config.memory = limit;
+        self
+    }
+
     /// The directory.
     pub fn directory(&self) -> &Path {
         &self.directory
@@ -385,7 +391,7 @@ impl Run {
 
     /// Measures the trained networks, writes the summary and draws the pictures.
     fn conclude(&self, rows: &[Row], finished: &[Finished]) -> Result<Summary, LabError> {
-        let mut workspace = Workspace::single_threaded();
+        let mut workspace = self.config.memory.single_threaded();
         let mut trained = Vec::new();
         let mut networks = BTreeMap::new();
         for it in finished {
