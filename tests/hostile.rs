@@ -77,7 +77,7 @@ enum For {
 struct Fault {
     name: String,
     wrong_for: For,
-    spoil: Box<dyn Fn(&mut Fields)>,
+    spoil: Box<dyn Fn(&mut Fields) + Sync>,
     fragments: Vec<&'static str>,
 }
 
@@ -85,7 +85,7 @@ fn fault(
     name: impl Into<String>,
     wrong_for: For,
     fragments: &[&'static str],
-    spoil: impl Fn(&mut Fields) + 'static,
+    spoil: impl Fn(&mut Fields) + Sync + 'static,
 ) -> Fault {
     Fault {
         name: name.into(),

@@ -99,7 +99,7 @@ impl Table {
 
     /// N, the number of rows.
     pub fn samples(&self) -> usize {
-        self.lines.len()
+        self.features.len() / self.inputs.max(1)
     }
 
     /// The name of the label column, for messages about labels.
