@@ -42,9 +42,10 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // Less the umask. By default temporary files are private, and results are read by others.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(plain)?;
+    let mut file = builder.tempfile_in(folder)?;
     // A temporary file without a lock is one whose writer was killed. Where the file system has no locks, none is swept.
     let _ = file.as_file().try_lock();
+    // Not through the wrapper, which would add the temporary name to an error.
     file.as_file_mut().write_all(bytes)?;
     if let Ok(replaced) = std::fs::metadata(path) {
         file.as_file().set_permissions(replaced.permissions())?;
@@ -52,14 +53,6 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.as_file().sync_data()?;
     file.persist(path).map_err(|error| error.error)?;
     synced(folder)
-}
-
-/// The system's own error: the temporary file that it happened to means nothing to a reader.
-fn plain(error: io::Error) -> io::Error {
-    let of_system = error
-        .get_ref()
-        .and_then(|it| it.source()?.downcast_ref::<io::Error>()?.raw_os_error());
-    of_system.map_or(error, io::Error::from_raw_os_error)
 }
 
 /// The directory of a file.

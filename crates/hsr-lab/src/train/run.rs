@@ -468,3 +468,123 @@ pub(crate) fn versions() -> BTreeMap<String, String> {
     .into_iter()
     .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tasks::TaskOptions;
+    use crate::train::{Optimizer, Source};
+    use burn_hsr::{Activation, Backend, Mode};
+
+    fn config() -> TrainConfig {
+        TrainConfig {
+            source: Source::Task {
+                name: "iris".to_owned(),
+                options: TaskOptions::default(),
+            },
+            method: Method::Hsr,
+            backend: Backend::Flex,
+            optimizer: Optimizer::Sgd,
+            learning_rate: 0.1,
+            hidden: 3,
+            activation: Activation::Tanh,
+            strength: 0.05,
+            mode: Mode::Coupled,
+            epochs: Some(5),
+            batch: None,
+            test_fraction: 0.25,
+            seed: 0,
+            train_samples: None,
+            label_noise: 0.0,
+        }
+    }
+
+    #[test]
+    fn a_run_of_another_version_does_not_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = Run::create(config(), folder.path()).unwrap();
+        let mut stored = Stored {
+            versions: versions(),
+            data_fingerprint: run.problem.fingerprint.clone(),
+            config: run.config.clone(),
+            checksum: String::new(),
+        };
+        drop(run);
+        let resume = |stored: &Stored| {
+            let (bytes, _) = files::sealed(stored, "");
+            std::fs::write(folder.path().join("config.json"), bytes).unwrap();
+            Run::resume(folder.path()).map(drop)
+        };
+        assert!(resume(&stored).is_ok());
+        stored
+            .versions
+            .insert("burn".to_owned(), "0.21.0".to_owned());
+        let error = resume(&stored).unwrap_err();
+        assert!(error.is_input());
+        assert!(
+            error
+                .to_string()
+                .contains("was begun with burn 0.21.0, this is 0.22.1"),
+            "{error}"
+        );
+    }
+
+    /// Whole and of the right configuration, a checkpoint may still come from a program that was wrong.
+    #[test]
+    fn a_checkpoint_that_the_run_never_had_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut run = Run::create(config(), folder.path()).unwrap();
+        let (plain, hsr, sam) = (Method::Plain, Method::Hsr, Method::Sam);
+        for (method, epoch, done, rows, hidden, fits) in [
+            (plain, 2, &[][..], 2, 3, true),
+            (plain, 5, &[plain], 5, 3, true),
+            (hsr, 1, &[plain], 6, 3, true),
+            (hsr, 5, &[plain, hsr], 10, 3, true),
+            (plain, 1_000_000_000, &[], 1_000_000_000 % 7, 3, false),
+            (plain, 5, &[], 5, 3, false),
+            (plain, 2, &[plain], 2, 3, false),
+            (hsr, 1, &[], 6, 3, false),
+            (hsr, 1, &[hsr], 6, 3, false),
+            (hsr, 1, &[plain], 5, 3, false),
+            (sam, 1, &[plain], 6, 3, false),
+            (plain, 2, &[], 2, 4, false),
+        ] {
+            let row = Row {
+                network: String::new(),
+                epoch: 0,
+                train_loss: 0.0,
+                train_accuracy: 0.0,
+                test_accuracy: 0.0,
+                test_macro_f1: 0.0,
+                lambda_sup: None,
+                grad_norm: None,
+                seconds: 0.0,
+            };
+            let finished = |&method: &Method| Finished {
+                method,
+                steps: 5,
+                seconds: 0.0,
+                model: String::new(),
+            };
+            let dimensions = hsr_core::Dimensions::new(4, hidden, 3);
+            run.checkpoint = Some(checkpoint::Checkpoint {
+                state: State {
+                    config: run.checksum.clone(),
+                    method,
+                    epoch,
+                    steps: epoch,
+                    seconds: 0.0,
+                    rows: vec![row; rows],
+                    finished: done.iter().map(finished).collect(),
+                },
+                weights: Weights::random(dimensions, 0),
+                optimizer: Vec::new(),
+            });
+            let context = format!("{method:?} {epoch} {done:?} {rows} {hidden}");
+            match run.check_checkpoint() {
+                Ok(()) => assert!(fits, "{context}"),
+                Err(error) => assert!(!fits && error.is_input(), "{context}: {error}"),
+            }
+        }
+    }
+}
