@@ -183,6 +183,16 @@ const SOFTMAX: OutputLoss = OutputLoss::SoftmaxCrossEntropy;
 fn the_peak_is_what_was_counted() {
     let _alone = alone();
     fn check<T: Real>(sizes: [usize; 4], loss: OutputLoss, threads: usize) {
+        let mut evaluations: Vec<_> = Plan::every().map(Evaluation::Blocks).collect();
+        evaluations.push(Evaluation::Auto);
+        check_some::<T>(sizes, loss, threads, evaluations);
+    }
+    fn check_some<T: Real>(
+        sizes: [usize; 4],
+        loss: OutputLoss,
+        threads: usize,
+        evaluations: Vec<Evaluation>,
+    ) {
         let problem = Problem::<T>::new(sizes, loss, 0.7);
         let (network, batch) = (problem.network(), problem.batch());
         let (dims, samples) = (problem.dimensions, problem.samples());
@@ -205,8 +215,6 @@ fn the_peak_is_what_was_counted() {
                 "{name}: {peak} of {counted}"
             );
         };
-        let mut evaluations: Vec<_> = Plan::every().map(Evaluation::Blocks).collect();
-        evaluations.push(Evaluation::Auto);
         for evaluation in evaluations {
             if fresh()
                 .memory(Quantity::Bounds, &dims, loss, samples, evaluation)
@@ -288,7 +296,7 @@ fn the_peak_is_what_was_counted() {
         [30, 20, 10, 300],
         [5, 24, 40, 250],
         [120, 32, 2, 150],
-        // M by its rank, and in strips.
+        // M by its rank.
         [3, 700, 2, 40],
     ] {
         check::<f64>(sizes, SOFTMAX, 1);
@@ -297,6 +305,14 @@ fn the_peak_is_what_was_counted() {
     check::<f64>([4, 20, 30, 300], OutputLoss::SigmoidCrossEntropy, 1);
     check::<f64>([4, 20, 2, 300], OutputLoss::MeanSquaredError, 1);
     check::<f64>([30, 40, 10, 600], SOFTMAX, 2);
+    // M in strips of rows.
+    let strips = [Plan {
+        hidden: BlockEvaluation::Gram,
+        cross: BlockEvaluation::Gram,
+        ..Plan::ASSEMBLED
+    }];
+    let strips = strips.map(Evaluation::Blocks).to_vec();
+    check_some::<f64>([1, 601, 13, 100], SOFTMAX, 1, strips);
 }
 
 #[test]
@@ -410,7 +426,7 @@ fn a_limit_leads_to_other_evaluations_of_the_same_numbers() {
     ] {
         let problem = Problem::<f64>::new(sizes, loss, 0.8);
         let dims = problem.dimensions;
-        let whole = Workspace::single_threaded();
+        let whole = Workspace::<f64>::single_threaded();
         let expected = problem
             .solve(&mut Workspace::single_threaded(), Evaluation::Assembled)
             .unwrap();
@@ -425,7 +441,7 @@ fn a_limit_leads_to_other_evaluations_of_the_same_numbers() {
             .unwrap();
         for share in [2, 6] {
             let limit = needed / share;
-            let mut workspace = Workspace::single_threaded().with_memory_limit(limit);
+            let mut workspace = Workspace::<f64>::single_threaded().with_memory_limit(limit);
             let (taken, found) = peak(|| {
                 let found = problem.solve(&mut workspace, Evaluation::Assembled);
                 (found, std::mem::take(&mut workspace))
@@ -440,7 +456,7 @@ fn a_limit_leads_to_other_evaluations_of_the_same_numbers() {
     // The same in parts that are divided among threads.
     let problem = Problem::<f64>::new([30, 40, 10, 3000], SOFTMAX, 0.5);
     let of = |workspace: &mut Workspace<f64>| problem.solve(workspace, Evaluation::Assembled);
-    let mut one = Workspace::single_threaded();
+    let mut one = Workspace::<f64>::single_threaded();
     let mut two = Workspace::new().with_threads(2.try_into().unwrap());
     two = two.with_memory_limit(40 << 20);
     assert_same(
@@ -458,7 +474,7 @@ fn what_does_not_fit_is_refused_before_it_is_taken() {
     let (network, batch) = (problem.network(), problem.batch());
     let mut gradient = vec![0.0; problem.theta.len()];
     let limit = 100_000;
-    let mut workspace = Workspace::single_threaded().with_memory_limit(limit);
+    let mut workspace = Workspace::<f64>::single_threaded().with_memory_limit(limit);
     let (taken, errors) = peak(|| {
         [
             workspace.loss(&network, &batch).err(),
@@ -511,19 +527,30 @@ fn what_does_not_fit_is_refused_before_it_is_taken() {
 }
 
 #[test]
-fn a_smaller_plan_is_taken_where_the_cheapest_does_not_fit() {
-    let _alone = alone();
-    // H11 has 2,080 × 1,326 values, 22 MB.
-    let dims = Dimensions::new(50, 64, 2);
-    let of = |limit: u64, gradient| {
+fn less_memory_is_taken_where_the_cheapest_evaluation_does_not_fit() {
+    let dims = Dimensions::new(4, 16, 3);
+    let of = |limit: u64, quantity| {
         Workspace::<f64>::single_threaded()
             .with_memory_limit(limit)
-            .memory(gradient, &dims, SOFTMAX, 4000, Evaluation::Auto)
-            .unwrap()
+            .memory(quantity, &dims, SOFTMAX, 20_000, Evaluation::Auto)
     };
-    let cheapest = of(1 << 40, Quantity::Bounds);
-    let smaller = of(cheapest - 1, Quantity::Bounds);
-    assert!(smaller < cheapest);
+    for quantity in [
+        Quantity::Loss,
+        Quantity::LossGradient,
+        Quantity::HessianProduct,
+        Quantity::Bounds,
+        Quantity::BoundsGradient,
+        Quantity::BoundsInputGradient,
+    ] {
+        let mut limit = of(1 << 40, quantity).unwrap();
+        for _ in 0..3 {
+            let smaller = of(limit - 1, quantity).unwrap();
+            assert!(smaller < limit, "{quantity:?}");
+            limit = smaller;
+        }
+        let refused = of(1000, quantity);
+        assert!(matches!(refused, Err(Error::Memory { needed, .. }) if needed > 1000));
+    }
 }
 
 #[test]
@@ -535,7 +562,7 @@ fn a_thousand_classes_take_no_gigabyte() {
         ([2, 4, 4000, 32], 100 << 20),
     ] {
         let problem = Problem::<f64>::new(sizes, SOFTMAX, 0.5);
-        let mut workspace = Workspace::single_threaded().with_memory_limit(most);
+        let mut workspace = Workspace::<f64>::single_threaded().with_memory_limit(most);
         let (taken, bounds) = peak(|| {
             let (network, batch) = (problem.network(), problem.batch());
             let mut gradient = vec![0.0; problem.theta.len()];
@@ -552,7 +579,7 @@ fn a_thousand_classes_take_no_gigabyte() {
 fn ten_thousand_hidden_units_are_evaluated_by_pairs() {
     let _alone = alone();
     let problem = Problem::<f64>::new([2, 10_000, 2, 64], SOFTMAX, 0.01);
-    let mut workspace = Workspace::single_threaded().with_memory_limit(300 << 20);
+    let mut workspace = Workspace::<f64>::single_threaded().with_memory_limit(300 << 20);
     let mut gradient = vec![0.0; problem.theta.len()];
     let (network, batch) = (problem.network(), problem.batch());
     let (taken, bounds) =

@@ -28,6 +28,8 @@ use crate::{OutputLoss, Real, output_basis, svec};
 pub(crate) const PAIRS: usize = 1 << 18;
 /// Values of M that may be held at once; beyond, some rows of M are formed at a time, again for every tile.
 pub(crate) const M_VALUES: usize = 1 << 24;
+/// Values of M̃ that a strip of such rows holds for a tile of samples.
+pub(crate) const STRIP: usize = 1 << 22;
 /// Values of M̃ that are contracted at once: about the second-level cache.
 pub(crate) const M_ROWS: usize = 1 << 16;
 /// Values of M from which it pays not to form it where U and Q have few rows: it no longer stays in the cache.
@@ -554,7 +556,7 @@ impl<T: Real> Gram<T> {
         let squares = &self.products[..size];
         let mut first = 0;
         while first < h {
-            let units = units_from(first, h, M_VALUES / width);
+            let units = units_from(first, h, STRIP / width);
             let rows = rows_of(&units, h);
             let strip = sized(&mut self.m_tile, 2 * rows * width);
             let (m_bar, own) = strip.split_at_mut(rows * width);

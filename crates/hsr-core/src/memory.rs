@@ -7,7 +7,7 @@
 use core::fmt;
 
 use crate::assembled;
-use crate::gram::{self, M_ROWS, M_VALUES, OfHidden, PAIRS};
+use crate::gram::{self, M_ROWS, M_VALUES, OfHidden, PAIRS, STRIP};
 use crate::kernels::{self, RUN, pairs};
 use crate::lanes::{stride, whole, whole_registers};
 use crate::plan::{BlockEvaluation, Plan, Want};
@@ -386,7 +386,7 @@ impl Sizes {
             values += packed(h) * n_ + largest_strip(dims.hidden, M_ROWS / width) * w;
             values += of_strip::<T>(dims.hidden, rank, n_) + of(gradient, 2.0 * hk * w);
         } else if hidden && of_hidden == OfHidden::Strips {
-            let rows = largest_strip(dims.hidden, M_VALUES / width);
+            let rows = largest_strip(dims.hidden, STRIP / width);
             // Strips of fewer rows take more samples at a time.
             let chunk = n_.min((M_VALUES as f64).max(rows * whole::<T>() as f64) / rows);
             let longest = n_.min(M_VALUES as f64 / (dims.hidden.min(4) as f64));
