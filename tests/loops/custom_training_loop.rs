@@ -31,7 +31,7 @@ pub fn train(method: Method) -> Result<Outcome, Error> {
     let config = MnistTrainingConfig::new(ModelConfig::new(10, 32), AdamConfig::new());
     let device = crate::device();
     let hsr = HsrConfig::new()
-        .with_strength(method.strength(0.1))
+        .with_strength(method.strength(0.01))
         .init()?; // HSR
     let hsr = Arc::new(hsr); // HSR
 

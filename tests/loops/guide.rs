@@ -157,7 +157,7 @@ pub const SAMPLES: usize = 256;
 pub fn train(method: Method) -> Result<Outcome, Error> {
     let device = crate::device();
     let hsr = HsrConfig::new()
-        .with_strength(method.strength(0.1))
+        .with_strength(method.strength(0.01))
         .init()?; // HSR
     let model = ModelConfig::new(10, 32).init(&device, Arc::new(hsr));
 

@@ -155,7 +155,7 @@ fn measure(model: &Model) -> Result<(f32, f64), Error> {
 pub fn train(method: Method) -> Result<Outcome, Error> {
     let device = crate::device();
     let hsr = HsrConfig::new()
-        .with_strength(method.strength(0.1))
+        .with_strength(method.strength(0.01))
         .init()?; // HSR
     let model = Model::new(&device, HsrStep::new(hsr)?)?;
     let features = model.features(digit_batch(8, &device).images); // HSR

@@ -166,7 +166,7 @@ fn measure(model: &TextClassificationModel) -> Result<(f32, f64), Error> {
 pub fn train(method: Method) -> Result<Outcome, Error> {
     let device = crate::device();
     let hsr = HsrConfig::new()
-        .with_strength(method.strength(0.1))
+        .with_strength(method.strength(0.006))
         .init()?; // HSR
     let model = TextClassificationModel::new(&device, Arc::new(hsr));
     let (before, _) = measure(&model.valid())?;
@@ -197,7 +197,7 @@ where
         + TrainStep<Input = TextBatch, Output = ClassificationOutput>
         + InferenceStep<Input = TextBatch, Output = ClassificationOutput>,
 {
-    let lr_scheduler = NoamLrSchedulerConfig::new(0.3)
+    let lr_scheduler = NoamLrSchedulerConfig::new(0.1)
         .with_warmup_steps(10)
         .with_model_size(WIDTH)
         .init()?;
@@ -209,7 +209,7 @@ where
         .metric_valid_numeric(AccuracyMetric::new())
         .with_metric_logger(InMemoryMetricLogger::new())
         .with_application_logger(None)
-        .num_epochs(12)
+        .num_epochs(8)
         .launch(Learner::new(model, AdamConfig::new().init(), lr_scheduler));
     match result.error {
         Some(error) => Err(error.to_string().into()),

@@ -33,8 +33,9 @@ fn trains(train: fn(Method) -> Result<Outcome, Error>, share: f32) {
         );
     }
     let [plain, hsr, sam] = outcomes;
-    assert_eq!(plain.before, hsr.before, "another start");
-    assert_eq!(plain.before, sam.before, "another start");
+    // The closed form's loss is Burn's to rounding.
+    let same = |before: f32| (before - plain.before).abs() <= 1e-5 * plain.before.abs();
+    assert!(same(hsr.before) && same(sam.before), "another start");
     assert!(
         hsr.lambda_sup < plain.lambda_sup,
         "{hsr:?} against {plain:?}"
