@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use hsr_lab::burn_hsr::{Activation, Backend, Mode};
+use hsr_lab::memory::MemoryLimit;
 use hsr_lab::tasks::TaskOptions;
 use hsr_lab::train::{Method, Optimizer, Source, TrainConfig};
 use serde_json::Value;
@@ -121,5 +122,6 @@ fn small(epochs: usize) -> TrainConfig {
         seed: 3,
         train_samples: None,
         label_noise: 0.1,
+        memory: MemoryLimit::default(),
     }
 }

@@ -496,6 +496,7 @@ mod tests {
             seed: 0,
             train_samples: None,
             label_noise: 0.0,
+            memory: MemoryLimit::default(),
         }
     }
 
@@ -507,6 +508,7 @@ mod tests {
             versions: versions(),
             data_fingerprint: run.problem.fingerprint.clone(),
             config: run.config.clone(),
+            network: run.problem.about(&run.config, run.config.method),
             checksum: String::new(),
         };
         drop(run);
