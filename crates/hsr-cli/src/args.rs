@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use hsr_lab::LabError;
 use hsr_lab::burn_hsr::{Activation, Backend};
-use hsr_lab::data::nearest;
+use hsr_lab::data::{Missing, Separator, TableOptions, name_list, nearest};
+use hsr_lab::hsr_core::OutputLoss;
+use hsr_lab::model::{ModelOptions, ModelSource};
 use hsr_lab::reproduce::Experiment;
 use hsr_lab::tasks;
 use hsr_lab::train::{Method, Optimizer, Split};
@@ -51,8 +54,10 @@ pub enum Command {
     Train(Box<TrainOptions>),
     /// Compare methods over seeds: a table with significance tests, figures and a report.
     Compare(Box<CompareOptions>),
-    /// Exact curvature of trained weights (safetensors, as PyTorch saves them) on a CSV.
-    Inspect(InspectOptions),
+    /// Exact curvature of a trained network (of a run, or safetensors as PyTorch saves them).
+    Inspect(Box<InspectOptions>),
+    /// The classes that a trained network gives to the rows of a CSV, with their probabilities.
+    Predict(Box<PredictOptions>),
     /// The loss around a network of a saved run, or between its networks: a table and a picture.
     Landscape(LandscapeOptions),
     /// The paper's figures, each with its claims checked, and the answers to its referee.
@@ -88,6 +93,10 @@ pub struct TasksOptions {
         "a table of yours, whose column species holds the classes",
         "hsr train --data mine.csv --label species --hidden 8 --epochs 300",
     ),
+    (
+        "one with text, missing values and a column that is no feature",
+        "hsr train --data mine.csv --label species --one-hot sex --missing drop-rows --drop id",
+    ),
     ("another method with another optimizer", "hsr train --task iris --method sam --optimizer adam"),
     ("MNIST from its files, a stratified part of it", "hsr train --task mnist --data-dir ~/mnist --samples 5000"),
     ("classes of your making", "hsr train --task gaussians --overlap 0.7 --covariance 1,0.5,1"),
@@ -122,6 +131,12 @@ pub struct TrainOptions {
     /// What is learned from.
     #[command(flatten)]
     pub data: DataOptions,
+    /// The CSV.
+    #[command(flatten)]
+    pub table: TableArguments,
+    /// Whether numbers are classes.
+    #[command(flatten)]
+    pub labels: LabelArguments,
     /// Synthetic tasks.
     #[command(flatten)]
     pub synthetic: SyntheticOptions,
@@ -180,6 +195,12 @@ pub struct CompareOptions {
     /// What is learned from.
     #[command(flatten)]
     pub data: DataOptions,
+    /// The CSV.
+    #[command(flatten)]
+    pub table: TableArguments,
+    /// Whether numbers are classes.
+    #[command(flatten)]
+    pub labels: LabelArguments,
     /// Synthetic tasks.
     #[command(flatten)]
     pub synthetic: SyntheticOptions,
@@ -246,6 +267,145 @@ pub struct DataOptions {
     pub label_noise: f64,
 }
 
+/// How a CSV is read.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "CSV")]
+pub struct TableArguments {
+    /// What separates the fields: comma, semicolon, tab, pipe, space or a character [default: recognised].
+    #[arg(long, value_name = "CHAR", requires = "data")]
+    pub separator: Option<Separator>,
+    /// The first row is a sample; columns go by their numbers, from 1.
+    #[arg(long, requires = "data")]
+    pub no_header: bool,
+    /// Numbers have a comma before their decimals.
+    #[arg(long, requires = "data")]
+    pub decimal_comma: bool,
+    /// Columns to leave out.
+    #[arg(long, value_name = "A,B,…", requires = "data", value_parser = names)]
+    pub drop: Option<Names>,
+    /// Columns of text that become a feature for each of their values, 1 where the row has it and 0 elsewhere.
+    #[arg(long, value_name = "A,B,…", requires = "data", value_parser = names)]
+    pub one_hot: Option<Names>,
+    /// Rows with missing values: refuse them or leave them out.
+    #[arg(long, value_enum, value_name = "HOW", requires = "data")]
+    pub missing: Option<MissingName>,
+}
+
+impl TableArguments {
+    /// As the laboratory takes them.
+    pub fn options(self, numeric_classes: bool) -> TableOptions {
+        let list = |names: Option<Names>| names.map(|names| names.0).unwrap_or_default();
+        TableOptions {
+            separator: self.separator,
+            no_header: self.no_header,
+            decimal_comma: self.decimal_comma,
+            drop: list(self.drop),
+            one_hot: list(self.one_hot),
+            missing: match self.missing {
+                None | Some(MissingName::Refuse) => Missing::Refuse,
+                Some(MissingName::DropRows) => Missing::DropRows,
+            },
+            numeric_classes,
+        }
+    }
+}
+
+/// What the labels of a CSV mean in training.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "CSV")]
+pub struct LabelArguments {
+    /// Labels that look like a quantity are the names of classes.
+    #[arg(long, requires = "data")]
+    pub numeric_classes: bool,
+}
+
+/// `--missing`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[allow(missing_docs)] // The names say it.
+pub enum MissingName {
+    Refuse,
+    DropRows,
+}
+
+/// A list of names, as of `--drop`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names(pub Vec<String>);
+
+fn names(text: &str) -> Result<Names, String> {
+    Ok(Names(name_list(text)))
+}
+
+/// The network that is looked at.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Network")]
+#[command(group = ArgGroup::new("model").args(["run", "weights"]).required(true))]
+pub struct ModelArguments {
+    /// The weights; see below for their names.
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub weights: Option<PathBuf>,
+    /// The directory of a run of hsr train.
+    #[arg(long, value_name = "DIR")]
+    pub run: Option<PathBuf>,
+    /// The network of the run, by its method [default: that of the run].
+    #[arg(long, value_name = "NAME", requires = "run")]
+    pub network: Option<String>,
+    /// The hidden activation; hsr train stores it with the weights.
+    #[arg(long, value_name = "NAME", value_parser = activations())]
+    pub activation: Option<Activation>,
+    /// The loss: softmax (class labels), sigmoid (labels 0 and 1) or mse (numbers); hsr train stores it.
+    #[arg(long, value_enum)]
+    pub loss: Option<LossName>,
+    /// The names of the classes in the order of the outputs; hsr train stores them.
+    #[arg(long, value_name = "A,B,…", value_parser = names)]
+    pub classes: Option<Names>,
+    /// The hidden layer's name in the weights file.
+    #[arg(
+        long,
+        value_name = "KEY",
+        default_value = "hidden",
+        conflicts_with = "run"
+    )]
+    pub hidden_key: String,
+    /// The output layer's name in the weights file.
+    #[arg(
+        long,
+        value_name = "KEY",
+        default_value = "output",
+        conflicts_with = "run"
+    )]
+    pub output_key: String,
+    /// Do not refuse a weights file that holds more than these two layers.
+    #[arg(long, conflicts_with = "run")]
+    pub ignore_unused: bool,
+}
+
+impl ModelArguments {
+    /// As the laboratory takes them.
+    pub fn options(self) -> Result<ModelOptions, LabError> {
+        let source = match (self.run, self.weights) {
+            (Some(directory), _) => ModelSource::Run {
+                directory,
+                network: self.network,
+            },
+            (None, Some(path)) => ModelSource::Weights {
+                path,
+                hidden_key: self.hidden_key,
+                output_key: self.output_key,
+                ignore_unused: self.ignore_unused,
+            },
+            (None, None) => {
+                return Err(LabError::Option("expected --run or --weights".to_owned()));
+            }
+        };
+        Ok(ModelOptions {
+            source,
+            activation: self.activation,
+            loss: self.loss.map(OutputLoss::from),
+            classes: self.classes.map(|names| names.0),
+        })
+    }
+}
+
 /// Options of the synthetic tasks.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Synthetic tasks")]
@@ -269,18 +429,22 @@ pub struct SyntheticOptions {
 
 /// `hsr inspect`.
 #[derive(Debug, Args)]
-// As clap writes it, it would be longer than a line.
 #[command(
-    override_usage = "hsr inspect [OPTIONS] --weights FILE --data FILE --label COLUMN --activation NAME --loss LOSS"
+    override_usage = "hsr inspect [OPTIONS] (--run DIR | --weights FILE) [--data FILE --label COLUMN]"
 )]
 #[command(after_help = examples(
     "The weights file holds hidden.weight [h, d], hidden.bias [h], output.weight [K, h], output.bias [K], F32 or F64, \
-     as torch.nn.Linear has them; a missing bias means none. Everything is computed in f64.",
+     as torch.nn.Linear has them; a missing bias means none. Everything is computed in f64. What hsr train writes says \
+     its activation, loss, classes, features and how these are standardised: columns are matched by name. Of weights \
+     that say nothing, every column but label and weight is a feature, in order; integer labels from 0 to K - 1 are \
+     outputs as they stand, K other labels are sorted, and fewer need --classes.",
     &[
+        ("the training split of a run", "hsr inspect --run runs/digits-hsr"),
+        ("its plain network on another table", "hsr inspect --run runs/mine-hsr --network plain --data new.csv"),
         (
             "a classifier on the table it was trained on",
             "hsr inspect --weights net.safetensors --data train.csv --label species \\\n      \
-             --activation tanh --loss softmax",
+             --activation tanh --loss softmax --classes setosa,versicolor,virginica",
         ),
         (
             "layers of other names, a regression, every eigenvalue, for programs",
@@ -290,33 +454,21 @@ pub struct SyntheticOptions {
     ],
 ))]
 pub struct InspectOptions {
-    /// The weights.
-    #[arg(long, value_name = "FILE.safetensors")]
-    pub weights: PathBuf,
-    /// A CSV with a header row; every column but label and weight is a feature, in order.
-    #[arg(long, value_name = "FILE.csv")]
-    pub data: PathBuf,
-    /// The label column.
-    #[arg(long, value_name = "COLUMN")]
-    pub label: String,
-    /// The hidden activation.
-    #[arg(long, value_name = "NAME", value_parser = activations())]
-    pub activation: Activation,
-    /// The loss: softmax (class labels), sigmoid (labels 0 and 1) or mse (numbers).
-    #[arg(long, value_enum)]
-    pub loss: LossName,
+    /// A CSV with a header row [default: the data of the run].
+    #[arg(long, value_name = "FILE.csv", required_unless_present = "run")]
+    pub data: Option<PathBuf>,
+    /// The label column [default: that of the run].
+    #[arg(long, value_name = "COLUMN", requires = "data")]
+    pub label: Option<String>,
+    /// The split of the data of the run.
+    #[arg(long, value_enum, default_value = "train", conflicts_with = "data")]
+    pub split: SplitName,
     /// The column with the samples' weights.
-    #[arg(long, value_name = "COLUMN")]
+    #[arg(long, value_name = "COLUMN", requires = "data")]
     pub weight_column: Option<String>,
-    /// Bring the features to mean 0 and standard deviation 1 first, as the network that was trained on such ones wants.
-    #[arg(long)]
+    /// Bring the features to mean 0 and standard deviation 1 first, for weights that do not say how they were.
+    #[arg(long, requires = "data")]
     pub standardize: bool,
-    /// The hidden layer's name in the weights file.
-    #[arg(long, value_name = "KEY", default_value = "hidden")]
-    pub hidden_key: String,
-    /// The output layer's name in the weights file.
-    #[arg(long, value_name = "KEY", default_value = "output")]
-    pub output_key: String,
     /// Also the gradient of λ_sup for the parameters and the inputs (with --json).
     #[arg(long)]
     pub gradient: bool,
@@ -326,6 +478,55 @@ pub struct InspectOptions {
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
+    /// The network.
+    #[command(flatten)]
+    pub model: ModelArguments,
+    /// The CSV.
+    #[command(flatten)]
+    pub table: TableArguments,
+}
+
+/// `hsr predict`.
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "hsr predict [OPTIONS] (--run DIR | --weights FILE) --data FILE --out FILE"
+)]
+#[command(after_help = examples(
+    "Writes a row for each row of the table, in its order: class, probability_A, probability_B and so on; nothing \
+     after a row with missing values, where --missing drop-rows takes it. Columns are matched by name with the \
+     features that the network was trained on, and standardised as then. With --label the predictions are scored.",
+    &[
+        ("rows of unknown class", "hsr predict --run runs/mine-hsr --data new.csv --out classes.csv"),
+        (
+            "rows of known class, by the plain network of the run",
+            "hsr predict --run runs/mine-hsr --network plain --data old.csv --label species --out classes.csv",
+        ),
+        (
+            "weights of another program, which say nothing of themselves",
+            "hsr predict --weights net.safetensors --activation tanh --loss softmax --classes no,yes \\\n      \
+             --data new.csv --out classes.csv",
+        ),
+    ],
+))]
+pub struct PredictOptions {
+    /// A CSV with a header row.
+    #[arg(long, value_name = "FILE.csv")]
+    pub data: PathBuf,
+    /// The CSV that is written, whole or not at all.
+    #[arg(long, value_name = "FILE.csv")]
+    pub out: PathBuf,
+    /// The label column, to score the predictions.
+    #[arg(long, value_name = "COLUMN")]
+    pub label: Option<String>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// The network.
+    #[command(flatten)]
+    pub model: ModelArguments,
+    /// The CSV.
+    #[command(flatten)]
+    pub table: TableArguments,
 }
 
 /// `hsr landscape`.
@@ -488,11 +689,12 @@ pub struct CompletionsOptions {
 }
 
 /// The commands that have a man page of their own.
-pub const COMMANDS: [&str; 9] = [
+pub const COMMANDS: [&str; 10] = [
     "tasks",
     "train",
     "compare",
     "inspect",
+    "predict",
     "landscape",
     "reproduce",
     "spectrum",
@@ -644,6 +846,16 @@ pub enum LossName {
     Softmax,
     Sigmoid,
     Mse,
+}
+
+impl From<LossName> for OutputLoss {
+    fn from(name: LossName) -> Self {
+        match name {
+            LossName::Softmax => OutputLoss::SoftmaxCrossEntropy,
+            LossName::Sigmoid => OutputLoss::SigmoidCrossEntropy,
+            LossName::Mse => OutputLoss::MeanSquaredError,
+        }
+    }
 }
 
 /// `--batch`: a number of samples, or none for all.

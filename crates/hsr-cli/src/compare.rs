@@ -9,7 +9,7 @@ use hsr_lab::compare::{CompareConfig, Comparison, Contender};
 use hsr_lab::train::{Control, Method};
 
 use crate::args::{CompareOptions, MethodStrength};
-use crate::output::{Manner, paths};
+use crate::output::{Manner, paths, warn};
 use crate::{progress, settings};
 
 pub fn run(options: CompareOptions, quiet: bool, given: &[String]) -> Result<String, LabError> {
@@ -35,6 +35,7 @@ pub fn run(options: CompareOptions, quiet: bool, given: &[String]) -> Result<Str
         Path::new("runs").join(name)
     });
     let comparison = Comparison::open(config, &directory)?;
+    warn(comparison.warnings(), quiet);
     let done = comparison.runs() - comparison.pending();
     if done > 0 && !quiet {
         eprintln!("{done} of {} runs were done before", comparison.runs());
@@ -71,7 +72,13 @@ fn configure(
     options: CompareOptions,
     given: &[String],
 ) -> Result<(CompareConfig, Option<PathBuf>), LabError> {
-    let mut training = settings::config(options.training, options.data, options.synthetic, given)?;
+    let mut training = settings::config(
+        options.training,
+        options.data,
+        options.table.options(options.labels.numeric_classes),
+        options.synthetic,
+        given,
+    )?;
     training.seed = options.seed;
     let mut methods: Vec<Contender> = options
         .methods

@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use hsr_lab::LabError;
-use hsr_lab::hsr_core::OutputLoss;
 use hsr_lab::inspect::{InspectOptions as Options, Inspection, inspect};
+use hsr_lab::model::TableSource;
 
-use crate::args::{InspectOptions, LossName};
-use crate::output::Manner;
+use crate::args::InspectOptions;
+use crate::output::{Manner, warn};
 
 pub fn run(options: InspectOptions, quiet: bool) -> Result<String, LabError> {
     if !options.json && (options.gradient || options.eigenvalues) {
@@ -19,23 +19,23 @@ pub fn run(options: InspectOptions, quiet: bool) -> Result<String, LabError> {
         json: options.json,
         quiet,
     };
+    let reading = options.table.options(false);
+    let (label, weight_column, standardize) =
+        (options.label, options.weight_column, options.standardize);
     let inspection = inspect(&Options {
-        activation: options.activation,
-        loss: match options.loss {
-            LossName::Softmax => OutputLoss::SoftmaxCrossEntropy,
-            LossName::Sigmoid => OutputLoss::SigmoidCrossEntropy,
-            LossName::Mse => OutputLoss::MeanSquaredError,
-        },
-        weights: options.weights,
-        data: options.data,
-        label: options.label,
-        weight_column: options.weight_column,
-        standardize: options.standardize,
-        hidden_key: options.hidden_key,
-        output_key: options.output_key,
+        model: options.model.options()?,
+        data: options.data.map(|path| TableSource {
+            path,
+            label,
+            weight_column,
+            options: reading,
+            standardize,
+        }),
+        split: options.split.into(),
         gradient: options.gradient,
         eigenvalues: options.eigenvalues,
     })?;
+    warn(&inspection.warnings, quiet);
     manner.tell(&inspection, numbers, table)
 }
 

@@ -10,6 +10,7 @@ mod inspect;
 mod landscape;
 mod man;
 mod output;
+mod predict;
 mod progress;
 mod refusal;
 mod reproduce;
@@ -49,7 +50,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Tasks(options)) => tasks::run(&options, quiet),
         Some(Command::Train(options)) => train::run(*options, quiet, &given),
         Some(Command::Compare(options)) => compare::run(*options, quiet, &given),
-        Some(Command::Inspect(options)) => inspect::run(options, quiet),
+        Some(Command::Inspect(options)) => inspect::run(*options, quiet),
+        Some(Command::Predict(options)) => predict::run(*options, quiet),
         Some(Command::Landscape(options)) => landscape::run(options, quiet),
         Some(Command::Reproduce(options)) => reproduce::run(options, quiet),
         Some(Command::Spectrum(options)) => spectrum::run(options, quiet),

@@ -3,10 +3,11 @@
 use std::io::Write;
 use std::path::Path;
 
-use hsr_lab::LabError;
+use hsr_lab::data::DataWarning;
+use hsr_lab::{LabError, visible};
 use serde::Serialize;
 
-use crate::style::STYLES;
+use crate::style::{STYLES, WARNING};
 
 /// How a result is told.
 #[derive(Clone, Copy, Debug)]
@@ -59,13 +60,59 @@ pub fn print(text: &str) -> Result<(), LabError> {
     }
 }
 
-/// One line on standard error, whatever a library's message looks like.
+/// One line on standard error, whatever a library's message looks like and whatever a file has for names: nothing in it
+/// is acted upon by a terminal, and it is of bounded length.
 pub fn report(message: &str) {
-    let message: Vec<&str> = message.split_whitespace().collect();
     let error = STYLES.get_error();
     let _ = writeln!(
         anstream::stderr(),
         "{error}error:{error:#} {}",
-        message.join(" ")
+        one_line(message)
     );
+}
+
+/// What looks wrong and is used all the same, a line each.
+pub fn warn(warnings: &[DataWarning], quiet: bool) {
+    if quiet {
+        return;
+    }
+    let style = WARNING;
+    for warning in warnings {
+        let message = one_line(&warning.to_string());
+        let _ = writeln!(anstream::stderr(), "{style}warning:{style:#} {message}");
+    }
+}
+
+/// Characters of a message: its beginning says where, its end what to do.
+const LONGEST: usize = 700;
+const END: usize = 250;
+
+fn one_line(message: &str) -> String {
+    let words: Vec<&str> = message.split_whitespace().collect();
+    let line = visible(&words.join(" "));
+    let count = line.chars().count();
+    if count <= LONGEST {
+        return line;
+    }
+    let begin: String = line.chars().take(LONGEST - END - 3).collect();
+    let end: String = line.chars().skip(count - END).collect();
+    format!("{begin} … {end}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line_that_a_terminal_does_not_act_upon() {
+        assert_eq!(one_line("a\n  b\tc "), "a b c");
+        assert_eq!(one_line("x\u{1b}[31my\u{7}"), "x\\u{1b}[31my\\u{7}");
+    }
+
+    #[test]
+    fn a_long_message_keeps_both_ends() {
+        let line = one_line(&format!("begin {} end", "é".repeat(100_000)));
+        assert_eq!(line.chars().count(), LONGEST);
+        assert!(line.starts_with("begin ") && line.ends_with(" end") && line.contains(" … "));
+    }
 }

@@ -132,10 +132,15 @@ fn meant_by(found: &str, verb: &Command) -> Option<String> {
 }
 
 fn missing(error: &Error, command: &Command, verb: Option<&str>, called: &str) -> Option<String> {
-    let needed = strings(error, ContextKind::InvalidArg)?.join(", ");
+    let needed = strings(error, ContextKind::InvalidArg)?;
+    let needed: Vec<String> = needed.iter().map(|it| alternatives(it)).collect();
+    let needed = needed.join(", ");
     let always = verb
         .and_then(|verb| command.find_subcommand(verb))
-        .is_some_and(|verb| verb.get_arguments().any(|it| it.is_required_set()));
+        .is_some_and(|verb| {
+            verb.get_arguments().any(|it| it.is_required_set())
+                || verb.get_groups().any(|it| it.is_required_set())
+        });
     // Where nothing is always needed, another option asks for it.
     let who = if always {
         called.to_owned()
@@ -145,6 +150,15 @@ fn missing(error: &Error, command: &Command, verb: Option<&str>, called: &str) -
     Some(format!(
         "{who} needs {needed}; {called} --help has examples"
     ))
+}
+
+/// Of `<--a <X>|--b <Y>>`, as clap writes a choice of options, `--a <X> or --b <Y>`.
+fn alternatives(needed: &str) -> String {
+    let choice = needed.strip_prefix('<').and_then(|it| it.strip_suffix('>'));
+    match choice.filter(|it| it.starts_with('-')) {
+        Some(choice) => choice.replace('|', " or "),
+        None => needed.to_owned(),
+    }
 }
 
 fn conflict(error: &Error) -> Option<String> {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use hsr_lab::LabError;
 use hsr_lab::burn_hsr::Mode;
-use hsr_lab::data::{DataError, Table};
+use hsr_lab::data::{DataError, Roles, Table, TableOptions};
 use hsr_lab::tasks::TaskOptions;
 use hsr_lab::train::{Method, Optimizer, Source, TrainConfig};
 
@@ -14,6 +14,7 @@ use crate::args::{DataOptions, ModeName, SyntheticOptions, TrainingOptions};
 pub fn config(
     training: TrainingOptions,
     data: DataOptions,
+    table: TableOptions,
     synthetic: SyntheticOptions,
     given: &[String],
 ) -> Result<TrainConfig, LabError> {
@@ -22,7 +23,7 @@ pub fn config(
         test_fraction: data.test_fraction,
         train_samples: data.train_samples,
         label_noise: data.label_noise,
-        source: source(data, synthetic, given)?,
+        source: source(data, table, synthetic, given)?,
         method: Method::Plain,
         backend: training.backend,
         optimizer,
@@ -45,6 +46,7 @@ pub fn config(
 
 fn source(
     data: DataOptions,
+    table: TableOptions,
     synthetic: SyntheticOptions,
     given: &[String],
 ) -> Result<Source, LabError> {
@@ -61,7 +63,7 @@ fn source(
             .map(|path| std::path::absolute(&path).unwrap_or(path)),
     };
     if let Some(path) = data.data {
-        let label = data.label.ok_or_else(|| label_is_missing(&path))?;
+        let label = data.label.ok_or_else(|| label_is_missing(&path, &table))?;
         if of_task != TaskOptions::default() {
             return Err(LabError::Option(
                 "--samples, --noise, --classes, --means, --covariance and --overlap belong to built-in tasks, \
@@ -70,7 +72,7 @@ fn source(
             ));
         }
         let path = std::path::absolute(&path).unwrap_or(path);
-        return Ok(Source::Csv { path, label });
+        return Ok(Source::Csv { path, label, table });
     }
     let name = data.task.unwrap_or_else(|| "digits".to_owned());
     let source = Source::Task {
@@ -87,15 +89,22 @@ fn source(
 }
 
 /// `--data` without `--label`, which the columns of the file make easy to add.
-fn label_is_missing(path: &Path) -> LabError {
+fn label_is_missing(path: &Path, table: &TableOptions) -> LabError {
     // No column is without a name, so that this is refused with the names of those that there are.
-    match Table::read(path, "", None) {
-        Err(DataError::MissingColumn { columns, .. }) => LabError::Option(format!(
-            "--data {} needs --label COLUMN, the column with the classes; its columns are {}",
-            path.display(),
-            columns.join(", ")
-        )),
+    match Table::read(path, &Roles::label(""), table) {
+        Err(DataError::MissingColumn { columns, .. }) => {
+            let first: Vec<&str> = columns.iter().map(String::as_str).take(LISTED).collect();
+            let rest = if columns.len() > LISTED { ", …" } else { "" };
+            LabError::Option(format!(
+                "--data {} needs --label COLUMN, the column with the classes; its columns are {}{rest}",
+                path.display(),
+                first.join(", ")
+            ))
+        }
         Err(error) => error.into(),
         Ok(_) => LabError::Option("--data needs --label COLUMN".to_owned()),
     }
 }
+
+/// Columns that a message lists.
+const LISTED: usize = 20;

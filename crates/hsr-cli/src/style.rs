@@ -13,6 +13,9 @@ pub const STYLES: Styles = Styles::styled()
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
 
+/// What looks wrong.
+pub const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+
 /// What holds.
 pub const GOOD: Style = AnsiColor::Green.on_default().bold();
 

@@ -8,7 +8,7 @@ use hsr_lab::train::{Control, Method, Progress, Run, TrainConfig};
 use indicatif::ProgressBar;
 
 use crate::args::TrainOptions;
-use crate::output::{Manner, paths};
+use crate::output::{Manner, paths, warn};
 use crate::{progress, settings};
 
 pub fn run(options: TrainOptions, quiet: bool, given: &[String]) -> Result<String, LabError> {
@@ -28,6 +28,7 @@ pub fn run(options: TrainOptions, quiet: bool, given: &[String]) -> Result<Strin
             Run::create(config, &directory)?
         }
     };
+    warn(run.warnings(), quiet);
     let directory = run.directory().to_owned();
     let bar = progress_bar(&run, quiet);
     let result = run.execute(|progress| {
@@ -72,7 +73,13 @@ fn configure(
     given: &[String],
 ) -> Result<(TrainConfig, Option<PathBuf>), LabError> {
     let method = Method::from(options.method);
-    let mut config = settings::config(options.training, options.data, options.synthetic, given)?;
+    let mut config = settings::config(
+        options.training,
+        options.data,
+        options.table.options(options.labels.numeric_classes),
+        options.synthetic,
+        given,
+    )?;
     config.method = method;
     config.strength = options
         .strength

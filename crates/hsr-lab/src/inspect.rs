@@ -1,37 +1,26 @@
 //! Exact curvature of trained weights on given data, for users of any framework.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use burn_sharpness::measures::{MeasureOptions, SharpnessMeasures};
-use hsr_core::{Activation, Batch, Evaluation, OutputLoss, Targets, Workspace};
+use hsr_core::{Batch, Evaluation, Workspace};
 use serde::Serialize;
 
-use crate::data::{Standardizer, Table};
+use crate::LabError;
+use crate::data::DataWarning;
+use crate::model::{Model, ModelOptions, ModelSource, TableSource};
 use crate::spectrum::{self, LanczosReport};
-use crate::{LabError, Weights};
+use crate::train::{SavedRun, Split};
 
 /// What `hsr inspect` is asked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InspectOptions {
-    /// The safetensors file.
-    pub weights: PathBuf,
-    /// The CSV.
-    pub data: PathBuf,
-    /// The label column.
-    pub label: String,
-    /// The column with the samples' weights.
-    pub weight_column: Option<String>,
-    /// Whether the features are brought to mean 0 and standard deviation 1 first, by those of this table.
-    pub standardize: bool,
-    /// The hidden activation.
-    pub activation: Activation,
-    /// The loss.
-    pub loss: OutputLoss,
-    /// The hidden layer's name in the weights file.
-    pub hidden_key: String,
-    /// The output layer's name.
-    pub output_key: String,
+    /// The network.
+    pub model: ModelOptions,
+    /// The table; `None` for the data of the network's run.
+    pub data: Option<TableSource>,
+    /// Which split of the data of a run.
+    pub split: Split,
     /// Whether ∂λ_sup/∂θ and ∂λ_sup/∂x are wanted.
     pub gradient: bool,
     /// Whether all eigenvalues are wanted.
@@ -92,6 +81,9 @@ pub struct Inspection {
     /// ∂λ_sup/∂x \[N, d\], where it was asked for; of standardised features, where they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_gradient: Option<Nested>,
+    /// What looks wrong with the table.
+    #[serde(skip)]
+    pub warnings: Vec<DataWarning>,
 }
 
 /// A vector or a matrix as nested arrays.
@@ -110,18 +102,14 @@ impl Nested {
     }
 }
 
-/// Labels as the loss wants them.
-enum Labels {
-    Classes(Vec<usize>),
-    Values(Vec<f64>),
-}
-
 /// Reads weights and data and computes everything in f64.
 ///
 /// ```
 /// use hsr_core::{Activation, Dimensions, OutputLoss};
 /// use hsr_lab::Weights;
 /// use hsr_lab::inspect::{InspectOptions, inspect};
+/// use hsr_lab::model::{ModelOptions, ModelSource, TableSource};
+/// use hsr_lab::train::Split;
 ///
 /// // A CSV and a safetensors file, such as PyTorch would have written.
 /// let directory = tempfile::tempdir()?;
@@ -135,15 +123,23 @@ enum Labels {
 ///      6.3,3.3,6.0,2.5,virginica\n",
 /// )?;
 /// let found = inspect(&InspectOptions {
-///     weights,
-///     data,
-///     label: "species".to_owned(),
-///     weight_column: None,
-///     standardize: false,
-///     activation: Activation::Tanh,
-///     loss: OutputLoss::SoftmaxCrossEntropy,
-///     hidden_key: "hidden".to_owned(),
-///     output_key: "output".to_owned(),
+///     model: ModelOptions {
+///         source: ModelSource::Weights {
+///             path: weights,
+///             hidden_key: "hidden".to_owned(),
+///             output_key: "output".to_owned(),
+///             ignore_unused: false,
+///         },
+///         activation: Some(Activation::Tanh),
+///         loss: Some(OutputLoss::SoftmaxCrossEntropy),
+///         classes: None,
+///     },
+///     data: Some(TableSource {
+///         path: data,
+///         label: Some("species".to_owned()),
+///         ..TableSource::default()
+///     }),
+///     split: Split::Train,
 ///     gradient: false,
 ///     eigenvalues: true,
 /// })?;
@@ -158,69 +154,58 @@ enum Labels {
 ///
 /// A one-line [`LabError`] for everything that can be wrong with the files or the options.
 pub fn inspect(options: &InspectOptions) -> Result<Inspection, LabError> {
-    let weights = Weights::read(&options.weights, &options.hidden_key, &options.output_key)?;
+    let model = Model::open(&options.model)?;
+    match (&options.data, &options.model.source) {
+        (Some(source), _) => {
+            let table = model.table(source, true)?;
+            let labels = model.labels(&table)?;
+            let mut batch = Batch::new(model.loss, &table.features, labels.targets());
+            if let Some(weights) = &table.weights {
+                batch = batch.with_sample_weights(weights);
+            }
+            let mut found = inspect_batch(options, &model, &batch, &table.features)?;
+            found.warnings = table.warnings;
+            Ok(found)
+        }
+        (None, ModelSource::Run { directory, .. }) => {
+            let run = SavedRun::open(directory)?;
+            let batch = run.batch(options.split);
+            inspect_batch(options, &model, &batch, run.features(options.split))
+        }
+        (None, ModelSource::Weights { .. }) => Err(LabError::Option(
+            "--weights needs --data, a table on which the curvature is computed".to_owned(),
+        )),
+    }
+}
+
+/// The same for data in memory; `features` are those of the batch, N × d.
+fn inspect_batch(
+    options: &InspectOptions,
+    model: &Model,
+    batch: &Batch<f64>,
+    features: &[f64],
+) -> Result<Inspection, LabError> {
+    let weights = &model.weights;
     let dimensions = weights.dimensions;
     let parameters = dimensions.parameters();
-    let mut table = Table::read(
-        &options.data,
-        &options.label,
-        options.weight_column.as_deref(),
-    )?;
-    if table.inputs != dimensions.inputs {
-        return Err(LabError::Option(format!(
-            "{}: has {} feature columns, expected {} for \"{}.weight\" [{}, {}] in {}",
-            options.data.display(),
-            table.inputs,
-            dimensions.inputs,
-            options.hidden_key,
-            dimensions.hidden,
-            dimensions.inputs,
-            options.weights.display(),
-        )));
-    }
-    if options.standardize {
-        Standardizer::of_features(&table.features, table.inputs)
-            .apply_to_features(&mut table.features);
-    }
-    let labels = match options.loss {
-        OutputLoss::SoftmaxCrossEntropy => Labels::Classes(table.index_labels(dimensions.outputs)?),
-        OutputLoss::SigmoidCrossEntropy => Labels::Values(table.binary_labels()?),
-        OutputLoss::MeanSquaredError => Labels::Values(table.numeric_labels()?),
-    };
-    if matches!(labels, Labels::Values(_)) && dimensions.outputs != 1 {
-        return Err(LabError::Option(format!(
-            "the {} takes one label column and so one output, {} has {}",
-            options.loss.name(),
-            options.weights.display(),
-            dimensions.outputs,
-        )));
-    }
     if options.eigenvalues && parameters > spectrum::DENSE_LIMIT {
         return Err(LabError::Option(format!(
             "--eigenvalues forms the Hessian, which is limited to {} parameters; this network has {parameters}",
             spectrum::DENSE_LIMIT,
         )));
     }
-    let targets = match &labels {
-        Labels::Classes(classes) => Targets::Classes(classes),
-        Labels::Values(values) => Targets::Values(values),
-    };
-    let mut batch = Batch::new(options.loss, &table.features, targets);
-    if let Some(weights) = &table.weights {
-        batch = batch.with_sample_weights(weights);
-    }
-    let network = weights.network(options.activation)?;
+    let network = weights.network(model.activation)?;
     let mut workspace = Workspace::new();
     let evaluation = Evaluation::Auto;
-    let loss = workspace.loss(&network, &batch)?;
+    let loss = workspace.loss(&network, batch)?;
     let mut gradient = None;
     let mut input_gradient = None;
     let bounds = if options.gradient {
         let mut theta = vec![0.0; parameters];
-        let mut inputs = vec![0.0; table.features.len()];
+        let mut inputs = vec![0.0; features.len()];
         let bounds = workspace.bounds_gradient(
             &network,
-            &batch,
+            batch,
             evaluation,
             &mut theta,
             Some(&mut inputs),
@@ -247,18 +232,18 @@ pub fn inspect(options: &InspectOptions) -> Result<Inspection, LabError> {
         input_gradient = Some(Nested::matrix(&inputs, dimensions.inputs));
         bounds
     } else {
-        workspace.bounds(&network, &batch, evaluation)?
+        workspace.bounds(&network, batch, evaluation)?
     };
     let evaluation_used = workspace
         .last_plan()
         .map_or_else(String::new, |plan| plan.to_string());
-    let gauss_newton_share = workspace.gauss_newton_share(&network, &batch, evaluation)?;
-    let ends = spectrum::ends(&mut workspace, &weights, options.activation, &batch, 0)?;
+    let gauss_newton_share = workspace.gauss_newton_share(&network, batch, evaluation)?;
+    let ends = spectrum::ends(&mut workspace, weights, model.activation, batch, 0)?;
     let measures =
-        SharpnessMeasures::of(&mut workspace, &network, &batch, &MeasureOptions::default())?;
+        SharpnessMeasures::of(&mut workspace, &network, batch, &MeasureOptions::default())?;
     Ok(Inspection {
         parameters,
-        samples: table.samples(),
+        samples: features.len() / dimensions.inputs,
         loss,
         trace: bounds.moments.trace,
         frobenius_squared: bounds.moments.frobenius_squared,
@@ -284,5 +269,6 @@ pub fn inspect(options: &InspectOptions) -> Result<Inspection, LabError> {
         },
         gradient,
         input_gradient,
+        warnings: Vec::new(),
     })
 }

@@ -29,7 +29,9 @@
 //! * [`data`], [`tasks`]: what is learned from.
 //! * [`train`]: runs with a directory, a checkpoint and a summary.
 //! * [`compare`]: methods over seeds, with tests and a report.
-//! * [`inspect`](mod@inspect): exact curvature of weights from any framework.
+//! * [`model`]: trained networks with what they know of their data, and the tables that go with them.
+//! * [`inspect`](mod@inspect), [`predict`](mod@predict): exact curvature of such a network, from any framework, and its
+//!   classes.
 //! * [`spectrum`]: eigenvalues, dense or by Lanczos.
 //! * [`landscape`]: the loss around and between the networks of a run.
 //! * [`statistics`]: paired tests and quartiles.
@@ -46,6 +48,7 @@
 //! | `wgpu` | no | GPU: Vulkan, Metal, DirectX 12 |
 //! | `download` | no | fetches the files of MNIST where none are given; a heavy network client |
 
+mod about;
 pub mod compare;
 pub mod data;
 mod error;
@@ -53,20 +56,25 @@ pub mod figures;
 mod files;
 pub mod inspect;
 pub mod landscape;
+pub mod model;
 pub mod network;
+pub mod predict;
 pub mod report;
 pub mod reproduce;
 pub mod scores;
 pub mod spectrum;
 pub mod statistics;
 pub mod tasks;
+mod text;
 pub mod train;
 mod weights;
 
+pub use about::About;
 pub use burn_hsr;
 pub use error::LabError;
 pub use hsr_core;
-pub use weights::Weights;
+pub use text::visible;
+pub use weights::{Weights, WeightsFile};
 
 /// The programs in the README are compiled and run.
 #[cfg(doctest)]

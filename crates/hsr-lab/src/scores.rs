@@ -34,6 +34,20 @@ pub fn macro_f1(predicted: &[usize], labels: &[usize], classes: usize) -> f64 {
     }
 }
 
+/// The mean cross-entropy −ln p of softmax classifiers, `logits` N × K row-major. 0 for no samples.
+pub fn cross_entropy(logits: &[f64], labels: &[usize]) -> f64 {
+    if labels.is_empty() {
+        return 0.0;
+    }
+    let rows = logits.chunks(logits.len() / labels.len()).zip(labels);
+    let losses = rows.map(|(row, &label)| {
+        let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = row.iter().map(|o| (o - largest).exp()).sum();
+        sum.ln() + (largest - row[label])
+    });
+    losses.sum::<f64>() / labels.len() as f64
+}
+
 /// Bins of confidence, as in the reference.
 const BINS: usize = 15;
 
@@ -96,6 +110,18 @@ mod tests {
         assert_eq!(calibration_error(&[1e4, -1e4], &[0]), 0.0);
         assert_eq!(calibration_error(&[1e4, -1e4], &[1]), 1.0);
         assert_eq!(calibration_error(&[3.0, 3.0, 3.0, 3.0], &[0, 1]), 0.0);
+    }
+
+    #[test]
+    fn cross_entropy_is_exact_at_the_ends() {
+        assert_eq!(cross_entropy(&[1e4, 0.0], &[0]), 0.0);
+        assert_eq!(cross_entropy(&[1e4, 0.0], &[1]), 1e4);
+        let found = cross_entropy(&[3.0, 3.0, 0.0, f64::ln(3.0)], &[0, 1]);
+        assert!(
+            (found - (2.0_f64.ln() - 0.75_f64.ln()) / 2.0).abs() < 1e-15,
+            "{found}"
+        );
+        assert_eq!(cross_entropy(&[], &[]), 0.0);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::Path;
 use burn_hsr::Mode;
 
 use super::CompareConfig;
+use crate::data::{Missing, TableOptions, written_list};
 use crate::tasks::TaskOptions;
 use crate::train::{Method, Source};
 
@@ -23,9 +24,10 @@ impl CompareConfig {
                 command.option("task", name);
                 command.task(options);
             }
-            Source::Csv { path, label } => {
+            Source::Csv { path, label, table } => {
                 command.option("data", path.display());
                 command.option("label", label);
+                command.table(table);
             }
         }
         let names: Vec<&str> = methods.iter().map(|it| it.method.name()).collect();
@@ -83,6 +85,43 @@ impl Line {
     /// With an exponent where the digits would be endless, and read back bit for bit.
     fn number(&mut self, name: &str, value: f64) {
         self.option(name, format!("{value:?}"));
+    }
+
+    fn flag(&mut self, name: &str) {
+        let _ = write!(self.0, " --{name}");
+    }
+
+    fn table(&mut self, options: &TableOptions) {
+        // Taken apart so that a new option cannot be forgotten here.
+        let TableOptions {
+            separator,
+            no_header,
+            decimal_comma,
+            drop,
+            one_hot,
+            missing,
+            numeric_classes,
+        } = options;
+        if let Some(separator) = separator {
+            self.option("separator", separator);
+        }
+        for (flag, given) in [
+            ("no-header", no_header),
+            ("decimal-comma", decimal_comma),
+            ("numeric-classes", numeric_classes),
+        ] {
+            if *given {
+                self.flag(flag);
+            }
+        }
+        for (option, names) in [("drop", drop), ("one-hot", one_hot)] {
+            if !names.is_empty() {
+                self.option(option, written_list(names));
+            }
+        }
+        if *missing == Missing::DropRows {
+            self.option("missing", "drop-rows");
+        }
     }
 
     fn task(&mut self, options: &TaskOptions) {

@@ -11,6 +11,7 @@ use burn::tensor::Device;
 
 use super::store::{self, Stored};
 use super::{CompareConfig, Contender, Findings, RunRecord, figures, record, report};
+use crate::data::DataWarning;
 use crate::train::problem::Problem;
 use crate::train::{Control, Method, versions};
 use crate::{LabError, files};
@@ -83,6 +84,11 @@ impl Comparison {
     /// The configuration.
     pub fn config(&self) -> &CompareConfig {
         &self.config
+    }
+
+    /// What looks wrong with the data.
+    pub fn warnings(&self) -> &[DataWarning] {
+        &self.first.warnings
     }
 
     /// Runs in all.

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::IdxError;
+use super::table::finite;
 
 /// The column a name was meant to name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,14 +14,60 @@ pub enum ColumnRole {
     Label,
     /// The column of sample weights.
     Weight,
+    /// A column from which a feature is made.
+    Feature,
+    /// A column that is left out.
+    Drop,
+    /// A column of categories.
+    OneHot,
 }
 
 impl fmt::Display for ColumnRole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            ColumnRole::Label => "label",
-            ColumnRole::Weight => "weight",
+            ColumnRole::Label => "label column",
+            ColumnRole::Weight => "weight column",
+            ColumnRole::Feature => "feature column",
+            ColumnRole::Drop => "column to drop",
+            ColumnRole::OneHot => "column to encode one-hot",
         })
+    }
+}
+
+/// What is wrong with the values of a feature column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnFault {
+    /// The column's name.
+    pub column: String,
+    /// How many values are missing.
+    pub missing: usize,
+    /// How many are there and no finite numbers.
+    pub text: usize,
+    /// The first of these and its line.
+    pub first: Option<(String, u64)>,
+    /// Whether all of these are numbers with a comma before their decimals.
+    pub decimal_commas: bool,
+    /// Rows in all.
+    pub rows: usize,
+}
+
+impl fmt::Display for ColumnFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", shown(&self.column))?;
+        if let Some((text, line)) = &self.first {
+            let (text, line) = (shown(text), line);
+            if self.text + self.missing == self.rows {
+                write!(f, " is text ({text} in line {line})")?;
+            } else {
+                let count = self.text;
+                write!(f, " has {count} of text ({text} in line {line})")?;
+            }
+        }
+        if self.missing > 0 {
+            let and = if self.first.is_some() { " and" } else { "" };
+            write!(f, "{and} lacks {} of {}", self.missing, self.rows)?;
+        }
+        Ok(())
     }
 }
 
@@ -76,24 +123,76 @@ pub enum DataError {
         /// The text found, what is not UTF-8 replaced by U+FFFD.
         found: String,
     },
-    /// A column has no name.
-    #[error(
-        "{}: line {line}: column {column} has no name, expected a name for every column \
-         (a table saved with its row index has such a column; save it without)",
-        path.display()
-    )]
-    UnnamedColumn {
+    /// The file is UTF-16.
+    #[error("{}: is UTF-16, expected a CSV file in UTF-8", path.display())]
+    Utf16 {
         /// The file.
         path: PathBuf,
-        /// The line of the header.
+    },
+    /// The file is no text.
+    #[error("{}: line {line}: found a zero byte, expected a CSV file in UTF-8 (is it UTF-16, compressed or a spreadsheet?)", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// The line of the first zero byte.
         line: u64,
-        /// The column's number, from 1.
-        column: usize,
+    },
+    /// A quote is never closed.
+    #[error("{}: line {line}: a quote that begins a field here is never closed", path.display())]
+    UnclosedQuote {
+        /// The file.
+        path: PathBuf,
+        /// The line on which it opens.
+        line: u64,
+    },
+    /// A quoted field goes on after its closing quote.
+    #[error(
+        "{}: line {line}: a quote that begins a field here is closed in line {closed} before {}, \
+         expected a separator or the end of the line (quotes inside a quoted field are doubled)",
+        path.display(), shown(found)
+    )]
+    StrayQuote {
+        /// The file.
+        path: PathBuf,
+        /// The line on which it opens.
+        line: u64,
+        /// The line on which it closes.
+        closed: u64,
+        /// What follows.
+        found: String,
+    },
+    /// The first row holds numbers alone, so that it is no header.
+    #[error(
+        "{}: line {line}: the first row has numbers alone ({}), expected the names of the columns; \
+         where it is a sample, say --no-header",
+        path.display(), listed(found)
+    )]
+    HeaderOfNumbers {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: u64,
+        /// The row.
+        found: Vec<String>,
+    },
+    /// The first row is like those below it.
+    #[error(
+        "{}: line {line}: the first row looks like those below it ({}), expected the names of the columns; \
+         where it is a sample, say --no-header",
+        path.display(), listed(found)
+    )]
+    HeaderLikeRow {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: u64,
+        /// The row.
+        found: Vec<String>,
     },
     /// Two columns have the same name.
     #[error(
-        "{}: line {line}: columns {first} and {second} are both named {}, expected distinct names",
-        path.display(), shown(name)
+        "{}: line {line}: columns {first} and {second} are both named {}, expected distinct names{}",
+        path.display(), shown(name), no_header_hint(std::slice::from_ref(name))
     )]
     DuplicateColumn {
         /// The file.
@@ -109,8 +208,8 @@ pub enum DataError {
     },
     /// The label or weight column is not in the file.
     #[error(
-        "{}: line {line}: no {role} column named {}{}; the columns are {}",
-        path.display(), shown(name), did_you_mean(nearest), listed(columns)
+        "{}: line {line}: no {role} named {}{}; the columns are {}{}",
+        path.display(), shown(name), did_you_mean(nearest), listed(columns), header_hint(columns)
     )]
     MissingColumn {
         /// The file.
@@ -126,21 +225,40 @@ pub enum DataError {
         /// The nearest of these, if any resembles the name.
         nearest: Option<String>,
     },
-    /// One column is asked to hold both the labels and the weights.
+    /// One column is asked to be two things.
     #[error(
-        "{}: column {} is named as both the label and the weight column, expected two columns",
-        path.display(), shown(column)
+        "{}: column {} is named as {} and as {}, expected two columns",
+        path.display(), shown(column), roles[0], roles[1]
     )]
     SharedColumn {
         /// The file.
         path: PathBuf,
         /// The column's name.
         column: String,
+        /// What it is asked to be.
+        roles: [ColumnRole; 2],
+    },
+    /// Columns from which a network's features are made are not in the file.
+    #[error(
+        "{}: line {line}: lacks {} of the network's features{}; the columns are {}{}",
+        path.display(), listed(lacking), did_you_mean(nearest), listed(columns), header_hint(columns)
+    )]
+    MissingFeatures {
+        /// The file.
+        path: PathBuf,
+        /// The line of the header.
+        line: u64,
+        /// The columns that are not there.
+        lacking: Vec<String>,
+        /// The column nearest to the first of them, if any resembles it.
+        nearest: Option<String>,
+        /// The columns there are.
+        columns: Vec<String>,
     },
     /// Besides label and weight there is no column.
     #[error(
-        "{}: line {line}: no feature columns, expected at least one besides {}",
-        path.display(), listed(columns)
+        "{}: line {line}: no feature columns, expected at least one besides {}{}",
+        path.display(), listed(columns), header_hint(columns)
     )]
     NoFeatures {
         /// The file.
@@ -190,6 +308,65 @@ pub enum DataError {
         /// What was expected.
         expected: String,
     },
+    /// Several values of the features are missing or no numbers.
+    #[error(
+        "{}: expected a finite number in every row of a feature: {}{}",
+        path.display(), listed_with(faults, ToString::to_string), remedies(faults)
+    )]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// The columns at fault.
+        faults: Vec<ColumnFault>,
+    },
+    /// Labels are missing.
+    #[error(
+        "{}: column {}: {missing} of {rows} labels are missing, the first in line {line}; --missing drop-rows leaves \
+         their rows out",
+        path.display(), shown(column)
+    )]
+    MissingLabels {
+        /// The file.
+        path: PathBuf,
+        /// The label column's name.
+        column: String,
+        /// How many are missing.
+        missing: usize,
+        /// Rows in all.
+        rows: usize,
+        /// The line of the first.
+        line: u64,
+    },
+    /// Leaving out rows with missing values leaves none.
+    #[error(
+        "{}: each of the {rows} rows has a missing value; most are in column {}: leave it out with --drop",
+        path.display(), shown(column)
+    )]
+    NoCompleteRow {
+        /// The file.
+        path: PathBuf,
+        /// Rows in all.
+        rows: usize,
+        /// The column that lacks most values.
+        column: String,
+    },
+    /// A value is out of proportion to its column, or of a size with which nothing can be computed.
+    #[error(
+        "{}: {place}, column {}: found {value:e}, {problem}",
+        path.display(), shown(column)
+    )]
+    Extreme {
+        /// The file or task.
+        path: PathBuf,
+        /// The line or the sample.
+        place: String,
+        /// The feature.
+        column: String,
+        /// The value.
+        value: f64,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// The sample weights cannot be normalised.
     #[error(
         "{}: column {}: the weights sum to {sum}, expected a positive finite sum",
@@ -215,6 +392,53 @@ pub enum DataError {
         column: String,
         /// The class.
         class: String,
+    },
+    /// The labels look like a quantity.
+    #[error(
+        "{}: column {} has {distinct} distinct numbers in {rows} rows: this looks like regression, and networks are \
+         trained to classify; --numeric-classes takes each number for a class",
+        path.display(), shown(column)
+    )]
+    LooksLikeRegression {
+        /// The file.
+        path: PathBuf,
+        /// The label column's name.
+        column: String,
+        /// Distinct labels.
+        distinct: usize,
+        /// Rows.
+        rows: usize,
+    },
+    /// No two labels are the same.
+    #[error(
+        "{}: column {}: all {rows} labels differ, expected classes of at least 2 samples",
+        path.display(), shown(column)
+    )]
+    NoTwoAlike {
+        /// The file.
+        path: PathBuf,
+        /// The label column's name.
+        column: String,
+        /// Rows.
+        rows: usize,
+    },
+    /// Labels do not say which outputs of a network they belong to.
+    #[error(
+        "{}: column {}: found {} ({}) for a network of {outputs} outputs, which does not say its classes: name them in \
+         the order of the outputs with --classes",
+        path.display(), shown(column),
+        if labels.len() == 1 { "1 label".to_owned() } else { format!("{} labels", labels.len()) },
+        listed(labels)
+    )]
+    UncertainClasses {
+        /// The file.
+        path: PathBuf,
+        /// The label column's name.
+        column: String,
+        /// The distinct labels.
+        labels: Vec<String>,
+        /// K.
+        outputs: usize,
     },
     /// The part to hold back is not a proper fraction.
     #[error("test fraction: found {fraction}, expected a number above 0 and below 1")]
@@ -278,11 +502,12 @@ pub(crate) fn shown(text: &str) -> String {
 
 /// Names in a row; of many, the first and how many there are.
 pub(crate) fn listed<S: AsRef<str>>(names: &[S]) -> String {
-    let first: Vec<String> = names
-        .iter()
-        .take(LISTED)
-        .map(|name| shown(name.as_ref()))
-        .collect();
+    listed_with(names, |name| shown(name.as_ref()))
+}
+
+/// The same for what is not a name.
+pub(crate) fn listed_with<T>(names: &[T], shown: impl FnMut(&T) -> String) -> String {
+    let first: Vec<String> = names.iter().take(LISTED).map(shown).collect();
     let rest = if names.len() > LISTED {
         format!(", … ({} in all)", names.len())
     } else {
@@ -302,4 +527,60 @@ fn missing_from(column: &Option<String>) -> String {
     column.as_ref().map_or_else(String::new, |name| {
         format!(" (nothing from column {} on)", shown(name))
     })
+}
+
+/// A header that has numbers for names is perhaps none; one of a single column perhaps has another separator.
+fn header_hint(columns: &[String]) -> String {
+    match columns {
+        [only] if only.contains(|c: char| c.is_ascii_punctuation() || c.is_whitespace()) => {
+            " (name what separates them with --separator)".to_owned()
+        }
+        _ => no_header_hint(columns),
+    }
+}
+
+fn no_header_hint(columns: &[String]) -> String {
+    if columns.iter().any(|name| finite(name).is_some()) {
+        " (where the first row is a sample, say --no-header)".to_owned()
+    } else {
+        String::new()
+    }
+}
+
+/// The options that make such a table usable.
+fn remedies(faults: &[ColumnFault]) -> String {
+    let mut remedies = Vec::new();
+    let text: Vec<&str> = faults
+        .iter()
+        .filter(|fault| fault.text > 0)
+        .map(|fault| fault.column.as_str())
+        .collect();
+    if !text.is_empty() {
+        let names = option_list(&text);
+        remedies.push(format!("--drop {names} or --one-hot {names}"));
+    }
+    if faults
+        .iter()
+        .any(|fault| fault.text > 0 && fault.decimal_commas)
+    {
+        remedies.push("--decimal-comma".to_owned());
+    }
+    if faults.iter().any(|fault| fault.missing > 0) {
+        remedies.push("--missing drop-rows".to_owned());
+    }
+    format!("; see {}", remedies.join(", "))
+}
+
+/// Names as an option takes them, where they are short and few enough to be copied.
+fn option_list(names: &[&str]) -> String {
+    let plain = |name: &&&str| {
+        name.chars()
+            .all(|c| c.is_alphanumeric() || "_-.".contains(c))
+    };
+    let list = names.join(",");
+    if names.iter().filter(plain).count() == names.len() && list.len() <= 80 {
+        list
+    } else {
+        "COLUMNS".to_owned()
+    }
 }

@@ -1,6 +1,7 @@
 //! What the labels of a table mean: classes, class indices, 0/1 or numbers.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use super::error::listed;
 use super::table::finite;
@@ -21,53 +22,64 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`DataError::OneClass`] where all labels are the same.
+    /// [`DataError::OneClass`] where all labels are the same, [`DataError::NoTwoAlike`] where all differ, and
+    /// [`DataError::LooksLikeRegression`] where they look like a quantity, unless
+    /// [`numeric_classes`](super::TableOptions::numeric_classes) says that they are none.
     pub fn class_labels(&self) -> Result<(Vec<usize>, Vec<String>), DataError> {
         let numbered = self.numbered();
-        let names: Vec<String> = numbered
-            .first_rows
-            .iter()
-            .map(|&row| self.labels[row].clone())
-            .collect();
+        let names = self.names(&numbered);
+        let (path, column, rows) = (self.path.clone(), self.label_name(), self.samples());
         match names.as_slice() {
             [class] => Err(DataError::OneClass {
-                path: self.path.clone(),
-                column: self.label_column.clone(),
+                path,
+                column,
                 class: class.clone(),
             }),
+            names if !self.numeric_classes && looks_like_regression(names, rows) => {
+                Err(DataError::LooksLikeRegression {
+                    path,
+                    column,
+                    distinct: names.len(),
+                    rows,
+                })
+            }
+            names if names.len() == rows && rows > 2 => {
+                Err(DataError::NoTwoAlike { path, column, rows })
+            }
             _ => Ok((numbered.labels, names)),
         }
     }
 
-    /// Class indices below `classes`, as `hsr inspect` understands labels for a network of `classes` outputs.
+    /// Class indices, as `hsr inspect` understands labels for a network of `classes` outputs that does not name its
+    /// classes.
     ///
-    /// Where all labels are integers (1.0 is one) they are class indices as they stand. Otherwise the distinct labels
-    /// are numbered in the order of [`Table::class_labels`]; there may be fewer than `classes` of them.
+    /// Where all labels are integers (1.0 is one) from 0 to `classes` − 1 they are class indices as they stand. As many
+    /// other labels as there are outputs are numbered in the order of [`Table::class_labels`].
     ///
     /// # Errors
     ///
-    /// [`DataError::InvalidField`] of the first label outside 0..`classes` where all are integers, otherwise of the
-    /// first label which is one class too many.
+    /// [`DataError::UncertainClasses`] where there are fewer labels than outputs, or integers outside of the range: which
+    /// outputs they belong to cannot be told. [`DataError::InvalidField`] of the first label which is one class too many.
     pub fn index_labels(&self, classes: usize) -> Result<Vec<usize>, DataError> {
         let integers: Option<Vec<f64>> = self
             .labels
             .iter()
             .map(|label| finite(label).filter(|value| value.fract() == 0.0))
             .collect();
-        if let Some(integers) = integers {
-            return integers
-                .iter()
-                .enumerate()
-                .map(|(row, &value)| {
-                    if value >= 0.0 && value < classes as f64 {
-                        Ok(value as usize)
-                    } else {
-                        Err(self.invalid_label(row, expected_index(classes)))
-                    }
-                })
-                .collect();
-        }
         let numbered = self.numbered();
+        if let Some(integers) = integers {
+            let outside = |value: &f64| !(0.0..classes as f64).contains(value);
+            return match integers.iter().position(outside) {
+                None => Ok(integers.iter().map(|&value| value as usize).collect()),
+                Some(_) if numbered.first_rows.len() <= classes && classes > 1 => {
+                    Err(self.uncertain(&numbered, classes))
+                }
+                Some(row) => Err(self.invalid_label(row, expected_index(classes))),
+            };
+        }
+        if numbered.first_rows.len() < classes {
+            return Err(self.uncertain(&numbered, classes));
+        }
         if numbered.first_rows.len() > classes {
             // In the order of the file, so that the line named is where the surplus begins.
             let mut rows = numbered.first_rows;
@@ -84,6 +96,44 @@ impl Table {
             return Err(self.invalid_label(rows[classes], expected));
         }
         Ok(numbered.labels)
+    }
+
+    /// Class indices for a network that names its classes, in the order of its outputs. Where all of these are numbers,
+    /// equal numbers are one class however they are written.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::InvalidField`] of the first label that is none of the classes.
+    pub fn known_labels(&self, classes: &[String]) -> Result<Vec<usize>, DataError> {
+        let mut places: HashMap<&str, usize> =
+            classes.iter().map(String::as_str).zip(0..).collect();
+        let numbers: Option<Vec<f64>> = classes.iter().map(|class| finite(class)).collect();
+        self.labels
+            .iter()
+            .enumerate()
+            .map(|(row, label)| {
+                if let Some(&place) = places.get(label.as_str()) {
+                    return Ok(place);
+                }
+                let number = numbers.as_ref().zip(finite(label));
+                let place =
+                    number.and_then(|(numbers, value)| numbers.iter().position(|it| *it == value));
+                let place = place.ok_or_else(|| {
+                    self.invalid_label(row, format!("one of the classes {}", listed(classes)))
+                })?;
+                places.insert(label, place);
+                Ok(place)
+            })
+            .collect()
+    }
+
+    fn uncertain(&self, numbered: &Numbered, outputs: usize) -> DataError {
+        DataError::UncertainClasses {
+            path: self.path.clone(),
+            column: self.label_name(),
+            labels: self.names(numbered),
+            outputs,
+        }
     }
 
     /// Labels for the sigmoid loss: 0.0 or 1.0 a row.
@@ -136,6 +186,12 @@ impl Table {
         })
     }
 
+    /// The names of the classes, each by its first label in the file.
+    fn names(&self, numbered: &Numbered) -> Vec<String> {
+        let rows = numbered.first_rows.iter();
+        rows.map(|&row| self.labels[row].clone()).collect()
+    }
+
     fn numbered(&self) -> Numbered {
         let numbers: Option<Vec<f64>> = self.labels.iter().map(|label| finite(label)).collect();
         let order = |a: usize, b: usize| match &numbers {
@@ -163,6 +219,35 @@ impl Table {
     }
 }
 
+/// More distinct whole numbers than this are seldom classes, unless they count from 0 or 1.
+const MANY: usize = 20;
+
+/// Whether distinct labels, in order, look like a quantity that was measured: fractions, each on few rows or many of them;
+/// many whole numbers with gaps between them. Numbers that count classes from 0 or 1 do not, each on two rows at least.
+fn looks_like_regression(names: &[String], rows: usize) -> bool {
+    let Some(numbers) = names
+        .iter()
+        .map(|name| finite(name))
+        .collect::<Option<Vec<f64>>>()
+    else {
+        return false;
+    };
+    let distinct = numbers.len();
+    if distinct <= 2 {
+        return false;
+    }
+    if numbers.iter().any(|value| value.fract() != 0.0) {
+        return distinct > MANY || rows < 5 * distinct;
+    }
+    let (first, last) = (numbers[0], numbers[distinct - 1]);
+    let counts = (first == 0.0 || first == 1.0) && last - first == (distinct - 1) as f64;
+    if counts {
+        rows < 2 * distinct
+    } else {
+        distinct > MANY || 2 * rows < 3 * distinct
+    }
+}
+
 fn expected_index(classes: usize) -> String {
     match classes {
         0 => "no class at all".to_owned(),
@@ -173,6 +258,7 @@ fn expected_index(classes: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::{Roles, TableOptions};
 
     /// A table whose rows, from line 2 on, have these labels.
     fn table(labels: &[&str]) -> Table {
@@ -180,8 +266,8 @@ mod tests {
         Table::from_bytes(
             "t.csv",
             format!("a,class\n{rows}").as_bytes(),
-            "class",
-            None,
+            &Roles::label("class"),
+            &TableOptions::default(),
         )
         .unwrap()
     }
@@ -198,9 +284,9 @@ mod tests {
         assert_eq!(names, ["-1", "9", "10"]);
         assert_eq!(labels, [2, 1, 0, 1, 2]);
 
-        let (labels, names) = table(&["10", "9", "b", "B"]).class_labels().unwrap();
+        let (labels, names) = table(&["10", "9", "b", "B", "B"]).class_labels().unwrap();
         assert_eq!(names, ["10", "9", "B", "b"]);
-        assert_eq!(labels, [0, 1, 3, 2]);
+        assert_eq!(labels, [0, 1, 3, 2, 2]);
 
         // Minus zero is no class of its own.
         assert_eq!(
@@ -230,13 +316,89 @@ mod tests {
     #[test]
     fn an_integer_out_of_range_is_placed() {
         assert_eq!(
-            message(table(&["0", "1", "3"]).index_labels(3)),
+            message(table(&["0", "1", "3", "2"]).index_labels(3)),
             "t.csv: line 4, column \"class\": found \"3\", expected a class index from 0 to 2"
         );
-        for label in ["-1", "1e300", "99999999999999999999"] {
-            let text = message(table(&["0", label]).index_labels(3));
-            assert!(text.contains("line 3") && text.contains(label), "{text}");
+    }
+
+    #[test]
+    fn labels_that_do_not_tell_their_outputs_are_refused() {
+        assert_eq!(
+            message(table(&["b", "b", "c"]).index_labels(3)),
+            "t.csv: column \"class\": found 2 labels (\"b\", \"c\") for a network of 3 outputs, which does not say its \
+             classes: name them in the order of the outputs with --classes"
+        );
+        for labels in [
+            &["1", "2", "3"][..],
+            &["0", "-1"],
+            &["0", "1e300"],
+            &["7"],
+            &["0.5", "1"],
+        ] {
+            let text = message(table(labels).index_labels(3));
+            assert!(
+                text.contains("--classes") && text.contains(labels[0]),
+                "{text}"
+            );
         }
+    }
+
+    #[test]
+    fn known_classes_are_found_by_name_or_number() {
+        let classes = ["a", "b", "c"].map(str::to_owned);
+        assert_eq!(
+            table(&["c", "b", "c"]).known_labels(&classes).unwrap(),
+            [2, 1, 2]
+        );
+        assert_eq!(
+            message(table(&["c", "d"]).known_labels(&classes)),
+            "t.csv: line 3, column \"class\": found \"d\", expected one of the classes \"a\", \"b\", \"c\""
+        );
+        let classes = ["1", "2.0", "3"].map(str::to_owned);
+        assert_eq!(
+            table(&["3.0", "2", "1"]).known_labels(&classes).unwrap(),
+            [2, 1, 0]
+        );
+        // Where one of the classes is no number, 1 and 1.0 are names.
+        let classes = ["1", "x"].map(str::to_owned);
+        assert!(table(&["1.0"]).known_labels(&classes).is_err());
+    }
+
+    #[test]
+    fn labels_that_look_like_a_quantity_are_refused_unless_told_otherwise() {
+        let refused = |labels: Vec<f64>| {
+            let labels: Vec<String> = labels.iter().map(ToString::to_string).collect();
+            let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+            let mut table = table(&labels);
+            let refused = matches!(
+                table.class_labels(),
+                Err(DataError::LooksLikeRegression { .. })
+            );
+            table.numeric_classes = true;
+            assert!(!matches!(
+                table.class_labels(),
+                Err(DataError::LooksLikeRegression { .. })
+            ));
+            refused
+        };
+        let twice = |values: Vec<f64>| [values.clone(), values].concat();
+        let count = |to: u32| (0..to).map(f64::from);
+        // Prices, ages, four measurements.
+        assert!(refused(twice(count(60).map(|i| 3.25 * i + 10.0).collect())));
+        assert!(refused(twice(count(70).map(|i| 18.0 + i).collect())));
+        assert!(refused(vec![0.1, 0.2, 0.3, 0.4]));
+        // Identifiers.
+        assert!(refused(count(10).collect()));
+        // A thousand classes by their numbers, grades, half points on many rows.
+        assert!(!refused(twice(count(1000).collect())));
+        assert!(!refused(twice(count(7).map(|i| 3.0 + i).collect())));
+        assert!(!refused((0..40).map(|i| f64::from(i % 4) / 2.0).collect()));
+        assert!(!refused(vec![0.5, 1.5, 0.5]));
+        // Names all of which differ are no classes.
+        assert_eq!(
+            message(table(&["x", "y", "z"]).class_labels()),
+            "t.csv: column \"class\": all 3 labels differ, expected classes of at least 2 samples"
+        );
     }
 
     #[test]
@@ -248,8 +410,6 @@ mod tests {
         );
         // Integers among names are names.
         assert_eq!(table(&["7", "a"]).index_labels(2).unwrap(), [0, 1]);
-        // A batch may miss a class.
-        assert_eq!(table(&["b", "b"]).index_labels(3).unwrap(), [0, 0]);
     }
 
     #[test]
@@ -283,7 +443,7 @@ mod tests {
             table(&["-1e3", "0.5"]).numeric_labels().unwrap(),
             [-1000.0, 0.5]
         );
-        for label in ["nan", "inf", "1e999", "ten"] {
+        for label in ["inf", "1e999", "ten"] {
             let text = message(table(&["0", label]).numeric_labels());
             assert!(text.ends_with("expected a finite number"), "{text}");
         }

@@ -23,22 +23,29 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod columns;
 mod dataset;
-mod error;
+pub(crate) mod error;
 mod idx;
 mod labels;
 mod nearest;
 mod noise;
+mod options;
 pub(crate) mod random;
+mod records;
 pub(crate) mod split;
 mod standardize;
 mod table;
+mod warning;
 
+pub use columns::{FeatureColumn, Roles};
 pub use dataset::Dataset;
-pub use error::{ColumnRole, DataError, Side};
+pub use error::{ColumnFault, ColumnRole, DataError, Side};
 pub use idx::{Idx, IdxError};
 pub use nearest::nearest;
 pub use noise::corrupt_labels;
+pub use options::{Missing, Separator, TableOptions, name_list, written_list};
 pub use split::{Split, stratified_split, stratified_subset};
 pub use standardize::Standardizer;
 pub use table::Table;
+pub use warning::DataWarning;

@@ -30,6 +30,21 @@ impl Standardizer {
         Standardizer { mean, std }
     }
 
+    /// The first feature value, by its index in the N × `inputs` features, with which standardising would leave the range
+    /// of numbers whatever the split is, and what is wrong with it.
+    pub(crate) fn extreme(features: &[f64], inputs: usize) -> Option<(usize, &'static str)> {
+        (0..inputs).find_map(|feature| {
+            let column: Vec<f64> = features
+                .iter()
+                .skip(feature)
+                .step_by(inputs)
+                .copied()
+                .collect();
+            let (row, problem) = extreme_of(&column)?;
+            Some((row * inputs + feature, problem))
+        })
+    }
+
     /// Maps features that belong to no data set, N × d row-major with the d that was fitted.
     pub fn apply_to_features(&self, features: &mut [f64]) {
         for row in features.chunks_exact_mut(self.mean.len().max(1)) {
@@ -59,6 +74,58 @@ impl Standardizer {
         self.apply_to_features(&mut data.features);
         Ok(())
     }
+}
+
+/// Beyond it, differences and their squares leave the range of numbers, as they do below its inverse.
+const LARGEST: f64 = 1e290;
+/// How much farther from the median than most values one may be: a training split without it would leave it so far from
+/// its mean that f32 cannot hold it.
+const FARTHEST: f64 = 1e30;
+
+/// The row of a column that makes it impossible to standardise.
+fn extreme_of(column: &[f64]) -> Option<(usize, &'static str)> {
+    let farthest = |from: f64| {
+        let far = |&(_, value): &(usize, &f64)| (value - from).abs();
+        // The first of equals.
+        column
+            .iter()
+            .enumerate()
+            .rev()
+            .max_by(|a, b| far(a).total_cmp(&far(b)))
+    };
+    let (row, largest) = farthest(0.0)?;
+    if largest.abs() > LARGEST {
+        return Some((row, "expected a number of at most 1e290"));
+    }
+    let median = |mut values: Vec<f64>| {
+        let middle = values.len() / 2;
+        *values.select_nth_unstable_by(middle, f64::total_cmp).1
+    };
+    let centre = median(column.to_vec());
+    let deviations: Vec<f64> = column
+        .iter()
+        .map(|value| (value - centre).abs())
+        .filter(|it| *it > 0.0)
+        .collect();
+    if deviations.is_empty() {
+        return None;
+    }
+    let (row, largest) = farthest(centre)?;
+    let largest = (largest - centre).abs();
+    if largest < 1.0 / LARGEST {
+        return Some((
+            row,
+            "which differs from the rest of its column by less than 1e-290",
+        ));
+    }
+    let few = 2 * deviations.len() < column.len();
+    let usual = median(deviations);
+    // Most values being equal, a training split may have nothing else, and is then not scaled.
+    let usual = if few { usual.min(1.0) } else { usual };
+    (largest > FARTHEST * usual).then_some((
+        row,
+        "more than 1e30 times as far from the median of its column as is usual there",
+    ))
 }
 
 /// The mean and standard deviation of one feature.
@@ -141,6 +208,41 @@ mod tests {
         let mut other = data(1, &[1.1]);
         fitted.apply(&mut other).unwrap();
         assert_eq!(other.features, [1.0]);
+    }
+
+    #[test]
+    fn values_that_no_split_can_standardise_are_found() {
+        let counting = |extra: &[f64]| -> Vec<f64> {
+            let mut values: Vec<f64> = (0..20).map(f64::from).collect();
+            values.extend(extra);
+            values
+        };
+        for (column, row) in [
+            (counting(&[1e308]), 20),
+            (counting(&[1.7e308, -1.7e308]), 20),
+            (counting(&[-1e291, 3.0]), 20),
+            // Among numbers of usual size, and where all others are equal.
+            (counting(&[1e40]), 20),
+            ([vec![7.0; 9], vec![-1e200]].concat(), 9),
+            (vec![0.0, 0.0, 0.0, 5e-324, 0.0], 3),
+            (vec![1e-300, 2e-300, 3e-300, 4e-300], 0),
+        ] {
+            // Of the second column of two.
+            let features: Vec<f64> = column.iter().flat_map(|&value| [1.0, value]).collect();
+            let found = Standardizer::extreme(&features, 2).map(|(index, _)| index);
+            assert_eq!(found, Some(2 * row + 1), "{column:?}");
+        }
+        for column in [
+            counting(&[1e6, -1e9]),
+            counting(&[]).iter().map(|value| value * 1e280).collect(),
+            counting(&[]).iter().map(|value| value * 1e-280).collect(),
+            vec![0.1; 10],
+            vec![0.0, 0.0, 0.0, 1e20],
+            vec![-1e289, 1e289],
+            vec![],
+        ] {
+            assert_eq!(Standardizer::extreme(&column, 1), None, "{column:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The real data sets, embedded in the program; `data/README.md` says where they are from.
 
 use super::{TaskError, TaskInfo, TaskOptions};
-use crate::data::{Dataset, Table};
+use crate::data::{Dataset, Roles, Table, TableOptions};
 
 /// A real data set.
 #[derive(Debug, PartialEq, Eq)]
@@ -77,7 +77,8 @@ impl Bundled {
         let name = self.info.name;
         options.only(name, &[])?;
         let path = format!("built-in {name}.csv");
-        let table = Table::from_bytes(path, self.csv.as_bytes(), "class", None)?;
+        let roles = Roles::label("class");
+        let table = Table::from_bytes(path, self.csv.as_bytes(), &roles, &TableOptions::default())?;
         Ok(table.into_dataset(name)?)
     }
 }

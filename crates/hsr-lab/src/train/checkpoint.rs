@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::Method;
 use super::trainer::{Row, Trainer};
+use crate::weights::WeightsFile;
 use crate::{LabError, Weights, files};
 
 /// The file in the run directory.
@@ -83,7 +84,8 @@ pub(crate) fn load(folder: &Path) -> Result<Option<Checkpoint>, LabError> {
     };
     Ok(Some(Checkpoint {
         state,
-        weights: Weights::from_bytes(&path, tensor("weights")?.data(), "hidden", "output")?,
+        weights: WeightsFile::from_bytes(&path, tensor("weights")?.data().to_vec())
+            .weights("hidden", "output", false)?,
         optimizer: tensor("optimizer")?.data().to_vec(),
     }))
 }

@@ -9,7 +9,7 @@ use burn_sharpness::{SamConfig, SamGradient};
 use serde::{Deserialize, Serialize};
 
 use crate::LabError;
-use crate::data::{Dataset, Split, Table};
+use crate::data::{DataWarning, Dataset, FeatureColumn, Roles, Split, Table, TableOptions};
 use crate::tasks::{self, TaskOptions};
 
 /// Where the data come from.
@@ -29,8 +29,40 @@ pub enum Source {
         path: PathBuf,
         /// The label column.
         label: String,
+        /// How it is read.
+        #[serde(default)]
+        table: TableOptions,
     },
 }
+
+/// The data of a source and where they come from.
+pub(crate) struct Loaded {
+    pub data: Dataset,
+    /// Their own split, where they have one.
+    pub split: Option<Split>,
+    pub origin: Origin,
+}
+
+/// Where data come from, for messages and for tables of the same kind.
+pub(crate) struct Origin {
+    /// The file, or the name of the task.
+    pub path: PathBuf,
+    /// The line of each sample, where they are from a file with lines.
+    pub lines: Option<Vec<u64>>,
+    /// The lines that were left out.
+    pub dropped: Vec<u64>,
+    /// The label column.
+    pub label: String,
+    /// The columns from which the features are made.
+    pub columns: Vec<FeatureColumn>,
+    /// How the table was read, where it was one.
+    pub table: Option<TableOptions>,
+    /// What looks wrong.
+    pub warnings: Vec<DataWarning>,
+}
+
+/// The label column of tables that belong to a built-in task, as that of the bundled ones.
+const LABEL_OF_TASKS: &str = "class";
 
 impl Source {
     /// The name of the task or of the file.
@@ -54,14 +86,67 @@ impl Source {
         }
     }
 
-    /// The data, and their split where they have one of their own.
-    pub(crate) fn load(&self, seed: u64) -> Result<(Dataset, Option<Split>), LabError> {
+    /// The data.
+    pub(crate) fn load(&self, seed: u64) -> Result<Loaded, LabError> {
         match self {
-            Source::Task { name, options } => Ok(tasks::load_with_split(name, options, seed)?),
-            Source::Csv { path, label } => {
-                let table = Table::read(path, label, None)?;
-                Ok((table.into_dataset(self.name())?, None))
+            Source::Task { name, options } => {
+                let (data, split) = tasks::load_with_split(name, options, seed)?;
+                let columns = data
+                    .feature_names
+                    .iter()
+                    .cloned()
+                    .map(FeatureColumn::Number);
+                let origin = Origin {
+                    path: PathBuf::from(name),
+                    lines: None,
+                    dropped: Vec::new(),
+                    label: LABEL_OF_TASKS.to_owned(),
+                    columns: columns.collect(),
+                    table: None,
+                    warnings: Vec::new(),
+                };
+                Ok(Loaded {
+                    data,
+                    split,
+                    origin,
+                })
             }
+            Source::Csv {
+                path,
+                label,
+                table: options,
+            } => {
+                let mut table = Table::read(path, &Roles::label(label), options)?;
+                let origin = Origin {
+                    path: path.clone(),
+                    lines: Some(std::mem::take(&mut table.lines)),
+                    dropped: std::mem::take(&mut table.dropped),
+                    label: label.trim().to_owned(),
+                    columns: std::mem::take(&mut table.columns),
+                    table: Some(options.clone()),
+                    warnings: std::mem::take(&mut table.warnings),
+                };
+                Ok(Loaded {
+                    data: table.into_dataset(self.name())?,
+                    split: None,
+                    origin,
+                })
+            }
+        }
+    }
+
+    /// Refuses a path that `config.json` cannot hold, and with which the run could not be repeated.
+    fn check(&self) -> Result<(), LabError> {
+        let path = match self {
+            Source::Csv { path, .. } => Some(path),
+            Source::Task { options, .. } => options.data_dir.as_ref(),
+        };
+        match path {
+            Some(path) if path.to_str().is_none() => Err(LabError::Option(format!(
+                "{}: the path is not UTF-8, expected one that can be stored with the run",
+                path.display()
+            ))),
+            _ => Ok(()),
         }
     }
 }
@@ -241,6 +326,7 @@ impl TrainConfig {
     /// Refuses values that cannot work, naming the option.
     pub(crate) fn check(&self) -> Result<(), LabError> {
         let refuse = |message: String| Err(LabError::Option(message));
+        self.source.check()?;
         if !self.learning_rate.is_finite() || self.learning_rate <= 0.0 {
             return refuse(format!(
                 "--lr is {}, expected a positive number",

@@ -50,5 +50,6 @@ pub(crate) mod trainer;
 pub use config::{Method, Optimizer, Source, TrainConfig};
 pub(crate) use run::versions;
 pub use run::{Control, Progress, Run};
+pub(crate) use saved::model_path;
 pub use saved::{SavedRun, Split};
-pub use summary::{NetworkSummary, Summary};
+pub use summary::{ClassSummary, NetworkSummary, Summary};

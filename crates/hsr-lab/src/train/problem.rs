@@ -3,11 +3,14 @@
 use burn::tensor::{Device, Int, Tensor};
 use hsr_core::{Batch, Dimensions, OutputLoss, Targets};
 
-use super::config::TrainConfig;
+use super::config::{Loaded, Method, Origin, TrainConfig};
+use super::summary::ClassSummary;
 use crate::data::random::Stream;
 use crate::data::split::subset_of;
-use crate::data::{Dataset, Standardizer, corrupt_labels, stratified_split};
-use crate::{LabError, network};
+use crate::data::{
+    DataError, DataWarning, Dataset, Standardizer, corrupt_labels, stratified_split,
+};
+use crate::{About, LabError, network};
 
 /// One split of the data.
 pub(crate) struct Part {
@@ -34,6 +37,16 @@ impl Part {
     }
 }
 
+/// What became of a sample.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Trained on with the label of this class.
+    Train(usize),
+    Test,
+    /// Of the training split, and not among the `--train-samples`.
+    Unused,
+}
+
 /// Training and test split.
 pub(crate) struct Problem {
     pub train: Part,
@@ -42,12 +55,27 @@ pub(crate) struct Problem {
     pub dimensions: Dimensions,
     /// Of the data before the split, so that a resumed run notices other data.
     pub fingerprint: String,
+    /// What looks wrong with the data.
+    pub warnings: Vec<DataWarning>,
+    origin: Origin,
+    /// The class of each sample, and what became of it.
+    places: Vec<(usize, Place)>,
 }
 
 impl Problem {
     pub fn load(config: &TrainConfig, device: &Device) -> Result<Self, LabError> {
-        let (data, split) = config.source.load(config.seed)?;
-        let split = match split {
+        let Loaded {
+            data,
+            split,
+            mut origin,
+        } = config.source.load(config.seed)?;
+        // Before the split, so that no seed decides whether the data will do.
+        if origin.lines.is_some()
+            && let Some((index, problem)) = Standardizer::extreme(&data.features, data.inputs)
+        {
+            return Err(extreme_value(&origin, &data, index, problem).into());
+        }
+        let mut split = match split {
             Some(split) => split,
             None => stratified_split(
                 &data.labels,
@@ -56,8 +84,8 @@ impl Problem {
                 config.seed,
             )?,
         };
-        let (mut train, mut test) = (data.subset(&split.train), data.subset(&split.test));
         let classes = data.classes();
+        let mut train = data.subset(&split.train);
         if let Some(count) = config.train_samples {
             let all = train.samples();
             if !(classes..=all).contains(&count) {
@@ -68,22 +96,156 @@ impl Problem {
             }
             let chosen = subset_of(Stream::Subset, &train.labels, classes, count, config.seed);
             train = train.subset(&chosen);
+            split.train = chosen.iter().map(|&sample| split.train[sample]).collect();
         }
+        let mut test = data.subset(&split.test);
         corrupt_labels(&mut train.labels, classes, config.label_noise, config.seed);
         // Fitted on the training split alone: the test split must not leak into training.
         let standardizer = Standardizer::fit(&train);
-        standardizer.apply(&mut train)?;
-        standardizer.apply(&mut test)?;
+        for (part, samples) in [(&mut train, &split.train), (&mut test, &split.test)] {
+            standardizer.apply(part)?;
+            let far = part.features.iter().position(|z| !(z.abs() <= FARTHEST));
+            if let Some(index) = far {
+                let index = samples[index / data.inputs] * data.inputs + index % data.inputs;
+                return Err(extreme_value(&origin, &data, index, TOO_FAR).into());
+            }
+        }
+        let mut places: Vec<(usize, Place)> = data
+            .labels
+            .iter()
+            .map(|&label| (label, Place::Unused))
+            .collect();
+        for (&sample, &label) in split.train.iter().zip(&train.labels) {
+            places[sample].1 = Place::Train(label);
+        }
+        for &sample in &split.test {
+            places[sample].1 = Place::Test;
+        }
+        let mut warnings = std::mem::take(&mut origin.warnings);
+        warnings.extend(single_samples(&data, &origin));
         Ok(Self {
             dimensions: Dimensions::new(data.inputs, config.hidden, classes),
             fingerprint: fingerprint(&data),
             train: Part::new(train, device),
             test: Part::new(test, device),
             standardizer,
+            warnings,
+            origin,
+            places,
         })
+    }
+
+    /// What a network that was trained on this says of itself.
+    pub fn about(&self, config: &TrainConfig, method: Method) -> About {
+        About {
+            task: Some(config.source.name()),
+            method: Some(method.name().to_owned()),
+            activation: Some(config.activation),
+            loss: Some(OutputLoss::SoftmaxCrossEntropy),
+            classes: Some(self.train.data.class_names.clone()),
+            label: Some(self.origin.label.clone()),
+            features: Some(self.origin.columns.clone()),
+            standardizer: Some(self.standardizer.clone()),
+            table: self.origin.table.clone(),
+        }
+    }
+
+    /// The classes with their samples of both splits; labels trained on count as they are, wrong or not.
+    pub fn classes(&self) -> Vec<ClassSummary> {
+        let counts = self.train.data.class_counts().into_iter();
+        let counts = counts.zip(self.test.data.class_counts());
+        let names = self.train.data.class_names.iter();
+        names
+            .zip(counts)
+            .map(|(name, (train, test))| ClassSummary {
+                name: name.clone(),
+                train,
+                test,
+            })
+            .collect()
+    }
+
+    /// `split.csv`: what became of each row of the source, counted from 1, and of its label. `line` is that of the file,
+    /// where the source is one; `noisy_class` is what the row was trained as, where label noise changed it.
+    pub fn split_csv(&self) -> Result<Vec<u8>, csv::Error> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(["row", "line", "split", "class", "noisy_class"])?;
+        let names = &self.train.data.class_names;
+        let mut dropped = self.origin.dropped.iter().peekable();
+        // The samples in the order of the source, the rows that were left out between them.
+        let mut rows = Vec::with_capacity(self.places.len() + self.origin.dropped.len());
+        for (sample, place) in self.places.iter().enumerate() {
+            let line = self.origin.lines.as_ref().map(|lines| lines[sample]);
+            while let Some(&before) = dropped.next_if(|&&it| line.is_some_and(|line| it < line)) {
+                rows.push((Some(before), None));
+            }
+            rows.push((line, Some(place)));
+        }
+        rows.extend(dropped.map(|&line| (Some(line), None)));
+        for (row, (line, place)) in (1_usize..).zip(rows) {
+            let [split, class, noisy] = match place {
+                None => ["dropped", "", ""],
+                Some((class, place)) => {
+                    let class = names[*class].as_str();
+                    match place {
+                        Place::Train(label) if names[*label] != class => {
+                            ["train", class, &names[*label]]
+                        }
+                        Place::Train(_) => ["train", class, ""],
+                        Place::Test => ["test", class, ""],
+                        Place::Unused => ["unused", class, ""],
+                    }
+                }
+            };
+            let line = line.map_or_else(String::new, |line| line.to_string());
+            let row = row.to_string();
+            writer.write_record([row.as_str(), line.as_str(), split, class, noisy])?;
+        }
+        writer
+            .into_inner()
+            .map_err(|error| error.into_error().into())
     }
 }
 
+/// Standard deviations of the training split from its mean: farther off, f32 loses a value.
+const FARTHEST: f64 = 1e30;
+const TOO_FAR: &str = "more than 1e30 standard deviations of the training split from its mean";
+
+/// The value at `index` of the features, laid at the door of its row and column.
+fn extreme_value(
+    origin: &Origin,
+    data: &Dataset,
+    index: usize,
+    problem: &'static str,
+) -> DataError {
+    let (sample, feature) = (index / data.inputs, index % data.inputs);
+    DataError::Extreme {
+        path: origin.path.clone(),
+        place: match &origin.lines {
+            Some(lines) => format!("line {}", lines[sample]),
+            None => format!("sample {sample}"),
+        },
+        column: data.feature_names[feature].clone(),
+        value: data.features[index],
+        problem,
+    }
+}
+
+/// The classes of a file that cannot be tested.
+fn single_samples(data: &Dataset, origin: &Origin) -> Option<DataWarning> {
+    let counts = data.class_counts();
+    let classes: Vec<String> = counts
+        .iter()
+        .zip(&data.class_names)
+        .filter(|(count, _)| **count == 1)
+        .map(|(_, name)| name.clone())
+        .collect();
+    (origin.table.is_some() && !classes.is_empty()).then(|| DataWarning::SingleSample {
+        path: origin.path.clone(),
+        column: origin.label.clone(),
+        classes,
+    })
+}
 /// FNV-1a over features and labels: stable between versions, which the standard library's hasher is not.
 fn fingerprint(data: &Dataset) -> String {
     let features = data.features.iter().flat_map(|v| v.to_bits().to_le_bytes());

@@ -16,7 +16,8 @@ use super::problem::Problem;
 use super::saved;
 use super::summary::Summary;
 use super::trainer::{Row, Trainer};
-use crate::{LabError, Weights, files};
+use crate::data::DataWarning;
+use crate::{About, LabError, Weights, files};
 
 /// What the observer of a run is told after every epoch.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +54,9 @@ pub(super) struct Stored {
     pub versions: BTreeMap<String, String>,
     pub data_fingerprint: String,
     pub config: TrainConfig,
+    /// What the run's own network says of itself, as in the metadata of its file.
+    #[serde(default)]
+    pub network: About,
 }
 
 /// A run directory and what is to happen in it.
@@ -93,6 +97,7 @@ impl Run {
         let stored = Stored {
             versions: versions(),
             data_fingerprint: problem.fingerprint.clone(),
+            network: problem.about(&config, config.method),
             config: config.clone(),
         };
         files::write(&directory.join("config.json"), &files::json(&stored))?;
@@ -143,6 +148,11 @@ impl Run {
         &self.config
     }
 
+    /// What looks wrong with the data.
+    pub fn warnings(&self) -> &[DataWarning] {
+        &self.problem.warnings
+    }
+
     /// Trains what is left to train, and writes metrics, models, figures and summary.
     ///
     /// # Errors
@@ -153,6 +163,7 @@ impl Run {
         mut self,
         mut observe: impl FnMut(Progress) -> Control,
     ) -> Result<Summary, LabError> {
+        self.write_split()?;
         let methods = self.config.methods();
         let start = Weights::random(self.problem.dimensions, self.config.seed);
         let mut resumed = self.checkpoint.take();
@@ -221,10 +232,8 @@ impl Run {
                 let file = self
                     .directory
                     .join(model_file(trainer.method, self.config.method));
-                files::write(
-                    &file,
-                    &weights.to_safetensors(Some(self.about(trainer.method))),
-                )?;
+                let about = self.problem.about(&self.config, trainer.method);
+                files::write(&file, &weights.to_safetensors(Some(&about)))?;
                 finished.push((trainer.method, trainer.steps, trainer.seconds));
             }
             if done || control == Control::Stop || saved.elapsed() > CHECKPOINT_EVERY {
@@ -252,15 +261,13 @@ impl Run {
         Ok(())
     }
 
-    /// What a model file says of itself: enough to inspect it.
-    fn about(&self, method: Method) -> String {
-        serde_json::json!({
-            "activation": self.config.activation.name(),
-            "loss": "softmax",
-            "method": method.name(),
-            "task": self.config.source.name(),
-        })
-        .to_string()
+    fn write_split(&self) -> Result<(), LabError> {
+        let path = self.directory.join("split.csv");
+        let bytes = self.problem.split_csv().map_err(|error| LabError::Run {
+            path: path.clone(),
+            message: error.to_string(),
+        })?;
+        files::write(&path, &bytes)
     }
 
     fn write_metrics(&self, rows: &[Row]) -> Result<(), LabError> {
@@ -318,6 +325,7 @@ impl Run {
             test_samples: self.problem.test.data.samples(),
             seed: self.config.seed,
             directory: self.directory.display().to_string(),
+            classes: self.problem.classes(),
             networks,
         };
         files::write(&self.directory.join("summary.json"), &files::json(&summary))?;

@@ -141,6 +141,14 @@ impl SavedRun {
         }
     }
 
+    /// The features of a split, N × d row-major, standardised as for training.
+    pub fn features(&self, split: Split) -> &[f64] {
+        match split {
+            Split::Train => &self.problem.train.data.features,
+            Split::Test => &self.problem.test.data.features,
+        }
+    }
+
     /// The names of the networks, the baseline first.
     pub fn networks(&self) -> Vec<&'static str> {
         let methods = self.config.methods();
@@ -154,27 +162,7 @@ impl SavedRun {
     /// [`LabError::Option`] for a name that is none of the networks', [`LabError::Run`] where the run is not finished,
     /// and what reading weights can refuse.
     pub fn weights(&self, name: Option<&str>) -> Result<(&'static str, Weights), LabError> {
-        let wanted = name.unwrap_or(self.config.method.name());
-        let methods = self.config.methods();
-        let Some(&method) = methods.iter().find(|method| method.name() == wanted) else {
-            return Err(LabError::Option(format!(
-                "{} has no network {wanted:?}{}, expected one of {}",
-                self.directory.display(),
-                nearest(wanted, self.networks())
-                    .map_or_else(String::new, |name| format!(" (did you mean {name:?}?)")),
-                self.networks().join(", ")
-            )));
-        };
-        let path = self.directory.join(model_file(method, self.config.method));
-        if !path.exists() {
-            return Err(LabError::Run {
-                path,
-                message: format!(
-                    "does not exist; finish the run with: hsr train --resume {}",
-                    self.directory.display()
-                ),
-            });
-        }
+        let (name, path) = model_of(&self.directory, &self.config, name)?;
         let weights = Weights::read(&path, "hidden", "output")?;
         if weights.dimensions != self.dimensions() {
             return Err(LabError::Run {
@@ -182,6 +170,46 @@ impl SavedRun {
                 message: "has not the layers that config.json says".to_owned(),
             });
         }
-        Ok((method.name(), weights))
+        Ok((name, weights))
     }
+}
+
+/// The file of a network of a finished run, and the network's name; of the one that the run is named after where no
+/// name is given. The data of the run need not be there.
+pub(crate) fn model_path(
+    directory: &Path,
+    name: Option<&str>,
+) -> Result<(&'static str, PathBuf), LabError> {
+    let stored = read_config(directory)?;
+    model_of(directory, &stored.config, name)
+}
+
+fn model_of(
+    directory: &Path,
+    config: &TrainConfig,
+    name: Option<&str>,
+) -> Result<(&'static str, PathBuf), LabError> {
+    let wanted = name.unwrap_or(config.method.name());
+    let methods = config.methods();
+    let Some(&method) = methods.iter().find(|method| method.name() == wanted) else {
+        let names: Vec<&str> = methods.iter().map(|method| method.name()).collect();
+        return Err(LabError::Option(format!(
+            "{} has no network {wanted:?}{}, expected one of {}",
+            directory.display(),
+            nearest(wanted, names.iter().copied())
+                .map_or_else(String::new, |name| format!(" (did you mean {name:?}?)")),
+            names.join(", ")
+        )));
+    };
+    let path = directory.join(model_file(method, config.method));
+    if !path.exists() {
+        return Err(LabError::Run {
+            path,
+            message: format!(
+                "does not exist; finish the run with: hsr train --resume {}",
+                directory.display()
+            ),
+        });
+    }
+    Ok((method.name(), path))
 }

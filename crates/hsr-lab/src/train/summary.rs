@@ -6,6 +6,9 @@ use std::fmt::Write;
 use burn_sharpness::measures::SharpnessMeasures;
 use serde::{Deserialize, Serialize};
 
+use crate::data::error::shown;
+use crate::visible;
+
 /// One trained network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NetworkSummary {
@@ -46,6 +49,32 @@ pub struct NetworkSummary {
     pub seconds_per_step: f64,
 }
 
+/// A class and its samples.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassSummary {
+    /// The name.
+    pub name: String,
+    /// Samples of the training split, as they are labelled there.
+    pub train: usize,
+    /// Samples of the test split.
+    pub test: usize,
+}
+
+/// Classes that a table lists.
+const LISTED: usize = 12;
+
+/// The classes in a line for people: names and samples of both splits together; of many, the first.
+fn listing(classes: &[ClassSummary]) -> String {
+    let first = classes.iter().take(LISTED);
+    let mut parts: Vec<String> = first
+        .map(|class| format!("{} {}", shown(&class.name), class.train + class.test))
+        .collect();
+    if classes.len() > LISTED {
+        parts.push("…".to_owned());
+    }
+    format!("{} classes: {}", classes.len(), parts.join(", "))
+}
+
 /// The result of a run, as stored in `summary.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
@@ -63,6 +92,9 @@ pub struct Summary {
     pub seed: u64,
     /// The run directory.
     pub directory: String,
+    /// The classes in the order of the outputs.
+    #[serde(default)]
+    pub classes: Vec<ClassSummary>,
     /// The networks by method.
     pub networks: BTreeMap<String, NetworkSummary>,
 }
@@ -118,13 +150,14 @@ impl Summary {
             ("ms a step", &|n| format!("{:.3}", 1e3 * n.seconds_per_step)),
         ];
         let mut text = format!(
-            "{}: {} training and {} test samples, {} parameters, {} backend, seed {}\n\n{:22}",
-            self.task,
+            "{}: {} training and {} test samples, {} parameters, {} backend, seed {}\n{}\n\n{:22}",
+            visible(&self.task),
             self.train_samples,
             self.test_samples,
             self.parameters,
             self.backend,
             self.seed,
+            listing(&self.classes),
             ""
         );
         for (name, _) in &networks {
