@@ -1,7 +1,9 @@
 //! The `hsr` command as other programs meet it: exit codes, one-line errors, JSON keys, run directories.
 
 mod compare;
+mod data_cases;
 mod guidance;
+mod hostile;
 mod methods;
 mod mnist;
 mod report;

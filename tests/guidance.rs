@@ -265,7 +265,11 @@ fn other_bad_arguments_are_named_with_what_was_expected() {
         ),
         (
             &["inspect"],
-            &["hsr inspect needs --weights", "--help has examples"],
+            &[
+                "hsr inspect needs",
+                "--run <DIR> or --weights",
+                "--help has examples",
+            ],
         ),
         (&["reproduce"], &["hsr reproduce needs <EXPERIMENT>"]),
         (
