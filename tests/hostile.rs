@@ -273,7 +273,7 @@ fn faults() -> Vec<Fault> {
                 row[2] = "1".to_owned();
             }
         }),
-        fault("one column", For::All, &["no feature columns"], |it| {
+        fault("one column", For::Training, &["no feature columns"], |it| {
             for row in it.iter_mut() {
                 row.drain(..2);
             }
@@ -287,18 +287,23 @@ fn faults() -> Vec<Fault> {
             &["label column", "…"],
             |it| it[0][2] = "n".repeat(100_000),
         ),
-        fault("100 columns of text", For::All, &["100 in all"], |it| {
-            for (line, row) in it.iter_mut().enumerate() {
-                let more = (0..100).map(|i| {
-                    if line == 0 {
-                        format!("t{i}")
-                    } else {
-                        "text".to_owned()
-                    }
-                });
-                row.extend(more);
-            }
-        }),
+        fault(
+            "100 columns of text",
+            For::Training,
+            &["100 in all"],
+            |it| {
+                for (line, row) in it.iter_mut().enumerate() {
+                    let more = (0..100).map(|i| {
+                        if line == 0 {
+                            format!("t{i}")
+                        } else {
+                            "text".to_owned()
+                        }
+                    });
+                    row.extend(more);
+                }
+            },
+        ),
         fault(
             "control characters in a field",
             For::All,
@@ -669,7 +674,7 @@ fn options_for_tables_that_make_no_sense_are_refused_in_one_line() {
             &["no label column named \"y\"", "\"1\", \"2\", \"3\""],
         ),
         (&["--missing", "mean"], &["--missing", "drop-rows"]),
-        (&["--drop", ""], &["--drop"]),
+        (&["--drop", ""], &["no column to drop named \"\""]),
     ] {
         for (command, arguments, kind) in COMMANDS {
             // What a network's table was like is known: dropping what is not there is no fault then.

@@ -59,13 +59,16 @@ impl fmt::Display for ColumnFault {
             if self.text + self.missing == self.rows {
                 write!(f, " is text ({text} in line {line})")?;
             } else {
-                let count = self.text;
-                write!(f, " has {count} of text ({text} in line {line})")?;
+                let (count, rows) = (self.text, self.rows);
+                write!(
+                    f,
+                    " has text in {count} of {rows} rows ({text} in line {line})"
+                )?;
             }
         }
         if self.missing > 0 {
             let and = if self.first.is_some() { " and" } else { "" };
-            write!(f, "{and} lacks {} of {}", self.missing, self.rows)?;
+            write!(f, "{and} lacks {} of {} values", self.missing, self.rows)?;
         }
         Ok(())
     }
@@ -540,7 +543,11 @@ fn header_hint(columns: &[String]) -> String {
 }
 
 fn no_header_hint(columns: &[String]) -> String {
-    if columns.iter().any(|name| finite(name).is_some()) {
+    // Columns without a header are numbered, and need no hint.
+    let numbered = (1_usize..)
+        .zip(columns)
+        .all(|(number, name)| *name == number.to_string());
+    if !numbered && columns.iter().any(|name| finite(name).is_some()) {
         " (where the first row is a sample, say --no-header)".to_owned()
     } else {
         String::new()
