@@ -2,6 +2,7 @@
 
 use pulp::Simd;
 
+use crate::batch::OutputLoss;
 use crate::contraction::Contraction;
 use crate::forward::Forward;
 use crate::kernels::HiddenLane;
@@ -11,7 +12,7 @@ use crate::lanes::{LANE, dot, part, part_mut, row, row_mut, sized, whole, zeroed
 use crate::matmul::{Mat, Write, matmul};
 use crate::plan::{BlockEvaluation, Plan, Want};
 use crate::vectors::Unit;
-use crate::{Real, kernels, svec};
+use crate::{Real, kernels, output_basis, svec};
 
 /// Values a tile of samples may hold: about the second-level cache.
 const TILE: usize = 1 << 17;
@@ -77,17 +78,25 @@ pub(crate) struct Assembled<T> {
     tile: Vec<T>,
     pairs: Vec<T>,
     r: Vec<T>,
+    /// S and S̃ of a tile, packed, where S is not kept.
+    s: Vec<T>,
+    s_bar: Vec<T>,
     lanes: PairLanes<T>,
     hidden_lane: HiddenLane<T>,
     hidden_kernel: HiddenKernel<T>,
 }
 
-/// The samples in tiles: each tile's start and width.
-fn tiles<T>(stride: usize, rows: usize) -> impl Iterator<Item = (usize, usize)> {
-    let width = (TILE / rows.max(1))
+/// Samples in a tile whose arrays have so many rows.
+pub(crate) fn tile_width<T>(stride: usize, rows: usize) -> usize {
+    (TILE / rows.max(1))
         .max(1)
         .next_multiple_of(whole::<T>())
-        .min(stride);
+        .min(stride)
+}
+
+/// The samples in tiles: each tile's start and width.
+fn tiles<T>(stride: usize, rows: usize) -> impl Iterator<Item = (usize, usize)> {
+    let width = tile_width::<T>(stride, rows);
     (0..stride)
         .step_by(width)
         .map(move |start| (start, width.min(stride - start)))
@@ -156,12 +165,12 @@ impl<T: Real> Assembled<T> {
             return;
         }
         let n = f.stride;
-        let (ha, sp) = (f.dims().hidden_extended(), svec::len(f.rank));
+        let ha = f.dims().hidden_extended();
         let ap = svec::len(ha);
-        for (start, width) in tiles::<T>(n, ap) {
+        for (start, width) in tiles::<T>(n, rows_of_output(f.rank, ap)) {
             let pairs = sized(&mut self.pairs, ap * width);
             svec::outer(&f.a, ha, n, start, width, pairs);
-            let s = Mat::new(&f.s_basis[start..], sp, width, n);
+            let s = s_of_tile(&mut self.s, f, start, width);
             let pairs = Mat::new(pairs, ap, width, width).t();
             matmul(a, ap, Write::Add, T::one(), s, pairs);
         }
@@ -184,13 +193,19 @@ impl<T: Real> Assembled<T> {
         let (ha, sp) = (dims.hidden_extended(), svec::len(f.rank));
         let ap = svec::len(ha);
         let a = Mat::new(a, sp, ap, ap);
-        for (start, width) in tiles::<T>(n, ap) {
+        for (start, width) in tiles::<T>(n, rows_of_output(f.rank, ap)) {
             let pairs = sized(&mut self.pairs, ap * width);
             svec::outer(&f.a, ha, n, start, width, pairs);
             let pairs = Mat::new(pairs, ap, width, width);
-            matmul(&mut out.s[start..], n, Write::Replace, T::one(), a, pairs);
+            if output_basis::packed(f.rank) {
+                matmul(&mut out.s[start..], n, Write::Replace, T::one(), a, pairs);
+            } else {
+                let s_bar = sized(&mut self.s_bar, sp * width);
+                matmul(s_bar, width, Write::Replace, T::one(), a, pairs);
+                reduce_s_bar(f, s_bar, start, width, &mut out.s);
+            }
             let tile = sized(&mut self.tile, ap * width);
-            let s = Mat::new(&f.s_basis[start..], sp, width, n);
+            let s = s_of_tile(&mut self.s, f, start, width);
             matmul(tile, width, Write::Replace, T::one(), a.t(), s);
             svec::add_times_vector(
                 tile,
@@ -225,7 +240,16 @@ impl<T: Real> Assembled<T> {
         }
         for (start, width) in tiles::<T>(n, mp.max(xp)) {
             let m = sized(&mut self.tile, mp * width);
-            form_m(unit, f, start, width, m, width, &mut self.lanes);
+            form_m(
+                unit,
+                f,
+                0..dims.hidden,
+                start,
+                width,
+                m,
+                width,
+                &mut self.lanes,
+            );
             let pairs = sized(&mut self.pairs, xp * width);
             svec::outer(&f.x, d, n, start, width, pairs);
             let pairs = Mat::new(pairs, xp, width, width).t();
@@ -257,7 +281,16 @@ impl<T: Real> Assembled<T> {
         for (start, width) in tiles::<T>(n, mp.max(xp)) {
             if want == Want::InputGradient {
                 let m = sized(&mut self.tile, mp * width);
-                form_m(unit, f, start, width, m, width, &mut self.lanes);
+                form_m(
+                    unit,
+                    f,
+                    0..dims.hidden,
+                    start,
+                    width,
+                    m,
+                    width,
+                    &mut self.lanes,
+                );
                 let pairs = sized(&mut self.pairs, xp * width);
                 let m = Mat::new(m, mp, width, width);
                 matmul(pairs, width, Write::Replace, T::one(), c.t(), m);
@@ -381,6 +414,47 @@ impl<T: Real> Assembled<T> {
                 );
             }
         }
+    }
+}
+
+/// Rows that decide how many samples a tile of H22 has: those of ããᵀ and, where S is formed for each tile, of S.
+pub(crate) fn rows_of_output(rank: usize, of_a: usize) -> usize {
+    if output_basis::packed(rank) {
+        of_a
+    } else {
+        of_a.max(svec::len(rank))
+    }
+}
+
+/// S of a tile, packed: as it is kept, or formed in `buffer`.
+#[inline(always)]
+fn s_of_tile<'a, T: Real>(
+    buffer: &'a mut Vec<T>,
+    f: &'a Forward<T>,
+    start: usize,
+    width: usize,
+) -> Mat<'a, T> {
+    let sp = svec::len(f.rank);
+    if output_basis::packed(f.rank) {
+        return Mat::new(&f.s_basis[start..], sp, width, f.stride);
+    }
+    let s = sized(buffer, sp * width);
+    f.form_s(start, width, s);
+    Mat::new(s, sp, width, width)
+}
+
+/// diag S̃ and, for a softmax, S̃ p of a tile, from S̃ packed.
+#[inline(always)]
+fn reduce_s_bar<T: Real>(f: &Forward<T>, packed: &[T], start: usize, width: usize, out: &mut [T]) {
+    let (n, outputs) = (f.stride, f.rank);
+    let (diagonal, s_p) = out.split_at_mut(outputs * n);
+    for k in 0..outputs {
+        let from = row(packed, width, svec::diagonal(outputs, k));
+        part_mut(diagonal, n, k, start, width).copy_from_slice(from);
+        part_mut(s_p, n, k, start, width).fill(T::zero());
+    }
+    if f.loss_of() == OutputLoss::SoftmaxCrossEntropy {
+        svec::add_times_vector(packed, outputs, &f.p, n, start, width, s_p, outputs);
     }
 }
 

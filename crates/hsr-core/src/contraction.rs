@@ -3,7 +3,7 @@
 
 use crate::lanes::{sized, zeroed};
 use crate::plan::Want;
-use crate::{Real, svec};
+use crate::{Real, output_basis};
 
 /// Contractions of the blocks of H with the samples, feature-major. The adjoints of theory §4 are
 /// S̄ = 2w_q S̃, M̄ = 2w_q M̃, Q̄ = 4w_q Q̃, R̄ = 4w_q R̃, and 4w_q times `hidden` and `inputs` for ā and x̄.
@@ -13,7 +13,8 @@ pub struct Contraction<T> {
     pub output_norm: T,
     pub hidden_norm: T,
     pub cross_norm: T,
-    /// S̃ packed, \[K'(K' + 1)/2\]; here and below K' is the rank of the output basis.
+    /// S̃ packed, \[K'(K' + 1)/2\]; here and below K' is the rank of the output basis. Where S is not kept packed, diag S̃
+    /// and S̃ p, \[2K\].
     pub s: Vec<T>,
     /// U M̃, \[h·K\]: M̃ itself (h² a sample) is never kept.
     pub um: Vec<T>,
@@ -42,7 +43,7 @@ impl<T: Real> Contraction<T> {
             return;
         }
         let (h, k) = (dims.hidden, f.rank);
-        sized(&mut self.s, svec::len(k) * stride);
+        sized(&mut self.s, output_basis::rows_of_s_bar(k) * stride);
         sized(&mut self.um, h * k * stride);
         sized(&mut self.m_diagonal, h * stride);
         sized(&mut self.q, h * k * stride);

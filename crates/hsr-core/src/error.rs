@@ -1,5 +1,7 @@
 //! What can be wrong with an input.
 
+use crate::memory::Bytes;
+
 /// Why a network, a batch or an evaluation was refused. Every variant carries what a caller needs to name the
 /// culprit.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -98,6 +100,29 @@ pub enum Error {
         /// The most allowed.
         limit: usize,
     },
+    /// The buffers would take more memory than the workspace may.
+    #[error(
+        "{what} for {samples} samples, {hidden} hidden units and {outputs} outputs needs {} of memory, the limit is {}",
+        Bytes(*.needed),
+        Bytes(*.limit)
+    )]
+    Memory {
+        /// What was asked for.
+        what: &'static str,
+        /// Samples.
+        samples: usize,
+        /// Hidden units.
+        hidden: usize,
+        /// Outputs.
+        outputs: usize,
+        /// The bytes needed by the evaluation that takes least.
+        needed: u64,
+        /// The most allowed, in bytes.
+        limit: u64,
+    },
+    /// The caller that watched an evaluation stopped it.
+    #[error("the evaluation was stopped")]
+    Stopped,
     /// A name is not one of a list.
     #[error("unknown {what} {name:?}, expected one of {expected}")]
     UnknownName {

@@ -6,7 +6,7 @@ use pulp::Simd;
 
 use crate::batch::{Normalizer, OutputLoss};
 use crate::lanes::{
-    LANE, add_product, flushed, lane, read_samples, row, row_mut, sized, stride, zeroed,
+    LANE, add_product, flushed, lane, part, read_samples, row, row_mut, sized, stride, zeroed,
 };
 use crate::matmul::{Mat, Write, matmul};
 use crate::vectors::Unit;
@@ -66,7 +66,19 @@ pub struct Forward<T> {
     pub sigma: T,
     pub scratch: Vec<T>,
     packed: Vec<T>,
+    /// Softmax: the largest logit, its class, and the sum of the other exponentials.
     softmax_rows: [Vec<T>; 3],
+}
+
+/// What of the curvature is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Curvature {
+    /// Everything that H is made of, in the output basis where the loss has one.
+    InBasis,
+    /// The same in the outputs' own basis.
+    Own,
+    /// g and c alone: what products with H need beside the residuals.
+    Operator,
 }
 
 impl<T: Real> Forward<T> {
@@ -371,24 +383,41 @@ impl<T: Real> Forward<T> {
         }
     }
 
-    /// From the residuals on: σ, S, U, Q, g, c and the samples' traces; S, U, Q and r in the output basis where
-    /// `in_basis` is set and the loss has one. `largest` is that of the whole batch.
+    /// From the residuals on: σ, S, U, Q, g, c and the samples' traces, as far as `what` wants them. `largest` is that
+    /// of the whole batch.
     #[inline(always)]
     pub(crate) fn curvature<S: Simd>(
         &mut self,
         unit: Unit<T, S>,
         network: &Network<T>,
-        in_basis: bool,
+        what: Curvature,
         largest: T,
     ) -> Result<(), Error> {
         let dims = self.dims();
         let (n, h, outputs) = (self.stride, dims.hidden, dims.outputs);
         let softmax = self.loss_of() == OutputLoss::SoftmaxCrossEntropy;
-        self.rank = output_basis::reduced(outputs, softmax && in_basis);
+        self.scale_to_one(largest);
+        if what == Curvature::Operator {
+            self.rank = outputs;
+            let weight = Mat::new(network.output_weight(), outputs, h, h).t();
+            let r = Mat::new(&self.r, outputs, n, n);
+            matmul(
+                sized(&mut self.g, h * n),
+                n,
+                Write::Replace,
+                T::one(),
+                weight,
+                r,
+            );
+            self.bend();
+            return finite_or_overflow(&self.c[..h * n]);
+        }
+        self.rank = output_basis::reduced(outputs, softmax && what == Curvature::InBasis);
         let rank = self.rank;
         let reduce = rank < outputs;
-        self.scale_to_one(largest);
-        self.pack_curvature();
+        if output_basis::packed(rank) {
+            self.pack_curvature();
+        }
         let r = sized(&mut self.r_basis, rank * n);
         if reduce {
             output_basis::project(&self.r, n, outputs, r, n, n);
@@ -409,23 +438,29 @@ impl<T: Real> Forward<T> {
         let weight = Mat::new(&self.w2_basis, rank, h, h).t();
         let r = Mat::new(&self.r_basis, rank, n, n);
         matmul(g, n, Write::Replace, T::one(), weight, r);
-        let c = sized(&mut self.c, h * n);
-        for ((c, &g), &d2) in c.iter_mut().zip(g.iter()).zip(&self.d2[..h * n]) {
-            *c = g * d2;
-        }
+        self.bend();
 
         kernels::traces::norms_and_traces(unit, self);
-        let sums = [&self.trace_m, &self.a_squared, &self.x_squared];
-        if sums
-            .into_iter()
-            .all(|sums| crate::lanes::finite(&sums[..n]))
-        {
-            Ok(())
-        } else {
-            Err(Error::Overflow {
-                what: "the Hessian",
-            })
+        for sums in [&self.trace_m, &self.a_squared, &self.x_squared] {
+            finite_or_overflow(&sums[..n])?;
         }
+        Ok(())
+    }
+
+    /// c = g ∘ d2.
+    #[inline(always)]
+    fn bend(&mut self) {
+        let size = self.dims().hidden * self.stride;
+        let c = sized(&mut self.c, size);
+        for ((c, &g), &d2) in c.iter_mut().zip(&self.g[..size]).zip(&self.d2[..size]) {
+            *c = g * d2;
+        }
+    }
+
+    /// The class of the largest logit of each sample, for a softmax.
+    #[inline(always)]
+    pub fn top_classes(&self) -> &[T] {
+        &self.softmax_rows[1][..self.stride]
     }
 
     /// Whether S, Q and R are in a basis smaller than the outputs' own.
@@ -471,25 +506,42 @@ impl<T: Real> Forward<T> {
     fn pack_curvature(&mut self) {
         let n = self.stride;
         let outputs = self.dims().outputs;
-        let softmax = self.loss_of() == OutputLoss::SoftmaxCrossEntropy;
         let reduce = self.rank < outputs;
         let full = if reduce {
             &mut self.packed
         } else {
             &mut self.s_basis
         };
-        let s = sized(full, svec::len(outputs) * n);
+        let mut s = core::mem::take(full);
+        self.form_s(0, n, sized(&mut s, svec::len(outputs) * n));
+        if reduce {
+            self.packed = s;
+        } else {
+            self.s_basis = s;
+        }
+        if reduce {
+            let in_basis = sized(&mut self.s_basis, svec::len(self.rank) * n);
+            output_basis::project_packed(&self.packed, outputs, n, in_basis, &mut self.scratch);
+        }
+    }
+
+    /// S in the outputs' own basis, packed, of the samples `start..start + width`; rows are `width` apart.
+    #[inline(always)]
+    pub fn form_s(&self, start: usize, width: usize, s: &mut [T]) {
+        let n = self.stride;
+        let softmax = self.loss_of() == OutputLoss::SoftmaxCrossEntropy;
         let root = svec::scale::<T>();
-        let (p, omega, s_diagonal) = (&self.p, &self.omega, &self.s_diagonal);
+        let omega = &self.omega[start..][..width];
         svec::pairs(
-            outputs,
+            self.dims().outputs,
             #[inline(always)]
             |index, i, j| {
-                let out = row_mut(s, n, index);
+                let out = row_mut(s, width, index);
                 if i == j {
-                    out.copy_from_slice(row(s_diagonal, n, i));
+                    out.copy_from_slice(part(&self.s_diagonal, n, i, start, width));
                 } else if softmax {
-                    let (left, right) = (row(p, n, i), row(p, n, j));
+                    let left = part(&self.p, n, i, start, width);
+                    let right = part(&self.p, n, j, start, width);
                     for (((out, &l), &r), &omega) in out.iter_mut().zip(left).zip(right).zip(omega)
                     {
                         *out = flushed(-root * (omega * l * r));
@@ -499,10 +551,6 @@ impl<T: Real> Forward<T> {
                 }
             },
         );
-        if reduce {
-            let in_basis = sized(&mut self.s_basis, svec::len(self.rank) * n);
-            output_basis::project_packed(&self.packed, outputs, n, in_basis, &mut self.scratch);
-        }
     }
 
     /// The product with S.
@@ -591,11 +639,27 @@ impl<T: Real> Forward<T> {
         let n = self.stride;
         let hidden = self.dims().hidden;
         if indefinite {
-            self.s_basis[..svec::len(self.rank) * n].fill(T::zero());
+            if output_basis::packed(self.rank) {
+                self.s_basis[..svec::len(self.rank) * n].fill(T::zero());
+            } else {
+                self.s_diagonal[..self.rank * n].fill(T::zero());
+                self.omega[..n].fill(T::zero());
+            }
             self.q_basis[..hidden * self.rank * n].fill(T::zero());
         } else {
             self.c[..hidden * n].fill(T::zero());
             self.r_basis[..self.rank * n].fill(T::zero());
         }
+    }
+}
+
+/// Refuses values that are not finite.
+fn finite_or_overflow<T: Real>(values: &[T]) -> Result<(), Error> {
+    if crate::lanes::finite(values) {
+        Ok(())
+    } else {
+        Err(Error::Overflow {
+            what: "the Hessian",
+        })
     }
 }

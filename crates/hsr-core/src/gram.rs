@@ -4,6 +4,9 @@
 //! on: what the gradient needs gives the value with it. n runs over the samples of one shard of the batch, m over those
 //! of all.
 
+mod outputs;
+mod rank;
+
 use core::ops::Range;
 
 use pulp::Simd;
@@ -18,14 +21,44 @@ use crate::matmul::{Mat, Write, matmul};
 use crate::plan::{BlockEvaluation, Plan, Want};
 use crate::shard::Shared;
 use crate::vectors::Unit;
-use crate::{Real, svec};
+use crate::watch::{Ticks, Watch};
+use crate::{OutputLoss, Real, output_basis, svec};
 
 /// Values a tile of pairs may hold.
-const PAIRS: usize = 1 << 18;
-/// Values of M that may be held at once; beyond, M is formed again tile by tile.
-const M_VALUES: usize = 1 << 24;
+pub(crate) const PAIRS: usize = 1 << 18;
+/// Values of M that may be held at once; beyond, some rows of M are formed at a time, again for every tile.
+pub(crate) const M_VALUES: usize = 1 << 24;
+/// Values of M̃ that a strip of such rows holds for a tile of samples.
+pub(crate) const STRIP: usize = 1 << 22;
 /// Values of M̃ that are contracted at once: about the second-level cache.
-const M_ROWS: usize = 1 << 16;
+pub(crate) const M_ROWS: usize = 1 << 16;
+/// Values of M from which it pays not to form it where U and Q have few rows: it no longer stays in the cache.
+const FORMED: usize = 1 << 21;
+
+/// How the pairs meet M.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OfHidden {
+    /// M of all samples is kept.
+    Kept,
+    /// Some rows of M are formed at a time.
+    Strips,
+    /// M = Uᵀ Q + diag c is not formed: products of U with U and of Q with Q, K'² values a pair.
+    Rank,
+}
+
+impl OfHidden {
+    /// For `total` samples, padding included.
+    pub fn new(hidden: usize, rank: usize, total: usize) -> Self {
+        let values = crate::memory::packed(hidden as f64) * total as f64;
+        if values > FORMED as f64 && rank.saturating_mul(rank).saturating_mul(4) <= hidden {
+            Self::Rank
+        } else if values <= M_VALUES as f64 {
+            Self::Kept
+        } else {
+            Self::Strips
+        }
+    }
+}
 
 /// What is decided by the size of the whole batch.
 #[derive(Clone, Copy)]
@@ -33,8 +66,7 @@ pub(crate) struct Pairing {
     output: bool,
     hidden: bool,
     cross: bool,
-    /// Whether M of all samples is kept.
-    keep_m: bool,
+    of_hidden: OfHidden,
     /// Whether the pairs' terms with R, which have rank d + 1, go through projections on x̃.
     project: bool,
 }
@@ -44,11 +76,14 @@ impl Pairing {
     pub fn new<T: Real>(f: &Forward<T>, plan: &Plan, total: usize) -> Self {
         let dims = f.dims();
         let of = |block| block == BlockEvaluation::Gram;
+        // The curvature, with which `f.rank` comes, may be still to be computed: pairs are in the output basis.
+        let softmax = f.loss_of() == OutputLoss::SoftmaxCrossEntropy;
+        let rank = output_basis::reduced(dims.outputs, softmax);
         Self {
             output: of(plan.output),
             hidden: of(plan.hidden),
             cross: of(plan.cross),
-            keep_m: svec::len(dims.hidden) * total <= M_VALUES,
+            of_hidden: OfHidden::new(dims.hidden, rank, total),
             project: dims.inputs_extended() < total,
         }
     }
@@ -65,6 +100,8 @@ pub(crate) struct Prepared<T> {
     m: Vec<T>,
     /// F + R with F = Q ∘ aᵀ, then R: rows (j, k) of its samples, or their projections on x̃, columns e.
     coupled: Vec<T>,
+    of_rank: rank::Diagonals<T>,
+    of_outputs: outputs::Softmaxes<T>,
 }
 
 impl<T: Real> Prepared<T> {
@@ -83,13 +120,19 @@ pub(crate) struct Gram<T> {
     inner: Vec<T>,
     alpha: Vec<T>,
     products: Vec<T>,
+    /// More values of each pair, where S or M is not formed.
+    second: Vec<T>,
+    third: Vec<T>,
+    fourth: Vec<T>,
     weights: Vec<T>,
     input_weights: Vec<T>,
     m: Vec<T>,
     m_tile: Vec<T>,
     values: Vec<T>,
     bars: Vec<T>,
+    /// To form M, and to contract M̃.
     lanes: PairLanes<T>,
+    of_contraction: PairLanes<T>,
 }
 
 /// The rows `0..rows` of a feature-major array, all samples.
@@ -138,7 +181,7 @@ fn inner_products<T: Real>(
 
 /// Hidden units from `first` on whose rows of packed M are together `most` or fewer, but as many as [`contract_m`] takes
 /// at once.
-fn units_from(first: usize, h: usize, most: usize) -> Range<usize> {
+pub(crate) fn units_from(first: usize, h: usize, most: usize) -> Range<usize> {
     let mut end = h.min(first + ROWS);
     while end < h {
         let next = h.min(end + ROWS);
@@ -148,6 +191,16 @@ fn units_from(first: usize, h: usize, most: usize) -> Range<usize> {
         end = next;
     }
     first..end
+}
+
+/// Rows of packed M that these hidden units have.
+pub(crate) fn rows_of(units: &Range<usize>, h: usize) -> usize {
+    units.clone().map(|i| h - i).sum()
+}
+
+/// Samples in a tile of pairs: of a shard whose rows have `n` samples, of `total` in all shards.
+pub(crate) fn tile_width<T>(n: usize, total: usize) -> usize {
+    whole_registers::<T>(PAIRS / total).min(n)
 }
 
 /// A tile of one shard's samples against the samples of all shards.
@@ -248,9 +301,22 @@ impl<T: Real> Gram<T> {
         out: &mut Prepared<T>,
     ) {
         let n = f.stride;
-        if pairing.hidden && pairing.keep_m {
-            let m = sized(&mut out.m, svec::len(f.dims().hidden) * n);
-            form_m(unit, f, 0, n, m, n, &mut self.lanes);
+        let h = f.dims().hidden;
+        if pairing.hidden {
+            match pairing.of_hidden {
+                OfHidden::Kept => {
+                    let m = sized(&mut out.m, svec::len(h) * n);
+                    form_m(unit, f, 0..h, 0, n, m, n, &mut self.lanes);
+                }
+                OfHidden::Strips => {}
+                OfHidden::Rank => out.of_rank.fill(f),
+            }
+        }
+        if pairing.output
+            && !output_basis::packed(f.rank)
+            && f.loss_of() == OutputLoss::SoftmaxCrossEntropy
+        {
+            out.of_outputs.fill(f);
         }
         if pairing.cross {
             self.couple(unit, f, pairing.project, out);
@@ -309,6 +375,7 @@ impl<T: Real> Gram<T> {
         pairing: Pairing,
         out: &mut Contraction<T>,
         want: Want,
+        watch: Option<&Watch>,
     ) {
         if !pairing.any() {
             return;
@@ -323,9 +390,12 @@ impl<T: Real> Gram<T> {
         let dims = f.dims();
         let n = f.stride;
         let (d, ha) = (dims.inputs_extended(), dims.hidden_extended());
-        let most = whole_registers::<T>(M_VALUES / svec::len(dims.hidden));
-        let width = whole_registers::<T>(PAIRS / total(shards)).min(n.min(most));
+        let width = tile_width::<T>(n, total(shards));
+        let mut ticks = Ticks::new(watch, "tiles of pairs of samples", n.div_ceil(width));
         for start in (0..n).step_by(width) {
+            if ticks.stopped() {
+                return;
+            }
             let tile = Tile {
                 shards,
                 own,
@@ -385,6 +455,9 @@ impl<T: Real> Gram<T> {
     #[inline(always)]
     fn output_tile(&mut self, tile: Tile<T>, out: &mut Contraction<T>) {
         let f = tile.forward();
+        if !output_basis::packed(f.rank) {
+            return self.tile_of_many_outputs(tile, out);
+        }
         let (start, width, size) = (tile.start, tile.width, tile.size());
         let n = f.stride;
         let sp = svec::len(f.rank);
@@ -427,14 +500,17 @@ impl<T: Real> Gram<T> {
         for (square, &inner) in squares.iter_mut().zip(&self.inner[..size]) {
             *square = inner * inner;
         }
-        if tile.pairing.keep_m {
+        if tile.pairing.of_hidden == OfHidden::Rank {
+            return self.hidden_tile_by_rank(tile, out);
+        }
+        if tile.pairing.of_hidden == OfHidden::Kept {
             let own = &tile.shards[tile.own].prepared.m;
             // A few rows of M̃ at a time, which are contracted while they are in the cache.
             let mut first = 0;
             while first < h {
                 let units = units_from(first, h, M_ROWS / width);
                 let from = svec::diagonal(h, first);
-                let rows = svec::diagonal(h, units.end - 1) + h - units.end + 1 - from;
+                let rows = rows_of(&units, h);
                 let m_bar = sized(&mut self.m_tile, rows * width);
                 tile.weigh(
                     m_bar,
@@ -450,7 +526,8 @@ impl<T: Real> Gram<T> {
                 }
                 first = units.end;
                 if tile.want != Want::Moments {
-                    contract_m(unit, f, m_bar, units, start, width, out, &mut self.lanes);
+                    let lanes = &mut self.of_contraction;
+                    contract_m(unit, f, m_bar, units, start, width, out, lanes);
                 }
             }
             if tile.want == Want::InputGradient {
@@ -463,35 +540,70 @@ impl<T: Real> Gram<T> {
             }
             return;
         }
-        // M of the tile's own samples, and of all of them chunk by chunk: formed again for every tile.
-        let (m_bar, own) = sized(&mut self.m_tile, 2 * mp * width).split_at_mut(mp * width);
-        form_m(unit, f, start, width, own, width, &mut self.lanes);
-        m_bar.fill(T::zero());
-        for (shard, at) in tile.sources() {
-            let n = shard.forward.stride;
-            let chunk = whole_registers::<T>(M_VALUES / mp).min(n);
-            for from in (0..n).step_by(chunk) {
-                let count = chunk.min(n - from);
-                let pairs = at + from * width..at + (from + count) * width;
-                let m = sized(&mut self.m, mp * count);
-                form_m(unit, &shard.forward, from, count, m, count, &mut self.lanes);
-                let m = Mat::new(m, mp, count, count);
-                let squares = Mat::new(&squares[pairs.clone()], count, width, width);
-                matmul(m_bar, width, Write::Add, T::one(), m, squares);
-                if tile.want == Want::InputGradient {
-                    let products = sized(&mut self.values, count * width);
-                    let own = Mat::new(own, mp, width, width);
-                    matmul(products, width, Write::Replace, T::one(), m.t(), own);
-                    let weights = &mut self.input_weights[pairs.clone()];
-                    add_product(weights, products, &self.inner[pairs]);
+        self.hidden_strips(unit, tile, out);
+    }
+
+    /// The same where M of all samples is not kept: a few of its rows at a time are formed for the tile's own samples,
+    /// and for all of them chunk by chunk.
+    #[inline(always)]
+    fn hidden_strips<S: Simd>(
+        &mut self,
+        unit: Unit<T, S>,
+        tile: Tile<T>,
+        out: &mut Contraction<T>,
+    ) {
+        let f = tile.forward();
+        let (start, width, size) = (tile.start, tile.width, tile.size());
+        let h = f.dims().hidden;
+        let inputs = tile.want == Want::InputGradient;
+        let squares = &self.products[..size];
+        let mut first = 0;
+        while first < h {
+            let units = units_from(first, h, STRIP / width);
+            let rows = rows_of(&units, h);
+            let strip = sized(&mut self.m_tile, 2 * rows * width);
+            let (m_bar, own) = strip.split_at_mut(rows * width);
+            let lanes = &mut self.lanes;
+            form_m(unit, f, units.clone(), start, width, own, width, lanes);
+            m_bar.fill(T::zero());
+            for (shard, at) in tile.sources() {
+                let n = shard.forward.stride;
+                let chunk = whole_registers::<T>(M_VALUES / rows).min(n);
+                for from in (0..n).step_by(chunk) {
+                    let count = chunk.min(n - from);
+                    let pairs = at + from * width..at + (from + count) * width;
+                    let m = sized(&mut self.m, rows * count);
+                    let lanes = &mut self.lanes;
+                    form_m(
+                        unit,
+                        &shard.forward,
+                        units.clone(),
+                        from,
+                        count,
+                        m,
+                        count,
+                        lanes,
+                    );
+                    let m = Mat::new(m, rows, count, count);
+                    let squares = Mat::new(&squares[pairs.clone()], count, width, width);
+                    matmul(m_bar, width, Write::Add, T::one(), m, squares);
+                    if inputs {
+                        let products = sized(&mut self.values, count * width);
+                        let own = Mat::new(own, rows, width, width);
+                        matmul(products, width, Write::Replace, T::one(), m.t(), own);
+                        let weights = &mut self.input_weights[pairs.clone()];
+                        add_product(weights, products, &self.inner[pairs]);
+                    }
                 }
             }
-        }
-        for p in 0..mp {
-            out.hidden_norm += dot(row(own, width, p), row(m_bar, width, p));
-        }
-        if tile.want != Want::Moments {
-            contract_m(unit, f, m_bar, 0..h, start, width, out, &mut self.lanes);
+            for p in 0..rows {
+                out.hidden_norm += dot(row(own, width, p), row(m_bar, width, p));
+            }
+            first = units.end;
+            if tile.want != Want::Moments {
+                let lanes = &mut self.of_contraction;
+                contract_m(unit, f, m_bar, units, start, width, out, lanes);
+            }
         }
     }
 

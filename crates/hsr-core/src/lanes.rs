@@ -171,16 +171,29 @@ pub(crate) fn finite<T: Real>(values: &[T]) -> bool {
 /// A buffer that only grows: `size` zeroed values without an allocation once it was that large.
 #[inline(always)]
 pub(crate) fn zeroed<T: Real>(buffer: &mut Vec<T>, size: usize) -> &mut [T] {
-    buffer.clear();
-    buffer.resize(size, T::zero());
+    if buffer.capacity() < size {
+        renew(buffer, size);
+    } else {
+        buffer.clear();
+        buffer.resize(size, T::zero());
+    }
     buffer
 }
 
 /// Like [`zeroed`], but old values may remain: for buffers that are overwritten whole.
 #[inline(always)]
 pub(crate) fn sized<T: Real>(buffer: &mut Vec<T>, size: usize) -> &mut [T] {
-    if buffer.len() < size {
+    if buffer.capacity() < size {
+        renew(buffer, size);
+    } else if buffer.len() < size {
         buffer.resize(size, T::zero());
     }
     &mut buffer[..size]
+}
+
+/// A buffer of exactly `size` zeros, as [`memory`](crate::memory) counts it, after the old one is given back.
+#[cold]
+fn renew<T: Real>(buffer: &mut Vec<T>, size: usize) {
+    *buffer = Vec::new();
+    *buffer = vec![T::zero(); size];
 }

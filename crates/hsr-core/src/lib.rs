@@ -86,6 +86,7 @@ mod lanczos;
 mod lanes;
 mod loss;
 mod matmul;
+mod memory;
 mod network;
 mod output_basis;
 mod outputs;
@@ -99,6 +100,7 @@ mod svec;
 mod team;
 pub mod theory;
 mod vectors;
+mod watch;
 mod workspace;
 
 pub use activation::Activation;
@@ -108,9 +110,11 @@ pub use error::Error;
 pub use lanczos::{
     EigenPair, Extremes, LanczosFactorization, LanczosOptions, extremes, top_eigenpair,
 };
+pub use memory::Quantity;
 pub use network::{Dimensions, Layout, Network};
 pub use plan::{BlockEvaluation, Evaluation, Plan, PlannedWork, Work};
 pub use real::Real;
+pub use watch::Progress;
 pub use workspace::{DENSE_LIMIT, HessianOperator, Workspace};
 
 /// The programs in the README are compiled and run.

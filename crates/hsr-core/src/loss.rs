@@ -4,7 +4,9 @@ use crate::error::check_length;
 use crate::forward::Forward;
 use crate::lanes::{finite, row, sized, sum};
 use crate::matmul::{Mat, Write, matmul};
+use crate::memory::Quantity;
 use crate::stages::LossGradientStage;
+use crate::workspace::chunks;
 use crate::{Batch, Error, Evaluation, Network, Real, SpectralBounds, Workspace};
 
 impl<T: Real> Workspace<T> {
@@ -15,7 +17,7 @@ impl<T: Real> Workspace<T> {
     /// The [`Error`] that tells what is wrong with the batch, or [`Error::Overflow`] where a value is not
     /// representable in `T`. The other verbs have the same errors.
     pub fn loss(&mut self, network: &Network<T>, batch: &Batch<T>) -> Result<T, Error> {
-        self.forward(network, batch, true)
+        self.in_passes(network, batch, None)
     }
 
     /// The loss L and, in `gradient` \[D\], ∂L/∂θ.
@@ -30,8 +32,45 @@ impl<T: Real> Workspace<T> {
         gradient: &mut [T],
     ) -> Result<T, Error> {
         check_gradient(network, gradient)?;
-        let loss = self.forward(network, batch, true)?;
-        self.write_loss_gradient(network, gradient)?;
+        self.in_passes(network, batch, Some(gradient))
+    }
+
+    /// The loss with its gradient where there is room for it, part by part of the samples where memory wants it.
+    fn in_passes(
+        &mut self,
+        network: &Network<T>,
+        batch: &Batch<T>,
+        gradient: Option<&mut [T]>,
+    ) -> Result<T, Error> {
+        let dims = network.dimensions();
+        let samples = batch.check(&dims)?;
+        let quantity = match gradient {
+            None => Quantity::Loss,
+            Some(_) => Quantity::LossGradient,
+        };
+        let case = self.case_of_pass(quantity, &dims, batch.loss(), samples)?;
+        self.hold(case)?;
+        let normalizer = batch.normalizer(samples)?;
+        let mut gradient = gradient;
+        if case.chunk == samples {
+            let loss = self.forward_in(network, batch, normalizer, 0..samples, 1, true)?;
+            if let Some(gradient) = gradient {
+                self.write_loss_gradient(network, gradient)?;
+            }
+            return Ok(loss);
+        }
+        if let Some(gradient) = gradient.as_deref_mut() {
+            gradient.fill(T::zero());
+        }
+        let mut loss = T::zero();
+        for range in chunks(&case) {
+            loss += self.forward_in(network, batch, normalizer, range, 1, true)?;
+            if let Some(gradient) = gradient.as_deref_mut() {
+                self.add_part(gradient, |workspace, part| {
+                    workspace.write_loss_gradient(network, part)
+                })?;
+            }
+        }
         Ok(loss)
     }
 

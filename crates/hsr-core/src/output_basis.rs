@@ -20,6 +20,24 @@ pub(crate) fn reduced(outputs: usize, softmax: bool) -> usize {
     }
 }
 
+/// The highest rank for which S is kept packed, K'(K' + 1)/2 values a sample. Beyond, S is what p makes it
+/// (diag s − ω p pᵀ, or diagonal) and is formed for a few samples at a time, or not at all.
+const PACKED: usize = 16;
+
+/// Whether S of this rank is kept packed.
+pub(crate) fn packed(rank: usize) -> bool {
+    rank <= PACKED
+}
+
+/// The rows of S̃: packed, or diag S̃ and S̃ p.
+pub(crate) fn rows_of_s_bar(rank: usize) -> usize {
+    if packed(rank) {
+        crate::svec::len(rank)
+    } else {
+        2 * rank
+    }
+}
+
 /// Entry (k, i) of the Helmert basis: column i is (1, …, 1, −(i + 1), 0, …) with i + 1 ones, normalised.
 #[inline(always)]
 pub(crate) fn entry<T: Real>(k: usize, i: usize) -> T {

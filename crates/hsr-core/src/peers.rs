@@ -2,10 +2,13 @@
 
 use crate::bounds::SpectralWeights;
 use crate::error::check_length;
+use crate::forward::Curvature;
 use crate::lanes::{finite, sized, write_samples};
 use crate::matmul::{Mat, Write, matmul};
+use crate::memory::Quantity;
 use crate::pullback::Out;
 use crate::stages::DirectionalStage;
+use crate::workspace::{Asked, Descend};
 use crate::{
     Batch, EigenPair, Error, Evaluation, LanczosOptions, Moments, Network, Real, Workspace,
     top_eigenpair,
@@ -26,7 +29,7 @@ impl<T: Real> Workspace<T> {
         input_gradient: Option<&mut [T]>,
     ) -> Result<T, Error> {
         let mut out = self.checked_out(network, batch, gradient, input_gradient)?;
-        self.evaluate(network, batch, true)?;
+        self.evaluate(network, batch, Curvature::InBasis, Quantity::TraceGradient)?;
         let trace = self.trace() * self.shards[0].forward.sigma;
         self.own[0]
             .contraction
@@ -51,13 +54,19 @@ impl<T: Real> Workspace<T> {
         input_gradient: Option<&mut [T]>,
     ) -> Result<T, Error> {
         let mut out = self.checked_out(network, batch, gradient, input_gradient)?;
-        let want = out.want();
-        let then = |workspace: &mut Self, moments: &Moments<T>| {
-            let norm = moments.frobenius_squared.as_f64().sqrt();
-            let weights = SpectralWeights::of(0.0, if norm > 0.0 { 0.5 / norm } else { 0.0 });
-            workspace.pull_back(network, &weights, &mut out);
+        let asked = Asked {
+            evaluation,
+            want: out.want(),
+            part: None,
         };
-        let (_, moments) = self.in_shards(network, batch, evaluation, want, None, then)?;
+        let descend = Descend {
+            weights: |moments: &Moments<T>| {
+                let norm = moments.frobenius_squared.as_f64().sqrt();
+                SpectralWeights::of(0.0, if norm > 0.0 { 0.5 / norm } else { 0.0 })
+            },
+            out: &mut out,
+        };
+        let (_, moments) = self.in_shards(network, batch, asked, None, Some(descend))?;
         let norm = moments.frobenius_squared.as_f64().sqrt();
         let norm = T::of(norm * self.shards[0].forward.sigma.as_f64());
         finished(norm, &out, ["‖H‖", "the gradient of ‖H‖"])
@@ -77,7 +86,12 @@ impl<T: Real> Workspace<T> {
         input_gradient: Option<&mut [T]>,
     ) -> Result<T, Error> {
         let mut out = self.checked_out(network, batch, gradient, input_gradient)?;
-        self.evaluate(network, batch, false)?;
+        self.evaluate(
+            network,
+            batch,
+            Curvature::Operator,
+            Quantity::CurvatureAlongGradient,
+        )?;
         let mut direction = std::mem::take(&mut self.direction);
         let u = sized(&mut direction, out.parameters.len());
         // r is divided by σ, and so is what is written.
@@ -108,7 +122,12 @@ impl<T: Real> Workspace<T> {
         let parameters = network.dimensions().parameters();
         check_length("v", "parameters", v.len(), parameters)?;
         let mut out = self.checked_out(network, batch, gradient, input_gradient)?;
-        self.evaluate(network, batch, false)?;
+        self.evaluate(
+            network,
+            batch,
+            Curvature::Operator,
+            Quantity::CurvatureAlongGradient,
+        )?;
         let along = T::directional(DirectionalStage {
             directional: &mut self.directional,
             network,

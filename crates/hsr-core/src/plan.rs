@@ -3,6 +3,7 @@
 use core::fmt;
 use core::ops::AddAssign;
 
+use crate::gram::OfHidden;
 use crate::{Dimensions, Error, OutputLoss, kernels, lanes, output_basis};
 
 /// How ‖H‖²_F and its gradient are evaluated. Both ways are exact ([theory](crate::theory) §3).
@@ -59,7 +60,7 @@ impl fmt::Display for Plan {
     }
 }
 
-/// A block is not formed where it would hold more values than this: half a GiB in f64.
+/// Without a limit on memory a block is not formed where it would hold more values than this: half a GiB in f64.
 const BLOCK_LIMIT: usize = 1 << 26;
 
 /// What an evaluation has to produce.
@@ -108,28 +109,30 @@ impl Plan {
         dimensions: &Dimensions,
         samples: usize,
     ) -> Result<Self, Error> {
-        Self::with_rank(evaluation, dimensions, dimensions.outputs, samples)
+        Self::with_rank(evaluation, dimensions, dimensions.outputs, samples, None)
     }
 
-    /// The plan where the outputs' quantities take `rank` values a sample.
+    /// The plan where the outputs' quantities take `rank` values a sample and a block at most `block` values.
     pub(crate) fn with_rank(
         evaluation: Evaluation,
         dimensions: &Dimensions,
         rank: usize,
         samples: usize,
+        block: Option<usize>,
     ) -> Result<Self, Error> {
+        let limit = block.unwrap_or(BLOCK_LIMIT);
         let plan = match evaluation {
-            Evaluation::Auto => return Ok(Self::cheapest(dimensions, rank, samples)),
+            Evaluation::Auto => return Ok(Self::cheapest(dimensions, rank, samples, limit)),
             Evaluation::Assembled => Self::ASSEMBLED,
             Evaluation::Gram => Self::GRAM,
             Evaluation::Blocks(plan) => plan,
         };
         let elements = Sizes::new(dimensions, rank, samples).largest_block(&plan);
-        if elements > BLOCK_LIMIT as f64 {
+        if elements > limit as f64 {
             return Err(Error::TooLarge {
                 what: "a block of the Hessian",
                 elements: elements as usize,
-                limit: BLOCK_LIMIT,
+                limit,
             });
         }
         Ok(plan)
@@ -149,16 +152,36 @@ impl Plan {
     }
 
     /// The plan that costs least, among those whose blocks fit.
-    fn cheapest(dimensions: &Dimensions, rank: usize, samples: usize) -> Self {
+    fn cheapest(dimensions: &Dimensions, rank: usize, samples: usize, limit: usize) -> Self {
         let sizes = Sizes::new(dimensions, rank, samples);
         let mut best = (Self::GRAM, f64::INFINITY);
         for plan in Self::every() {
             let cost = plan.cost(dimensions, rank, samples);
-            if cost < best.1 && sizes.largest_block(&plan) <= BLOCK_LIMIT as f64 {
+            if cost < best.1 && sizes.largest_block(&plan) <= limit as f64 {
                 best = (plan, cost);
             }
         }
         best.0
+    }
+
+    /// The plans that `evaluation` allows, the cheapest first.
+    pub(crate) fn by_cost(
+        evaluation: Evaluation,
+        dimensions: &Dimensions,
+        rank: usize,
+        samples: usize,
+    ) -> Vec<Self> {
+        match evaluation {
+            Evaluation::Auto => {
+                let cost = |plan: &Self| plan.cost(dimensions, rank, samples);
+                let mut plans: Vec<_> = Self::every().collect();
+                plans.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
+                plans
+            }
+            Evaluation::Assembled => vec![Self::ASSEMBLED],
+            Evaluation::Gram => vec![Self::GRAM],
+            Evaluation::Blocks(plan) => vec![plan],
+        }
     }
 }
 
@@ -286,6 +309,9 @@ struct Sizes {
     /// Whether the kernels take this rank, and these inputs too.
     fit_rank: bool,
     fit: bool,
+    /// Whether S is kept packed, and how the pairs meet M.
+    packed: bool,
+    of_hidden: OfHidden,
 }
 
 impl Sizes {
@@ -295,8 +321,9 @@ impl Sizes {
         let h = dimensions.hidden as f64;
         let a = dimensions.hidden_extended() as f64;
         let outputs = rank as f64;
+        let n = lanes::stride::<f64>(samples);
         Self {
-            n: lanes::stride::<f64>(samples) as f64,
+            n: n as f64,
             d,
             h,
             a,
@@ -308,6 +335,8 @@ impl Sizes {
             xx: packed(d),
             fit_rank: kernels::fit_rank(rank),
             fit: kernels::fit(dimensions.inputs_extended(), rank),
+            packed: output_basis::packed(rank),
+            of_hidden: OfHidden::new(dimensions.hidden, rank, n),
         }
     }
 
@@ -369,7 +398,11 @@ impl Sizes {
             work += Work::kernels(n * aa * (3.0 * s + 2.0));
             return work;
         }
-        let tiles = self.tiles(aa);
+        let tiles = self.tiles(if self.packed { aa } else { aa.max(s) });
+        if !self.packed {
+            // S is formed twice, S̃ reduced.
+            work += Work::values(4.0 * n * s);
+        }
         work += Work::product(s, n, aa, tiles, 2.0 * s * aa);
         work += Work::product(s, aa, n, tiles, s * aa);
         work += Work::product(aa, s, n, tiles, s * aa);
@@ -379,9 +412,17 @@ impl Sizes {
     }
 
     fn output_gram(&self) -> Work {
-        let Self { n, s, .. } = *self;
+        let Self { n, s, rank, .. } = *self;
         let mut work = Work::default();
         let tiles = self.pair_tiles();
+        if !self.packed {
+            for _ in 0..3 {
+                work += self.inner_products(rank);
+                work += Work::product(rank, n, n, tiles, rank * n);
+            }
+            work += Work::values(12.0 * n * n);
+            return work;
+        }
         work += Work::product(s, n, n, tiles, s * n);
         work += Work::product(n, s, n, tiles, s * n);
         work += Work::values(4.0 * n * n);
@@ -407,8 +448,26 @@ impl Sizes {
     }
 
     fn hidden_gram(&self) -> Work {
-        let Self { n, m, .. } = *self;
+        let Self { n, h, m, rank, .. } = *self;
         let mut work = Work::default();
+        let tiles = self.pair_tiles();
+        match self.of_hidden {
+            OfHidden::Kept => {}
+            // M is formed for every tile.
+            OfHidden::Strips => work += Work::lanes((tiles - 1.0) * n * m * rank),
+            OfHidden::Rank => {
+                // X and its product with Q, and the diagonals.
+                let products = 2.0 * rank * rank + 3.0;
+                let each = Work::product(h, n, n, tiles, h * n);
+                work += Work {
+                    products: products * each.products,
+                    values: products * each.values + (2.0 + 3.0 * rank * rank) * n * n,
+                    calls: products * each.calls,
+                    ..Work::default()
+                };
+                return work;
+            }
+        }
         work += self.form_and_contract();
         work += Work::product(m, n, n, self.pair_tiles(), m * n);
         work += Work::values(2.0 * n * n + 4.0 * n * m);

@@ -225,8 +225,14 @@ impl<T: Real> Pullback<T> {
         // The symmetric part of S̄ still missing: 2w_q S̃ + w_t‖ã‖² I.
         let contracted_s = &contraction.s;
         let (s_diagonal, s_p) = self.s_bar[..2 * outputs * n].split_at_mut(outputs * n);
+        let packed = output_basis::packed(outputs);
         for k in 0..outputs {
-            let s = row(contracted_s, n, svec::diagonal(outputs, k));
+            let of_k = if packed {
+                svec::diagonal(outputs, k)
+            } else {
+                k
+            };
+            let s = row(contracted_s, n, of_k);
             let diagonal = row_mut(s_diagonal, n, k);
             for i in 0..n {
                 diagonal[i] += w_q2 * s[i] + w_t * f.a_squared[i];
@@ -234,9 +240,13 @@ impl<T: Real> Pullback<T> {
         }
         match f.loss_of() {
             OutputLoss::SoftmaxCrossEntropy => {
+                if !packed {
+                    let product = &contracted_s[outputs * n..2 * outputs * n];
+                    crate::lanes::add_scaled(s_p, two * w_q2, product);
+                }
                 let half = T::one() / svec::scale::<T>();
                 svec::pairs(
-                    outputs,
+                    if packed { outputs } else { 0 },
                     #[inline(always)]
                     |index, k, l| {
                         let s = row(contracted_s, n, index);

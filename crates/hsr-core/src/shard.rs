@@ -16,6 +16,7 @@ use crate::lanes::whole;
 use crate::plan::{Plan, Want};
 use crate::pullback::Pullback;
 use crate::vectors::Unit;
+use crate::watch::Watch;
 use crate::{Error, Real};
 
 /// What all shards may read of one.
@@ -78,12 +79,14 @@ impl<T: Real> Own<T> {
         plan: &Plan,
         pairing: Pairing,
         want: Want,
+        watch: Option<&Watch>,
     ) {
         let f = &shards[own].forward;
         let out = &mut self.contraction;
         self.assembled
             .contract(unit, f, plan, &shards[0].blocks, out, want);
-        self.gram.blocks(unit, shards, own, pairing, out, want);
+        self.gram
+            .blocks(unit, shards, own, pairing, out, want, watch);
     }
 }
 

@@ -11,13 +11,14 @@ use crate::bounds::SpectralWeights;
 use crate::contraction::Contraction;
 use crate::directional::Directional;
 use crate::dispatch::{Verb, vectorized};
-use crate::forward::Forward;
+use crate::forward::{Curvature, Forward};
 use crate::gram::Pairing;
 use crate::matmul::SmallProduct;
 use crate::plan::{Plan, Want};
 use crate::pullback::{Out, Pullback};
 use crate::shard::{Own, Shared};
 use crate::vectors::Unit;
+use crate::watch::Watch;
 use crate::{Batch, Error, HessianOperator, Network, Real};
 
 /// The stages for a scalar type.
@@ -108,7 +109,7 @@ impl<T: Real> Verb for ForwardStage<'_, T> {
 pub struct CurvatureStage<'a, T> {
     pub forward: &'a mut Forward<T>,
     pub network: &'a Network<'a, T>,
-    pub in_basis: bool,
+    pub what: Curvature,
     pub largest: T,
 }
 
@@ -118,7 +119,7 @@ impl<T: Real> Verb for CurvatureStage<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> Self::Output {
         self.forward
-            .curvature(Unit::new(simd), self.network, self.in_basis, self.largest)
+            .curvature(Unit::new(simd), self.network, self.what, self.largest)
     }
 }
 
@@ -201,6 +202,7 @@ pub struct ContractStage<'a, T> {
     pub plan: Plan,
     pub(crate) pairing: Pairing,
     pub want: Want,
+    pub(crate) watch: Option<&'a Watch>,
 }
 
 impl<T: Real> Verb for ContractStage<'_, T> {
@@ -215,8 +217,9 @@ impl<T: Real> Verb for ContractStage<'_, T> {
             plan,
             pairing,
             want,
+            watch,
         } = self;
-        own.contract(Unit::new(simd), shards, index, &plan, pairing, want);
+        own.contract(Unit::new(simd), shards, index, &plan, pairing, want, watch);
     }
 }
 

@@ -81,6 +81,10 @@
 //! ⟨B_n, B_m⟩ = ⟨Q_n, Q_m⟩ α_nm + ⟨F_n, R_m⟩ + ⟨R_n, F_m⟩ + ⟨R_n, R_m⟩
 //! ```
 //!
+//! Two matrices of a sample can be too large to form. Where the outputs are many, S = ω(diag p − p pᵀ) is not formed:
+//! ⟨S_n, S_m⟩ and S_m p_n take p alone. Where U has few rows beside many hidden units, M = Uᵀ Q + diag c is not:
+//! ⟨M_n, M_m⟩ takes U_n U_mᵀ and Q_n Q_mᵀ, K × K for a pair.
+//!
 //! # §4 The gradient
 //!
 //! ```text

@@ -1,14 +1,18 @@
 //! The public verbs: loss, moments, bounds and their gradient, Hessian-vector products, the dense Hessian.
 
 use core::num::NonZeroUsize;
+use core::ops::{ControlFlow, Range};
 
+use crate::assembled::Blocks;
+use crate::batch::Normalizer;
 use crate::bounds::SpectralWeights;
 use crate::directional::Directional;
 use crate::error::check_length;
-use crate::forward::Forward;
+use crate::forward::{Curvature, Forward};
 use crate::gram::{self, Pairing};
-use crate::lanes::{LANE, add_scaled, dot, finite, row, row_mut, sized, sum, zeroed};
+use crate::lanes::{LANE, add_scaled, dot, finite, row, row_mut, sized, sum, whole, zeroed};
 use crate::matmul::{Mat, Write, matmul};
+use crate::memory::{Case, Quantity};
 use crate::output_basis;
 use crate::plan::{Plan, Want};
 use crate::pullback::Out;
@@ -18,7 +22,10 @@ use crate::stages::{
     ProductStage, PullbackStage,
 };
 use crate::team::Team;
-use crate::{Batch, Error, Evaluation, Moments, Network, OutputLoss, Real, SpectralBounds};
+use crate::watch::{Progress, Ticks, Watch};
+use crate::{
+    Batch, Dimensions, Error, Evaluation, Moments, Network, OutputLoss, Real, SpectralBounds,
+};
 
 /// A dense Hessian is refused beyond this many parameters: 1.2 GiB in f64.
 pub const DENSE_LIMIT: usize = 12_288;
@@ -81,7 +88,30 @@ pub struct Workspace<T> {
     /// A unit vector in the parameter space.
     pub(crate) direction: Vec<T>,
     pub(crate) buffers: [Vec<T>; 5],
+    /// Where the samples are gone through part by part: the sum of the blocks, and one part's share of a gradient.
+    blocks: Blocks<T>,
+    pub(crate) part: Vec<T>,
     plan: Option<Plan>,
+    memory_limit: Option<u64>,
+    /// The evaluations whose buffers are held, with their bytes.
+    held: Vec<(Case, f64)>,
+    watch: Option<Watch>,
+}
+
+/// An evaluation of moments.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked {
+    pub evaluation: Evaluation,
+    pub want: Want,
+    /// The Gauss-Newton part of H alone, or the rest alone.
+    pub part: Option<Part>,
+}
+
+/// A part of H.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    GaussNewton,
+    Indefinite,
 }
 
 /// What the shards do before their blocks are added up.
@@ -90,15 +120,17 @@ struct Preparation {
     plan: Plan,
     pairing: Pairing,
     want: Want,
+    part: Option<Part>,
 }
 
 impl Preparation {
     /// For shards that have been through the forward pass.
-    fn new<T: Real>(shards: &[Shared<T>], plan: Plan, want: Want) -> Self {
+    fn new<T: Real>(shards: &[Shared<T>], plan: Plan, want: Want, part: Option<Part>) -> Self {
         Self {
             plan,
             pairing: Pairing::new(&shards[0].forward, &plan, gram::total(shards)),
             want,
+            part,
         }
     }
 
@@ -107,7 +139,11 @@ impl Preparation {
             plan,
             pairing,
             want,
+            part,
         } = self;
+        if let Some(part) = part {
+            shared.forward.keep_part(part == Part::Indefinite);
+        }
         T::prepare(PrepareStage {
             shared,
             own,
@@ -129,7 +165,12 @@ impl<T: Real> Default for Workspace<T> {
             directional: Directional::default(),
             direction: Vec::new(),
             buffers: Default::default(),
+            blocks: Blocks::default(),
+            part: Vec::new(),
             plan: None,
+            memory_limit: None,
+            held: Vec::new(),
+            watch: None,
         }
     }
 }
@@ -151,6 +192,57 @@ impl<T: Real> Workspace<T> {
     pub fn with_threads(mut self, threads: NonZeroUsize) -> Self {
         self.threads = Some(threads);
         self
+    }
+
+    /// The most bytes that buffers may take. An evaluation then takes the cheapest way that fits, part by part of the
+    /// samples where that helps, and is refused with [`Error::Memory`] before anything is allocated where none does.
+    /// Without this call nothing is refused but what no machine could hold.
+    pub fn with_memory_limit(mut self, bytes: u64) -> Self {
+        self.memory_limit = Some(bytes);
+        self
+    }
+
+    /// Calls `observe` while an evaluation goes on: before each tile of pairs of samples, before each part of the samples
+    /// where they are gone through part by part, and after each product with the Hessian. Where it breaks, the evaluation
+    /// ends with [`Error::Stopped`], and so does every one after it. It may be called by several threads at once.
+    pub fn with_watch(
+        mut self,
+        observe: impl Fn(Progress) -> ControlFlow<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.watch = Some(Watch::new(observe));
+        self
+    }
+
+    /// The bytes of the buffers that `quantity` takes for a network and a batch of these sizes: counted, not allocated.
+    /// (The space that the `gemm` crate packs matrices into for the time of a product is not among them.)
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Memory`] where no evaluation fits the limit; [`Error::TooLarge`] where a block of H was to be assembled and
+    /// would not fit, without a limit.
+    pub fn memory(
+        &self,
+        quantity: Quantity,
+        dimensions: &Dimensions,
+        loss: OutputLoss,
+        samples: usize,
+        evaluation: Evaluation,
+    ) -> Result<u64, Error> {
+        let want = match quantity {
+            Quantity::Bounds => Some(Want::Moments),
+            Quantity::BoundsGradient => Some(Want::Gradient),
+            Quantity::BoundsInputGradient => Some(Want::InputGradient),
+            Quantity::Loss
+            | Quantity::LossGradient
+            | Quantity::HessianProduct
+            | Quantity::TraceGradient
+            | Quantity::CurvatureAlongGradient => None,
+        };
+        let case = match want {
+            Some(want) => self.case_of_moments(dimensions, loss, samples, evaluation, want)?,
+            None => self.case_of_pass(quantity, dimensions, loss, samples)?,
+        };
+        Ok(case.bytes::<T>() as u64)
     }
 
     /// Trace and squared Frobenius norm of the Hessian.
@@ -178,8 +270,12 @@ impl<T: Real> Workspace<T> {
         batch: &Batch<T>,
         evaluation: Evaluation,
     ) -> Result<SpectralBounds<T>, Error> {
-        let (_, moments) =
-            self.in_shards(network, batch, evaluation, Want::Moments, None, |_, _| ())?;
+        let asked = Asked {
+            evaluation,
+            want: Want::Moments,
+            part: None,
+        };
+        let (_, moments) = self.in_shards(network, batch, asked, None, None)?;
         self.finish(moments, &SpectralWeights::new(&moments))
     }
 
@@ -210,17 +306,17 @@ impl<T: Real> Workspace<T> {
         loss_gradient: Option<&mut [T]>,
         out: &mut Out<T>,
     ) -> Result<(T, SpectralBounds<T>), Error> {
-        let want = out.want();
-        let (loss, moments) = self.in_shards(
-            network,
-            batch,
+        let asked = Asked {
             evaluation,
-            want,
-            loss_gradient,
-            |workspace, moments| {
-                workspace.pull_back(network, &SpectralWeights::new(moments), out);
-            },
-        )?;
+            want: out.want(),
+            part: None,
+        };
+        let descend = Descend {
+            weights: SpectralWeights::new,
+            out: &mut *out,
+        };
+        let (loss, moments) =
+            self.in_shards(network, batch, asked, loss_gradient, Some(descend))?;
         if finite(out.parameters) && out.inputs.as_deref().is_none_or(finite) {
             let bounds = self.finish(moments, &SpectralWeights::new(&moments))?;
             Ok((loss, bounds))
@@ -257,34 +353,293 @@ impl<T: Real> Workspace<T> {
         self.plan
     }
 
-    /// The moments of H/σ, and what `then` makes of them, in as many shards as pay. Before them, where there is room
-    /// for its gradient, the loss, else 0.
+    /// The moments of H/σ, and the gradient of what is to be descended of them, in as many shards as pay. Before them,
+    /// where there is room for its gradient, the loss, else 0.
     pub(crate) fn in_shards(
         &mut self,
         network: &Network<T>,
         batch: &Batch<T>,
-        evaluation: Evaluation,
-        want: Want,
+        asked: Asked,
         loss_gradient: Option<&mut [T]>,
-        then: impl FnOnce(&mut Self, &Moments<T>),
+        descend: Option<Descend<T>>,
     ) -> Result<(T, Moments<T>), Error> {
+        let Asked {
+            evaluation,
+            want,
+            part,
+        } = asked;
         let dims = network.dimensions();
         let samples = batch.check(&dims)?;
-        let softmax = batch.loss() == OutputLoss::SoftmaxCrossEntropy;
-        let rank = output_basis::reduced(dims.outputs, softmax);
-        let plan = Plan::with_rank(evaluation, &dims, rank, samples)?;
-        let count = self.shards_that_pay(samples, plan.cost(&dims, rank, samples));
+        let case = self.case_of_moments(&dims, batch.loss(), samples, evaluation, want)?;
+        self.hold(case)?;
+        if case.chunk < samples {
+            return self.in_chunks(network, batch, case, asked, loss_gradient, descend);
+        }
+        let Case {
+            plan,
+            shards: count,
+            ..
+        } = case;
         let _helpers = (count > 1).then(|| self.team.call(count - 1));
         let with_loss = loss_gradient.is_some();
-        let loss = self.forward_in(network, batch, samples, count, with_loss)?;
+        let normalizer = batch.normalizer(samples)?;
+        let loss = self.forward_in(network, batch, normalizer, 0..samples, count, with_loss)?;
         if let Some(gradient) = loss_gradient {
             self.write_loss_gradient(network, gradient)?;
         }
-        let preparation = Preparation::new(&self.shards[..count], plan, want);
-        self.curvature(network, true, |shared, own| preparation.run(shared, own))?;
+        let preparation = Preparation::new(&self.shards[..count], plan, want, part);
+        let largest = self.largest();
+        self.curvature(network, Curvature::InBasis, largest, |shared, own| {
+            preparation.run(shared, own);
+        })?;
         let moments = self.contract_prepared(preparation)?;
-        then(self, &moments);
+        if let Some(Descend { weights, out }) = descend {
+            self.pull_back(network, &weights(&moments), out);
+        }
         Ok((loss, moments))
+    }
+
+    /// The same for an evaluation whose blocks are all formed, part by part of the samples: once through them for σ, once
+    /// for the blocks, and where a gradient is wanted once more.
+    fn in_chunks(
+        &mut self,
+        network: &Network<T>,
+        batch: &Batch<T>,
+        case: Case,
+        asked: Asked,
+        loss_gradient: Option<&mut [T]>,
+        descend: Option<Descend<T>>,
+    ) -> Result<(T, Moments<T>), Error> {
+        let Case {
+            plan,
+            samples,
+            shards: count,
+            ..
+        } = case;
+        let want = asked.want;
+        let parameters = case.dimensions.parameters();
+        let normalizer = batch.normalizer(samples)?;
+        let _helpers = (count > 1).then(|| self.team.call(count - 1));
+        let watch = self.watch.clone();
+        let passes = if descend.is_some() { 3 } else { 2 };
+        let parts = samples.div_ceil(case.chunk);
+        let mut ticks = Ticks::new(watch.as_ref(), "parts of the samples", passes * parts);
+        let mut next = || {
+            if ticks.stopped() {
+                Err(Error::Stopped)
+            } else {
+                Ok(())
+            }
+        };
+        let with_loss = loss_gradient.is_some();
+        let mut of_loss = loss_gradient;
+        if let Some(gradient) = of_loss.as_deref_mut() {
+            gradient.fill(T::zero());
+        }
+        let (mut loss, mut largest) = (T::zero(), T::zero());
+        for range in chunks(&case) {
+            next()?;
+            loss += self.forward_in(network, batch, normalizer, range, count, with_loss)?;
+            largest = largest.max(self.largest());
+            if let Some(gradient) = of_loss.as_deref_mut() {
+                self.add_part(gradient, |workspace, part| {
+                    workspace.write_loss_gradient(network, part)
+                })?;
+            }
+        }
+        let mut trace = T::zero();
+        for (index, range) in chunks(&case).enumerate() {
+            next()?;
+            self.forward_in(network, batch, normalizer, range, count, false)?;
+            let shards = &self.shards[..self.used];
+            let preparation = Preparation::new(shards, plan, want, asked.part);
+            self.curvature(network, Curvature::InBasis, largest, |shared, own| {
+                preparation.run(shared, own);
+            })?;
+            trace += self.trace();
+            if index == 0 {
+                self.blocks.clear(&self.shards[0].forward, &plan);
+            }
+            for shard in &self.shards[..self.used] {
+                self.blocks.add(&shard.blocks);
+            }
+        }
+        let moments = self.moments_of(&self.blocks, trace, T::zero(), parameters)?;
+        self.plan = Some(plan);
+        let Some(Descend { weights, out }) = descend else {
+            return Ok((loss, moments));
+        };
+        let weights = weights(&moments);
+        core::mem::swap(&mut self.blocks, &mut self.shards[0].blocks);
+        out.parameters.fill(T::zero());
+        let inputs = case.dimensions.inputs;
+        for range in chunks(&case) {
+            next()?;
+            self.forward_in(network, batch, normalizer, range.clone(), count, false)?;
+            let clear = |shared: &mut Shared<T>, own: &mut Own<T>| {
+                own.contraction.clear(&shared.forward, want);
+            };
+            self.curvature(network, Curvature::InBasis, largest, clear)?;
+            let preparation = Preparation::new(&self.shards[..self.used], plan, want, None);
+            self.contract_blocks(preparation)?;
+            let of_inputs = out.inputs.as_deref_mut();
+            let of_inputs = of_inputs.map(|x| &mut x[range.start * inputs..range.end * inputs]);
+            self.add_part(out.parameters, |workspace, part| {
+                workspace.pull_back(
+                    network,
+                    &weights,
+                    &mut Out {
+                        parameters: part,
+                        inputs: of_inputs,
+                    },
+                );
+                Ok(())
+            })?;
+        }
+        Ok((loss, moments))
+    }
+
+    /// Adds to `sum` what `write` writes of one part of the samples.
+    pub(crate) fn add_part(
+        &mut self,
+        sum: &mut [T],
+        write: impl FnOnce(&mut Self, &mut [T]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut part = core::mem::take(&mut self.part);
+        let written = write(self, sized(&mut part, sum.len()));
+        add_scaled(sum, T::one(), &part[..sum.len()]);
+        self.part = part;
+        written
+    }
+
+    /// The most bytes that buffers may take.
+    fn limit(&self) -> u64 {
+        self.memory_limit.unwrap_or(isize::MAX as u64)
+    }
+
+    /// How moments are evaluated: the cheapest way that fits the memory.
+    fn case_of_moments(
+        &self,
+        dims: &Dimensions,
+        loss: OutputLoss,
+        samples: usize,
+        evaluation: Evaluation,
+        want: Want,
+    ) -> Result<Case, Error> {
+        let softmax = loss == OutputLoss::SoftmaxCrossEntropy;
+        let rank = output_basis::reduced(dims.outputs, softmax);
+        let limit = self.limit();
+        let of = |plan: Plan| Case {
+            quantity: Quantity::of(want),
+            dimensions: *dims,
+            loss,
+            in_basis: true,
+            plan,
+            samples,
+            chunk: samples,
+            shards: self.shards_that_pay(samples, plan.cost(dims, rank, samples)),
+        };
+        // Under a limit on memory that of a block is part of it.
+        let block = self.memory_limit.map(|_| usize::MAX);
+        let cheapest = of(Plan::with_rank(evaluation, dims, rank, samples, block)?);
+        if cheapest.bytes::<T>() <= limit as f64 {
+            return Ok(cheapest);
+        }
+        let mut least = cheapest;
+        for plan in Plan::by_cost(evaluation, dims, rank, samples) {
+            let mut case = of(plan);
+            while case.bytes::<T>() > limit as f64 && case.shards > 1 {
+                case.shards = shard::count::<T>(samples, case.shards - 1);
+            }
+            if case.bytes::<T>() > limit as f64 && plan == Plan::ASSEMBLED {
+                case = self.in_chunks_that_fit(case);
+            }
+            if case.bytes::<T>() <= limit as f64 {
+                return Ok(case);
+            }
+            if case.bytes::<T>() < least.bytes::<T>() {
+                least = case;
+            }
+        }
+        Err(least.refuse::<T>(limit))
+    }
+
+    /// How a quantity is evaluated that one pass over the samples gives: whole, or part by part where that fits better.
+    pub(crate) fn case_of_pass(
+        &self,
+        quantity: Quantity,
+        dims: &Dimensions,
+        loss: OutputLoss,
+        samples: usize,
+    ) -> Result<Case, Error> {
+        let case = Case {
+            quantity,
+            dimensions: *dims,
+            loss,
+            in_basis: true,
+            plan: Plan::ASSEMBLED,
+            samples,
+            chunk: samples,
+            shards: 1,
+        };
+        let case = match quantity {
+            Quantity::Loss | Quantity::LossGradient | Quantity::HessianProduct => {
+                self.in_chunks_that_fit(case)
+            }
+            _ => case,
+        };
+        if case.bytes::<T>() <= self.limit() as f64 {
+            Ok(case)
+        } else {
+            Err(case.refuse::<T>(self.limit()))
+        }
+    }
+
+    /// The largest parts of the samples that fit, or the smallest that there are.
+    fn in_chunks_that_fit(&self, mut case: Case) -> Case {
+        /// Samples that a part has at least.
+        const LEAST: usize = 64;
+        while case.bytes::<T>() > self.limit() as f64 && case.chunk > LEAST {
+            case.chunk = (case.chunk / 2).max(LEAST).next_multiple_of(whole::<T>());
+            case.shards = shard::count::<T>(case.chunk, case.shards.min(case.chunk / LEAST));
+        }
+        case
+    }
+
+    /// Takes note of buffers that are about to be allocated, and gives back those of other evaluations where both do not
+    /// fit.
+    pub(crate) fn hold(&mut self, case: Case) -> Result<(), Error> {
+        /// More different evaluations than a loop goes through.
+        const MOST: usize = 64;
+        if let Some(watch) = &self.watch {
+            watch.check()?;
+        }
+        let Some(limit) = self.memory_limit else {
+            return Ok(());
+        };
+        if self.held.iter().any(|(held, _)| *held == case) {
+            return Ok(());
+        }
+        let bytes = case.bytes::<T>();
+        let sum = bytes + self.held.iter().map(|(_, bytes)| bytes).sum::<f64>();
+        if sum > limit as f64 || self.held.len() >= MOST {
+            self.release();
+        }
+        self.held.push((case, bytes));
+        Ok(())
+    }
+
+    /// Gives all buffers back.
+    fn release(&mut self) {
+        self.shards = vec![Shared::default()];
+        self.own = vec![Own::default()];
+        self.used = 1;
+        self.directional = Directional::default();
+        self.direction = Vec::new();
+        self.buffers = Default::default();
+        self.blocks = Blocks::default();
+        self.part = Vec::new();
+        self.held.clear();
     }
 
     /// How many shards an evaluation of so many samples and multiplications is divided into.
@@ -307,7 +662,7 @@ impl<T: Real> Workspace<T> {
 
     /// The moments of H/σ.
     fn contract(&mut self, plan: Plan, want: Want) -> Result<Moments<T>, Error> {
-        let preparation = Preparation::new(&self.shards[..self.used], plan, want);
+        let preparation = Preparation::new(&self.shards[..self.used], plan, want, None);
         let shards = &mut self.shards[..self.used];
         let own = &mut self.own[..self.used];
         self.team
@@ -319,39 +674,60 @@ impl<T: Real> Workspace<T> {
 
     /// The moments of H/σ from what each shard has prepared.
     fn contract_prepared(&mut self, preparation: Preparation) -> Result<Moments<T>, Error> {
-        let Preparation {
-            plan,
-            pairing,
-            want,
-        } = preparation;
-        let shards = &mut self.shards[..self.used];
-        let own = &mut self.own[..self.used];
-        let parameters = shards[0].forward.dims().parameters();
+        let Preparation { plan, pairing, .. } = preparation;
+        let parameters = self.shards[0].forward.dims().parameters();
         self.plan = Some(plan);
-        let (first, rest) = shards.split_at_mut(1);
+        let (first, rest) = self.shards[..self.used].split_at_mut(1);
         for other in rest {
             first[0].blocks.add(&other.blocks);
             first[0].prepared.add_projections(&other.prepared, pairing);
         }
-        let shards = &*shards;
-        self.team.each(own.iter_mut(), |index, own| {
-            T::contract(ContractStage {
-                shards,
-                index,
-                own,
-                plan,
-                pairing,
-                want,
-            });
-        });
-        let [output, hidden, cross] = T::norms(NormsStage(&shards[0].blocks));
-        let formed = output + hidden + T::of(2.0) * cross;
+        self.contract_blocks(preparation)?;
+        let own = &self.own[..self.used];
         let of_pairs: T = own
             .iter()
             .map(|own| own.contraction.frobenius_squared())
             .sum();
+        self.moments_of(&self.shards[0].blocks, self.trace(), of_pairs, parameters)
+    }
+
+    /// What each shard makes of the blocks of the whole batch, which are those of the first, and of the pairs.
+    fn contract_blocks(&mut self, preparation: Preparation) -> Result<(), Error> {
+        let Preparation {
+            plan,
+            pairing,
+            want,
+            ..
+        } = preparation;
+        let shards = &self.shards[..self.used];
+        let watch = self.watch.as_ref();
+        self.team
+            .each(self.own[..self.used].iter_mut(), |index, own| {
+                T::contract(ContractStage {
+                    shards,
+                    index,
+                    own,
+                    plan,
+                    pairing,
+                    want,
+                    watch,
+                });
+            });
+        watch.map_or(Ok(()), Watch::check)
+    }
+
+    /// The moments from the blocks that are formed and the part of ‖H‖² that pairs of samples give.
+    fn moments_of(
+        &self,
+        blocks: &Blocks<T>,
+        trace: T,
+        of_pairs: T,
+        parameters: usize,
+    ) -> Result<Moments<T>, Error> {
+        let [output, hidden, cross] = T::norms(NormsStage(blocks));
+        let formed = output + hidden + T::of(2.0) * cross;
         let moments = Moments {
-            trace: self.trace(),
+            trace,
             frobenius_squared: formed + of_pairs,
             parameters,
         };
@@ -417,27 +793,18 @@ impl<T: Real> Workspace<T> {
         }
     }
 
-    /// Everything up to the residuals, with the loss where it is wanted, in one shard.
-    pub(crate) fn forward(
+    /// Everything up to the residuals of the samples in `range`, which are of a checked batch, in `count` shards. Gives
+    /// their part of the loss, or 0 where it is not wanted.
+    pub(crate) fn forward_in(
         &mut self,
         network: &Network<T>,
         batch: &Batch<T>,
-        with_loss: bool,
-    ) -> Result<T, Error> {
-        let samples = batch.check(&network.dimensions())?;
-        self.forward_in(network, batch, samples, 1, with_loss)
-    }
-
-    /// Everything up to the residuals of a checked batch, in `count` shards.
-    fn forward_in(
-        &mut self,
-        network: &Network<T>,
-        batch: &Batch<T>,
-        samples: usize,
+        normalizer: Normalizer<T>,
+        range: Range<usize>,
         count: usize,
         with_loss: bool,
     ) -> Result<T, Error> {
-        let normalizer = batch.normalizer(samples)?;
+        let count = shard::count::<T>(range.len(), count);
         self.used = count;
         if self.shards.len() < count {
             self.shards.resize_with(count, Shared::default);
@@ -445,12 +812,13 @@ impl<T: Real> Workspace<T> {
         }
         self.team
             .each(self.shards[..count].iter_mut(), |index, shared| {
+                let part = shard::range::<T>(range.len(), count, index);
                 shared.loss = T::forward(ForwardStage {
                     forward: &mut shared.forward,
                     network,
                     batch,
                     normalizer,
-                    range: shard::range::<T>(samples, count, index),
+                    range: range.start + part.start..range.start + part.end,
                     with_loss,
                 });
             });
@@ -465,38 +833,54 @@ impl<T: Real> Workspace<T> {
         }
     }
 
-    /// Everything that the Hessian is made of, in one shard.
+    /// From the samples to what `what` wants of the curvature, in one shard.
     pub(crate) fn evaluate(
         &mut self,
         network: &Network<T>,
         batch: &Batch<T>,
-        in_basis: bool,
+        what: Curvature,
+        quantity: Quantity,
     ) -> Result<(), Error> {
-        let samples = batch.check(&network.dimensions())?;
-        self.forward_in(network, batch, samples, 1, false)?;
-        self.curvature(network, in_basis, |_, _| ())
+        let dims = network.dimensions();
+        let samples = batch.check(&dims)?;
+        let mut case = self.case_of_pass(quantity, &dims, batch.loss(), samples)?;
+        case.chunk = samples;
+        case.in_basis = what == Curvature::InBasis;
+        if case.bytes::<T>() > self.limit() as f64 {
+            return Err(case.refuse::<T>(self.limit()));
+        }
+        self.hold(case)?;
+        let normalizer = batch.normalizer(samples)?;
+        self.forward_in(network, batch, normalizer, 0..samples, 1, false)?;
+        let largest = self.largest();
+        self.curvature(network, what, largest, |_, _| ())
     }
 
-    /// From the residuals to everything that the Hessian is made of, and in the same pass over the shards what `then`
-    /// makes of it.
+    /// max(|S|, |r|) of the samples that have been through the forward pass.
+    fn largest(&self) -> T {
+        self.shards[..self.used]
+            .iter()
+            .map(|shard| T::largest(LargestStage(&shard.forward)))
+            .fold(T::zero(), T::max)
+    }
+
+    /// From the residuals to what `what` wants of the curvature, and in the same pass over the shards what `then` makes
+    /// of it. `largest` is max(|S|, |r|) of the whole batch.
     fn curvature(
         &mut self,
         network: &Network<T>,
-        in_basis: bool,
+        what: Curvature,
+        largest: T,
         then: impl Fn(&mut Shared<T>, &mut Own<T>) + Sync,
     ) -> Result<(), Error> {
         let shards = &mut self.shards[..self.used];
         let own = &mut self.own[..self.used];
-        let largest = shards
-            .iter()
-            .map(|shard| T::largest(LargestStage(&shard.forward)))
-            .fold(T::zero(), T::max);
         let pairs = shards.iter_mut().zip(own);
         self.team.each(pairs, |_, (shared, own)| {
             let curvature = T::curvature(CurvatureStage {
                 forward: &mut shared.forward,
                 network,
-                in_basis,
+                what,
                 largest,
             });
             if curvature.is_ok() {
@@ -504,7 +888,7 @@ impl<T: Real> Workspace<T> {
             }
             shared.loss = curvature.map(|()| T::zero());
         });
-        for shard in shards {
+        for shard in &mut self.shards[..self.used] {
             core::mem::replace(&mut shard.loss, Ok(T::zero()))?;
         }
         Ok(())
@@ -561,12 +945,15 @@ impl<T: Real> Workspace<T> {
         evaluation: Evaluation,
     ) -> Result<T, Error> {
         let mut norms = [T::zero(); 2];
-        for (indefinite, norm) in [false, true].into_iter().zip(&mut norms) {
-            self.evaluate(network, batch, true)?;
-            self.shards[0].forward.keep_part(indefinite);
-            let f = &self.shards[0].forward;
-            let plan = Plan::with_rank(evaluation, &f.dims(), f.rank, f.samples)?;
-            *norm = self.contract(plan, Want::Moments)?.frobenius_squared;
+        let parts = [Part::GaussNewton, Part::Indefinite];
+        for (part, norm) in parts.into_iter().zip(&mut norms) {
+            let asked = Asked {
+                evaluation,
+                want: Want::Moments,
+                part: Some(part),
+            };
+            let (_, moments) = self.in_shards(network, batch, asked, None, None)?;
+            *norm = moments.frobenius_squared;
         }
         let [gauss_newton, indefinite] = norms;
         if gauss_newton + indefinite == T::zero() {
@@ -605,10 +992,35 @@ impl<T: Real> Workspace<T> {
     pub fn linearize<'a>(
         &'a mut self,
         network: &'a Network<'a, T>,
-        batch: &Batch<T>,
+        batch: &Batch<'a, T>,
     ) -> Result<HessianOperator<'a, T>, Error> {
-        self.evaluate(network, batch, false)?;
-        Ok(self.operator(network))
+        let dims = network.dimensions();
+        let samples = batch.check(&dims)?;
+        let case = self.case_of_pass(Quantity::HessianProduct, &dims, batch.loss(), samples)?;
+        if case.chunk == samples {
+            self.evaluate(network, batch, Curvature::Operator, case.quantity)?;
+            return Ok(self.operator(network));
+        }
+        self.hold(case)?;
+        let normalizer = batch.normalizer(samples)?;
+        let mut largest = T::zero();
+        for range in chunks(&case) {
+            self.forward_in(network, batch, normalizer, range, 1, false)?;
+            largest = largest.max(self.largest());
+        }
+        Ok(HessianOperator {
+            parts: Some(Parts {
+                batch: *batch,
+                case,
+                normalizer,
+                largest,
+                part: &mut self.part,
+            }),
+            network,
+            forward: &mut self.shards[0].forward,
+            buffers: &mut self.buffers,
+            watch: self.watch.as_ref(),
+        })
     }
 
     /// The Hessian where the last evaluation was done, which was not in the output basis.
@@ -617,9 +1029,11 @@ impl<T: Real> Workspace<T> {
         network: &'a Network<'a, T>,
     ) -> HessianOperator<'a, T> {
         HessianOperator {
+            parts: None,
             network,
-            forward: &self.shards[0].forward,
+            forward: &mut self.shards[0].forward,
             buffers: &mut self.buffers,
+            watch: self.watch.as_ref(),
         }
     }
 
@@ -651,10 +1065,8 @@ impl<T: Real> Workspace<T> {
             parameters * parameters,
         )?;
         // The blocks are read entry by entry, in the outputs' own basis.
-        self.evaluate(network, batch, false)?;
-        let samples = self.shards[0].forward.samples;
-        let plan = Plan::new(Evaluation::Assembled, &dims, samples)?;
-        self.contract(plan, Want::Moments)?;
+        self.evaluate(network, batch, Curvature::Own, Quantity::Bounds)?;
+        self.contract(Plan::ASSEMBLED, Want::Moments)?;
         self.spread_blocks(hessian);
         if finite(hessian) {
             Ok(())
@@ -727,8 +1139,36 @@ impl<T: Real> Workspace<T> {
 /// The Hessian at one point as an operator, from [`Workspace::linearize`].
 pub struct HessianOperator<'a, T> {
     network: &'a Network<'a, T>,
-    forward: &'a Forward<T>,
+    forward: &'a mut Forward<T>,
     buffers: &'a mut [Vec<T>; 5],
+    /// Where the samples are gone through part by part, for every product anew.
+    parts: Option<Parts<'a, T>>,
+    watch: Option<&'a Watch>,
+}
+
+/// Samples that are gone through part by part.
+struct Parts<'a, T> {
+    batch: Batch<'a, T>,
+    case: Case,
+    normalizer: Normalizer<T>,
+    /// max(|S|, |r|) of all.
+    largest: T,
+    part: &'a mut Vec<T>,
+}
+
+/// The ranges of samples that are gone through one after the other.
+pub(crate) fn chunks(case: &Case) -> impl Iterator<Item = Range<usize>> + use<> {
+    let Case { samples, chunk, .. } = *case;
+    (0..samples)
+        .step_by(chunk)
+        .map(move |start| start..samples.min(start + chunk))
+}
+
+/// What is descended, and where its gradient goes.
+pub(crate) struct Descend<'a, 'o, T> {
+    /// The derivatives of what is descended with respect to the moments.
+    pub weights: fn(&Moments<T>) -> SpectralWeights,
+    pub out: &'a mut Out<'o, T>,
 }
 
 impl<T: Real> HessianOperator<'_, T> {
@@ -745,22 +1185,63 @@ impl<T: Real> HessianOperator<'_, T> {
     pub fn apply(&mut self, v: &[T], product: &mut [T]) -> Result<(), Error> {
         check_length("v", "parameters", v.len(), self.parameters())?;
         check_length("product", "parameters", product.len(), self.parameters())?;
-        T::product(ProductStage {
-            operator: self,
-            v,
-            product,
-        });
+        match self.parts.take() {
+            None => T::product(ProductStage {
+                operator: self,
+                v,
+                product,
+            }),
+            Some(mut parts) => {
+                let applied = self.apply_in_parts(&mut parts, v, product);
+                self.parts = Some(parts);
+                applied?;
+            }
+        }
+        self.watch.map_or(Ok(()), Watch::product)
+    }
+
+    fn apply_in_parts(
+        &mut self,
+        parts: &mut Parts<T>,
+        v: &[T],
+        product: &mut [T],
+    ) -> Result<(), Error> {
+        let network = self.network;
+        product.fill(T::zero());
+        for range in chunks(&parts.case) {
+            T::forward(ForwardStage {
+                forward: &mut *self.forward,
+                network,
+                batch: &parts.batch,
+                normalizer: parts.normalizer,
+                range,
+                with_loss: false,
+            })?;
+            T::curvature(CurvatureStage {
+                forward: &mut *self.forward,
+                network,
+                what: Curvature::Operator,
+                largest: parts.largest,
+            })?;
+            let part = sized(parts.part, product.len());
+            T::product(ProductStage {
+                operator: &mut *self,
+                v,
+                product: &mut *part,
+            });
+            add_scaled(product, T::one(), part);
+        }
         Ok(())
     }
 
     #[inline(always)]
     pub(crate) fn product(&mut self, v: &[T], out: &mut [T]) {
-        let f = self.forward;
+        let f = &*self.forward;
         let dims = f.dims();
         let (n, h, outputs, d) = (f.stride, dims.hidden, dims.outputs, dims.inputs);
         let layout = dims.layout();
         let (v1, v2) = (&v[layout.hidden_weight()], &v[layout.output_weight()]);
-        let [z_dot, o_dot, r_dot, delta, scratch] = self.buffers;
+        let [z_dot, o_dot, r_dot, delta, scratch] = &mut *self.buffers;
 
         // ż = V1 x + v1.
         let z_dot = zeroed(z_dot, h * n);

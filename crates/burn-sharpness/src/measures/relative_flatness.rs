@@ -143,15 +143,5 @@ pub fn output_relative_flatness(
     network: &Network<f64>,
     batch: &Batch<f64>,
 ) -> Result<f64, SharpnessError> {
-    let traces = workspace.output_block_traces(network, batch)?;
-    let dimensions = network.dimensions();
-    let rows: Vec<&[f64]> = network
-        .output_weight()
-        .chunks_exact(dimensions.hidden)
-        .collect();
-    let product = |k: usize, l: usize| rows[k].iter().zip(rows[l]).map(|(a, b)| a * b).sum::<f64>();
-    let pairs = (0..dimensions.outputs).flat_map(|k| (0..dimensions.outputs).map(move |l| (k, l)));
-    Ok(pairs
-        .map(|(k, l)| product(k, l) * traces[k * dimensions.outputs + l])
-        .sum())
+    Ok(workspace.output_flatness(network, batch)?)
 }

@@ -64,7 +64,7 @@ macro_rules! with_rank {
 pub(crate) use with_rank;
 
 /// Vectors of samples that are done together by the loops over networks of any size: shorter runs of memory come slowly.
-const RUN: usize = 4;
+pub(crate) const RUN: usize = 4;
 
 /// Where runs of [`RUN`] vectors of these samples begin, and where the single vectors after them.
 #[inline(always)]

@@ -29,19 +29,20 @@ const OF_Q: usize = 1 << 14;
 /// Rows of M that are formed together where the registers suffice for a block as wide, and contracted.
 pub(crate) const ROWS: usize = 4;
 
-/// Forms M = Uᵀ Q + diag c, packed, for the samples `start..start + width`; rows of `out` are `out_stride` apart.
+/// Forms rows of M = Uᵀ Q + diag c, packed, for the samples `start..start + width`: those (i, j ≥ i) of the hidden units i
+/// in `units`, a multiple of [`ROWS`] of them or all that are left. Rows of `out` are `out_stride` apart.
 #[inline(always)]
 pub(crate) fn form_m<T: Real, S: Simd>(
     unit: Unit<T, S>,
     f: &Forward<T>,
+    units: Range<usize>,
     start: usize,
     width: usize,
     out: &mut [T],
     out_stride: usize,
     lanes: &mut PairLanes<T>,
 ) {
-    let h = f.dims().hidden;
-    let chunk = whole_registers::<T>(OF_Q / (ROWS * f.rank * size_of::<T>()));
+    let chunk = strip_width::<T>(f.rank);
     for at in (0..width).step_by(chunk) {
         let mut strip = Strip {
             unit,
@@ -50,23 +51,29 @@ pub(crate) fn form_m<T: Real, S: Simd>(
             width: chunk.min(width - at),
             out: &mut out[at..],
             out_stride,
+            origin: svec::diagonal(f.dims().hidden, units.start),
             q: &mut lanes.u,
         };
-        let mut first = 0;
+        let mut first = units.start;
         if Unit::<T, S>::REGISTERS >= 32 {
-            while first + ROWS <= h {
+            while first + ROWS <= units.end {
                 strip.rows::<ROWS>(first);
                 first += ROWS;
             }
         }
-        while first + 2 <= h {
+        while first + 2 <= units.end {
             strip.rows::<2>(first);
             first += 2;
         }
-        if first < h {
+        if first < units.end {
             strip.rows::<1>(first);
         }
     }
+}
+
+/// Samples for which M is formed together.
+pub(crate) fn strip_width<T>(rank: usize) -> usize {
+    whole_registers::<T>(OF_Q / (ROWS * rank * size_of::<T>()))
 }
 
 /// M of some samples, and where it goes.
@@ -77,6 +84,8 @@ struct Strip<'a, T, S> {
     width: usize,
     out: &'a mut [T],
     out_stride: usize,
+    /// The row of packed M that is the first of `out`.
+    origin: usize,
     q: &'a mut Vec<T>,
 }
 
@@ -130,7 +139,7 @@ impl<T: Real, S: Simd> Strip<'_, T, S> {
                     } else {
                         unit.scaled(root, sum)
                     };
-                    let at = (diagonal + j - i) * self.out_stride + v * step;
+                    let at = (diagonal + j - i - self.origin) * self.out_stride + v * step;
                     unit.store(self.out, at, m);
                 }
             }
