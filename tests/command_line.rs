@@ -2,6 +2,7 @@
 
 mod compare;
 mod guidance;
+mod limits;
 mod methods;
 mod mnist;
 mod report;

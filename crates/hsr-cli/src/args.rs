@@ -8,6 +8,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use hsr_lab::burn_hsr::{Activation, Backend};
 use hsr_lab::data::nearest;
+use hsr_lab::memory::MemoryLimit;
 use hsr_lab::reproduce::Experiment;
 use hsr_lab::tasks;
 use hsr_lab::train::{Method, Optimizer, Split};
@@ -213,6 +214,9 @@ pub struct TrainingOptions {
     /// Samples a step, or `full` for all of them.
     #[arg(long, value_name = "N|full", default_value = "64", value_parser = batch)]
     pub batch: Batch,
+    /// The most memory that curvature may take, such as 2GiB, shared by all jobs [default: half of what is free].
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<MemoryLimit>,
 }
 
 /// What is learned from.
@@ -323,6 +327,9 @@ pub struct InspectOptions {
     /// Also every eigenvalue (with --json).
     #[arg(long)]
     pub eigenvalues: bool,
+    /// The most memory that curvature may take, such as 2GiB [default: half of what is free].
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<MemoryLimit>,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -372,6 +379,9 @@ pub struct LandscapeOptions {
     /// Where the files go [default: the run directory].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// The most memory that curvature may take, such as 2GiB [default: half of what is free].
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<MemoryLimit>,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -411,6 +421,9 @@ pub struct SpectrumOptions {
     /// Where the files go [default: the run directory].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// The most memory that curvature may take, such as 2GiB [default: half of what is free].
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<MemoryLimit>,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,

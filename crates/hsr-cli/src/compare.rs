@@ -24,12 +24,13 @@ pub fn run(options: CompareOptions, quiet: bool, given: &[String]) -> Result<Str
             "--jobs is 0, expected at least 1".to_owned(),
         ));
     }
-    let (config, out) = configure(options, given)?;
+    let (mut config, out) = configure(options, given)?;
     let jobs = jobs.unwrap_or_else(|| match config.training.backend {
         // One device does the work of all.
         Backend::Wgpu => 1,
         _ => std::thread::available_parallelism().map_or(1, usize::from),
     });
+    config.training.memory = config.training.memory.divided(jobs);
     let directory = out.unwrap_or_else(|| {
         let name = format!("{}-compare", config.training.source.name());
         Path::new("runs").join(name)

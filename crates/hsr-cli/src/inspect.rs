@@ -4,10 +4,11 @@ use std::fmt::Write;
 
 use hsr_lab::LabError;
 use hsr_lab::hsr_core::OutputLoss;
-use hsr_lab::inspect::{InspectOptions as Options, Inspection, inspect};
+use hsr_lab::inspect::{InspectOptions as Options, Inspection, inspect_in};
 
 use crate::args::{InspectOptions, LossName};
 use crate::output::Manner;
+use crate::progress;
 
 pub fn run(options: InspectOptions, quiet: bool) -> Result<String, LabError> {
     if !options.json && (options.gradient || options.eigenvalues) {
@@ -19,7 +20,13 @@ pub fn run(options: InspectOptions, quiet: bool) -> Result<String, LabError> {
         json: options.json,
         quiet,
     };
-    let inspection = inspect(&Options {
+    let waiting = progress::Waiting::new(quiet);
+    let mut workspace = options
+        .memory
+        .unwrap_or_default()
+        .workspace()
+        .with_watch(waiting.observer());
+    let asked = Options {
         activation: options.activation,
         loss: match options.loss {
             LossName::Softmax => OutputLoss::SoftmaxCrossEntropy,
@@ -35,7 +42,10 @@ pub fn run(options: InspectOptions, quiet: bool) -> Result<String, LabError> {
         output_key: options.output_key,
         gradient: options.gradient,
         eigenvalues: options.eigenvalues,
-    })?;
+    };
+    let inspection = inspect_in(&mut workspace, &asked);
+    waiting.done();
+    let inspection = inspection?;
     manner.tell(&inspection, numbers, table)
 }
 

@@ -14,7 +14,7 @@ use crate::progress;
 
 pub fn run(options: LandscapeOptions, quiet: bool) -> Result<String, LabError> {
     let stop = progress::stop_flag();
-    let run = SavedRun::open(&options.run)?;
+    let run = SavedRun::open(&options.run)?.with_memory(options.memory.unwrap_or_default());
     let out = options.out.unwrap_or_else(|| options.run.clone());
     let bar = progress::bar(0, "landscape", quiet);
     let report = landscape(

@@ -1,10 +1,13 @@
 //! What a person sees of a long computation, and how it is stopped.
 
 use std::io::IsTerminal;
-use std::sync::Arc;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use anstream::{AutoStream, ColorChoice};
+use hsr_lab::hsr_core::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Set by the first Ctrl-C; the second one ends the program at once.
@@ -50,4 +53,59 @@ pub fn styled(total: usize, what: &'static str, template: &str, quiet: bool) -> 
     }
     bar.set_message(what);
     bar
+}
+
+/// What a person sees of a computation whose steps are of several kinds: nothing before it takes long, then what is being
+/// done and how much of it.
+pub struct Waiting {
+    stop: Arc<AtomicBool>,
+    bar: Arc<OnceLock<ProgressBar>>,
+    quiet: bool,
+}
+
+/// What is done in less needs no progress.
+const LONG: Duration = Duration::from_secs(2);
+
+impl Waiting {
+    /// From now on; the first Ctrl-C stops what is observed.
+    pub fn new(quiet: bool) -> Self {
+        Self {
+            stop: stop_flag(),
+            bar: Arc::default(),
+            quiet,
+        }
+    }
+
+    /// For a workspace, which calls it from any of its threads.
+    pub fn observer(&self) -> impl Fn(Progress) -> ControlFlow<()> + Send + Sync + use<> + 'static {
+        let (stop, bar, quiet) = (Arc::clone(&self.stop), Arc::clone(&self.bar), self.quiet);
+        let begun = Instant::now();
+        move |progress| {
+            if begun.elapsed() > LONG {
+                let bar = bar.get_or_init(|| {
+                    styled(
+                        0,
+                        "",
+                        "{elapsed} {msg} {wide_bar:.cyan/blue} {human_pos}",
+                        quiet,
+                    )
+                });
+                bar.set_message(progress.what);
+                bar.set_length(progress.total.unwrap_or(0) as u64);
+                bar.set_position(progress.done as u64);
+            }
+            if stop.load(Ordering::SeqCst) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        }
+    }
+
+    /// Takes away what was shown.
+    pub fn done(&self) {
+        if let Some(bar) = self.bar.get() {
+            bar.finish_and_clear();
+        }
+    }
 }

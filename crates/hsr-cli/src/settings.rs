@@ -40,6 +40,7 @@ pub fn config(
         epochs: training.epochs,
         batch: training.batch.0,
         seed: 0,
+        memory: training.memory.unwrap_or_default(),
     })
 }
 

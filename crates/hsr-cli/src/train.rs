@@ -20,7 +20,7 @@ pub fn run(options: TrainOptions, quiet: bool, given: &[String]) -> Result<Strin
     let run = match &options.resume {
         Some(directory) => {
             refuse_options_of_a_new_run(given)?;
-            Run::resume(directory)?
+            Run::resume(directory)?.with_memory(options.training.memory.unwrap_or_default())
         }
         None => {
             let (config, out) = configure(options, given)?;
@@ -55,7 +55,7 @@ pub fn run(options: TrainOptions, quiet: bool, given: &[String]) -> Result<Strin
 
 /// `--resume` takes every option from the run; one given beside it would be silently ignored.
 fn refuse_options_of_a_new_run(given: &[String]) -> Result<(), LabError> {
-    let allowed = ["resume", "json"];
+    let allowed = ["resume", "json", "memory"];
     match given
         .iter()
         .find(|option| !allowed.contains(&option.as_str()))

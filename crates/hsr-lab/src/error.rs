@@ -139,6 +139,8 @@ impl LabError {
                 | Self::Stopped { .. }
                 | Self::Halted { .. }
                 | Self::Eigenvalues
+                | Self::Core(hsr_core::Error::Stopped)
+                | Self::Sharpness(SharpnessError::Core(hsr_core::Error::Stopped))
         )
     }
 }

@@ -8,6 +8,7 @@ use hsr_core::{Activation, Batch, Evaluation, OutputLoss, Targets, Workspace};
 use serde::Serialize;
 
 use crate::data::{Standardizer, Table};
+use crate::memory::MemoryLimit;
 use crate::spectrum::{self, LanczosReport};
 use crate::{LabError, Weights};
 
@@ -158,6 +159,18 @@ enum Labels {
 ///
 /// A one-line [`LabError`] for everything that can be wrong with the files or the options.
 pub fn inspect(options: &InspectOptions) -> Result<Inspection, LabError> {
+    inspect_in(&mut MemoryLimit::default().workspace(), options)
+}
+
+/// [`inspect`] in a workspace that may have a limit on memory and somebody who watches.
+///
+/// # Errors
+///
+/// As [`inspect`]; [`LabError::Core`] with [`Stopped`](hsr_core::Error::Stopped) where the watcher wants no more.
+pub fn inspect_in(
+    workspace: &mut Workspace<f64>,
+    options: &InspectOptions,
+) -> Result<Inspection, LabError> {
     let weights = Weights::read(&options.weights, &options.hidden_key, &options.output_key)?;
     let dimensions = weights.dimensions;
     let parameters = dimensions.parameters();
@@ -210,7 +223,6 @@ pub fn inspect(options: &InspectOptions) -> Result<Inspection, LabError> {
         batch = batch.with_sample_weights(weights);
     }
     let network = weights.network(options.activation)?;
-    let mut workspace = Workspace::new();
     let evaluation = Evaluation::Auto;
     let loss = workspace.loss(&network, &batch)?;
     let mut gradient = None;
@@ -253,9 +265,8 @@ pub fn inspect(options: &InspectOptions) -> Result<Inspection, LabError> {
         .last_plan()
         .map_or_else(String::new, |plan| plan.to_string());
     let gauss_newton_share = workspace.gauss_newton_share(&network, &batch, evaluation)?;
-    let ends = spectrum::ends(&mut workspace, &weights, options.activation, &batch, 0)?;
-    let measures =
-        SharpnessMeasures::of(&mut workspace, &network, &batch, &MeasureOptions::default())?;
+    let ends = spectrum::ends(workspace, &weights, options.activation, &batch, 0)?;
+    let measures = SharpnessMeasures::of(workspace, &network, &batch, &MeasureOptions::default())?;
     Ok(Inspection {
         parameters,
         samples: table.samples(),

@@ -155,7 +155,7 @@ fn plane(
 ) -> Result<LandscapeReport, LabError> {
     let range = options.range.unwrap_or(1.0);
     let points = options.points.unwrap_or(41);
-    let mut workspace = Workspace::new();
+    let mut workspace = run.workspace();
     let (directions, eigenvalues) = match options.directions {
         Directions::Eigen => {
             let batch = run.batch(options.split);
@@ -268,7 +268,7 @@ fn line(
     let line = Line::default()
         .with_ends(-beyond, 1.0 + beyond)?
         .with_points(points)?;
-    let mut workspace = Workspace::new();
+    let mut workspace = run.workspace();
     let loss = loss_on(run, options.split, &mut workspace);
     let profile = line.of_function([&plain.theta, &weights.theta], loss, observe)?;
     let barrier = profile.barrier();

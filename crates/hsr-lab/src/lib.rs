@@ -53,6 +53,7 @@ pub mod figures;
 mod files;
 pub mod inspect;
 pub mod landscape;
+pub mod memory;
 pub mod network;
 pub mod report;
 pub mod reproduce;

@@ -95,6 +95,17 @@ pub fn from_burn(network: &ThreeLayerNet) -> Weights {
 
 /// The class of the largest logit of each row of `x` \[N, d\], which is on the network's device.
 pub fn predict(network: &ThreeLayerNet, x: Tensor<2>) -> Vec<usize> {
-    let classes = network.forward(x).argmax(1).into_data();
-    classes.iter::<i64>().map(|class| class as usize).collect()
+    let [samples, _] = x.dims();
+    let dimensions = network.dimensions();
+    let most = (AT_ONCE / (dimensions.hidden + dimensions.outputs)).max(1);
+    let mut classes = Vec::with_capacity(samples);
+    for start in (0..samples).step_by(most) {
+        let some = x.clone().narrow(0, start, most.min(samples - start));
+        let predicted = network.forward(some).argmax(1).into_data();
+        classes.extend(predicted.iter::<i64>().map(|class| class as usize));
+    }
+    classes
 }
+
+/// Activations and logits that are computed at once.
+const AT_ONCE: usize = 1 << 22;

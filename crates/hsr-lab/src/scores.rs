@@ -12,21 +12,25 @@ pub fn accuracy(predicted: &[usize], labels: &[usize]) -> f64 {
 /// Macro-averaged F1: the mean over classes of 2TP/(2TP + FP + FN), as in scikit-learn with `average="macro"`: classes
 /// that occur neither among the labels nor among the predictions do not count.
 pub fn macro_f1(predicted: &[usize], labels: &[usize], classes: usize) -> f64 {
-    let mut scores = Vec::with_capacity(classes);
-    for class in 0..classes {
-        let count = |p: bool, l: bool| {
-            predicted
-                .iter()
-                .zip(labels)
-                .filter(|&(&predicted, &label)| (predicted == class) == p && (label == class) == l)
-                .count() as f64
-        };
-        let hits = count(true, true);
-        let misses = count(true, false) + count(false, true);
-        if hits + misses > 0.0 {
-            scores.push(2.0 * hits / (2.0 * hits + misses));
+    // Of each class the samples that are both, and those that are predicted or labelled so.
+    let (mut both, mut either) = (vec![0_usize; classes], vec![0_usize; classes]);
+    for (&predicted, &label) in predicted.iter().zip(labels) {
+        for class in [predicted, label] {
+            if let Some(count) = either.get_mut(class) {
+                *count += 1;
+            }
+        }
+        if predicted == label
+            && let Some(count) = both.get_mut(label)
+        {
+            *count += 1;
         }
     }
+    let occurring = both.iter().zip(&either).filter(|&(_, &either)| either > 0);
+    // 2TP + FP + FN counts a hit as predicted and as labelled.
+    let scores: Vec<f64> = occurring
+        .map(|(&both, &either)| 2.0 * both as f64 / either as f64)
+        .collect();
     if scores.is_empty() {
         0.0
     } else {

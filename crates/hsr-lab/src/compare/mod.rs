@@ -31,6 +31,7 @@
 //!     seed: 0,
 //!     train_samples: None,
 //!     label_noise: 0.0,
+//!     memory: Default::default(),
 //! };
 //! let directory = tempfile::tempdir()?;
 //! let methods = vec![Contender::new(Method::Plain), Contender::new(Method::Hsr)];

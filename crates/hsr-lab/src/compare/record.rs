@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use burn_hsr::HsrError;
 use burn_sharpness::SharpnessError;
-use hsr_core::{Error, Workspace};
+use hsr_core::Error;
 use serde::{Deserialize, Serialize};
 
 use crate::train::measure::measure;
@@ -53,7 +53,7 @@ pub(super) fn run(
             measure(
                 config,
                 problem,
-                &mut Workspace::single_threaded(),
+                &mut config.memory.single_threaded(),
                 &trainer.weights(),
                 steps,
                 seconds,

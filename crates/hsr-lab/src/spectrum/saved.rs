@@ -9,7 +9,7 @@ use burn_sharpness::spectrum::{
     spectral_density,
 };
 use burn_sharpness::{SharpnessError, SymmetricOperator};
-use hsr_core::{Evaluation, Workspace};
+use hsr_core::Evaluation;
 use serde::Serialize;
 
 use super::{DENSE_LIMIT, eigenvalues, numbers_fault};
@@ -152,7 +152,7 @@ pub fn saved_spectrum(
     let network = weights.network(run.activation())?;
     let batch = run.batch(options.split);
     let size = weights.dimensions.parameters();
-    let mut workspace = Workspace::new();
+    let mut workspace = run.workspace();
     let loss = workspace.loss(&network, &batch)?;
     let bounds = workspace.bounds(&network, &batch, Evaluation::Auto)?;
     let found = if size <= DENSE_LIMIT {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::LabError;
 use crate::data::{Dataset, Split, Table};
+use crate::memory::MemoryLimit;
 use crate::tasks::{self, TaskOptions};
 
 /// Where the data come from.
@@ -235,6 +236,9 @@ pub struct TrainConfig {
     /// The share of the labels trained on that are replaced by another class; test labels stay.
     #[serde(default)]
     pub label_noise: f64,
+    /// The most memory that the closed form may take. Not a part of the run: no file holds it.
+    #[serde(skip)]
+    pub memory: MemoryLimit,
 }
 
 impl TrainConfig {

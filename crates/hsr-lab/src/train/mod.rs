@@ -25,6 +25,7 @@
 //!     seed: 0,
 //!     train_samples: None,
 //!     label_noise: 0.0,
+//!     memory: Default::default(),
 //! };
 //! let directory = tempfile::tempdir()?;
 //! let run = Run::create(config, &directory.path().join("run"))?;

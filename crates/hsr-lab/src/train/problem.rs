@@ -7,7 +7,7 @@ use super::config::TrainConfig;
 use crate::data::random::Stream;
 use crate::data::split::subset_of;
 use crate::data::{Dataset, Standardizer, corrupt_labels, stratified_split};
-use crate::{LabError, network};
+use crate::{LabError, memory, network};
 
 /// One split of the data.
 pub(crate) struct Part {
@@ -71,11 +71,20 @@ impl Problem {
         }
         corrupt_labels(&mut train.labels, classes, config.label_noise, config.seed);
         // Fitted on the training split alone: the test split must not leak into training.
+        let dimensions = Dimensions::new(data.inputs, config.hidden, classes);
+        memory::Training {
+            dimensions,
+            train: train.samples(),
+            test: test.samples(),
+            step: config.batch.unwrap_or(usize::MAX).min(train.samples()),
+            penalty: config.method.sharpness().is_some(),
+        }
+        .check(config.memory)?;
         let standardizer = Standardizer::fit(&train);
         standardizer.apply(&mut train)?;
         standardizer.apply(&mut test)?;
         Ok(Self {
-            dimensions: Dimensions::new(data.inputs, config.hidden, classes),
+            dimensions,
             fingerprint: fingerprint(&data),
             train: Part::new(train, device),
             test: Part::new(test, device),

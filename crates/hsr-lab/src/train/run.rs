@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
-use hsr_core::Workspace;
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::{self, State};
@@ -16,6 +15,7 @@ use super::problem::Problem;
 use super::saved;
 use super::summary::Summary;
 use super::trainer::{Row, Trainer};
+use crate::memory::MemoryLimit;
 use crate::{LabError, Weights, files};
 
 /// What the observer of a run is told after every epoch.
@@ -126,6 +126,12 @@ impl Run {
             problem,
             checkpoint,
         })
+    }
+
+    /// The same under another limit on memory.
+    pub fn with_memory(mut self, limit: MemoryLimit) -> Self {
+        self.config.memory = limit;
+        self
     }
 
     /// The directory.
@@ -285,7 +291,7 @@ impl Run {
         rows: &[Row],
         finished: &[(Method, usize, f64)],
     ) -> Result<Summary, LabError> {
-        let mut workspace = Workspace::single_threaded();
+        let mut workspace = self.config.memory.single_threaded();
         let mut trained = Vec::new();
         let mut networks = BTreeMap::new();
         for &(method, steps, seconds) in finished {

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use burn_hsr::Backend;
-use hsr_core::{Activation, Batch, Dimensions};
+use hsr_core::{Activation, Batch, Dimensions, Workspace};
 
 use super::config::TrainConfig;
 use super::problem::Problem;
 use super::run::{Stored, model_file};
 use crate::data::nearest;
+use crate::memory::MemoryLimit;
 use crate::{LabError, Weights};
 
 /// `config.json` of a run directory.
@@ -101,6 +102,17 @@ impl SavedRun {
             directory: directory.to_owned(),
             config: stored.config,
         })
+    }
+
+    /// The same under another limit on memory.
+    pub fn with_memory(mut self, limit: MemoryLimit) -> Self {
+        self.config.memory = limit;
+        self
+    }
+
+    /// A workspace under its limit on memory.
+    pub(crate) fn workspace(&self) -> Workspace<f64> {
+        self.config.memory.workspace()
     }
 
     /// The directory.

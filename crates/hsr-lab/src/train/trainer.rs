@@ -72,7 +72,7 @@ impl<'a> Trainer<'a> {
             loss: CrossEntropyLossConfig::new().init(&device),
             extra: config.extra(method)?,
             device,
-            workspace: Workspace::single_threaded(),
+            workspace: config.memory.single_threaded(),
             epoch: 0,
             steps: 0,
             seconds: 0.0,
