@@ -306,12 +306,7 @@ fn the_peak_is_what_was_counted() {
     check::<f64>([4, 20, 2, 300], OutputLoss::MeanSquaredError, 1);
     check::<f64>([30, 40, 10, 600], SOFTMAX, 2);
     // M in strips of rows.
-    let strips = [Plan {
-        hidden: BlockEvaluation::Gram,
-        cross: BlockEvaluation::Gram,
-        ..Plan::ASSEMBLED
-    }];
-    let strips = strips.map(Evaluation::Blocks).to_vec();
+    let strips = vec![Evaluation::Gram];
     check_some::<f64>([1, 601, 13, 100], SOFTMAX, 1, strips);
 }
 
@@ -393,9 +388,10 @@ fn the_gradient_for_many_outputs_is_that_of_differences() {
 #[test]
 fn hidden_layers_too_wide_for_m_are_the_same_by_pairs_and_by_blocks() {
     let _alone = alone();
-    let hidden_by_pairs = Plan {
-        hidden: BlockEvaluation::Gram,
-        ..Plan::ASSEMBLED
+    // The other blocks by pairs: with so many hidden units those would be large.
+    let hidden_formed = Plan {
+        hidden: BlockEvaluation::Assembled,
+        ..Plan::GRAM
     };
     for (sizes, loss) in [
         // By the rank of U: 1, 2 and 7.
@@ -408,8 +404,8 @@ fn hidden_layers_too_wide_for_m_are_the_same_by_pairs_and_by_blocks() {
     ] {
         let problem = Problem::<f64>::new(sizes, loss, 0.5);
         let mut workspace = Workspace::<f64>::single_threaded();
-        let blocks = problem.solve(&mut workspace, Evaluation::Assembled);
-        let pairs = problem.solve(&mut workspace, Evaluation::Blocks(hidden_by_pairs));
+        let blocks = problem.solve(&mut workspace, Evaluation::Blocks(hidden_formed));
+        let pairs = problem.solve(&mut workspace, Evaluation::Gram);
         let name = format!("{sizes:?} {loss:?}");
         assert_same(&pairs.unwrap(), &blocks.unwrap(), 1e-10, &name);
     }

@@ -76,11 +76,14 @@ impl Pairing {
     pub fn new<T: Real>(f: &Forward<T>, plan: &Plan, total: usize) -> Self {
         let dims = f.dims();
         let of = |block| block == BlockEvaluation::Gram;
+        // The curvature, with which `f.rank` comes, may be still to be computed: pairs are in the output basis.
+        let softmax = f.loss_of() == OutputLoss::SoftmaxCrossEntropy;
+        let rank = output_basis::reduced(dims.outputs, softmax);
         Self {
             output: of(plan.output),
             hidden: of(plan.hidden),
             cross: of(plan.cross),
-            of_hidden: OfHidden::new(dims.hidden, f.rank, total),
+            of_hidden: OfHidden::new(dims.hidden, rank, total),
             project: dims.inputs_extended() < total,
         }
     }
