@@ -52,7 +52,8 @@ impl<T> Targets<'_, T> {
 /// Without weights ω_n = 1/N. Sample weights s_n give ω_n = s_n / Σ s. Class weights w follow PyTorch's (and
 /// Burn's) `CrossEntropyLoss`: hard labels, ℓ_n = −Σ_c w_c y_c log p_c with the mean divided by Σ_n s_n w_{y_n};
 /// soft labels, the same ℓ_n divided by Σ s. Label smoothing ε replaces y by (1 − ε) y + ε/K before the class
-/// weights act.
+/// weights act. Output weights v, for the squared error alone, give ℓ_n = (1/K) Σ_k v_nk (o_nk − y_nk)²; they do not
+/// enter any divisor, so that a mask of 0 and 1 leaves the other outputs' part of the mean as it was.
 ///
 /// ```
 /// use hsr_core::{Activation, Batch, Dimensions, Network, OutputLoss, Targets, Workspace};
@@ -87,6 +88,7 @@ pub struct Batch<'a, T> {
     pub(crate) targets: Targets<'a, T>,
     pub(crate) sample_weights: Option<&'a [T]>,
     pub(crate) class_weights: Option<&'a [T]>,
+    pub(crate) output_weights: Option<&'a [T]>,
     pub(crate) label_smoothing: T,
 }
 
@@ -108,6 +110,7 @@ impl<'a, T: Real> Batch<'a, T> {
             targets,
             sample_weights: None,
             class_weights: None,
+            output_weights: None,
             label_smoothing: T::zero(),
         }
     }
@@ -121,6 +124,12 @@ impl<'a, T: Real> Batch<'a, T> {
     /// Weights of the classes, non-negative, \[K\]; softmax only.
     pub fn with_class_weights(mut self, weights: &'a [T]) -> Self {
         self.class_weights = Some(weights);
+        self
+    }
+
+    /// Weights of each sample's outputs, non-negative, N × K row-major; squared error only. 0 masks an output.
+    pub fn with_output_weights(mut self, weights: &'a [T]) -> Self {
+        self.output_weights = Some(weights);
         self
     }
 
@@ -234,6 +243,11 @@ impl<'a, T: Real> Batch<'a, T> {
                 });
             }
         }
+        if self.output_weights.is_some() && self.loss != OutputLoss::MeanSquaredError {
+            return Err(Error::OutputWeights {
+                loss: self.loss.name(),
+            });
+        }
         if !(T::zero()..=T::one()).contains(&self.label_smoothing) {
             return Err(Error::Range {
                 what: "the label smoothing",
@@ -244,6 +258,12 @@ impl<'a, T: Real> Batch<'a, T> {
         for (what, shape, weights, expected) in [
             ("sample_weights", "samples", self.sample_weights, samples),
             ("class_weights", "outputs", self.class_weights, outputs),
+            (
+                "output_weights",
+                "samples × outputs",
+                self.output_weights,
+                samples * outputs,
+            ),
         ] {
             let Some(weights) = weights else { continue };
             check_length(what, shape, weights.len(), expected)?;

@@ -1,5 +1,7 @@
 //! Wolkowicz-Styan bounds on the spectrum, from two moments of the Hessian (theory §3).
 
+use core::fmt;
+
 use crate::Real;
 
 /// Trace and squared Frobenius norm of the Hessian: all that the bounds need to know of it.
@@ -87,6 +89,57 @@ impl<T: Real> SpectralBounds<T> {
     }
 }
 
+impl<T: Real> SpectralBounds<T> {
+    /// Where λ_max lies, to be shown: between its two bounds, or only below λ_sup where the lower one says nothing.
+    ///
+    /// ```
+    /// use hsr_core::{Moments, SpectralBounds};
+    ///
+    /// let of = |parameters| SpectralBounds::new(Moments { trace: 3.0, frobenius_squared: 9.0, parameters });
+    /// assert_eq!(format!("λ_max is {:.1}", of(4).lambda_max()), "λ_max is between 1.5 and 3.0");
+    /// assert_eq!(format!("λ_max is {:.1}", of(400).lambda_max()), "λ_max is at most 3.0");
+    /// ```
+    pub fn lambda_max(&self) -> LambdaMaxRange<T> {
+        let (lower, upper) = (self.lambda_max_lower, self.lambda_sup);
+        let locates = T::of(LambdaMaxRange::<T>::WIDEST) * lower >= upper && upper > T::zero();
+        LambdaMaxRange {
+            lower: locates.then_some(lower),
+            upper,
+        }
+    }
+}
+
+/// What the bounds say of λ_max, from [`SpectralBounds::lambda_max`].
+///
+/// A spectrum with one large eigenvalue has a lower bound of some 2/D times it: at D = 77,000 that was 0.008 for a λ_max
+/// near 100. Such a bound is true and says nothing, so it is left out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LambdaMaxRange<T> {
+    /// The lower bound, where it is at least a tenth of the upper one.
+    pub lower: Option<T>,
+    /// λ_sup.
+    pub upper: T,
+}
+
+impl<T> LambdaMaxRange<T> {
+    /// An interval from a to b with b/a beyond this locates nothing.
+    const WIDEST: f64 = 10.0;
+}
+
+/// “between 1.5 and 3.0” or “at most 3.0”, each number with the format's options.
+impl<T: fmt::Display> fmt::Display for LambdaMaxRange<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(lower) = &self.lower {
+            f.write_str("between ")?;
+            lower.fmt(f)?;
+            f.write_str(" and ")?;
+        } else {
+            f.write_str("at most ")?;
+        }
+        self.upper.fmt(f)
+    }
+}
+
 /// m, s and the derivatives of λ_sup, or of what is descended in its place, with respect to the moments (theory §4), in f64 whatever the scalar type.
 pub struct SpectralWeights {
     pub mean: f64,
@@ -132,5 +185,32 @@ impl SpectralWeights {
             trace: 1.0 / parameters - root * t / (parameters * parameters * std),
             frobenius_squared: root / (2.0 * parameters * std),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Moments, SpectralBounds};
+
+    fn shown(trace: f64, frobenius_squared: f64, parameters: usize) -> String {
+        let moments = Moments {
+            trace,
+            frobenius_squared,
+            parameters,
+        };
+        format!("{:.3}", SpectralBounds::new(moments).lambda_max())
+    }
+
+    #[test]
+    fn an_interval_is_shown_where_it_locates_the_eigenvalue() {
+        // One eigenvalue alone, and equal ones: both bounds are it.
+        assert_eq!(shown(2.0, 4.0, 1), "between 2.000 and 2.000");
+        assert_eq!(shown(6.0, 12.0, 3), "between 2.000 and 2.000");
+        // One of 100 among 77,000, with a lower bound of 0.003.
+        assert_eq!(shown(100.0, 1e4, 77_000), "at most 100.000");
+        // Below zero, at zero and without a number nothing is located.
+        assert_eq!(shown(-6.0, 12.0, 3), "at most -2.000");
+        assert_eq!(shown(0.0, 0.0, 5), "at most 0.000");
+        assert_eq!(shown(f64::NAN, 1.0, 5), "at most NaN");
     }
 }

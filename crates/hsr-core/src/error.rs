@@ -71,6 +71,12 @@ pub enum Error {
         /// The loss.
         loss: &'static str,
     },
+    /// Weights of the outputs belong to the squared error.
+    #[error("weights of the outputs need the mean squared error, the loss is {loss}")]
+    OutputWeights {
+        /// The loss.
+        loss: &'static str,
+    },
     /// All samples have weight zero, so there is no mean.
     #[error("the weights of the samples sum to {sum}, expected a positive sum")]
     NoWeight {

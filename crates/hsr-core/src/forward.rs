@@ -38,6 +38,8 @@ pub struct Forward<T> {
     pub top: Vec<T>,
     /// Labels y, [K].
     pub y: Vec<T>,
+    /// Weights of the outputs in the squared error, [K]; empty where all are 1.
+    output_weights: Vec<T>,
     /// ω, divided by σ once the curvature is asked for.
     pub omega: Vec<T>,
     /// Residual r = ω ∂ℓ/∂o, [K].
@@ -105,6 +107,12 @@ impl<T: Real> Forward<T> {
         let y = zeroed(&mut self.y, dims.outputs * n);
         let omega = zeroed(&mut self.omega, n);
         batch.reduce(&dims, normalizer, range.clone(), n, y, omega);
+        self.output_weights.clear();
+        if let Some(weights) = batch.output_weights {
+            let weights = &weights[range.start * dims.outputs..range.end * dims.outputs];
+            let by_output = zeroed(&mut self.output_weights, dims.outputs * n);
+            read_samples(weights, dims.outputs, by_output, n);
+        }
 
         let x = zeroed(&mut self.x, dims.inputs_extended() * n);
         let inputs = &batch.inputs[range.start * dims.inputs..range.end * dims.inputs];
@@ -363,6 +371,10 @@ impl<T: Real> Forward<T> {
             for i in 0..n {
                 let at = k * n + i;
                 let difference = self.o[at] - self.y[at];
+                let share = match self.output_weights.get(at) {
+                    Some(&weight) => share * weight,
+                    None => share,
+                };
                 let weight = two * share * self.omega[i];
                 self.r[at] = weight * difference;
                 self.s_diagonal[at] = weight;

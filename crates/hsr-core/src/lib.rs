@@ -103,7 +103,7 @@ mod workspace;
 
 pub use activation::Activation;
 pub use batch::{Batch, OutputLoss, Targets};
-pub use bounds::{Moments, SpectralBounds};
+pub use bounds::{LambdaMaxRange, Moments, SpectralBounds};
 pub use error::Error;
 pub use lanczos::{
     EigenPair, Extremes, LanczosFactorization, LanczosOptions, extremes, top_eigenpair,

@@ -236,7 +236,7 @@ impl Work {
 
     /// What it costs, in multiply-adds of a large matrix product. The bench `cost_model` measures what each kind costs
     /// beside that (`HSR_BENCH=fit`).
-    fn cost(&self) -> f64 {
+    pub fn cost(&self) -> f64 {
         let Self {
             products,
             kernels,
