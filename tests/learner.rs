@@ -25,11 +25,11 @@ use burn::train::{
 };
 use burn_hsr::train::{
     CurvatureInput, CurvatureMetric, HessianTraceMetric, HsrBatch, HsrLearner, HsrOutput, HsrStep,
-    LambdaMaxMetric, LambdaSupMetric, Quantity, TightnessMetric,
+    LambdaMaxMetric, LambdaSupMetric, LearnerBatch, Quantity, TightnessMetric,
 };
 use burn_hsr::{
-    Hsr, HsrConfig, HsrError, Mode, OutputLoss, Targets, ThreeLayer, ThreeLayerNet,
-    ThreeLayerNetConfig,
+    Hsr, HsrConfig, HsrError, Mode, OutputLoss, Schedule, Subsample, Targets, ThreeLayer,
+    ThreeLayerNet, ThreeLayerNetConfig,
 };
 use hsr_core::{Batch, Dimensions, Evaluation, Network, Workspace};
 use hsr_lab::data::Standardizer;
@@ -356,7 +356,7 @@ fn the_loss_and_its_gradient_are_those_of_hsr_core_whatever_the_reduction() {
     for (name, config, targets, outputs) in cases {
         let model = seeded(5, 4, outputs);
         let step = HsrStep::new(config.clone().with_strength(0.0).init().unwrap()).unwrap();
-        let output = step.train(&model, &model, x.clone(), targets.clone());
+        let output = step.train_step(&model, &model, x.clone(), targets.clone());
         assert!(
             output.item.error.is_none(),
             "{name}: {:?}",
@@ -562,7 +562,14 @@ fn a_resumed_training_is_bit_for_bit_the_uninterrupted_one() {
             None => network(),
             Some(_) => seeded(4, 4, 3),
         };
-        let learner = HsrLearner::new(model, hsr(0.2))
+        // A strength and rows that depend on the step: a run that counted from 0 again would be another.
+        let hsr = HsrConfig::new()
+            .with_strength(0.2)
+            .with_subsample(Subsample::Rows(5))
+            .with_schedule(Schedule::new().with_cosine_steps(Some(20)))
+            .init()
+            .unwrap();
+        let learner = HsrLearner::new(model, hsr)
             .unwrap()
             .with_lambda_max_every(2);
         let schedule = CosineAnnealingLrSchedulerConfig::new(0.1, 12)
@@ -577,6 +584,8 @@ fn a_resumed_training_is_bit_for_bit_the_uninterrupted_one() {
         }
         let result = training.launch(Learner::new(learner, AdamConfig::new().init(), schedule));
         assert!(result.error.is_none(), "{:?}", result.error);
+        // Three batches an epoch.
+        assert_eq!(result.model.hsr().to_record().steps, 3 * epochs as u64);
         (theta(&result.model.into_model()), recorder)
     };
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -602,6 +611,79 @@ fn a_resumed_training_is_bit_for_bit_the_uninterrupted_one() {
             );
         }
     }
+}
+
+#[test]
+fn the_steps_are_in_the_record_of_the_model_and_of_nothing_else() {
+    let learner = |seed| HsrLearner::<ThreeLayerNet>::new(seeded(seed, 4, 3), hsr(0.1)).unwrap();
+    let trained = learner(3);
+    let (x, y) = tensors(&flowers(), &device());
+    for _ in 0..5 {
+        TrainStep::step(&trained, HsrBatch::new(x.clone(), y.clone()));
+    }
+    // What maps a model, as optimizers and devices do, leaves the count where it is.
+    let mapped = trained.clone().fork(&device()).no_grad();
+    assert_eq!(mapped.hsr().to_record().steps, 5);
+    assert_eq!(trained.num_params(), network().num_params());
+    assert_eq!(trained.devices(), network().devices());
+
+    let bytes = trained.into_record().into_bytes().unwrap();
+    let record = burn::store::ModuleRecord::from_bytes(bytes).unwrap();
+    assert_eq!(record.len(), 5, "four parameters and the count");
+    let loaded = learner(4).load_record(record);
+    assert_eq!(loaded.hsr().to_record().steps, 5);
+    assert_eq!(theta(&loaded.model), theta(&network()));
+    // Clones count together, as burn-train has it.
+    TrainStep::step(&loaded.clone(), HsrBatch::new(x, y));
+    assert_eq!(loaded.hsr().to_record().steps, 6);
+}
+
+/// A batch of one's own.
+#[derive(Clone, Debug)]
+struct Flowers {
+    petals: Tensor<2>,
+    species: Tensor<1, Int>,
+}
+
+impl LearnerBatch for Flowers {
+    fn inputs_and_targets(self) -> (Tensor<2>, Targets) {
+        (self.petals, self.species.into())
+    }
+}
+
+impl Batcher<Item, Flowers> for Batches {
+    fn batch(&self, items: Vec<Item>, device: &Device) -> Flowers {
+        let (petals, species) = tensors(&items, device);
+        Flowers { petals, species }
+    }
+}
+
+#[test]
+fn a_learner_takes_the_batches_of_the_project_it_is_in() {
+    fn launch<B: LearnerBatch>(loader: impl Fn() -> Arc<dyn DataLoader<B>>) -> Vec<f64> {
+        let directory = tempfile::tempdir().unwrap();
+        let learner = HsrLearner::new(network(), hsr(0.3)).unwrap();
+        let result = SupervisedTraining::new(directory.path(), loader(), loader())
+            .metrics((LossMetric::new(), LambdaSupMetric::new()))
+            .with_metric_logger(InMemoryMetricLogger::new())
+            .with_application_logger(None)
+            .num_epochs(2)
+            .launch(Learner::new(
+                learner,
+                AdamConfig::new().init(),
+                ConstantLr::new(0.05),
+            ));
+        assert!(result.error.is_none(), "{:?}", result.error);
+        theta(&result.model.into_model())
+    }
+    let ours = launch(|| loader(8));
+    let theirs = launch::<Flowers>(|| {
+        DataLoaderBuilder::new(Batches)
+            .batch_size(8)
+            .build(InMemDataset::new(flowers()))
+    });
+    assert_ne!(ours, theta(&network()));
+    assert_eq!(theirs, ours);
 }
 
 #[test]
@@ -676,7 +758,8 @@ impl TrainStep for Deep {
 
     fn step(&self, batch: HsrBatch) -> TrainOutput<HsrOutput> {
         let features = self.backbone.forward(batch.inputs).tanh();
-        self.hsr.train(self, &self.head, features, batch.targets)
+        self.hsr
+            .train_step(self, &self.head, features, batch.targets)
     }
 }
 
@@ -710,7 +793,7 @@ fn a_head_regularises_its_backbone_too() {
 #[test]
 fn what_cannot_be_done_is_refused_with_a_reason() {
     let decoupled = HsrConfig::new().with_mode(Mode::Decoupled).init().unwrap();
-    let error = HsrLearner::new(network(), decoupled).unwrap_err();
+    let error = HsrLearner::<ThreeLayerNet>::new(network(), decoupled).unwrap_err();
     assert!(matches!(error, HsrError::Decoupled { .. }), "{error}");
 
     // A shape that does not fit: no gradients, and the output says why.

@@ -1,16 +1,24 @@
 //! HSR in the loops that people have: losses of Burn, heads of deeper models, schedules, subsamples, adaptive strength,
-//! resuming, half precision. All on flex in f64, so that finite differences are a judge.
+//! resuming, half precision, and what is asked of a model before. All on flex in f64, so that finite differences are a
+//! judge.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use burn::module::{Module, Param};
-use burn::nn::Linear;
+use burn::nn::activation::ActivationConfig;
 use burn::nn::loss::{BinaryCrossEntropyLossConfig, CrossEntropyLossConfig, MseLoss, Reduction};
+use burn::nn::{
+    CeluConfig, DropoutConfig, EluConfig, HardShrinkConfig, HardSigmoidConfig, LeakyReluConfig,
+    Linear, PReluConfig, ShrinkConfig, SoftShrinkConfig, SoftplusConfig, SwiGluConfig,
+    ThresholdedReluConfig,
+};
 use burn::optim::{AdamConfig, GradientsParams, SgdConfig};
+use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
 use burn_hsr::{
-    Activation, Backend, Execution, HsrConfig, HsrError, HsrRecord, LossGradients, Mode, Schedule,
-    Sharpness, Targets, ThreeLayer, ThreeLayerNet, ThreeLayerNetConfig,
+    Activation, Backend, Evaluation, Execution, HsrConfig, HsrError, HsrRecord, LossGradients,
+    Mode, OutputLoss, Schedule, Sharpness, Subsample, Targets, ThreeLayer, ThreeLayerNet,
+    ThreeLayerNetConfig, activation_forward, activation_of,
 };
 use hsr_tests::{relative_error, tensor, values};
 
@@ -249,6 +257,104 @@ fn the_regulariser_of_burns_squared_error_has_the_hessian_of_burns_squared_error
     });
 }
 
+/// Burn's squared error of one output a sample, as deep Q-networks have it.
+#[test]
+fn the_regulariser_of_gathered_outputs_has_the_hessian_of_burns_gathered_squared_error() {
+    let net = net(3, 4, 3);
+    let (x, values) = (matrix(6, 3, 11), noise(6, 13));
+    let values = tensor(&values, [6], &device(), DType::F64);
+    let actions = classes(&[0, 2, 1, 1, 0, 2]);
+    let config = HsrConfig::for_mean_squared_error();
+    let targets = Targets::gathered(actions.clone(), values.clone(), 3);
+    assert_same_hessian("gathered", config, &net, targets, x.clone(), |net| {
+        let chosen = net.forward(x.clone());
+        let chosen = chosen.gather(1, actions.clone().unsqueeze_dim(1));
+        let values = values.clone().unsqueeze_dim(1);
+        MseLoss::new().forward(chosen, values, Reduction::Mean)
+    });
+}
+
+#[test]
+fn weights_of_outputs_weigh_the_squared_error_and_nothing_else() {
+    let net = net(3, 4, 3);
+    let (x, y) = (matrix(7, 3, 11), matrix(7, 3, 13));
+    let weights = tensor(
+        &noise(21, 17).iter().map(|v| v.abs()).collect::<Vec<_>>(),
+        [7, 3],
+        &device(),
+        DType::F64,
+    );
+    // A masked output.
+    let weights = weights.slice_assign([0..1, 1..2], Tensor::zeros([1, 1], &device()));
+    let of_samples = tensor(
+        &[1.0, 2.0, 0.5, 0.0, 1.0, 1.5, 1.0],
+        [7],
+        &device(),
+        DType::F64,
+    );
+    let loss = |net: &ThreeLayerNet| {
+        let squares = (net.forward(x.clone()) - y.clone()).square() * weights.clone();
+        let shares = of_samples.clone() / of_samples.clone().sum();
+        (squares.mean_dim(1).squeeze_dim::<1>(1) * shares).sum()
+    };
+    let targets = || {
+        Targets::from(y.clone())
+            .with_output_weights(weights.clone())
+            .with_sample_weights(of_samples.clone())
+    };
+    for evaluation in [Evaluation::Assembled, Evaluation::Gram] {
+        let config = HsrConfig::for_mean_squared_error().with_evaluation(evaluation);
+        assert_same_hessian("weighted", config, &net, targets(), x.clone(), loss);
+    }
+
+    // The loss in one call, and the gradient of its bound.
+    let config = HsrConfig::for_mean_squared_error().with_strength(0.5);
+    for execution in [Execution::Host, Execution::Device] {
+        let hsr = config.clone().with_execution(execution).init().unwrap();
+        let of_batch = hsr.loss_gradients(&net, x.clone(), targets()).unwrap();
+        let error = relative_error(&values(of_batch.loss), &values(loss(&net)), 0.0);
+        assert!(error < 1e-12, "{execution:?}: {error:e}");
+        let expected = hsr_tests::central_differences(&theta(&net), |theta| {
+            let net = with_theta(&net, theta);
+            let bounds = hsr.bounds(&net, x.clone(), targets()).unwrap();
+            values(loss(&net))[0] + 0.5 * bounds.lambda_sup
+        });
+        let got = gradient(&net, &of_batch.gradients);
+        let error = relative_error(&got, &expected, 0.0);
+        assert!(error < 1e-8, "{execution:?}: {error:e}");
+    }
+
+    let hsr = config.init().unwrap();
+    let narrow = Targets::from(y.clone()).with_output_weights(weights.clone().narrow(1, 0, 2));
+    let error = hsr.bounds(&net, x.clone(), narrow).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "the output weights has shape [7, 2], expected [7, 3]"
+    );
+    let negative = Targets::from(y.clone()).with_output_weights(weights.clone().neg());
+    let error = hsr.bounds(&net, x.clone(), negative).unwrap_err();
+    assert!(error.to_string().contains("non-negative"), "{error}");
+    let other = HsrConfig::new().with_loss(OutputLoss::SigmoidCrossEntropy);
+    let error = other.init().unwrap().bounds(&net, x, targets());
+    assert!(
+        matches!(
+            error,
+            Err(HsrError::Core(hsr_core::Error::OutputWeights { .. }))
+        ),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn one_number_a_sample_is_a_column_of_one() {
+    let net = net(3, 4, 1);
+    let (x, y) = (matrix(6, 3, 11), matrix(6, 1, 13));
+    let hsr = HsrConfig::for_mean_squared_error().init().unwrap();
+    let column = hsr.bounds(&net, x.clone(), y.clone()).unwrap();
+    let numbers = hsr.bounds(&net, x, y.squeeze_dim::<1>(1)).unwrap();
+    assert_eq!(numbers, column);
+}
+
 #[test]
 fn losses_whose_hessian_is_another_are_refused() {
     let of_probabilities = CrossEntropyLossConfig::new().with_logits(false);
@@ -356,7 +462,7 @@ fn a_subsample_regularises_its_rows_and_leaves_the_features_of_the_others_alone(
     let y = classes(&[0, 1, 2, 1, 0, 2, 2, 1]);
     let hsr = HsrConfig::new()
         .with_strength(1.0)
-        .with_subsample(Some(3))
+        .with_subsample(Subsample::Rows(3))
         .with_seed(5)
         .init()
         .unwrap();
@@ -384,6 +490,345 @@ fn a_subsample_regularises_its_rows_and_leaves_the_features_of_the_others_alone(
         .unwrap()
         .lambda_sup;
     assert!(relative_error(&values(penalty), &[expected], 0.0) < 1e-13);
+}
+
+#[test]
+fn injections_refuse_features_of_a_backbone_and_name_the_ways_that_take_them() {
+    let model = Deep::new();
+    let (x, y) = (matrix(8, 4, 11), classes(&[0, 1, 2, 1, 0, 2, 2, 1]));
+    let tracked = || model.features(x.clone());
+    for mode in [Mode::Coupled, Mode::Decoupled, Mode::Direction] {
+        for execution in [Execution::Host, Execution::Device] {
+            // With a pause of the schedule, too: a loop that is wrong is wrong at every step.
+            for strength in [0.1, 0.0] {
+                let hsr = HsrConfig::new()
+                    .with_mode(mode)
+                    .with_execution(execution)
+                    .with_strength(strength)
+                    .init()
+                    .unwrap();
+                let step = |features: Tensor<2>| {
+                    let mut optimizer = SgdConfig::new().init();
+                    let (head, none) = (model.head.clone(), GradientsParams::new());
+                    hsr.step(&mut optimizer, 0.1, head, features, y.clone(), none)
+                };
+                let inject = |features: Tensor<2>| {
+                    hsr.inject(&model.head, features, y.clone(), GradientsParams::new())
+                };
+                let mut errors = vec![step(tracked()).err()];
+                if mode != Mode::Decoupled {
+                    errors.push(inject(tracked()).err());
+                }
+                for error in errors {
+                    let error = error.expect("the backbone's part would be lost");
+                    assert!(matches!(error, HsrError::TrackedInputs { .. }), "{error}");
+                    let message = error.to_string();
+                    assert!(
+                        message.contains("Hsr::head") && message.contains("Hsr::penalty"),
+                        "{message}"
+                    );
+                }
+                assert_eq!(hsr.to_record().steps, 0);
+                // What no graph waits for is taken: data on an autodiff device, and features that were detached.
+                let untracked = matrix(8, 3, 5);
+                assert!(untracked.is_autodiff() && !untracked.is_tracked());
+                step(untracked).unwrap();
+                step(tracked().detach()).unwrap();
+                assert_eq!(hsr.to_record().steps, 2);
+            }
+        }
+    }
+}
+
+/// What was said through `log`.
+static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Listener;
+
+impl log::Log for Listener {
+    fn enabled(&self, _metadata: &log::Metadata) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record) {
+        if record.target().starts_with("burn_hsr") {
+            SAID.lock().unwrap().push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+#[test]
+fn a_wide_head_takes_as_many_rows_as_the_budget_allows_and_says_so_once() {
+    log::set_logger(&Listener).expect("no other logger in this file");
+    log::set_max_level(log::LevelFilter::Warn);
+    let (inputs, hidden, samples) = (96, 160, 128);
+    let net = net(inputs, hidden, 10);
+    let x = matrix(samples, inputs, 2).require_grad();
+    let y = classes(&(0..samples as i64).map(|i| i % 10).collect::<Vec<_>>());
+    let rows_with_gradient = |config: &HsrConfig| {
+        let hsr = config.init().unwrap();
+        for step in 0..2 {
+            let penalty = hsr.penalty(&net, x.clone(), y.clone()).unwrap();
+            let of_inputs = values(x.grad(&penalty.backward()).expect("tracked inputs"));
+            let rows = of_inputs.chunks(inputs);
+            let taken = rows.filter(|row| row.iter().any(|&v| v != 0.0)).count();
+            assert_eq!(taken, hsr.cost(&net, samples).unwrap().rows, "step {step}");
+        }
+        let cost = hsr.cost(&net, samples).unwrap();
+        (cost.rows, cost.plain_steps)
+    };
+    let all = HsrConfig::new().with_subsample(Subsample::All);
+    let (rows, price) = rows_with_gradient(&all);
+    assert_eq!(rows, samples);
+    assert!(price > Subsample::BUDGET, "{price}");
+    assert!(SAID.lock().unwrap().is_empty());
+
+    let (rows, price) = rows_with_gradient(&HsrConfig::new());
+    assert!((8..samples).contains(&rows), "{rows}");
+    assert!(price <= Subsample::BUDGET || rows == 8, "{price}");
+    {
+        let said = SAID.lock().unwrap();
+        assert_eq!(said.len(), 1, "{said:?}");
+        let expected = format!("HSR takes {rows} of {samples} rows of a batch");
+        assert!(said[0].starts_with(&expected), "{said:?}");
+    }
+
+    // What was asked for is not remarked on, and the call that computes the loss too takes the same rows.
+    let (rows, _) = rows_with_gradient(&all.with_subsample(Subsample::Rows(24)));
+    assert_eq!(rows, 24);
+    assert_eq!(SAID.lock().unwrap().len(), 1);
+    let hsr = HsrConfig::new().with_strength(0.5).init().unwrap();
+    let x = x.detach();
+    let x = Tensor::<2>::from_inner(x.inner());
+    let of_batch = hsr.loss_gradients(&net, x.clone(), y.clone()).unwrap();
+    let hsr = HsrConfig::new().with_strength(0.5).init().unwrap();
+    let loss = CrossEntropyLossConfig::new().init(&device());
+    let loss = loss.forward(net.forward(x.clone()), y.clone());
+    let loss = loss + hsr.penalty(&net, x, y).unwrap();
+    let expected = GradientsParams::from_grads(loss.backward(), &net);
+    let got = gradient(&net, &of_batch.gradients);
+    let error = relative_error(&got, &gradient(&net, &expected), 0.0);
+    assert!(error < 1e-10, "{error:e}");
+}
+
+#[test]
+fn the_predicted_price_grows_with_the_work() {
+    let price = |sizes: [usize; 3], samples: usize, sharpness: Sharpness| {
+        let [inputs, hidden, outputs] = sizes;
+        let net = ThreeLayerNetConfig::new(inputs, hidden, outputs).init(&Device::flex());
+        let config = HsrConfig::new()
+            .with_subsample(Subsample::All)
+            .with_sharpness(sharpness);
+        let cost = config.init().unwrap().cost(&net, samples).unwrap();
+        assert_eq!(cost.rows, samples);
+        cost.plain_steps
+    };
+    let hsr = |sizes, samples| price(sizes, samples, Sharpness::LambdaSup);
+    assert!(hsr([4, 16, 3], 64) > 1.0);
+    // Pairs of samples, hidden units and classes.
+    assert!(hsr([512, 512, 10], 128) > hsr([512, 512, 10], 32));
+    assert!(hsr([256, 512, 10], 64) > hsr([256, 64, 10], 64));
+    assert!(hsr([64, 16, 10], 64) > hsr([64, 16, 2], 64));
+    // What the book says of wide heads.
+    let wide = [1024, 1024, 10];
+    for (sizes, samples, said, rows, with_rows) in [
+        ([784, 128, 10], 64, 2.7, 64, 2.7),
+        ([784, 128, 10], 128, 3.6, 64, 2.2),
+        (wide, 64, 6.9, 16, 2.5),
+    ] {
+        let [inputs, hidden, outputs] = sizes;
+        let net = ThreeLayerNetConfig::new(inputs, hidden, outputs).init(&Device::flex());
+        let auto = HsrConfig::new()
+            .init()
+            .unwrap()
+            .cost(&net, samples)
+            .unwrap();
+        let rounded = |price: f64| (10.0 * price).round() / 10.0;
+        assert_eq!(rounded(hsr(sizes, samples)), said);
+        assert_eq!((auto.rows, rounded(auto.plain_steps)), (rows, with_rows));
+    }
+    // The trace needs no pairs, and λ_max many products.
+    let digits = |sharpness| price([64, 16, 10], 64, sharpness);
+    assert!(digits(Sharpness::Trace) < digits(Sharpness::LambdaSup));
+    assert!(digits(Sharpness::LambdaMax) > digits(Sharpness::LambdaSup));
+    // An evaluation whose blocks do not fit has no price, and an empty batch neither.
+    let wide = ThreeLayerNetConfig::new(1024, 1024, 10).init(&Device::flex());
+    let assembled = HsrConfig::new().with_evaluation(Evaluation::Assembled);
+    let error = assembled.init().unwrap().cost(&wide, 64).unwrap_err();
+    assert!(error.to_string().contains("limit"), "{error}");
+    let error = HsrConfig::new().init().unwrap().cost(&wide, 0).unwrap_err();
+    assert!(error.to_string().contains("samples"), "{error}");
+}
+
+/// The activations of Burn 0.22, by configuration.
+fn activations_of_burn() -> Vec<ActivationConfig> {
+    vec![
+        ActivationConfig::Identity,
+        ActivationConfig::Gelu,
+        ActivationConfig::GeluApproximate,
+        ActivationConfig::PRelu(PReluConfig::new()),
+        ActivationConfig::Relu,
+        ActivationConfig::LeakyRelu(LeakyReluConfig::new().with_negative_slope(0.3)),
+        ActivationConfig::SwiGlu(SwiGluConfig::new(3, 3)),
+        ActivationConfig::Selu,
+        ActivationConfig::Sigmoid,
+        ActivationConfig::Tanh,
+        ActivationConfig::HardSigmoid(HardSigmoidConfig::new()),
+        ActivationConfig::HardSwish,
+        ActivationConfig::Softplus(SoftplusConfig::new()),
+        ActivationConfig::Softplus(SoftplusConfig::new().with_beta(2.0)),
+        ActivationConfig::Softsign,
+        ActivationConfig::Elu(EluConfig::new()),
+        ActivationConfig::Celu(CeluConfig::new()),
+        ActivationConfig::ThresholdedRelu(ThresholdedReluConfig::new()),
+        ActivationConfig::HardShrink(HardShrinkConfig::new()),
+        ActivationConfig::SoftShrink(SoftShrinkConfig::new()),
+        ActivationConfig::Shrink(ShrinkConfig::new()),
+    ]
+}
+
+#[test]
+fn an_activation_of_burn_is_the_same_function_here_or_is_refused_by_name() {
+    let z = matrix(5, 3, 2) * 4.0;
+    let mut known = 0;
+    for config in activations_of_burn() {
+        let burn = config.init(&device());
+        match activation_of(&burn) {
+            Ok(activation) => {
+                known += 1;
+                let here = values(activation_forward(activation, z.clone()));
+                let there = values(burn.forward(z.clone()));
+                let error = relative_error(&here, &there, 1.0);
+                assert!(error < 1e-12, "{config}: {error:e}");
+            }
+            Err(error) => {
+                let shown = format!("{config:?}");
+                let name = shown.split('(').next().unwrap();
+                let message = error.to_string();
+                assert!(
+                    message.starts_with(&format!("{name} cannot be regularised: ")),
+                    "{message}"
+                );
+            }
+        }
+    }
+    assert_eq!(known, 8);
+}
+
+/// Three layers with something between or behind them.
+fn disagreeing(net: &ThreeLayerNet, x: &Tensor<2>) -> Vec<(&'static str, Tensor<2>)> {
+    let z = net.hidden.forward(x.clone());
+    let a = activation_forward(net.activation(), z.clone());
+    let dropout = DropoutConfig::new(0.5).init().forward(a.clone());
+    let mean = a.clone().mean_dim(1);
+    let logits = net.output.forward(a);
+    vec![
+        ("dropout", net.output.forward(dropout)),
+        (
+            "normalisation",
+            net.output
+                .forward(net.hidden.forward(x.clone()).tanh() - mean),
+        ),
+        ("went through a softmax", softmax(logits.clone(), 1)),
+        ("went through a log-softmax", log_softmax(logits.clone(), 1)),
+        ("other inputs", logits.clone().flip([0])),
+        ("not a number", logits / 0.0 * 0.0),
+    ]
+}
+
+#[test]
+fn verification_passes_what_is_right_and_says_what_is_wrong() {
+    let hsr = HsrConfig::new().init().unwrap();
+    let x = matrix(8, 5, 11);
+    for activation in Activation::ALL {
+        let net = ThreeLayerNet::new(layer(5, 16, 3), activation, layer(16, 3, 7));
+        // Small numbers, and such as saturate.
+        for scale in [1e-3, 1.0, 30.0] {
+            let x = x.clone() * scale;
+            let logits = net.forward(x.clone());
+            hsr.verify(&net, x.clone(), logits.clone()).unwrap();
+            let error = hsr.verify(&net, x, logits * (1.0 + 1e-10)).unwrap_err();
+            assert!(
+                matches!(error, HsrError::Logits { .. }),
+                "{activation}, {scale}"
+            );
+        }
+        // Another activation, where it is another: which one is said.
+        for other in Activation::ALL
+            .into_iter()
+            .filter(|&other| other != activation)
+        {
+            let wrong = ThreeLayerNet::new(net.hidden.clone(), other, net.output.clone());
+            let error = hsr
+                .verify(&net, x.clone(), wrong.forward(x.clone()))
+                .unwrap_err();
+            let message = error.to_string();
+            let expected =
+                format!("they are those of φ = {other}: that is what activation() should say");
+            assert!(
+                message.ends_with(&expected),
+                "{activation} for {other}: {message}"
+            );
+        }
+    }
+    let net = ThreeLayerNet::new(layer(5, 16, 3), Activation::Tanh, layer(16, 3, 7));
+    for (what, logits) in disagreeing(&net, &x) {
+        let error = hsr.verify(&net, x.clone(), logits).unwrap_err().to_string();
+        if what.starts_with("went") {
+            assert!(error.contains(what), "{what}: {error}");
+        } else {
+            assert!(error.contains("dropout in training"), "{what}: {error}");
+        }
+    }
+    // Where and by how much.
+    let (mut logits, at) = (values(net.forward(x.clone())), 3 * 2 + 1);
+    logits[at] += 0.25;
+    let logits = tensor(&logits, [8, 3], &device(), DType::F64);
+    match hsr.verify(&net, x.clone(), logits).unwrap_err() {
+        HsrError::Logits {
+            sample,
+            output,
+            difference,
+            tolerance,
+            ..
+        } => {
+            assert_eq!((sample, output), (2, 1));
+            assert!((difference - 0.25).abs() < 1e-12);
+            assert!(tolerance < 1e-11, "{tolerance}");
+        }
+        other => panic!("{other}"),
+    }
+    let error = hsr.verify(&net, x.clone(), matrix(8, 2, 1)).unwrap_err();
+    let expected = "the model's logits has shape [8, 2], expected [8, 3]";
+    assert_eq!(error.to_string(), expected);
+    assert!(hsr.verify(&net, matrix(8, 4, 1), matrix(8, 3, 1)).is_err());
+}
+
+#[test]
+fn verification_allows_what_rounding_explains_in_every_precision() {
+    let hsr = HsrConfig::new().init().unwrap();
+    let wide = ThreeLayerNet::new(layer(64, 128, 3), Activation::Gelu, layer(128, 5, 7));
+    let x = matrix(16, 64, 11);
+    let exact = wide.forward(x.clone());
+    for (dtype, coarse) in [(DType::F32, 1e-3), (DType::F16, 3.0), (DType::BF16, 30.0)] {
+        let cast = |linear: &Linear| Linear {
+            weight: Param::from_tensor(linear.weight.val().inner().cast(dtype)),
+            bias: linear
+                .bias
+                .as_ref()
+                .map(|bias| Param::from_tensor(bias.val().inner().cast(dtype))),
+        };
+        let net = ThreeLayerNet::new(cast(&wide.hidden), Activation::Gelu, cast(&wide.output));
+        let x = x.clone().inner().cast(dtype);
+        let logits = net.forward(x.clone());
+        hsr.verify(&net, x.clone(), logits.clone()).unwrap();
+        // Logits of the unrounded network differ by roundings of parameters and inputs alone.
+        hsr.verify(&net, x.clone(), exact.clone()).unwrap();
+        let error = hsr.verify(&net, x, logits.cast(DType::F64) + coarse);
+        assert!(error.is_err(), "{dtype:?}");
+    }
 }
 
 /// Plain SGD or Adam steps with a regulariser, from one start; the numbers after each step.
@@ -435,7 +880,7 @@ fn the_loss_step_is_the_step_of_backward_and_hsr() {
     let base = || HsrConfig::new().with_strength(0.2);
     let mut configs = vec![
         base().with_strength(0.0),
-        base().with_subsample(Some(4)),
+        base().with_subsample(Subsample::Rows(4)),
         base().with_adaptive(true),
         base().with_adaptive(true).with_mode(Mode::Decoupled),
         base().with_execution(Execution::Device),
@@ -520,7 +965,7 @@ fn one_call_refuses_what_it_would_leave_without_a_gradient() {
     let run = Run::new(&HsrConfig::new(), SgdConfig::new().init());
     for config in [
         HsrConfig::new(),
-        HsrConfig::new().with_subsample(Some(2)),
+        HsrConfig::new().with_subsample(Subsample::Rows(2)),
         HsrConfig::new().with_execution(Execution::Device),
     ] {
         let hsr = config.init().unwrap();
@@ -571,7 +1016,7 @@ fn a_schedule_scales_each_step_and_its_pauses_are_the_plain_optimizer() {
 fn a_resumed_run_takes_the_very_steps_of_an_uninterrupted_one() {
     let config = HsrConfig::new()
         .with_strength(0.2)
-        .with_subsample(Some(4))
+        .with_subsample(Subsample::Rows(4))
         .with_seed(9)
         .with_schedule(
             Schedule::new()

@@ -1,7 +1,71 @@
-//! Activations and their derivatives as tensor operations.
+//! Activations and their derivatives as tensor operations, and which of Burn's activations they are.
 
+use burn::nn::activation::Activation as BurnActivation;
 use burn::tensor::{Tensor, activation};
 use hsr_core::Activation;
+
+use crate::HsrError;
+
+/// Which φ an activation of Burn is, so that a model that keeps Burn's can answer
+/// [`ThreeLayer::activation`](crate::ThreeLayer::activation). (A `TryFrom` cannot be: both types belong to other crates.)
+///
+/// ```
+/// use burn::nn::activation::{Activation, ActivationConfig};
+/// use burn::nn::{Relu, SoftplusConfig};
+/// use burn::tensor::Device;
+/// use burn_hsr::activation_of;
+///
+/// let device = Device::flex();
+/// let gelu = ActivationConfig::GeluApproximate.init(&device);
+/// assert_eq!(activation_of(&gelu)?, burn_hsr::Activation::GeluTanh);
+/// assert_eq!(activation_of(&Relu::new().into())?, burn_hsr::Activation::Relu);
+/// // Others are refused, with the reason.
+/// let softplus: Activation = SoftplusConfig::new().with_beta(2.0).init().into();
+/// let error = activation_of(&softplus).unwrap_err();
+/// assert_eq!(error.to_string(), "Softplus cannot be regularised: only β = 1 has a closed form here");
+/// # Ok::<(), burn_hsr::HsrError>(())
+/// ```
+///
+/// # Errors
+///
+/// [`HsrError::Activation`] where the closed form does not have it.
+pub fn activation_of(burn: &BurnActivation) -> Result<Activation, HsrError> {
+    let (name, reason) = match burn {
+        BurnActivation::Identity(_) => return Ok(Activation::Identity),
+        BurnActivation::Tanh(_) => return Ok(Activation::Tanh),
+        BurnActivation::Sigmoid(_) => return Ok(Activation::Sigmoid),
+        BurnActivation::Relu(_) => return Ok(Activation::Relu),
+        BurnActivation::Gelu(gelu) if gelu.approximate => return Ok(Activation::GeluTanh),
+        BurnActivation::Gelu(_) => return Ok(Activation::Gelu),
+        BurnActivation::LeakyRelu(leaky) => {
+            return Ok(Activation::LeakyRelu {
+                negative_slope: leaky.negative_slope,
+            });
+        }
+        BurnActivation::Softplus(softplus) if softplus.beta == 1.0 => {
+            return Ok(Activation::Softplus);
+        }
+        BurnActivation::Softplus(_) => ("Softplus", "only β = 1 has a closed form here"),
+        BurnActivation::SwiGlu(_) => (
+            "SwiGlu",
+            "it is no function of one pre-activation, but has two layers of its own",
+        ),
+        BurnActivation::PRelu(_) => ("PRelu", "its slopes are trained: take LeakyRelu"),
+        // What remains, and what later versions of Burn add. Their names begin their displays.
+        other => {
+            let shown = format!("{other:?}");
+            let name = shown.split(['(', ' ', '{']).next().unwrap_or_default();
+            return Err(HsrError::Activation {
+                activation: name.to_owned(),
+                reason: "the closed form does not have it: take tanh, gelu, silu, softplus, mish or relu",
+            });
+        }
+    };
+    Err(HsrError::Activation {
+        activation: name.to_owned(),
+        reason,
+    })
+}
 
 /// φ(z), differentiable, for the forward pass of a network.
 ///

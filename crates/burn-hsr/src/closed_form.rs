@@ -44,6 +44,7 @@ pub struct ClosedForm<T> {
     labels: HostLabels<T>,
     sample_weights: Option<Vec<T>>,
     class_weights: Option<Vec<T>>,
+    output_weights: Option<Vec<T>>,
     loss: OutputLoss,
     label_smoothing: T,
 }
@@ -132,6 +133,7 @@ impl ClosedForm<f32> {
             },
             sample_weights: self.sample_weights.as_deref().map(wide),
             class_weights: config.class_weights.clone(),
+            output_weights: self.output_weights.as_deref().map(wide),
             loss: self.loss,
             label_smoothing: config.softmax_smoothing(),
         }
@@ -180,6 +182,10 @@ impl<T: Real + Element> ClosedForm<T> {
                 None => None,
             },
             class_weights: config.class_weights.as_deref().map(cast),
+            output_weights: match targets.output_weights {
+                Some(weights) => Some(read("the output weights", weights)?),
+                None => None,
+            },
             loss: config.loss,
             label_smoothing: T::of(config.softmax_smoothing()),
         })
@@ -230,6 +236,9 @@ impl<T: Real + Element> ClosedForm<T> {
         }
         if let Some(weights) = &self.class_weights {
             batch = batch.with_class_weights(weights);
+        }
+        if let Some(weights) = &self.output_weights {
+            batch = batch.with_output_weights(weights);
         }
         batch
     }

@@ -45,11 +45,44 @@ pub enum HsrError {
     },
     /// The inputs are features of a backbone, which this entry point does not differentiate.
     #[error(
-        "{entry} gives the inputs no gradient, but autodiff tracks them: use Hsr::head for the head of a deeper model"
+        "{entry} gives the inputs no gradient, but autodiff tracks them: use Hsr::head or Hsr::penalty for the head \
+         of a deeper model, or detach the inputs to leave the backbone alone"
     )]
     TrackedInputs {
         /// The method that was called.
         entry: &'static str,
+    },
+    /// An activation of Burn that the closed form does not have.
+    #[error("{activation} cannot be regularised: {reason}")]
+    Activation {
+        /// The activation, as Burn names it.
+        activation: String,
+        /// Why not, or what to take instead.
+        reason: &'static str,
+    },
+    /// The model's logits are not output(φ(hidden(x))).
+    #[error(
+        "the model's logits are not output(φ(hidden(x))) with φ = {activation}: at sample {sample}, output {output} the \
+         model gives {model} and the formula {formula}, which differ by {difference:.3e} where rounding explains \
+         {tolerance:.3e}; {hint}"
+    )]
+    Logits {
+        /// The φ that the model names.
+        activation: hsr_core::Activation,
+        /// The sample at which they differ most, measured against what rounding explains.
+        sample: usize,
+        /// The output.
+        output: usize,
+        /// The model's logit.
+        model: f64,
+        /// The formula's.
+        formula: f64,
+        /// The absolute difference of the two.
+        difference: f64,
+        /// What rounding can explain of it.
+        tolerance: f64,
+        /// What to look for.
+        hint: String,
     },
     /// The measure needs the host.
     #[error("{sharpness} is computed on the host: use Execution::Auto or Execution::Host")]

@@ -1,6 +1,6 @@
 //! The regulariser and the ways it enters a training loop.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use burn::config::Config;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
@@ -17,7 +17,9 @@ use crate::gradient::{
 use crate::head::HeadTerm;
 use crate::host::{Host, Objective};
 use crate::targets::{Labels, Targets};
-use crate::{HsrError, HsrRecord, Schedule, Sharpness, ThreeLayer, backend, device, subsample};
+use crate::{
+    HsrError, HsrRecord, Schedule, Sharpness, Subsample, ThreeLayer, backend, device, subsample,
+};
 
 /// How ∇λ_sup enters the step.
 ///
@@ -89,8 +91,9 @@ pub struct HsrConfig {
     /// How the gradient enters the step.
     #[config(default = "Mode::Coupled")]
     pub mode: Mode,
-    /// Rows of the batch that the regulariser takes, chosen anew each step; none for all.
-    pub subsample: Option<usize>,
+    /// Rows of the batch that the regulariser takes, chosen anew each step.
+    #[config(default = "Subsample::Auto")]
+    pub subsample: Subsample,
     /// The seed of that choice.
     #[config(default = 0)]
     pub seed: u64,
@@ -141,7 +144,7 @@ impl HsrConfig {
         if self.schedule.interval == 0 {
             return refuse("the interval of the schedule", 0.0, "1 or more");
         }
-        if self.subsample == Some(0) {
+        if self.subsample == Subsample::Rows(0) {
             return refuse("subsample", 0.0, "1 row or more");
         }
         if self.threads == Some(0) {
@@ -167,6 +170,7 @@ impl HsrConfig {
             config: self.clone(),
             host: Host::new(self.threads),
             steps: AtomicU64::new(0),
+            told: AtomicBool::new(false),
         })
     }
 
@@ -244,6 +248,8 @@ pub struct Hsr {
     pub(crate) host: Host,
     /// Steps taken. Atomic, so that the entry points need no `&mut` in the loops they are put into.
     steps: AtomicU64,
+    /// Whether it was said that a part of the batch is taken where all of it was not refused.
+    told: AtomicBool,
 }
 
 impl core::fmt::Debug for Hsr {
@@ -262,6 +268,7 @@ impl Clone for Hsr {
             config: self.config.clone(),
             host: Host::new(self.config.threads),
             steps: AtomicU64::new(self.steps.load(Ordering::Relaxed)),
+            told: AtomicBool::new(self.told.load(Ordering::Relaxed)),
         }
     }
 }
@@ -283,6 +290,12 @@ impl Hsr {
     pub fn load_record(mut self, record: HsrRecord) -> Self {
         *self.steps.get_mut() = record.steps;
         self
+    }
+
+    /// Goes on at a step, through what is shared.
+    #[cfg(feature = "train")]
+    pub(crate) fn resume_at(&self, steps: u64) {
+        self.steps.store(steps, Ordering::Relaxed);
     }
 
     /// λ_sup (or its [peer](Sharpness)) and its gradient, without strength, schedule or mode; with `with_inputs` also the gradient for the inputs.
@@ -404,7 +417,7 @@ impl Hsr {
         self.refuse_what_needs_gradients("Hsr::penalty")?;
         let device = inputs.device();
         let dtype = inputs.dtype();
-        let Some(due) = self.next_step(model, inputs, targets.into(), true, false)? else {
+        let Some(due) = self.next_step(model, inputs, targets.into(), false)? else {
             return Ok(Tensor::zeros([1], (&device, dtype)));
         };
         let (value, mut gradient) = (due.gradient.value.clone(), due.gradient);
@@ -426,12 +439,13 @@ impl Hsr {
         Ok(surrogate.sum)
     }
 
-    /// Adds strength·∇λ_sup to gradients, between `backward` and the optimizer's step. Frozen parameters get nothing,
-    /// and the inputs neither: see [`head`](Self::head) where they are the features of a backbone.
+    /// Adds strength·∇λ_sup to gradients, between `backward` and the optimizer's step. Frozen parameters get nothing.
     ///
     /// # Errors
     ///
-    /// As [`gradient`](Self::gradient); [`HsrError::Decoupled`] in the decoupled mode.
+    /// As [`gradient`](Self::gradient); [`HsrError::Decoupled`] in the decoupled mode; [`HsrError::TrackedInputs`] where
+    /// autodiff tracks the inputs: they are the features of a backbone, which would get no gradient. See
+    /// [`head`](Self::head) and [`penalty`](Self::penalty).
     pub fn inject<M: ThreeLayer>(
         &self,
         model: &M,
@@ -440,7 +454,8 @@ impl Hsr {
         mut gradients: GradientsParams,
     ) -> Result<GradientsParams, HsrError> {
         self.refuse_decoupled("Hsr::inject")?;
-        if let Some(due) = self.next_step(model, inputs, targets.into(), false, true)? {
+        refuse_tracked("Hsr::inject", &inputs)?;
+        if let Some(due) = self.next_step(model, inputs, targets.into(), true)? {
             let gradient = if self.config.adaptive {
                 relative(due.gradient, due.strength, model, &gradients)
             } else {
@@ -498,7 +513,7 @@ impl Hsr {
             features: zero,
             gradient: None,
         };
-        if let Some(due) = self.next_step(head, features, targets.into(), true, true)? {
+        if let Some(due) = self.next_step(head, features, targets.into(), true)? {
             let mut gradient = self.directed(head, due.gradient, due.strength);
             if let (Some(of_features), Some(inputs)) = (gradient.inputs.take(), due.inputs) {
                 let mut surrogate = Surrogate { sum: term.features };
@@ -516,7 +531,7 @@ impl Hsr {
     ///
     /// # Errors
     ///
-    /// As [`gradient`](Self::gradient).
+    /// As [`gradient`](Self::gradient); [`HsrError::TrackedInputs`] as [`inject`](Self::inject).
     pub fn step<M: ThreeLayer + Module>(
         &self,
         optimizer: &mut ModuleOptimizer,
@@ -526,11 +541,12 @@ impl Hsr {
         targets: impl Into<Targets>,
         gradients: GradientsParams,
     ) -> Result<M, HsrError> {
+        refuse_tracked("Hsr::step", &inputs)?;
         if self.config.mode != Mode::Decoupled {
             let gradients = self.inject(&model, inputs, targets, gradients)?;
             return Ok(optimizer.step(lr, model, gradients));
         }
-        let Some(due) = self.next_step(&model, inputs, targets.into(), false, true)? else {
+        let Some(due) = self.next_step(&model, inputs, targets.into(), true)? else {
             return Ok(optimizer.step(lr, model, gradients));
         };
         let decrement = if self.config.adaptive {
@@ -566,23 +582,22 @@ impl Hsr {
         self.config.adaptive || self.config.mode == Mode::Direction
     }
 
-    /// What this step adds, at the rows that it takes; `None` where the schedule pauses.
-    /// `tracked` asks for the gradient of inputs that autodiff tracks, `scaled` for the strength in it, which what is
-    /// normalised afterwards does not get. The step counts unless it is refused.
+    /// What this step adds, at the rows that it takes; `None` where the schedule pauses. Inputs that autodiff tracks get
+    /// their gradient. `scaled` asks for the strength in it, which what is normalised afterwards does not get. The step
+    /// counts unless it is refused.
     fn next_step<M: ThreeLayer>(
         &self,
         model: &M,
         inputs: Tensor<2>,
         targets: Targets,
-        tracked: bool,
         scaled: bool,
     ) -> Result<Option<Due>, HsrError> {
         let (step, strength) = self.strength_of_step();
         let due = if strength == 0.0 {
             None
         } else {
-            let (inputs, targets) = self.rows_of_step(step, inputs, targets);
-            let with_inputs = tracked && inputs.is_tracked();
+            let (inputs, targets) = self.rows_of_step(step, model, inputs, targets)?;
+            let with_inputs = inputs.is_tracked();
             let scaled = scaled && !self.normalises();
             let factor = if scaled { strength } else { 1.0 };
             let at = with_inputs.then(|| inputs.clone());
@@ -598,10 +613,18 @@ impl Hsr {
 
     /// The strength of this step where what it descends is the sum L + strength·λ_sup over one batch: nothing is
     /// normalised, no rows are chosen, the schedule does not pause.
-    pub(crate) fn strength_of_sum(&self) -> Option<f64> {
+    pub(crate) fn strength_of_sum<M: ThreeLayer>(
+        &self,
+        model: &M,
+        inputs: &Tensor<2>,
+    ) -> Option<f64> {
         let (_, strength) = self.strength_of_step();
-        let of_sum = strength != 0.0 && !self.normalises() && self.config.subsample.is_none();
-        of_sum.then_some(strength)
+        let [samples, _] = inputs.dims();
+        let takes_all = || {
+            Subsample::rows(&self.config, &model.dimensions(), samples)
+                .is_ok_and(|rows| rows == samples)
+        };
+        (strength != 0.0 && !self.normalises() && takes_all()).then_some(strength)
     }
 
     /// The step that comes, and its strength.
@@ -618,25 +641,36 @@ impl Hsr {
     }
 
     /// The rows of the batch that a step's regulariser takes.
-    fn rows_of_step(&self, step: u64, inputs: Tensor<2>, targets: Targets) -> (Tensor<2>, Targets) {
+    fn rows_of_step<M: ThreeLayer>(
+        &self,
+        step: u64,
+        model: &M,
+        inputs: Tensor<2>,
+        targets: Targets,
+    ) -> Result<(Tensor<2>, Targets), HsrError> {
         let config = &self.config;
-        if config.subsample.is_none() {
-            return (inputs, targets);
-        }
         let [samples, _] = inputs.dims();
+        let rows = Subsample::rows(config, &model.dimensions(), samples)?;
         let device = inputs.device().inner();
-        let Some(rows) = subsample::choose(config.subsample, samples, config.seed, step, &device)
-        else {
-            return (inputs, targets);
+        let Some(chosen) = subsample::choose(rows, samples, config.seed, step, &device) else {
+            return Ok((inputs, targets));
         };
-        let targets = targets.without_autodiff().select(&rows);
+        self.check(model, &inputs, &targets)?;
+        if config.subsample == Subsample::Auto && !self.told.swap(true, Ordering::Relaxed) {
+            log::warn!(
+                "HSR takes {rows} of {samples} rows of a batch: with all of them a step would cost more than {} plain \
+                 steps (Subsample::All takes them all, Subsample::Rows(m) as many as you say, Hsr::cost predicts the price)",
+                Subsample::BUDGET
+            );
+        }
+        let targets = targets.without_autodiff().select(&chosen);
         // Tracked features stay tracked: the rows not chosen get a zero.
         let inputs = if inputs.is_tracked() {
-            inputs.select(0, Tensor::from_inner(rows))
+            inputs.select(0, Tensor::from_inner(chosen))
         } else {
-            inputs.inner().select(0, rows)
+            inputs.inner().select(0, chosen)
         };
-        (inputs, targets)
+        Ok((inputs, targets))
     }
 
     pub(crate) fn refuse_what_needs_gradients(&self, entry: &'static str) -> Result<(), HsrError> {
@@ -677,21 +711,13 @@ impl Hsr {
         }
     }
 
-    pub(crate) fn check<M: ThreeLayer>(
-        &self,
+    /// Whether the layers fit each other and the inputs.
+    pub(crate) fn check_model<M: ThreeLayer>(
         model: &M,
         inputs: &Tensor<2>,
-        targets: &Targets,
     ) -> Result<(), HsrError> {
         let dims = model.dimensions();
         let [samples, features] = inputs.dims();
-        let refuse = |what, got: &[usize], expected: String| {
-            Err(HsrError::Shape {
-                what,
-                got: got.to_vec(),
-                expected,
-            })
-        };
         if features != dims.inputs || samples == 0 {
             let expected = format!("[samples ≥ 1, {}]", dims.inputs);
             return refuse("the input batch", &[samples, features], expected);
@@ -701,6 +727,18 @@ impl Hsr {
             let expected = format!("[{}, outputs]", dims.hidden);
             return refuse("the output weight", &[from_hidden, dims.outputs], expected);
         }
+        Ok(())
+    }
+
+    pub(crate) fn check<M: ThreeLayer>(
+        &self,
+        model: &M,
+        inputs: &Tensor<2>,
+        targets: &Targets,
+    ) -> Result<(), HsrError> {
+        Self::check_model(model, inputs)?;
+        let dims = model.dimensions();
+        let [samples, _] = inputs.dims();
         match &targets.labels {
             Labels::Classes(classes) if classes.dims() != [samples] => {
                 return refuse("the targets", &classes.dims(), format!("[{samples}]"));
@@ -722,6 +760,19 @@ impl Hsr {
                 &weights.dims(),
                 format!("[{samples}]"),
             );
+        }
+        if let Some(weights) = &targets.output_weights {
+            if weights.dims() != [samples, dims.outputs] {
+                return refuse(
+                    "the output weights",
+                    &weights.dims(),
+                    format!("[{samples}, {}]", dims.outputs),
+                );
+            }
+            if self.config.loss != OutputLoss::MeanSquaredError {
+                let loss = self.config.loss.name();
+                return Err(hsr_core::Error::OutputWeights { loss }.into());
+            }
         }
         if let Some(weights) = &self.config.class_weights
             && weights.len() != dims.outputs
@@ -746,6 +797,23 @@ impl Hsr {
         }
         Ok(())
     }
+}
+
+fn refuse(what: &'static str, got: &[usize], expected: String) -> Result<(), HsrError> {
+    Err(HsrError::Shape {
+        what,
+        got: got.to_vec(),
+        expected,
+    })
+}
+
+/// Refuses inputs that would get no gradient although autodiff waits for one. A tensor of an autodiff device that is
+/// no part of a graph is none.
+pub(crate) fn refuse_tracked(entry: &'static str, inputs: &Tensor<2>) -> Result<(), HsrError> {
+    if inputs.is_tracked() {
+        return Err(HsrError::TrackedInputs { entry });
+    }
+    Ok(())
 }
 
 /// What a step adds.

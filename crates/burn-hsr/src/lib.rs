@@ -51,6 +51,7 @@
 //! * [`HsrConfig`], [`Hsr`]: the regulariser; [`Mode`] and [`Execution`] are its choices.
 //! * [`Sharpness`]: what is descended, λ_sup or a peer of it.
 //! * [`ClosedForm`]: a model and a batch in the host's memory, for the verbs of hsr-core.
+//! * [`Hsr::verify`]: whether a model is what it says; [`Hsr::cost`]: what a step costs; [`Subsample`]: at how many rows.
 //! * [`Schedule`]: when and how strongly; [`HsrRecord`]: what a resumed run needs.
 //! * [`HsrGradient`]: the bound's gradient as tensors; [`HeadTerm`]: the head of a deeper model;
 //!   [`LossGradients`]: loss, its gradient and the bound's in one.
@@ -71,6 +72,7 @@
 mod activation;
 mod backend;
 mod closed_form;
+mod cost;
 mod device;
 mod error;
 mod gradient;
@@ -87,23 +89,26 @@ mod subsample;
 mod targets;
 #[cfg(feature = "train")]
 pub mod train;
+mod verify;
 
-pub use activation::forward as activation_forward;
+pub use activation::{activation_of, forward as activation_forward};
 pub use backend::{Backend, BackendError};
 pub use closed_form::ClosedForm;
+pub use cost::StepCost;
 pub use error::HsrError;
 pub use gradient::HsrGradient;
 pub use head::HeadTerm;
 pub use hsr::{Execution, Hsr, HsrConfig, Mode};
 pub use hsr_core::{
-    Activation, BlockEvaluation, Evaluation, Extremes, LanczosOptions, OutputLoss, Plan,
-    SpectralBounds,
+    Activation, BlockEvaluation, Evaluation, Extremes, LambdaMaxRange, LanczosOptions, OutputLoss,
+    Plan, SpectralBounds,
 };
 pub use net::{ThreeLayer, ThreeLayerNet, ThreeLayerNetConfig};
 pub use objective::LossGradients;
 pub use record::{HsrRecord, HsrRecordError};
 pub use schedule::Schedule;
 pub use sharpness::Sharpness;
+pub use subsample::Subsample;
 pub use targets::Targets;
 
 /// The programs in the README are compiled and run.

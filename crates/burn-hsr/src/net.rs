@@ -26,6 +26,27 @@ use crate::activation;
 ///     fn output(&self) -> &Linear { &self.down }
 /// }
 /// ```
+///
+/// Anything else is refused by the compiler, which says how to get there:
+///
+/// ```compile_fail,E0277
+/// use burn::nn::conv::Conv2d;
+///
+/// fn regularised(_: &impl burn_hsr::ThreeLayer) {}
+///
+/// fn of(conv: &Conv2d) {
+///     regularised(conv);
+/// }
+/// ```
+///
+/// Before training, [`Hsr::verify`](crate::Hsr::verify) finds out whether what this says of a model is what it computes.
+#[diagnostic::on_unimplemented(
+    message = "HSR does not know the three layers of `{Self}`",
+    label = "not a three-layer network, nor the head of one",
+    note = "where `{Self}` computes output(φ(hidden(x))), implement `ThreeLayer` for it: `hidden`, `activation`, `output`",
+    note = "where it is deeper, keep its last two `Linear` layers in a `ThreeLayerNet` and give that, with the features that it \
+            sees as inputs: `hsr.penalty(&model.head, features, targets)?`"
+)]
 pub trait ThreeLayer {
     /// The layer from the inputs to the hidden units.
     fn hidden(&self) -> &Linear;

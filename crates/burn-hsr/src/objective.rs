@@ -12,6 +12,7 @@ use crate::activation::softplus;
 use crate::device::tensors::reduce;
 use crate::gradient::add_to;
 use crate::host::Objective;
+use crate::hsr::refuse_tracked;
 use crate::targets::{Labels, Targets};
 use crate::{Hsr, HsrConfig, HsrError, Mode, ThreeLayer, ThreeLayerNet};
 
@@ -81,7 +82,7 @@ impl Hsr {
         refuse_tracked("Hsr::loss_gradients", &inputs)?;
         let targets = targets.into();
         if self.on_host(&inputs)
-            && let Some(strength) = self.strength_of_sum()
+            && let Some(strength) = self.strength_of_sum(model, &inputs)
         {
             let objective = Objective::Sum { strength };
             let sum = self.on_host_gradients(model, inputs, targets, objective)?;
@@ -164,13 +165,6 @@ impl Hsr {
     }
 }
 
-fn refuse_tracked(entry: &'static str, inputs: &Tensor<2>) -> Result<(), HsrError> {
-    if inputs.is_tracked() {
-        return Err(HsrError::TrackedInputs { entry });
-    }
-    Ok(())
-}
-
 /// L = Σ_n ω_n ℓ(o_n, y_n), \[1\], with the reduction of [`hsr_core::Batch`], as a differentiable tensor.
 ///
 /// The plain cross-entropy of class indices is Burn's own, operation for operation.
@@ -184,12 +178,20 @@ pub(crate) fn loss(hsr: &Hsr, logits: Tensor<2>, targets: &Targets) -> Tensor<1>
     let [_, outputs] = logits.dims();
     let like = logits.clone().without_autodiff();
     let (y, omega) = reduce(config, targets.clone(), outputs, &like);
+    let output_weights = targets.output_weights.clone();
     let of_outputs = match config.loss {
         OutputLoss::SoftmaxCrossEntropy => (log_softmax(logits, 1) * y).neg().sum_dim(1),
         OutputLoss::SigmoidCrossEntropy => {
             ((y.neg() + 1.0) * logits.clone() + softplus(logits.neg())).mean_dim(1)
         }
-        OutputLoss::MeanSquaredError => (logits - y).square().mean_dim(1),
+        OutputLoss::MeanSquaredError => {
+            let squares = (logits - y).square();
+            match output_weights {
+                Some(weights) => squares * weights.without_autodiff().cast(like.dtype()),
+                None => squares,
+            }
+            .mean_dim(1)
+        }
     };
     (of_outputs * omega).sum()
 }

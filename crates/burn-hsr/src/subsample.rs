@@ -1,20 +1,80 @@
 //! A part of the batch for the regulariser.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use hsr_core::{Dimensions, Error};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
+use serde::{Deserialize, Serialize};
+
+use crate::{HsrConfig, cost};
+
+/// The rows of a batch that the regulariser takes. What it takes are other rows at each step, named by the seed and the
+/// step alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subsample {
+    /// All of them, unless the network is wide and the step dear: where it has more than 10,000 parameters and
+    /// [`Hsr::cost`](crate::Hsr::cost) predicts more than [`BUDGET`](Self::BUDGET) plain steps, the batch is halved, and
+    /// halved again, until it does not (or 8 rows are left). This depends on sizes and configuration alone, never on a
+    /// clock, and is said once, as a warning of the crate `log`.
+    #[default]
+    Auto,
+    /// All of them, whatever the price.
+    All,
+    /// So many, or all of a smaller batch.
+    Rows(usize),
+}
+
+impl Subsample {
+    /// What a step with HSR may cost under [`Auto`](Self::Auto), in plain steps: as much as a step with SAM, which has two
+    /// passes.
+    pub const BUDGET: f64 = 3.0;
+    /// Up to so many parameters [`Auto`](Self::Auto) takes the whole batch: such steps take milliseconds whatever their
+    /// number of plain steps, and stay exact.
+    const WIDE: usize = 10_000;
+    /// The fewest rows that are left by halving.
+    const FEWEST: usize = 8;
+
+    /// The rows taken of `samples`.
+    ///
+    /// # Errors
+    ///
+    /// As [`cost::plain_steps`].
+    pub(crate) fn rows(
+        config: &HsrConfig,
+        dimensions: &Dimensions,
+        samples: usize,
+    ) -> Result<usize, Error> {
+        let mut rows = samples;
+        match config.subsample {
+            Subsample::All => {}
+            Subsample::Rows(most) => rows = rows.min(most),
+            Subsample::Auto if dimensions.parameters() <= Self::WIDE => {}
+            Subsample::Auto => {
+                while rows > Self::FEWEST
+                    && cost::plain_steps(config, dimensions, samples, rows)? > Self::BUDGET
+                {
+                    rows = rows.div_ceil(2).max(Self::FEWEST);
+                }
+            }
+        }
+        Ok(rows)
+    }
+}
 
 /// `rows` of `samples` rows, each as likely as any other, the same for the same seed and step: their Hessian is that
 /// of the batch in expectation, and the mean of their λ_sup is no less than the batch's (theory §3). `None` where the
 /// batch is no larger.
 pub(crate) fn choose(
-    rows: Option<usize>,
+    rows: usize,
     samples: usize,
     seed: u64,
     step: u64,
     device: &Device,
 ) -> Option<Tensor<1, Int>> {
-    let rows = rows.filter(|&rows| rows < samples)?;
+    if rows >= samples {
+        return None;
+    }
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     generator.set_stream(step);
     let mut chosen: Vec<i64> = rand::seq::index::sample(&mut generator, samples, rows)
@@ -26,14 +86,47 @@ pub(crate) fn choose(
     Some(Tensor::from_data(TensorData::new(chosen, [rows]), device))
 }
 
-#[cfg(all(test, feature = "flex"))]
+#[cfg(test)]
 mod tests {
+    use hsr_core::Dimensions;
+
+    use super::Subsample;
+    use crate::HsrConfig;
+
+    fn rows(subsample: Subsample, sizes: [usize; 3], samples: usize) -> usize {
+        let config = HsrConfig::new().with_subsample(subsample);
+        let [inputs, hidden, outputs] = sizes;
+        Subsample::rows(&config, &Dimensions::new(inputs, hidden, outputs), samples).unwrap()
+    }
+
+    #[test]
+    fn small_networks_take_whole_batches_and_wide_ones_what_the_budget_allows() {
+        // iris, wine, digits, and digits with every sample in one batch.
+        for (sizes, samples) in [
+            ([4, 16, 3], 64),
+            ([13, 16, 3], 142),
+            ([64, 16, 10], 64),
+            ([64, 16, 10], 1437),
+        ] {
+            assert_eq!(rows(Subsample::Auto, sizes, samples), samples);
+        }
+        // The head of Burn's custom-training-loop.
+        let wide = rows(Subsample::Auto, [1024, 1024, 10], 64);
+        assert!((8..64).contains(&wide), "{wide}");
+        assert_eq!(rows(Subsample::All, [1024, 1024, 10], 64), 64);
+        assert_eq!(rows(Subsample::Rows(5), [1024, 1024, 10], 64), 5);
+        assert_eq!(rows(Subsample::Rows(100), [4, 16, 3], 64), 64);
+    }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod choice {
     use burn::tensor::Device;
 
     use super::choose;
 
     fn rows(seed: u64, step: u64) -> Vec<i64> {
-        let rows = choose(Some(4), 10, seed, step, &Device::flex()).expect("4 of 10");
+        let rows = choose(4, 10, seed, step, &Device::flex()).expect("4 of 10");
         rows.into_data().iter::<i64>().collect()
     }
 
@@ -58,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_batch_that_is_no_larger_is_taken_whole() {
-        assert!(choose(Some(10), 10, 0, 0, &Device::flex()).is_none());
-        assert!(choose(None, 10, 0, 0, &Device::flex()).is_none());
+        assert!(choose(10, 10, 0, 0, &Device::flex()).is_none());
+        assert!(choose(11, 10, 0, 0, &Device::flex()).is_none());
     }
 }

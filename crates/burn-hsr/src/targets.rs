@@ -2,12 +2,14 @@
 
 use burn::tensor::{Int, Tensor};
 
-/// Labels and, where samples do not weigh the same, their weights. Made from the tensor that the loss takes:
-/// `Tensor<1, Int>` for class indices, `Tensor<2>` for soft labels, 0…1 targets or numbers.
+/// Labels and, where samples or outputs do not weigh the same, their weights. Made from the tensor that the loss takes:
+/// `Tensor<1, Int>` for class indices, `Tensor<2>` for soft labels, 0…1 targets or numbers, `Tensor<1>` for one number a
+/// sample.
 #[derive(Clone, Debug)]
 pub struct Targets {
     pub(crate) labels: Labels,
     pub(crate) sample_weights: Option<Tensor<1>>,
+    pub(crate) output_weights: Option<Tensor<2>>,
 }
 
 #[derive(Clone, Debug)]
@@ -25,6 +27,52 @@ impl Targets {
         self
     }
 
+    /// Weights of each sample's outputs, \[N, K\], non-negative, for the squared error: ℓ_n = (1/K) Σ_k v_nk (o_nk −
+    /// y_nk)². 0 masks an output; nothing is divided by the weights.
+    pub fn with_output_weights(mut self, weights: Tensor<2>) -> Self {
+        self.output_weights = Some(weights);
+        self
+    }
+
+    /// The targets of one output a sample, that which `gather` picks: the squared error of
+    /// `logits.gather(1, chosen)` against `values`, averaged over the samples as Burn's `MseLoss` averages it. This is the
+    /// loss of a deep Q-network, `chosen` being the actions.
+    ///
+    /// ```
+    /// use burn::nn::loss::{MseLoss, Reduction};
+    /// use burn::tensor::{Device, Int, Tensor};
+    /// use burn_hsr::{HsrConfig, Targets, ThreeLayerNetConfig};
+    ///
+    /// let device = Device::flex().autodiff();
+    /// // Two positions of a pole on a cart, the action taken in each and the return that followed.
+    /// let states = Tensor::<2>::from_floats([[0.1, 0.2, 0.0, -0.3], [-0.2, 0.1, 0.1, 0.4]], &device);
+    /// let actions = Tensor::<1, Int>::from_ints([0, 1], &device);
+    /// let returns = Tensor::<1>::from_floats([1.5, 0.5], &device);
+    /// let q = ThreeLayerNetConfig::new(4, 8, 2).init(&device);
+    ///
+    /// let chosen = q.forward(states.clone()).gather(1, actions.clone().unsqueeze_dim(1));
+    /// let loss = MseLoss::new().forward(chosen, returns.clone().unsqueeze_dim(1), Reduction::Mean);
+    /// let hsr = HsrConfig::for_mean_squared_error().init()?;
+    /// let loss = loss + hsr.penalty(&q, states, Targets::gathered(actions, returns, 2))?;
+    /// # loss.backward();
+    /// # Ok::<(), burn_hsr::HsrError>(())
+    /// ```
+    ///
+    /// # Shapes
+    ///
+    /// - chosen: `[N]`, below `outputs`; an index beyond counts as no output at all
+    /// - values: `[N]`
+    pub fn gathered(chosen: Tensor<1, Int>, values: Tensor<1>, outputs: usize) -> Self {
+        let [samples] = chosen.dims();
+        let (device, dtype) = (values.device(), values.dtype());
+        let index = Tensor::<1, Int>::arange(0..outputs as i64, &device);
+        let chosen = chosen.cast(index.dtype()).reshape([samples, 1]);
+        let mask = chosen.equal(index.reshape([1, outputs]));
+        let mask = mask.float().cast(dtype);
+        Self::from(values.unsqueeze_dim::<2>(1) * mask.clone())
+            .with_output_weights(mask * outputs as f64)
+    }
+
     /// The same targets, off the autodiff graph.
     pub(crate) fn without_autodiff(self) -> Self {
         Self {
@@ -33,6 +81,7 @@ impl Targets {
                 Labels::Values(values) => Labels::Values(values.without_autodiff()),
             },
             sample_weights: self.sample_weights.map(Tensor::without_autodiff),
+            output_weights: self.output_weights.map(Tensor::without_autodiff),
         }
     }
 
@@ -45,6 +94,9 @@ impl Targets {
             },
             sample_weights: self
                 .sample_weights
+                .map(|weights| weights.select(0, rows.clone())),
+            output_weights: self
+                .output_weights
                 .map(|weights| weights.select(0, rows.clone())),
         }
     }
@@ -67,6 +119,7 @@ impl Targets {
         Self {
             labels: Labels::Classes(classes.clone().mask_fill(mask.clone(), 0)),
             sample_weights: Some(weights.mask_fill(mask, 0.0)),
+            output_weights: self.output_weights,
         }
     }
 
@@ -90,25 +143,37 @@ impl Targets {
         Self {
             labels: Labels::Values(values),
             sample_weights: self.sample_weights,
+            output_weights: self.output_weights,
+        }
+    }
+}
+
+impl From<Labels> for Targets {
+    fn from(labels: Labels) -> Self {
+        Self {
+            labels,
+            sample_weights: None,
+            output_weights: None,
         }
     }
 }
 
 impl From<Tensor<1, Int>> for Targets {
     fn from(classes: Tensor<1, Int>) -> Self {
-        Self {
-            labels: Labels::Classes(classes),
-            sample_weights: None,
-        }
+        Self::from(Labels::Classes(classes))
     }
 }
 
 impl From<Tensor<2>> for Targets {
     fn from(values: Tensor<2>) -> Self {
-        Self {
-            labels: Labels::Values(values),
-            sample_weights: None,
-        }
+        Self::from(Labels::Values(values))
+    }
+}
+
+/// One number a sample, \[N\]: for a network with one output.
+impl From<Tensor<1>> for Targets {
+    fn from(values: Tensor<1>) -> Self {
+        Self::from(values.unsqueeze_dim::<2>(1))
     }
 }
 

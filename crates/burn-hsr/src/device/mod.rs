@@ -70,8 +70,11 @@ pub(crate) fn gradient<M: ThreeLayer>(
             .map(|bias| bias.as_ref().map(|bias| bias.val().inner().cast(dtype))),
         with_inputs,
     };
+    // The kernels know no weights of outputs.
     #[cfg(feature = "wgpu")]
-    if let Some(gradient) = kernels::gradient(&problem) {
+    if problem.targets.output_weights.is_none()
+        && let Some(gradient) = kernels::gradient(&problem)
+    {
         return Ok(gradient.cast(given));
     }
     Ok(tensors::gradient(problem).cast(given))

@@ -181,6 +181,7 @@ impl Forward {
         if let Some(bias) = b2 {
             o = o + bias.unsqueeze::<2>();
         }
+        let output_weights = targets.output_weights.clone();
         let (y, omega) = reduce(config, targets, dims.outputs, &inputs);
 
         let one = eye(dims.outputs, &device, dtype);
@@ -221,8 +222,11 @@ impl Forward {
             }
             OutputLoss::MeanSquaredError => {
                 let weight = omega.clone() * (2.0 / outputs);
-                let r = (o.clone() - y) * weight.clone();
-                let s = o.ones_like() * weight;
+                let s = match output_weights {
+                    Some(weights) => weights.inner().cast(dtype) * weight,
+                    None => o.ones_like() * weight,
+                };
+                let r = (o.clone() - y) * s.clone();
                 (o.zeros_like(), o.zeros_like(), r, s)
             }
         };

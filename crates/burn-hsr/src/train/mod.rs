@@ -1,6 +1,7 @@
 //! HSR in burn-train (feature `train`): a model wrapper for Burn's `SupervisedTraining`, and curvature metrics.
 //!
-//! * [`HsrLearner`] wraps a three-layer model; its training step adds strength·λ_sup to the loss.
+//! * [`HsrLearner`] wraps a three-layer model; its training step adds strength·λ_sup to the loss. Batches are yours
+//!   ([`LearnerBatch`]).
 //! * [`HsrStep`] is the same for a model with its own `TrainStep`: the head of a deeper network.
 //! * [`LambdaSupMetric`], [`HessianTraceMetric`], [`LambdaMaxMetric`] and [`TightnessMetric`] are numeric metrics: they
 //!   are plotted, summarised, and early stopping and checkpointing can follow them.
@@ -18,19 +19,22 @@
 //! use burn::train::metric::store::{Aggregate, Direction, Split};
 //! use burn::train::metric::{AccuracyMetric, LossMetric};
 //! use burn::train::{Learner, MetricEarlyStoppingStrategy, StoppingCondition, SupervisedTraining};
-//! use burn_hsr::train::{HsrBatch, HsrLearner, LambdaMaxMetric, LambdaSupMetric, TightnessMetric};
+//! use burn_hsr::train::{HsrLearner, LambdaMaxMetric, LambdaSupMetric, TightnessMetric};
 //! use burn_hsr::{HsrConfig, ThreeLayerNetConfig};
 //!
 //! /// A flower, length and width of sepal and petal in cm, and its species.
 //! type Item = ([f32; 4], i64);
 //!
+//! /// Inputs and classes; for a struct of your own, see `LearnerBatch`.
+//! type Batch = (Tensor<2>, Tensor<1, Int>);
+//!
 //! struct Batches;
 //!
-//! impl Batcher<Item, HsrBatch> for Batches {
-//!     fn batch(&self, items: Vec<Item>, device: &Device) -> HsrBatch {
+//! impl Batcher<Item, Batch> for Batches {
+//!     fn batch(&self, items: Vec<Item>, device: &Device) -> Batch {
 //!         let rows = items.iter().map(|(x, _)| Tensor::<1>::from_floats(*x, device)).collect();
 //!         let classes: Vec<i64> = items.iter().map(|(_, class)| *class).collect();
-//!         HsrBatch::new(Tensor::stack(rows, 0), Tensor::<1, Int>::from_data(&classes[..], device))
+//!         (Tensor::stack(rows, 0), Tensor::from_data(&classes[..], device))
 //!     }
 //! }
 //!
@@ -85,12 +89,13 @@
 //!
 //! # Checkpoints
 //!
-//! The model's record is that of the wrapped module under the name `model`. The schedule of the metrics begins anew
-//! with every epoch, so that a resumed run, which begins with one, measures the same steps. What burn-train itself
-//! does not save starts afresh: the order of a shuffling data loader, and the best value of early stopping. The
-//! regulariser's [`Schedule`](crate::Schedule) counts training batches (those of all devices together); a resumed run
-//! puts it where it was with [`Hsr::load_record`](crate::Hsr::load_record) and
-//! `HsrRecord { steps: epochs done · batches an epoch }`.
+//! A learner's record is that of the wrapped module under the name `model`, and `hsr.steps`, the training batches that
+//! the regulariser's [`Schedule`](crate::Schedule) has counted (those of all devices together). A run that resumes from
+//! a checkpoint of burn-train goes on there without further doing. Weights that were trained without HSR are loaded into
+//! the model before it is wrapped; [`HsrLearner::into_model`] gives back a model whose record is its own. The schedule of
+//! the metrics begins anew with every epoch, so that a resumed run, which begins with one, measures the same steps. What
+//! burn-train itself does not save starts afresh: the order of a shuffling data loader, and the best value of early
+//! stopping.
 
 mod curvature;
 mod learner;
@@ -99,7 +104,7 @@ mod output;
 mod step;
 
 pub use curvature::Curvature;
-pub use learner::{HsrBatch, HsrLearner};
+pub use learner::{HsrBatch, HsrLearner, LearnerBatch};
 pub use metric::{
     CurvatureInput, CurvatureMetric, HessianTrace, HessianTraceMetric, LambdaMax, LambdaMaxMetric,
     LambdaSup, LambdaSupMetric, Quantity, Tightness, TightnessMetric,

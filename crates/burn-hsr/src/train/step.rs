@@ -4,9 +4,12 @@ use core::cell::OnceCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use burn::module::Module;
+use burn::module::{
+    Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
+    Param, ParamId,
+};
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Int, Shape, Tensor, TensorData};
 use burn::train::TrainOutput;
 use hsr_core::LanczosOptions;
 
@@ -14,40 +17,50 @@ use super::{Curvature, HsrOutput};
 use crate::objective::loss;
 use crate::{Hsr, HsrError, Targets, ThreeLayer, ThreeLayerNet};
 
-/// The steps of [`HsrLearner`](super::HsrLearner) as parts, for a model with a `TrainStep` of its own: keep one in a
-/// field that the module skips.
+/// The steps of [`HsrLearner`](super::HsrLearner) as parts, for a model with a `TrainStep` of its own, in a field of that
+/// model.
 ///
 /// ```
 /// use burn::module::Module;
 /// use burn::nn::Linear;
-/// use burn::tensor::Tensor;
+/// use burn::tensor::{Int, Tensor};
 /// use burn::train::{InferenceStep, TrainOutput, TrainStep};
-/// use burn_hsr::train::{HsrBatch, HsrOutput, HsrStep};
+/// use burn_hsr::train::{HsrOutput, HsrStep};
 /// use burn_hsr::ThreeLayerNet;
 ///
+/// #[derive(Clone, Debug)]
+/// struct MyBatch { x: Tensor<2>, y: Tensor<1, Int> }
+///
 /// #[derive(Module, Debug)]
-/// struct Deep { backbone: Linear, head: ThreeLayerNet, #[module(skip)] hsr: HsrStep }
+/// struct Deep { backbone: Linear, head: ThreeLayerNet, hsr: HsrStep }
 ///
 /// impl Deep {
 ///     fn features(&self, x: Tensor<2>) -> Tensor<2> { self.backbone.forward(x).tanh() }
 /// }
 ///
 /// impl TrainStep for Deep {
-///     type Input = HsrBatch;
+///     type Input = MyBatch;
 ///     type Output = HsrOutput;
-///     fn step(&self, batch: HsrBatch) -> TrainOutput<HsrOutput> {
-///         self.hsr.train(self, &self.head, self.features(batch.inputs), batch.targets)
+///     fn step(&self, batch: MyBatch) -> TrainOutput<HsrOutput> {
+///         self.hsr.train_step(self, &self.head, self.features(batch.x), batch.y)
 ///     }
 /// }
 ///
 /// impl InferenceStep for Deep {
-///     type Input = HsrBatch;
+///     type Input = MyBatch;
 ///     type Output = HsrOutput;
-///     fn step(&self, batch: HsrBatch) -> HsrOutput {
-///         self.hsr.valid(&self.head, self.features(batch.inputs), batch.targets)
+///     fn step(&self, batch: MyBatch) -> HsrOutput {
+///         self.hsr.valid_step(&self.head, self.features(batch.x), batch.y)
 ///     }
 /// }
 /// ```
+///
+/// # In the model's record
+///
+/// It is a module whose record is one integer, the steps that the regulariser has taken, under `steps` in the field's
+/// name. burn-train's checkpoints hold it, and a training that resumes from one goes on at that step of the
+/// [`Schedule`](crate::Schedule) and of the choice of rows. Under `#[module(skip)]` nothing is recorded: right where the
+/// strength is constant, and for records without it.
 #[derive(Clone)]
 pub struct HsrStep {
     hsr: Arc<Hsr>,
@@ -58,6 +71,8 @@ pub struct HsrStep {
     lanczos: LanczosOptions,
     /// burn-train clones a model for every step and device; all clones count together.
     batches: Arc<Batches>,
+    /// The name of the steps in a record.
+    id: ParamId,
 }
 
 impl core::fmt::Debug for HsrStep {
@@ -101,6 +116,7 @@ impl HsrStep {
                 seed: 0,
             },
             batches: Arc::default(),
+            id: ParamId::new(),
         })
     }
 
@@ -137,7 +153,7 @@ impl HsrStep {
     ///
     /// - features: `[N, d]`
     /// - targets: `[N]` class indices or `[N, K]` values
-    pub fn train<M: Module, H: ThreeLayer>(
+    pub fn train_step<M: Module, H: ThreeLayer>(
         &self,
         model: &M,
         head: &H,
@@ -163,8 +179,8 @@ impl HsrStep {
     ///
     /// # Shapes
     ///
-    /// As [`train`](Self::train).
-    pub fn valid<H: ThreeLayer>(
+    /// As [`train_step`](Self::train_step).
+    pub fn valid_step<H: ThreeLayer>(
         &self,
         head: &H,
         features: Tensor<2>,
@@ -209,6 +225,92 @@ impl HsrStep {
             }),
             error: None,
         }
+    }
+}
+
+/// The name of the count in a record, and the type in which it stands.
+const STEPS: (&str, &str) = ("steps", "Struct:HsrStep");
+
+/// Where the count stands while it is recorded: in the host's memory, where the build has a backend there.
+fn beside() -> Device {
+    #[cfg(feature = "flex")]
+    return Device::flex();
+    #[cfg(all(feature = "ndarray", not(feature = "flex")))]
+    return Device::ndarray();
+    #[cfg(not(any(feature = "flex", feature = "ndarray")))]
+    Device::default()
+}
+
+impl HsrStep {
+    /// The count as a parameter, no tensor until somebody asks for it: an optimizer, which maps modules at every step,
+    /// never does.
+    fn count(&self) -> Param<Tensor<1, Int>> {
+        let hsr = self.hsr.clone();
+        let init = move |device: &Device, _: bool| {
+            let steps = i64::try_from(hsr.to_record().steps).unwrap_or(i64::MAX);
+            Tensor::from_data(TensorData::new(vec![steps], [1]), device)
+        };
+        Param::uninitialized(self.id, init, beside(), false, Shape::new([1]))
+    }
+}
+
+impl Module for HsrStep {
+    fn visit<Visitor: ModuleVisitor>(&self, visitor: &mut Visitor) {
+        visitor.enter_module(STEPS.0, STEPS.1);
+        visitor.visit_int(&self.count());
+        visitor.exit_module(STEPS.0, STEPS.1);
+    }
+
+    fn map<Mapper: ModuleMapper>(mut self, mapper: &mut Mapper) -> Self {
+        mapper.enter_module(STEPS.0, STEPS.1);
+        let count = mapper.map_int(self.count());
+        mapper.exit_module(STEPS.0, STEPS.1);
+        self.id = count.id;
+        if count.is_initialized()
+            && let Ok(steps) = count.into_value().try_into_vec_as::<i64>()
+            && let Some(steps) = steps.first().and_then(|&steps| u64::try_from(steps).ok())
+        {
+            self.hsr.resume_at(steps);
+        }
+        self
+    }
+
+    fn collect_devices(&self, devices: Devices) -> Devices {
+        devices
+    }
+
+    fn fork(self, _device: &Device) -> Self {
+        self
+    }
+
+    fn to_device(self, _device: &Device) -> Self {
+        self
+    }
+
+    fn valid(&self) -> Self {
+        self.clone()
+    }
+
+    fn train(self) -> Self {
+        self
+    }
+
+    fn materialize(self) -> Self {
+        self
+    }
+}
+
+impl ModuleDisplayDefault for HsrStep {
+    fn content(&self, content: Content) -> Option<Content> {
+        content.add_formatted(&format!("{self:?}")).optional()
+    }
+}
+
+impl ModuleDisplay for HsrStep {}
+
+impl core::fmt::Display for HsrStep {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        core::fmt::Debug::fmt(self, f)
     }
 }
 

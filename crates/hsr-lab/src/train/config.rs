@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig};
-use burn_hsr::{Activation, Backend, Hsr, HsrConfig, Mode, Sharpness};
+use burn_hsr::{Activation, Backend, Hsr, HsrConfig, Mode, Sharpness, Subsample};
 use burn_sharpness::{SamConfig, SamGradient};
 use serde::{Deserialize, Serialize};
 
@@ -302,6 +302,8 @@ impl TrainConfig {
                     .with_sharpness(sharpness)
                     .with_strength(self.strength)
                     .with_mode(self.mode)
+                    // A comparison is of whole batches, whatever they cost.
+                    .with_subsample(Subsample::All)
                     // Runs do not depend on the number of cores, and several of them share its cores.
                     .with_threads(Some(1));
                 Ok(Extra::Penalty(Box::new(config.init()?)))
