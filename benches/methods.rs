@@ -4,7 +4,7 @@
 //! Passes are forward-backward passes over the batch through Burn; what the closed form computes beside them is in the
 //! seconds. All candidates take turns in one run, see `ratios`.
 
-use burn_hsr::{HsrConfig, Schedule, Sharpness};
+use burn_hsr::{HsrConfig, Schedule, Sharpness, Subsample};
 use burn_sharpness::SamConfig;
 use burn_sharpness::penalty::{GradientNormConfig, HutchinsonTraceConfig};
 use hsr_benches::{Candidate, Extra, Loop, medians};
@@ -12,21 +12,29 @@ use hsr_benches::{Candidate, Extra, Loop, medians};
 /// A method's name, its passes a step, and what it adds.
 type Method = (&'static str, f64, fn() -> Extra);
 
-fn penalty(sharpness: Sharpness) -> Extra {
-    Extra::Penalty(HsrConfig::new().with_sharpness(sharpness))
+/// Whole batches, whatever they cost.
+fn whole() -> HsrConfig {
+    HsrConfig::new().with_subsample(Subsample::All)
 }
 
-const METHODS: [Method; 13] = [
+fn penalty(sharpness: Sharpness) -> Extra {
+    Extra::Penalty(whole().with_sharpness(sharpness))
+}
+
+const METHODS: [Method; 14] = [
     ("plain", 1.0, || Extra::Nothing),
     ("hsr", 1.0, || penalty(Sharpness::LambdaSup)),
+    ("hsr, Subsample::Auto", 1.0, || {
+        Extra::Penalty(HsrConfig::new())
+    }),
     ("hsr, every 4th step", 1.0, || {
         let schedule = Schedule::new().with_interval(4);
-        Extra::Penalty(HsrConfig::new().with_schedule(schedule))
+        Extra::Penalty(whole().with_schedule(schedule))
     }),
-    ("hsr, loss_step", 0.0, || Extra::LossStep(HsrConfig::new())),
+    ("hsr, loss_step", 0.0, || Extra::LossStep(whole())),
     ("hsr, loss_step, every 4th step", 0.0, || {
         let schedule = Schedule::new().with_interval(4);
-        Extra::LossStep(HsrConfig::new().with_schedule(schedule))
+        Extra::LossStep(whole().with_schedule(schedule))
     }),
     ("sam", 2.0, || Extra::Sam(SamConfig::new())),
     ("asam", 2.0, || Extra::Sam(SamConfig::asam())),
@@ -50,6 +58,12 @@ fn main() {
         ("wine", [13, 16, 3, 64], 60),
         ("breast-cancer", [30, 16, 2, 64], 40),
         ("digits", [64, 16, 10, 64], 30),
+        ("MNIST, 128 hidden units", [784, 128, 10, 64], 10),
+        (
+            "head of Burn's custom-training-loop",
+            [1024, 1024, 10, 64],
+            5,
+        ),
     ] {
         let mut loops: Vec<Loop> = METHODS
             .iter()

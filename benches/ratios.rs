@@ -3,7 +3,7 @@
 //! All candidates take turns in one run; the table shows the median over rounds of each and its ratio to the plain
 //! step.
 
-use burn_hsr::HsrConfig;
+use burn_hsr::{HsrConfig, Subsample};
 use hsr_benches::{Candidate, Case, Extra, Loop, medians};
 use hsr_core::Evaluation;
 
@@ -16,17 +16,22 @@ fn main() {
         ([2, 100, 3, 200], 30),
         ([64, 16, 10, 64], 40),
         ([784, 128, 10, 128], 10),
+        // The head of Burn's custom-training-loop.
+        ([1024, 1024, 10, 64], 5),
     ] {
         let [inputs, hidden, classes, samples] = sizes;
         let mut double = Case::<f64>::new(sizes);
         let mut single = Case::<f32>::new(sizes);
         let mut plain = Loop::new(sizes, Extra::Nothing);
-        let mut hsr = Loop::new(sizes, Extra::Penalty(HsrConfig::new()));
-        let mut one_call = Loop::new(sizes, Extra::LossStep(HsrConfig::new()));
+        let all = HsrConfig::new().with_subsample(Subsample::All);
+        let mut hsr = Loop::new(sizes, Extra::Penalty(all.clone()));
+        let mut auto = Loop::new(sizes, Extra::Penalty(HsrConfig::new()));
+        let mut one_call = Loop::new(sizes, Extra::LossStep(all));
         let parameters = double.dimensions.parameters();
         let mut candidates: Vec<Candidate> = vec![
             ("plain step, f32", Box::new(|| plain.step())),
             ("step with HSR, f32", Box::new(|| hsr.step())),
+            ("the same, Subsample::Auto, f32", Box::new(|| auto.step())),
             (
                 "step with HSR in one call, f32",
                 Box::new(|| one_call.step()),
