@@ -32,10 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             model = optimizer.step(0.1, model, gradients);
         }
         let bounds = hsr.bounds(&model, x.clone(), y.clone())?; // changed: 3
-        println!(
-            "strength {strength}: λ_max is between {:.4} and {:.4}",
-            bounds.lambda_max_lower, bounds.lambda_sup
-        );
+        println!("strength {strength}: λ_max is {:.4}", bounds.lambda_max());
         spectra.push(bounds.lambda_sup);
         let name = if strength == 0.0 { "plain" } else { "HSR" };
         pictured.push(spectrum_of(name, &hsr, &model, x.clone(), y.clone())?);

@@ -70,8 +70,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let accuracy = right.float().mean().into_scalar::<f32>();
         let bounds = hsr.bounds(&model.head, features.clone(), y.clone())?;
         println!(
-            "strength {strength}: training accuracy {accuracy:.3}, λ_max of the head between {:.4} and {:.4}",
-            bounds.lambda_max_lower, bounds.lambda_sup
+            "strength {strength}: training accuracy {accuracy:.3}, λ_max of the head {:.4}",
+            bounds.lambda_max()
         );
         spectra.push(bounds.lambda_sup);
         let name = if strength == 0.0 { "plain" } else { "HSR" };

@@ -12,7 +12,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn::train::metric::store::{Aggregate, Direction, Split};
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{Learner, MetricEarlyStoppingStrategy, StoppingCondition, SupervisedTraining};
-use burn_hsr::train::{HsrBatch, HsrLearner, LambdaMaxMetric, LambdaSupMetric, TightnessMetric};
+use burn_hsr::train::{HsrLearner, LambdaMaxMetric, LambdaSupMetric, TightnessMetric};
 use burn_hsr::{Backend, HsrConfig, ThreeLayerNetConfig};
 use hsr_examples::{picture, spectrum_of};
 use hsr_lab::data::Standardizer;
@@ -22,20 +22,23 @@ use hsr_lab::tasks::{self, TaskOptions};
 /// The features of a sample and its class.
 type Item = (Vec<f32>, i64);
 
+/// Features and classes. A struct of your own says which of its fields they are, see `LearnerBatch`.
+type Batch = (Tensor<2>, Tensor<1, Int>);
+
 struct Batches;
 
-impl Batcher<Item, HsrBatch> for Batches {
-    fn batch(&self, items: Vec<Item>, device: &Device) -> HsrBatch {
+impl Batcher<Item, Batch> for Batches {
+    fn batch(&self, items: Vec<Item>, device: &Device) -> Batch {
         let (samples, inputs) = (items.len(), items.first().map_or(0, |(x, _)| x.len()));
         let (x, y): (Vec<_>, Vec<_>) = items.into_iter().unzip();
-        HsrBatch::new(
-            Tensor::<2>::from_data(TensorData::new(x.concat(), [samples, inputs]), device),
-            Tensor::<1, Int>::from_data(TensorData::new(y, [samples]), device),
+        (
+            Tensor::from_data(TensorData::new(x.concat(), [samples, inputs]), device),
+            Tensor::from_data(TensorData::new(y, [samples]), device),
         )
     }
 }
 
-fn loader(items: Vec<Item>) -> Arc<dyn DataLoader<HsrBatch>> {
+fn loader(items: Vec<Item>) -> Arc<dyn DataLoader<Batch>> {
     DataLoaderBuilder::new(Batches)
         .batch_size(32)
         .shuffle(0)
@@ -65,8 +68,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let hsr = HsrConfig::new().with_strength(0.1).init()?;
     let network = ThreeLayerNetConfig::new(inputs, 8, classes).init(&device);
     let model = HsrLearner::new(network, hsr.clone())?.with_lambda_max_every(2);
-    let batch = Batches.batch(valid.clone(), &device);
-    let start = spectrum_of("start", &hsr, &model.model, batch.inputs, batch.targets)?;
+    let (x, y) = Batches.batch(valid.clone(), &device);
+    let start = spectrum_of("start", &hsr, &model.model, x, y)?;
     let directory = tempfile::tempdir()?;
     let result = SupervisedTraining::new(directory.path(), loader(train), loader(valid.clone()))
         .metrics((
@@ -97,12 +100,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // The trained network, without the wrapper, is on the plain device.
     let network = result.model.into_model();
-    let batch = Batches.batch(valid, &device.inner());
-    let bounds = hsr.bounds(&network, batch.inputs.clone(), batch.targets.clone())?;
+    let (x, y) = Batches.batch(valid, &device.inner());
+    let bounds = hsr.bounds(&network, x.clone(), y.clone())?;
     println!(
-        "on the validation flowers λ_max is between {:.4} and {:.4}",
-        bounds.lambda_max_lower, bounds.lambda_sup
+        "on the validation flowers λ_max is {:.4}",
+        bounds.lambda_max()
     );
-    let end = spectrum_of("HSR", &hsr, &network, batch.inputs, batch.targets)?;
+    let end = spectrum_of("HSR", &hsr, &network, x, y)?;
     picture(|| figures::spectrum(&[start, end]))
 }

@@ -32,8 +32,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let ends = spectrum::ends(&mut workspace, &weights, Activation::Tanh, &batch, 0)?;
     println!("{} parameters, loss {loss:.6}", weights.theta.len());
     println!(
-        "λ_max = {:.6}, between {:.6} and λ_sup = {:.6}",
-        ends.lambda_max, bounds.lambda_max_lower, bounds.lambda_sup
+        "λ_max = {:.6}, by the bounds {:.6}",
+        ends.lambda_max,
+        bounds.lambda_max()
     );
     println!(
         "λ_min = {:.6}, between λ_inf = {:.6} and {:.6}",
