@@ -346,6 +346,25 @@ fn weights_of_outputs_weigh_the_squared_error_and_nothing_else() {
 }
 
 #[test]
+fn weights_of_outputs_go_with_their_samples_where_threads_divide_the_batch() {
+    let (net, samples) = (net(8, 48, 3), 1500);
+    let (x, y) = (matrix(samples, 8, 11), matrix(samples, 3, 13));
+    let weights = matrix(samples, 3, 17).abs();
+    let bounds = |threads| {
+        let config = HsrConfig::for_mean_squared_error().with_threads(Some(threads));
+        let targets = Targets::from(y.clone()).with_output_weights(weights.clone());
+        let hsr = config.init().unwrap();
+        hsr.bounds(&net, x.clone(), targets).unwrap().lambda_sup
+    };
+    let error = relative_error(&[bounds(2)], &[bounds(1)], 0.0);
+    assert!(error < 1e-12, "{error:e}");
+    // The weights matter: without them it is another bound.
+    let hsr = HsrConfig::for_mean_squared_error().init().unwrap();
+    let plain = hsr.bounds(&net, x.clone(), y.clone()).unwrap().lambda_sup;
+    assert!((plain / bounds(1) - 1.0).abs() > 0.01);
+}
+
+#[test]
 fn one_number_a_sample_is_a_column_of_one() {
     let net = net(3, 4, 1);
     let (x, y) = (matrix(6, 3, 11), matrix(6, 1, 13));
