@@ -346,6 +346,25 @@ fn weights_of_outputs_weigh_the_squared_error_and_nothing_else() {
 }
 
 #[test]
+fn weights_of_outputs_go_with_their_samples_where_threads_divide_the_batch() {
+    let (net, samples) = (net(8, 48, 3), 1500);
+    let (x, y) = (matrix(samples, 8, 11), matrix(samples, 3, 13));
+    let weights = matrix(samples, 3, 17).abs();
+    let bounds = |threads| {
+        let config = HsrConfig::for_mean_squared_error().with_threads(Some(threads));
+        let targets = Targets::from(y.clone()).with_output_weights(weights.clone());
+        let hsr = config.init().unwrap();
+        hsr.bounds(&net, x.clone(), targets).unwrap().lambda_sup
+    };
+    let error = relative_error(&[bounds(2)], &[bounds(1)], 0.0);
+    assert!(error < 1e-12, "{error:e}");
+    // The weights matter: without them it is another bound.
+    let hsr = HsrConfig::for_mean_squared_error().init().unwrap();
+    let plain = hsr.bounds(&net, x.clone(), y.clone()).unwrap().lambda_sup;
+    assert!((plain / bounds(1) - 1.0).abs() > 0.01);
+}
+
+#[test]
 fn one_number_a_sample_is_a_column_of_one() {
     let net = net(3, 4, 1);
     let (x, y) = (matrix(6, 3, 11), matrix(6, 1, 13));
@@ -631,6 +650,24 @@ fn the_predicted_price_grows_with_the_work() {
     assert!(hsr([512, 512, 10], 128) > hsr([512, 512, 10], 32));
     assert!(hsr([256, 512, 10], 64) > hsr([256, 64, 10], 64));
     assert!(hsr([64, 16, 10], 64) > hsr([64, 16, 2], 64));
+    // What the book says of wide heads.
+    let wide = [1024, 1024, 10];
+    for (sizes, samples, said, rows, with_rows) in [
+        ([784, 128, 10], 64, 2.7, 64, 2.7),
+        ([784, 128, 10], 128, 3.6, 64, 2.2),
+        (wide, 64, 6.9, 16, 2.5),
+    ] {
+        let [inputs, hidden, outputs] = sizes;
+        let net = ThreeLayerNetConfig::new(inputs, hidden, outputs).init(&Device::flex());
+        let auto = HsrConfig::new()
+            .init()
+            .unwrap()
+            .cost(&net, samples)
+            .unwrap();
+        let rounded = |price: f64| (10.0 * price).round() / 10.0;
+        assert_eq!(rounded(hsr(sizes, samples)), said);
+        assert_eq!((auto.rows, rounded(auto.plain_steps)), (rows, with_rows));
+    }
     // The trace needs no pairs, and λ_max many products.
     let digits = |sharpness| price([64, 16, 10], 64, sharpness);
     assert!(digits(Sharpness::Trace) < digits(Sharpness::LambdaSup));
