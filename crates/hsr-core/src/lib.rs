@@ -56,6 +56,7 @@
 //! * [`extremes`] and [`top_eigenpair`]: the ends of the spectrum themselves, by Lanczos; [`LanczosFactorization`] is
 //!   what they are read from.
 //! * [`Workspace::trace_gradient`] and its like: what else can be descended in λ_sup's place, with exact gradients.
+//! * [`depth`]: the same for feed-forward networks of any depth.
 //! * [`Evaluation`]: two exact ways to the same numbers, chosen by cost.
 //!
 //! Symbols in the documentation: N samples with inputs x (d values), hidden units a = φ(z) (h), outputs o (K),

@@ -101,19 +101,6 @@ kernels! {
         }
     }
 
-    /// out\[i,j\] += d\[i\]∘x\[i,j\].
-    fn add_scaled_components(out: &'k mut [T], d: &'k [T], x: &'k [T], n: usize) {
-        let seeds = x.len() / d.len();
-        for (i, d) in d.chunks_exact(n).enumerate() {
-            for j in i * seeds..(i + 1) * seeds {
-                let (out, x) = (&mut out[j * n..][..n], &x[j * n..][..n]);
-                for s in 0..n {
-                    out[s] += d[s] * x[s];
-                }
-            }
-        }
-    }
-
     /// out\[i,j\] = d\[i\]∘x\[i,j\] + c\[i\]∘y\[i,j\].
     fn combine_components(
         out: &'k mut [T],
