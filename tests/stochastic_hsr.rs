@@ -796,8 +796,8 @@ fn a_gradient_that_is_not_finite_skips_the_step_and_says_of_what() {
         let factor = if away[0] == 0.0 { 1.0 } else { f64::NAN };
         theta.sin().sum() * factor
     };
-    let losses: [(&dyn Fn(&Waves) -> Tensor<1>, Part); 2] =
-        [(&infinite, Part::Loss), (&edge, Part::Hsr)];
+    type Loss<'a> = &'a dyn Fn(&Waves) -> Tensor<1>;
+    let losses: [(Loss, Part); 2] = [(&infinite, Part::Loss), (&edge, Part::Hsr)];
     for (loss, part) in losses {
         for objective in [Objective::LambdaSup, Objective::LambdaMax] {
             let config = StochasticHsrConfig::new().with_objective(objective);
