@@ -558,7 +558,9 @@ fn strength_zero_and_pauses_are_the_optimizer_as_it_is_bit_for_bit() {
         calls.set(calls.get() + 1);
         model.loss(&batch)
     };
-    let space = ParameterSpace::of(&problem.model(&device(), DType::F32)).unwrap();
+    let mut plain = vec![problem.model(&device(), DType::F32)];
+    // Coordinates go by the identities of the parameters.
+    let space = ParameterSpace::of(&plain[0]).unwrap();
     let bits = |model: &Mlp| -> Vec<u64> {
         space
             .read(model)
@@ -567,7 +569,7 @@ fn strength_zero_and_pauses_are_the_optimizer_as_it_is_bit_for_bit() {
             .map(f64::to_bits)
             .collect()
     };
-    let mut plain = vec![problem.model(&device(), DType::F32)];
+    assert!(bits(&plain[0]).iter().any(|&bits| bits != 0));
     let mut adam = AdamConfig::new().init();
     for step in 0..6 {
         let model = plain[step].clone();
