@@ -104,13 +104,8 @@ impl Waiting {
     }
 
     /// For a workspace, which calls it from any of its threads.
-<<<<<<< ours
-    pub fn observer(&self) -> impl Fn(Progress) -> ControlFlow<()> + Send + Sync + 'static {
-        let (stop, bar, quiet) = (self.stop.clone(), Arc::clone(&self.bar), self.quiet);
-=======
     pub fn observer(&self) -> impl Fn(Progress) -> ControlFlow<()> + Send + Sync + use<> + 'static {
-        let (stop, bar, quiet) = (Arc::clone(&self.stop), Arc::clone(&self.bar), self.quiet);
->>>>>>> theirs
+        let (stop, bar, quiet) = (self.stop.clone(), Arc::clone(&self.bar), self.quiet);
         let begun = Instant::now();
         move |progress| {
             if begun.elapsed() > LONG {

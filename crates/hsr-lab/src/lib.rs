@@ -57,17 +57,12 @@ pub mod figures;
 pub mod files;
 pub mod inspect;
 pub mod landscape;
-<<<<<<< ours
 mod lock;
 pub mod memory;
 pub mod model;
 pub mod network;
 mod pictures;
 pub mod predict;
-=======
-pub mod memory;
-pub mod network;
->>>>>>> theirs
 pub mod report;
 pub mod reproduce;
 pub mod scores;
