@@ -330,6 +330,7 @@ impl<T: Real> DeepWorkspace<T> {
         let want = Want {
             gradient: false,
             inputs: false,
+            diagonal: true,
             cross: true,
             tile: self.tile,
         };
@@ -420,6 +421,7 @@ impl<T: Real> DeepWorkspace<T> {
         let want = Want {
             gradient: true,
             inputs: input_gradient.is_some(),
+            diagonal: objective != Objective::Trace,
             cross: !objective.is_diagonal(),
             tile: self.tile,
         };
@@ -496,7 +498,12 @@ impl<T: Real> DeepWorkspace<T> {
         };
         for id in BlockId::every(depth) {
             let last = id.is_diagonal() && id.row + 1 == depth;
-            if (!want.cross && !id.is_diagonal()) || (last && part == Part::Residual) {
+            let wanted = if id.is_diagonal() {
+                want.diagonal
+            } else {
+                want.cross
+            };
+            if !wanted || (last && part == Part::Residual) {
                 continue;
             }
             let evaluation = self.plan[id.index()];

@@ -148,7 +148,9 @@ pub(super) struct Want {
     pub gradient: bool,
     /// Those for the inputs too.
     pub inputs: bool,
-    /// The blocks off the diagonal.
+    /// The norms of the blocks on the diagonal.
+    pub diagonal: bool,
+    /// Those of the blocks off the diagonal.
     pub cross: bool,
     /// The most samples a tile of pairs takes on one side, where that was set.
     pub tile: Option<usize>,
