@@ -307,9 +307,9 @@ fn faults() -> Vec<Fault> {
         fault(
             "control characters in a field",
             For::All,
-            &["line 5", "\\u{1b}]0;owned\\u{7}"],
+            &["line 5", "\\u{1b}[2J\\u{7}"],
             |it| {
-                it[4][0] = "\u{1b}]0;owned\u{7}".to_owned();
+                it[4][0] = "\u{1b}[2J\u{7}".to_owned();
             },
         ),
         fault(
@@ -703,7 +703,7 @@ fn options_for_tables_that_make_no_sense_are_refused_in_one_line() {
             folder,
             &before,
             &["train", "--task", "iris", option],
-            &["needs --data"],
+            &["--data"],
         );
     }
 }

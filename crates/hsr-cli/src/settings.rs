@@ -75,6 +75,14 @@ fn source(
         let path = std::path::absolute(&path).unwrap_or(path);
         return Ok(Source::Csv { path, label, table });
     }
+    // Clap asks for --data, except beside --task, which excludes it.
+    if table != TableOptions::default() || data.label.is_some() {
+        return Err(LabError::Option(
+            "--label, --separator, --no-header, --decimal-comma, --drop, --one-hot, --missing and --numeric-classes need \
+             --data, not a built-in task"
+                .to_owned(),
+        ));
+    }
     let name = data.task.unwrap_or_else(|| "digits".to_owned());
     let source = Source::Task {
         name,
