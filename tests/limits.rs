@@ -12,13 +12,23 @@ fn what_does_not_fit_the_memory_is_refused_in_one_line_and_writes_nothing() {
         "compare", "--task", "moons", "--epochs", "1", "--out", "run",
     ];
     for command in [of_train, of_compare] {
-        for (option, value) in [
-            ("--memory", "10KiB"),
-            ("--hidden", "4294967296"),
-            ("--hidden", "18446744073709551615"),
+        for (options, message) in [
+            (
+                &["--memory", "10KiB"][..],
+                "of memory, the limit is 10.0 KiB",
+            ),
+            (
+                &["--hidden", "1000000", "--memory", "50MiB"],
+                "of memory, the limit is 50.0 MiB",
+            ),
+            (&["--hidden", "4294967296"], "expected 1 to 1000000"),
+            (
+                &["--hidden", "18446744073709551615"],
+                "expected 1 to 1000000",
+            ),
         ] {
-            let output = hsr(folder.path(), &[&command[..], &[option, value]].concat());
-            refused(&output, &["needs", "of memory, the limit is"]);
+            let output = hsr(folder.path(), &[&command[..], options].concat());
+            refused(&output, &[message]);
             assert!(!folder.path().join("run").exists());
         }
     }
@@ -60,8 +70,12 @@ fn a_saved_run_is_measured_under_a_limit_of_its_own() {
         );
         assert!(output.status.success(), "{command}");
     }
-    std::fs::write(folder.path().join("d.csv"), "a,b,y\n1,2,0\n2,1,1\n0,1,0\n").unwrap();
-    let inspect = "inspect --weights run/model.safetensors --data d.csv --label y --activation tanh --loss softmax";
+    std::fs::write(
+        folder.path().join("d.csv"),
+        "x,y,class\n1,2,upper\n2,1,lower\n0,1,upper\n",
+    )
+    .unwrap();
+    let inspect = "inspect --weights run/model.safetensors --data d.csv --label class";
     let inspect: Vec<&str> = inspect.split(' ').collect();
     let output = hsr(
         folder.path(),

@@ -24,8 +24,9 @@ impl crate::Hsr {
     /// or timed: the number follows from the sizes and the configuration.
     ///
     /// It is within 10 % in the median, and 20 % at worst, of the nine steps from which its constants come (flex, f32, plain
-    /// SGD, two cores; the bench `step_cost` measures more). Other machines differ, and other optimizers,
-    /// whose plain step is dearer, differ more. In the head of a deeper model the backbone makes the plain step dearer and
+    /// SGD, two cores of an Intel server). On two virtual cores of an AMD EPYC the bench `step_cost` measured more than
+    /// predicted, 1.3 to 1.4 times in the median of sixteen sizes and up to twice. Other optimizers, whose plain step is
+    /// dearer, differ the other way. In the head of a deeper model the backbone makes the plain step dearer and
     /// so the ratio smaller. With an interval of k steps the mean over steps is 1 + (cost − 1)/k. The number of products
     /// that [`Sharpness::LambdaMax`] needs is not known beforehand; 40 are assumed.
     ///

@@ -448,28 +448,16 @@ impl Sizes {
     }
 
     fn hidden_gram(&self) -> Work {
-        let Self { n, h, m, rank, .. } = *self;
+        let Self { n, m, rank, .. } = *self;
         let mut work = Work::default();
         let tiles = self.pair_tiles();
-        match self.of_hidden {
-            OfHidden::Kept => {}
-            // M is formed for every tile.
-            OfHidden::Strips => work += Work::lanes((tiles - 1.0) * n * m * rank),
-            OfHidden::Rank => {
-                // X and its product with Q, and the diagonals.
-                let products = 2.0 * rank * rank + 3.0;
-                let each = Work::product(h, n, n, tiles, h * n);
-                work += Work {
-                    products: products * each.products,
-                    values: products * each.values + (2.0 + 3.0 * rank * rank) * n * n,
-                    calls: products * each.calls,
-                    ..Work::default()
-                };
-                return work;
-            }
+        // By rank there are fewer multiply-adds, in small products of strided operands: that takes about as long as M. In
+        // strips M is formed for every tile.
+        if let OfHidden::Strips = self.of_hidden {
+            work += Work::lanes((tiles - 1.0) * n * m * rank);
         }
         work += self.form_and_contract();
-        work += Work::product(m, n, n, self.pair_tiles(), m * n);
+        work += Work::product(m, n, n, tiles, m * n);
         work += Work::values(2.0 * n * n + 4.0 * n * m);
         work
     }
