@@ -662,19 +662,19 @@ fn labels_that_look_like_regression_are_refused_unless_told_otherwise() {
 /// Text and missing values in several columns.
 fn mixed() -> String {
     let row = |i: usize| {
-        let age = if i % 4 > 0 {
-            (20 + i).to_string()
-        } else {
+        let age = if i.is_multiple_of(4) {
             String::new()
-        };
-        let deck = if i % 5 > 0 {
-            ["A", "B", "C"][i % 3]
         } else {
+            (20 + i).to_string()
+        };
+        let deck = if i.is_multiple_of(5) {
             "NA"
+        } else {
+            ["A", "B", "C"][i % 3]
         };
         format!(
             "{age},{},{},{deck},{}\n",
-            if i % 3 > 0 { "m" } else { "f" },
+            if i.is_multiple_of(3) { "f" } else { "m" },
             7.25 * i as f64,
             i % 2
         )

@@ -212,7 +212,11 @@ fn man_pages_are_whole_or_not_there() {
     }
     kill_everywhere(&["man", "--out", "pages"], 2, |folder, context| {
         let pages = folder.join("pages");
-        let written = pages.exists().then(|| names(&pages)).unwrap_or_default();
+        let written = if pages.exists() {
+            names(&pages)
+        } else {
+            Vec::new()
+        };
         for name in written.iter().filter(|name| !name.starts_with('.')) {
             let arguments = match name.trim_end_matches(".1").strip_prefix("hsr-") {
                 Some(command) => vec!["man", command],

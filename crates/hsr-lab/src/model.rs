@@ -217,7 +217,7 @@ impl Model {
         let far = table
             .features
             .iter()
-            .position(|value| !(value.abs() <= LARGEST));
+            .position(|value| value.is_nan() || value.abs() > LARGEST);
         if let Some(index) = far {
             let problem = match self.about.standardizer {
                 Some(_) => {

@@ -235,10 +235,10 @@ impl Columns {
 }
 
 /// The places of the columns of known features, or the names of those that are not there.
-fn known_features<'a>(
-    known: &'a [FeatureColumn],
+fn known_features(
+    known: &[FeatureColumn],
     find: impl Fn(&str) -> Option<usize>,
-) -> Result<Vec<(usize, Kind)>, Vec<&'a str>> {
+) -> Result<Vec<(usize, Kind)>, Vec<&str>> {
     let mut lacking = Vec::new();
     let mut features = Vec::with_capacity(known.len());
     for column in known {

@@ -116,7 +116,8 @@ impl Problem {
         let standardizer = Standardizer::fit(&train);
         for (part, samples) in [(&mut train, &split.train), (&mut test, &split.test)] {
             standardizer.apply(part)?;
-            let far = part.features.iter().position(|z| !(z.abs() <= FARTHEST));
+            let mut features = part.features.iter();
+            let far = features.position(|z| z.is_nan() || z.abs() > FARTHEST);
             if let Some(index) = far {
                 let index = samples[index / data.inputs] * data.inputs + index % data.inputs;
                 return Err(extreme_value(&origin, &data, index, TOO_FAR).into());
