@@ -351,6 +351,8 @@ fn device_that_binds(buffers: u32) -> Device {
         limits.max_storage_buffers_per_shader_stage = buffers;
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
+                // CubeCL takes what the adapter can do for what the device may.
+                required_features: adapter.features() - wgpu::Features::all_experimental_mask(),
                 required_limits: limits,
                 ..Default::default()
             })
