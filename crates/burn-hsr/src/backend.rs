@@ -99,6 +99,10 @@ impl Backend {
 #[cfg(feature = "wgpu")]
 fn wgpu_device() -> Result<Device, BackendError> {
     use std::sync::OnceLock;
+
+    use burn::tensor::DeviceKind;
+    use burn::tensor::wgpu::WgpuInitError;
+
     static DEVICE: OnceLock<Result<Device, String>> = OnceLock::new();
     DEVICE
         .get_or_init(|| {
@@ -106,6 +110,10 @@ fn wgpu_device() -> Result<Device, BackendError> {
             let opened = std::panic::catch_unwind(|| Device::wgpu_options().init());
             match opened {
                 Ok(Ok(device)) => Ok(device),
+                // The program has used wgpu before, without options: that is the device.
+                Ok(Err(WgpuInitError::Registration { .. })) => {
+                    Ok(Device::wgpu(DeviceKind::DefaultDevice))
+                }
                 Ok(Err(error)) => Err(one_line(&error.to_string())),
                 Err(_) => Err("the graphics driver failed to start".to_owned()),
             }
