@@ -79,7 +79,9 @@ mod gradient;
 mod head;
 mod host;
 mod hsr;
+mod layers;
 mod losses;
+mod mlp;
 mod net;
 mod objective;
 mod record;
@@ -103,6 +105,8 @@ pub use hsr_core::{
     Activation, BlockEvaluation, Evaluation, Extremes, LambdaMaxRange, LanczosOptions, OutputLoss,
     Plan, SpectralBounds,
 };
+pub use layers::{Layer, Layers};
+pub use mlp::{Mlp, MlpConfig};
 pub use net::{ThreeLayer, ThreeLayerNet, ThreeLayerNetConfig};
 pub use objective::LossGradients;
 pub use record::{HsrRecord, HsrRecordError};
