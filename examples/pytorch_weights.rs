@@ -4,18 +4,19 @@
 
 use std::path::Path;
 
-use hsr_core::{Activation, Batch, Evaluation, OutputLoss, Targets, Workspace};
+use hsr_core::{Activation, Batch, OutputLoss, Targets};
 use hsr_examples::picture;
 use hsr_lab::data::Standardizer;
 use hsr_lab::figures::{self, Spectrum};
 use hsr_lab::tasks::{self, TaskOptions};
-use hsr_lab::{Weights, spectrum};
+use hsr_lab::{Curvature, LayerKeys, Weights, spectrum};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // `nn.Linear` layers named fc1 and fc2 in the model's state_dict.
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/iris_pytorch.safetensors");
-    let weights = Weights::read(&file, "fc1", "fc2")?;
-    let network = weights.network(Activation::Tanh)?;
+    let weights = Weights::read(&file, &LayerKeys::named(["fc1", "fc2"]))?
+        .with_activations(&Activation::Tanh.into(), false)?;
+    let network = weights.view()?;
 
     // The data on which they were trained.
     let mut data = tasks::load("iris", &TaskOptions::default(), 0)?;
@@ -26,10 +27,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Targets::Classes(&data.labels),
     );
 
-    let mut workspace = Workspace::new();
-    let loss = workspace.loss(&network, &batch)?;
-    let bounds = workspace.bounds(&network, &batch, Evaluation::Auto)?;
-    let ends = spectrum::ends(&mut workspace, &weights, Activation::Tanh, &batch, 0)?;
+    let mut curvature = Curvature::new();
+    let loss = curvature.loss(&network, &batch)?;
+    let bounds = curvature.bounds(&network, &batch)?;
+    let ends = spectrum::ends(&mut curvature, &weights, &batch, 0)?;
     println!("{} parameters, loss {loss:.6}", weights.theta.len());
     println!(
         "λ_max = {:.6}, by the bounds {:.6}",

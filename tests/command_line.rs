@@ -2,6 +2,7 @@
 
 mod compare;
 mod data_cases;
+mod deep;
 mod guidance;
 mod hostile;
 mod limits;

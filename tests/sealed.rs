@@ -273,7 +273,7 @@ fn a_checkpoint_of_another_run_is_refused() {
         (
             &wider,
             TrainConfig {
-                hidden: 3,
+                hidden: 3.into(),
                 ..small(8)
             },
         ),

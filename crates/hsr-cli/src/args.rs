@@ -4,9 +4,8 @@ use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use hsr_lab::LabError;
 use hsr_lab::burn_hsr::{Activation, Backend};
 use hsr_lab::data::{Missing, Separator, TableOptions, name_list, nearest};
 use hsr_lab::hsr_core::OutputLoss;
@@ -15,6 +14,7 @@ use hsr_lab::model::{ModelOptions, ModelSource};
 use hsr_lab::reproduce::Experiment;
 use hsr_lab::tasks;
 use hsr_lab::train::{Method, Optimizer, Split};
+use hsr_lab::{LabError, LayerKeys};
 
 use crate::style::{STYLES, examples};
 
@@ -99,6 +99,7 @@ pub struct TasksOptions {
         "hsr train --data mine.csv --label species --one-hot sex --missing drop-rows --drop id",
     ),
     ("another method with another optimizer", "hsr train --task iris --method sam --optimizer adam"),
+    ("two hidden layers, the second one residual", "hsr train --hidden 32,32 --activation tanh,gelu --residual"),
     ("MNIST from its files, a stratified part of it", "hsr train --task mnist --data-dir ~/mnist --samples 5000"),
     ("classes of your making", "hsr train --task gaussians --overlap 0.7 --covariance 1,0.5,1"),
     (
@@ -220,12 +221,28 @@ pub struct TrainingOptions {
     /// The learning rate [default: 0.1 for sgd, 0.02 for momentum, 0.01 for adam and adamw].
     #[arg(long, value_name = "X")]
     pub lr: Option<f64>,
-    /// Hidden units.
-    #[arg(long, value_name = "N", default_value_t = HIDDEN)]
-    pub hidden: usize,
-    /// The hidden activation.
-    #[arg(long, value_name = "NAME", default_value = "tanh", value_parser = activations())]
-    pub activation: Activation,
+    /// Hidden units; of several hidden layers a list, from the inputs on, such as 32,16.
+    #[arg(
+        long,
+        value_name = "N,…",
+        value_delimiter = ',',
+        action = ArgAction::Set,
+        default_values_t = [HIDDEN]
+    )]
+    pub hidden: Vec<usize>,
+    /// The hidden activation, or one for each hidden layer.
+    #[arg(
+        long,
+        value_name = "NAME,…",
+        value_delimiter = ',',
+        action = ArgAction::Set,
+        default_value = "tanh",
+        value_parser = activations()
+    )]
+    pub activation: Vec<Activation>,
+    /// Each hidden layer that is as wide as its inputs adds them to its activations.
+    #[arg(long)]
+    pub residual: bool,
     /// How the gradient of what is added enters the step: through the optimizer, beside it, or by its direction alone.
     #[arg(long, value_enum, default_value = "coupled")]
     pub mode: ModeName,
@@ -353,32 +370,36 @@ pub struct ModelArguments {
     /// The network of the run, by its method [default: that of the run].
     #[arg(long, value_name = "NAME", requires = "run")]
     pub network: Option<String>,
-    /// The hidden activation; hsr train stores it with the weights.
-    #[arg(long, value_name = "NAME", value_parser = activations())]
-    pub activation: Option<Activation>,
+    /// The hidden activation, or one for each hidden layer; hsr train stores it with the weights.
+    #[arg(
+        long,
+        value_name = "NAME,…",
+        value_delimiter = ',',
+        action = ArgAction::Set,
+        value_parser = activations()
+    )]
+    pub activation: Vec<Activation>,
+    /// Each hidden layer that is as wide as its inputs adds them to its activations; hsr train stores it.
+    #[arg(long)]
+    pub residual: bool,
     /// The loss: softmax (class labels), sigmoid (labels 0 and 1) or mse (numbers); hsr train stores it.
     #[arg(long, value_enum)]
     pub loss: Option<LossName>,
     /// The names of the classes in the order of the outputs; hsr train stores them.
     #[arg(long, value_name = "A,B,…", value_parser = names)]
     pub classes: Option<Names>,
-    /// The hidden layer's name in the weights file.
-    #[arg(
-        long,
-        value_name = "KEY",
-        default_value = "hidden",
-        conflicts_with = "run"
-    )]
-    pub hidden_key: String,
-    /// The output layer's name in the weights file.
-    #[arg(
-        long,
-        value_name = "KEY",
-        default_value = "output",
-        conflicts_with = "run"
-    )]
-    pub output_key: String,
-    /// Do not refuse a weights file that holds more than these two layers.
+    /// The layers' names in the weights file, from the inputs on, without .weight and .bias [default: all that there
+    /// are, where names and shapes leave one order].
+    #[arg(long, value_name = "KEY,…", value_parser = names, conflicts_with = "run")]
+    pub layers: Option<Names>,
+    /// Of a network with one hidden layer, the name of that layer in the weights file [default: hidden, beside
+    /// --output-key].
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["run", "layers"])]
+    pub hidden_key: Option<String>,
+    /// Of a network with one hidden layer, the name of the output layer [default: output, beside --hidden-key].
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["run", "layers"])]
+    pub output_key: Option<String>,
+    /// Do not refuse a weights file that holds more than these layers.
     #[arg(long, conflicts_with = "run")]
     pub ignore_unused: bool,
 }
@@ -393,8 +414,14 @@ impl ModelArguments {
             },
             (None, Some(path)) => ModelSource::Weights {
                 path,
-                hidden_key: self.hidden_key,
-                output_key: self.output_key,
+                layers: match (self.layers, self.hidden_key, self.output_key) {
+                    (Some(names), ..) => LayerKeys::Named(names.0),
+                    (None, None, None) => LayerKeys::Found,
+                    (None, hidden, output) => LayerKeys::named([
+                        hidden.unwrap_or_else(|| "hidden".to_owned()),
+                        output.unwrap_or_else(|| "output".to_owned()),
+                    ]),
+                },
                 ignore_unused: self.ignore_unused,
             },
             (None, None) => {
@@ -403,7 +430,8 @@ impl ModelArguments {
         };
         Ok(ModelOptions {
             source,
-            activation: self.activation,
+            activation: (!self.activation.is_empty()).then(|| self.activation.into()),
+            residual: self.residual,
             loss: self.loss.map(OutputLoss::from),
             classes: self.classes.map(|names| names.0),
         })
@@ -437,9 +465,10 @@ pub struct SyntheticOptions {
     override_usage = "hsr inspect [OPTIONS] (--run DIR | --weights FILE) [--data FILE --label COLUMN]"
 )]
 #[command(after_help = examples(
-    "The weights file holds hidden.weight [h, d], hidden.bias [h], output.weight [K, h], output.bias [K], F32 or F64, \
-     as torch.nn.Linear has them; a missing bias means none. Everything is computed in f64. What hsr train writes says \
-     its activation, loss, classes, features and how these are standardised: columns are matched by name. Of weights \
+    "The weights file is the state dict of a feed-forward network, NAME.weight [outputs, inputs] and NAME.bias [outputs] \
+     of each layer, F32 or F64, as torch.nn.Linear has them; a missing bias means none. Layers that nobody names are \
+     found where names and shapes leave one order, which is then told. Everything is computed in f64. What hsr train \
+     writes says its activation, loss, classes, features and how these are standardised: columns are matched by name. Of weights \
      that say nothing, every column but label and weight is a feature, in order; integer labels from 0 to K - 1 are \
      outputs as they stand, K other labels are sorted, and fewer need --classes.",
     &[
@@ -449,6 +478,11 @@ pub struct SyntheticOptions {
             "a classifier on the table it was trained on",
             "hsr inspect --weights net.safetensors --data train.csv --label species \\\n      \
              --activation tanh --loss softmax --classes setosa,versicolor,virginica",
+        ),
+        (
+            "an nn.Sequential of three linear layers",
+            "hsr inspect --weights net.safetensors --layers 0,2,4 --activation tanh,gelu --loss softmax \\\n      \
+             --data train.csv --label species",
         ),
         (
             "layers of other names, a regression, every eigenvalue, for programs",

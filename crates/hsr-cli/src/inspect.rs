@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use hsr_lab::LabError;
 use hsr_lab::inspect::{InspectOptions as Options, Inspection, inspect_in};
 use hsr_lab::model::TableSource;
+use hsr_lab::{LabError, visible};
 
 use crate::args::InspectOptions;
-use crate::output::{Manner, warn_of_data};
+use crate::output::{Manner, say, warn_of_data};
 use crate::progress;
 
 pub fn run(options: InspectOptions, quiet: bool) -> Result<String, LabError> {
@@ -21,10 +21,10 @@ pub fn run(options: InspectOptions, quiet: bool) -> Result<String, LabError> {
         quiet,
     };
     let waiting = progress::Waiting::new(quiet);
-    let mut workspace = options
+    let mut curvature = options
         .memory
         .unwrap_or_default()
-        .workspace()
+        .curvature()
         .with_watch(waiting.observer());
     let reading = options.table.options(false);
     let (label, weight_column, standardize) =
@@ -42,10 +42,13 @@ pub fn run(options: InspectOptions, quiet: bool) -> Result<String, LabError> {
         gradient: options.gradient,
         eigenvalues: options.eigenvalues,
     };
-    let inspection = inspect_in(&mut workspace, &asked);
+    let inspection = inspect_in(&mut curvature, &asked);
     waiting.done();
     let inspection = inspection?;
     warn_of_data(&inspection.warnings, quiet);
+    if !quiet {
+        inspection.notes.iter().for_each(|note| say(note));
+    }
     manner.tell(&inspection, numbers, table)
 }
 
@@ -75,6 +78,22 @@ fn table(inspection: &Inspection) -> String {
     );
     for (name, value) in curvature(inspection) {
         let _ = writeln!(text, "{name:24}{value:>19}");
+    }
+    if let (Some(layers), Some(lambda_block)) = (&inspection.layers, inspection.lambda_block) {
+        let _ = writeln!(text, "{:24}{lambda_block:>19.9e}", "λ_blk");
+        let _ = writeln!(
+            text,
+            "\n{:24}{:>12}{:>18}{:>18}{:>18}",
+            "layers", "parameters", "tr H", "‖H‖²", "λ_sup"
+        );
+        for layer in layers {
+            let name = visible(&layer.name);
+            let _ = writeln!(
+                text,
+                "{name:24}{:>12}{:>18.9e}{:>18.9e}{:>18.9e}",
+                layer.parameters, layer.trace, layer.frobenius_squared, layer.lambda_sup
+            );
+        }
     }
     text.push_str(
         "\nmeasures                              value   layers rescaled*  logits scaled\n",

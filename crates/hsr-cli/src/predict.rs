@@ -7,7 +7,7 @@ use hsr_lab::predict::{PredictOptions as Options, Prediction, predict};
 use hsr_lab::{LabError, visible};
 
 use crate::args::PredictOptions;
-use crate::output::{Manner, paths, warn_of_data};
+use crate::output::{Manner, paths, say, warn_of_data};
 
 /// Classes that the table lists.
 const LISTED: usize = 20;
@@ -28,6 +28,9 @@ pub fn run(options: PredictOptions, quiet: bool) -> Result<String, LabError> {
         out: options.out,
     })?;
     warn_of_data(&prediction.warnings, quiet);
+    if !quiet {
+        prediction.notes.iter().for_each(|note| say(note));
+    }
     manner.tell(&prediction, |it| paths(&[&it.out]), table)
 }
 

@@ -30,8 +30,9 @@ pub fn config(
         learning_rate: training
             .lr
             .unwrap_or_else(|| optimizer.default_learning_rate()),
-        hidden: training.hidden,
-        activation: training.activation,
+        hidden: training.hidden.into(),
+        activation: training.activation.into(),
+        residual: training.residual,
         strength: 0.0,
         mode: match training.mode {
             ModeName::Coupled => Mode::Coupled,

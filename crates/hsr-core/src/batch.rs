@@ -139,6 +139,11 @@ impl<'a, T: Real> Batch<'a, T> {
         self
     }
 
+    /// The inputs, N × d row-major.
+    pub fn inputs(&self) -> &'a [T] {
+        self.inputs
+    }
+
     /// The loss of a sample.
     pub fn loss(&self) -> OutputLoss {
         self.loss

@@ -1,9 +1,10 @@
 //! What a trained network says of itself: the meaning of its inputs and outputs. It travels in the metadata of the
 //! safetensors file, under the key `hsr`, and in a run's `config.json`.
 
-use hsr_core::{Activation, Dimensions, OutputLoss};
+use hsr_core::OutputLoss;
 use serde::{Deserialize, Serialize};
 
+use crate::Activations;
 use crate::data::{FeatureColumn, Standardizer, TableOptions};
 
 /// What a network says of itself; what it does not say is `None`. `hsr train` says everything, a file of another program
@@ -26,9 +27,13 @@ pub struct About {
     /// The method with which it was trained.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    /// The hidden activation, by name.
+    /// The hidden activation, by name; a list where the hidden layers have several.
     #[serde(with = "activation_name", skip_serializing_if = "Option::is_none")]
-    pub activation: Option<Activation>,
+    pub activation: Option<Activations>,
+    /// Whether each hidden layer that is as wide as its inputs adds them to its activations; unsaid where there is one
+    /// hidden layer, unless it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub residual: Option<bool>,
     /// The loss: `softmax`, `sigmoid` or `mse`.
     #[serde(with = "loss_name", skip_serializing_if = "Option::is_none")]
     pub loss: Option<OutputLoss>,
@@ -50,16 +55,16 @@ pub struct About {
 }
 
 impl About {
-    /// What does not go together with a network of these sizes, in words that follow the file's name.
-    pub(crate) fn fault(&self, dimensions: &Dimensions) -> Option<String> {
+    /// What does not go together with a network of these ends, in words that follow the file's name.
+    pub(crate) fn fault(&self, inputs: usize, outputs: usize) -> Option<String> {
         let wrong = |what: &str, found: usize, expected: usize, unit: &str| {
             (found != expected)
                 .then(|| format!("its metadata has {what} of {found} {unit}, expected {expected}"))
         };
         let outputs = match self.loss {
             // One output tells two classes apart.
-            Some(OutputLoss::SigmoidCrossEntropy) => dimensions.outputs.max(2),
-            _ => dimensions.outputs,
+            Some(OutputLoss::SigmoidCrossEntropy) => outputs.max(2),
+            _ => outputs,
         };
         let features = self.features.as_ref().map(|columns| {
             columns
@@ -75,16 +80,16 @@ impl About {
                 "names",
                 "classes",
             ),
-            (features, dimensions.inputs, "names", "features"),
+            (features, inputs, "names", "features"),
             (
                 standardizer.map(|it| it.mean.len()),
-                dimensions.inputs,
+                inputs,
                 "means",
                 "features",
             ),
             (
                 standardizer.map(|it| it.std.len()),
-                dimensions.inputs,
+                inputs,
                 "deviations",
                 "features",
             ),
@@ -122,27 +127,47 @@ mod activation_name {
     use hsr_core::Activation;
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
+    use crate::Activations;
+    use crate::architecture::Written;
+
     /// By name, or with its parameters where these are not the usual ones.
-    #[derive(Deserialize)]
+    #[derive(Serialize, Deserialize)]
     #[serde(untagged)]
-    enum Written {
+    enum Named {
         Name(String),
         Whole(Activation),
     }
 
-    pub fn serialize<S: Serializer>(it: &Option<Activation>, to: S) -> Result<S::Ok, S::Error> {
-        match it {
-            Some(it) if it.name().parse::<Activation>() == Ok(*it) => to.serialize_str(it.name()),
-            other => other.serialize(to),
+    impl Named {
+        fn of(activation: &Activation) -> Self {
+            match activation.name().parse::<Activation>() {
+                Ok(usual) if usual == *activation => Self::Name(activation.name().to_owned()),
+                _ => Self::Whole(*activation),
+            }
+        }
+
+        fn activation(self) -> Result<Activation, hsr_core::Error> {
+            match self {
+                Self::Name(name) => name.parse(),
+                Self::Whole(activation) => Ok(activation),
+            }
         }
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Activation>, D::Error> {
-        match Option::<Written>::deserialize(from)? {
-            None => Ok(None),
-            Some(Written::Whole(activation)) => Ok(Some(activation)),
-            Some(Written::Name(name)) => name.parse().map(Some).map_err(D::Error::custom),
-        }
+    pub fn serialize<S: Serializer>(it: &Option<Activations>, to: S) -> Result<S::Ok, S::Error> {
+        let list = it.as_ref().map(|it| it.as_slice().iter().map(Named::of));
+        list.map(|list| Written::of(list.collect())).serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Activations>, D::Error> {
+        let Some(written) = Option::<Written<Named>>::deserialize(from)? else {
+            return Ok(None);
+        };
+        let list: Result<Vec<Activation>, hsr_core::Error> =
+            written.list().into_iter().map(Named::activation).collect();
+        Ok(Some(list.map_err(D::Error::custom)?.into()))
     }
 }
 
@@ -174,12 +199,14 @@ mod loss_name {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hsr_core::Activation;
 
     fn whole() -> About {
         About {
             task: Some("mine".to_owned()),
             method: Some("hsr".to_owned()),
-            activation: Some(Activation::GeluTanh),
+            activation: Some(Activation::GeluTanh.into()),
+            residual: None,
             loss: Some(OutputLoss::SoftmaxCrossEntropy),
             classes: Some(vec!["a".to_owned(), "b".to_owned()]),
             label: Some("y".to_owned()),
@@ -209,28 +236,39 @@ mod tests {
         let older = r#"{"activation":"tanh","loss":"softmax","method":"hsr","task":"iris"}"#;
         let older: About = serde_json::from_str(older).unwrap();
         assert_eq!(
-            (older.activation, older.classes),
-            (Some(Activation::Tanh), None)
+            (older.activation.clone(), older.classes),
+            (Some(Activation::Tanh.into()), None)
         );
         let steep = About {
-            activation: Some(Activation::LeakyRelu {
-                negative_slope: 0.3,
-            }),
+            activation: Some(
+                Activation::LeakyRelu {
+                    negative_slope: 0.3,
+                }
+                .into(),
+            ),
             ..About::default()
         };
         let text = serde_json::to_string(&steep).unwrap();
         assert_eq!(serde_json::from_str::<About>(&text).unwrap(), steep);
+        let deep = About {
+            activation: Some("tanh,gelu_tanh".parse().unwrap()),
+            residual: Some(true),
+            ..About::default()
+        };
+        let text = serde_json::to_string(&deep).unwrap();
+        assert_eq!(
+            text,
+            r#"{"activation":["tanh","gelu_tanh"],"residual":true}"#
+        );
+        assert_eq!(serde_json::from_str::<About>(&text).unwrap(), deep);
         assert!(serde_json::from_str::<About>(r#"{"loss": "hinge"}"#).is_err());
         assert!(serde_json::from_str::<About>(r#"{"activation": "tahn"}"#).is_err());
     }
 
     #[test]
     fn what_does_not_fit_the_network_is_told() {
-        let fault = |about: &About, inputs, outputs| {
-            about
-                .fault(&Dimensions::new(inputs, 4, outputs))
-                .unwrap_or_default()
-        };
+        let fault =
+            |about: &About, inputs, outputs| about.fault(inputs, outputs).unwrap_or_default();
         assert_eq!(fault(&whole(), 3, 2), "");
         assert_eq!(
             fault(&whole(), 3, 3),

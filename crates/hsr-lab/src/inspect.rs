@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 
 use burn_sharpness::measures::{MeasureOptions, SharpnessMeasures};
-use hsr_core::{Batch, Evaluation, Workspace};
+use hsr_core::depth::DeepBounds;
+use hsr_core::{Batch, Error};
 use serde::Serialize;
 
-use crate::LabError;
+use crate::curvature::View;
 use crate::data::DataWarning;
 use crate::memory::MemoryLimit;
 use crate::model::{Model, ModelOptions, ModelSource, TableSource};
 use crate::spectrum::{self, LanczosReport};
 use crate::train::{SavedRun, Split};
+use crate::weights::names;
+use crate::{Curvature, LabError};
 
 /// What `hsr inspect` is asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,8 +64,14 @@ pub struct Inspection {
     pub lambda_min: f64,
     /// λ_sup/λ_max, where λ_max > 0.
     pub tightness: Option<f64>,
-    /// The share of ‖H‖² that is the Gauss-Newton part's: [`Workspace::gauss_newton_share`].
+    /// The share of ‖H‖² that is the Gauss-Newton part's: [`Curvature::gauss_newton_share`].
     pub gauss_newton_share: f64,
+    /// Each layer's share, from the inputs on. None where there was no memory for it, as the warnings then say.
+    pub layers: Option<Vec<LayerInspection>>,
+    /// λ_blk, no less than λ_max and no more than λ_sup: the best bound that norms and traces of the blocks allow.
+    pub lambda_block: Option<f64>,
+    /// ‖H_kl‖²_F of every pair of layers, symmetric.
+    pub blocks: Option<Vec<Vec<f64>>>,
     /// Measures that survive a rescaled layer or scaled logits, and plain ones for comparison.
     #[serde(flatten)]
     pub measures: SharpnessMeasures,
@@ -85,6 +94,24 @@ pub struct Inspection {
     /// What looks wrong with the table.
     #[serde(skip)]
     pub warnings: Vec<DataWarning>,
+    /// What else there is to say: which layers were found where nobody named them, what was left out.
+    #[serde(skip)]
+    pub notes: Vec<String>,
+}
+
+/// The diagonal block H_ll of one layer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LayerInspection {
+    /// The layer's name in the weights file.
+    pub name: String,
+    /// P_l.
+    pub parameters: usize,
+    /// t_l = tr H_ll.
+    pub trace: f64,
+    /// q_ll = ‖H_ll‖²_F.
+    pub frobenius_squared: f64,
+    /// λ_sup of the block, no less than its largest eigenvalue.
+    pub lambda_sup: f64,
 }
 
 /// A vector or a matrix as nested arrays.
@@ -106,8 +133,8 @@ impl Nested {
 /// Reads weights and data and computes everything in f64.
 ///
 /// ```
-/// use hsr_core::{Activation, Dimensions, OutputLoss};
-/// use hsr_lab::Weights;
+/// use hsr_core::{Activation, OutputLoss};
+/// use hsr_lab::{LayerKeys, Weights, layers};
 /// use hsr_lab::inspect::{InspectOptions, inspect};
 /// use hsr_lab::model::{ModelOptions, ModelSource, TableSource};
 /// use hsr_lab::train::Split;
@@ -115,7 +142,9 @@ impl Nested {
 /// // A CSV and a safetensors file, such as PyTorch would have written.
 /// let directory = tempfile::tempdir()?;
 /// let (weights, data) = (directory.path().join("net.safetensors"), directory.path().join("irises.csv"));
-/// std::fs::write(&weights, Weights::random(Dimensions::new(4, 3, 3), 0).to_safetensors(None))?;
+/// let tanh = Activation::Tanh.into();
+/// let network = Weights::random(layers(4, &3.into(), 3, &tanh, false)?, 0);
+/// std::fs::write(&weights, network.to_safetensors(None))?;
 /// std::fs::write(
 ///     &data,
 ///     "sepal length,sepal width,petal length,petal width,species\n\
@@ -127,11 +156,11 @@ impl Nested {
 ///     model: ModelOptions {
 ///         source: ModelSource::Weights {
 ///             path: weights,
-///             hidden_key: "hidden".to_owned(),
-///             output_key: "output".to_owned(),
+///             layers: LayerKeys::Found,
 ///             ignore_unused: false,
 ///         },
-///         activation: Some(Activation::Tanh),
+///         activation: Some(tanh),
+///         residual: false,
 ///         loss: Some(OutputLoss::SoftmaxCrossEntropy),
 ///         classes: None,
 ///     },
@@ -155,20 +184,20 @@ impl Nested {
 ///
 /// A one-line [`LabError`] for everything that can be wrong with the files or the options.
 pub fn inspect(options: &InspectOptions) -> Result<Inspection, LabError> {
-    inspect_in(&mut MemoryLimit::default().workspace(), options)
+    inspect_in(&mut MemoryLimit::default().curvature(), options)
 }
 
-/// [`inspect`] in a workspace that may have a limit on memory and somebody who watches.
+/// [`inspect`] with a limit on memory and somebody who watches.
 ///
 /// # Errors
 ///
 /// As [`inspect`]; [`LabError::Core`] with [`Stopped`](hsr_core::Error::Stopped) where the watcher wants no more.
 pub fn inspect_in(
-    workspace: &mut Workspace<f64>,
+    curvature: &mut Curvature,
     options: &InspectOptions,
 ) -> Result<Inspection, LabError> {
     let model = Model::open(&options.model)?;
-    match (&options.data, &options.model.source) {
+    let mut found = match (&options.data, &options.model.source) {
         (Some(source), _) => {
             let table = model.table(source, true)?;
             let labels = model.labels(&table)?;
@@ -176,87 +205,64 @@ pub fn inspect_in(
             if let Some(weights) = &table.weights {
                 batch = batch.with_sample_weights(weights);
             }
-            let mut found = inspect_batch(workspace, options, &model, &batch, &table.features)?;
+            let mut found = inspect_batch(curvature, options, &model, &batch)?;
             found.warnings = table.warnings;
-            Ok(found)
+            found
         }
         (None, ModelSource::Run { directory, .. }) => {
             let run = SavedRun::open(directory)?;
-            let batch = run.batch(options.split);
-            let features = run.features(options.split);
-            inspect_batch(workspace, options, &model, &batch, features)
+            inspect_batch(curvature, options, &model, &run.batch(options.split))?
         }
-        (None, ModelSource::Weights { .. }) => Err(LabError::Option(
-            "--weights needs --data, a table on which the curvature is computed".to_owned(),
-        )),
-    }
+        (None, ModelSource::Weights { .. }) => {
+            return Err(LabError::Option(
+                "--weights needs --data, a table on which the curvature is computed".to_owned(),
+            ));
+        }
+    };
+    found.notes.splice(0..0, model.note());
+    Ok(found)
 }
 
-/// The same for data in memory; `features` are those of the batch, N × d.
+/// The same for data in memory.
 fn inspect_batch(
-    workspace: &mut Workspace<f64>,
+    curvature: &mut Curvature,
     options: &InspectOptions,
     model: &Model,
     batch: &Batch<f64>,
-    features: &[f64],
 ) -> Result<Inspection, LabError> {
     let weights = &model.weights;
-    let dimensions = weights.dimensions;
-    let parameters = dimensions.parameters();
+    let parameters = weights.parameters();
     if options.eigenvalues && parameters > spectrum::DENSE_LIMIT {
         return Err(LabError::Option(format!(
             "--eigenvalues forms the Hessian, which is limited to {} parameters; this network has {parameters}",
             spectrum::DENSE_LIMIT,
         )));
     }
-    let network = weights.network(model.activation)?;
-    let evaluation = Evaluation::Auto;
-    let loss = workspace.loss(&network, batch)?;
-    let mut gradient = None;
-    let mut input_gradient = None;
-    let bounds = if options.gradient {
-        let mut theta = vec![0.0; parameters];
-        let mut inputs = vec![0.0; features.len()];
-        let bounds = workspace.bounds_gradient(
-            &network,
-            batch,
-            evaluation,
-            &mut theta,
-            Some(&mut inputs),
-        )?;
-        let layout = dimensions.layout();
-        let nested = |(name, range): (String, core::ops::Range<usize>)| {
-            let values = &theta[range.clone()];
-            let nested = if range == layout.hidden_weight() {
-                Nested::matrix(values, dimensions.inputs)
-            } else if range == layout.output_weight() {
-                Nested::matrix(values, dimensions.hidden)
-            } else {
-                Nested::Vector(values.to_vec())
-            };
-            (name, nested)
-        };
-        gradient = Some(
-            weights
-                .tensors("hidden", "output")
-                .into_iter()
-                .map(nested)
-                .collect(),
-        );
-        input_gradient = Some(Nested::matrix(&inputs, dimensions.inputs));
-        bounds
-    } else {
-        workspace.bounds(&network, batch, evaluation)?
+    let view = weights.view()?;
+    let loss = curvature.loss(&view, batch)?;
+    let bounds = curvature.bounds(&view, batch)?;
+    let evaluation = curvature.evaluation(&view);
+    let gradients = options
+        .gradient
+        .then(|| gradients(curvature, model, &view, batch))
+        .transpose()?;
+    let (gradient, input_gradient) = gradients.unzip();
+    let mut notes = Vec::new();
+    let of_layers = match (curvature.of_layers(weights, batch), &view) {
+        (Ok(found), _) => Some(found),
+        // Of three layers everything else is there all the same.
+        (Err(LabError::Core(error @ Error::Memory { .. })), View::ThreeLayers(_)) => {
+            notes.push(format!("no numbers of single layers: {error}"));
+            None
+        }
+        (Err(error), _) => return Err(error),
     };
-    let evaluation_used = workspace
-        .last_plan()
-        .map_or_else(String::new, |plan| plan.to_string());
-    let gauss_newton_share = workspace.gauss_newton_share(&network, batch, evaluation)?;
-    let ends = spectrum::ends(workspace, weights, model.activation, batch, 0)?;
-    let measures = SharpnessMeasures::of(workspace, &network, batch, &MeasureOptions::default())?;
+    let gauss_newton_share = curvature.gauss_newton_share(&view, batch)?;
+    let ends = spectrum::ends(curvature, weights, batch, 0)?;
+    let measures = curvature.measures(&view, batch, &MeasureOptions::default())?;
     Ok(Inspection {
         parameters,
-        samples: features.len() / dimensions.inputs,
+        samples: batch.inputs().len() / weights.inputs(),
         loss,
         trace: bounds.moments.trace,
         frobenius_squared: bounds.moments.frobenius_squared,
@@ -271,8 +277,11 @@ fn inspect_batch(
         lambda_min: ends.lambda_min,
         tightness: ends.tightness(bounds.lambda_sup),
         gauss_newton_share,
+        layers: of_layers.as_ref().map(|it| layers(&model.names, it)),
+        lambda_block: of_layers.as_ref().map(|it| it.lambda_block),
+        blocks: of_layers.as_ref().map(blocks),
         measures,
-        evaluation: evaluation_used,
+        evaluation,
         eigenvalue_method: ends.method(),
         lanczos: ends.lanczos,
         eigenvalues: if options.eigenvalues {
@@ -283,5 +292,58 @@ fn inspect_batch(
         gradient,
         input_gradient,
         warnings: Vec::new(),
+        notes,
     })
+}
+
+/// A gradient by tensor.
+type ByTensor = BTreeMap<String, Nested>;
+
+/// ∂λ_sup/∂θ by tensor and ∂λ_sup/∂x. The tensors of a network with one hidden layer are there under `hidden` and
+/// `output` as well, whatever their names in the file.
+fn gradients(
+    curvature: &mut Curvature,
+    model: &Model,
+    view: &View,
+    batch: &Batch<f64>,
+) -> Result<(ByTensor, Nested), LabError> {
+    let weights = &model.weights;
+    let mut theta = vec![0.0; weights.parameters()];
+    let mut inputs = vec![0.0; batch.inputs().len()];
+    curvature.lambda_sup_gradient(view, batch, &mut theta, &mut inputs)?;
+    let mut gradient = ByTensor::new();
+    let usual = names(weights.layers.len());
+    let both = [&model.names, &usual];
+    for names in &both[..if usual.len() == 2 { 2 } else { 1 }] {
+        for (name, range, shape) in weights.tensors(names) {
+            let values = &theta[range];
+            let nested = match shape[..] {
+                [_, columns] => Nested::matrix(values, columns),
+                _ => Nested::Vector(values.to_vec()),
+            };
+            gradient.insert(name, nested);
+        }
+    }
+    Ok((gradient, Nested::matrix(&inputs, weights.inputs())))
+}
+
+fn layers(names: &[String], found: &DeepBounds<f64>) -> Vec<LayerInspection> {
+    let layers = names.iter().zip(&found.layers);
+    layers
+        .map(|(name, bounds)| LayerInspection {
+            name: name.clone(),
+            parameters: bounds.moments.parameters,
+            trace: bounds.moments.trace,
+            frobenius_squared: bounds.moments.frobenius_squared,
+            lambda_sup: bounds.lambda_sup,
+        })
+        .collect()
+}
+
+fn blocks(found: &DeepBounds<f64>) -> Vec<Vec<f64>> {
+    let rows = found
+        .moments
+        .frobenius_squared
+        .chunks(found.moments.depth());
+    rows.map(<[f64]>::to_vec).collect()
 }

@@ -4,18 +4,17 @@ use core::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use burn_sharpness::SharpnessError;
-use burn_sharpness::landscape::{
-    Line, Plane, Profile, Progress, random_direction, three_layer_filters,
-};
-use hsr_core::{Error, Network, Workspace};
+use burn_sharpness::landscape::{Filter, Line, Plane, Profile, Progress, random_direction};
+use hsr_core::Error;
 use serde::Serialize;
 
+use crate::curvature::View;
 use crate::figures::{
     Figure, FigureError, LossPlane, LossProfile, loss_plane, loss_profile, value as short,
 };
 use crate::lock::DirectoryLock;
 use crate::train::{SavedRun, Split};
-use crate::{LabError, Weights, files, pictures, spectrum};
+use crate::{Curvature, LabError, Weights, files, pictures, spectrum};
 
 /// Along what the loss is evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -134,6 +133,20 @@ pub fn landscape(
     .map_err(stopped)
 }
 
+/// The filters of a network: the weights into each unit.
+fn filters(weights: &Weights) -> Vec<Filter> {
+    let layers = weights.layers.iter().zip(weights.ranges());
+    let of_layer = layers.map(|(layer, [weight, _])| {
+        let len = layer.inputs;
+        weight.step_by(len).map(move |start| Filter {
+            start,
+            len,
+            stride: 1,
+        })
+    });
+    of_layer.flatten().collect()
+}
+
 /// Points a side: a million of them are more than a picture can show.
 const LARGEST_SIDE: usize = 1001;
 
@@ -141,13 +154,15 @@ const LARGEST_SIDE: usize = 1001;
 fn loss_on<'a>(
     run: &'a SavedRun,
     split: Split,
-    workspace: &'a mut Workspace<f64>,
+    curvature: &'a mut Curvature,
 ) -> impl FnMut(&[f64]) -> Result<f64, SharpnessError> + 'a {
     let batch = run.batch(split);
     move |theta| {
-        let network = Network::from_flat(run.dimensions(), run.activation(), theta);
-        match network.and_then(|network| workspace.loss(&network, &batch)) {
-            Err(Error::Overflow { .. } | Error::NotFinite { .. }) => Ok(f64::INFINITY),
+        let network = View::new(run.layers(), theta);
+        match network.and_then(|network| curvature.loss(&network, &batch)) {
+            Err(
+                Error::Overflow { .. } | Error::NotFinite { .. } | Error::LayerNotFinite { .. },
+            ) => Ok(f64::INFINITY),
             result => Ok(result?),
         }
     }
@@ -163,18 +178,11 @@ fn plane(
 ) -> Result<LandscapeReport, LabError> {
     let range = options.range.unwrap_or(1.0);
     let points = options.points.unwrap_or(41);
-    let mut workspace = run.workspace();
+    let mut curvature = run.curvature();
     let (directions, eigenvalues) = match options.directions {
         Directions::Eigen => {
             let batch = run.batch(options.split);
-            let pairs = spectrum::largest_pairs(
-                &mut workspace,
-                weights,
-                run.activation(),
-                &batch,
-                2,
-                options.seed,
-            )?;
+            let pairs = spectrum::largest_pairs(&mut curvature, weights, &batch, 2, options.seed)?;
             let [first, second] = <[_; 2]>::try_from(pairs).map_err(|_| {
                 LabError::Option("--directions eigen needs two parameters at least".to_owned())
             })?;
@@ -184,7 +192,7 @@ fn plane(
             )
         }
         _ => {
-            let filters = three_layer_filters(&weights.dimensions);
+            let filters = filters(weights);
             // Two directions of one seed, and no two of neighbouring seeds.
             let seeds = [0, 1].map(|i| options.seed.wrapping_mul(2).wrapping_add(i));
             (
@@ -196,7 +204,7 @@ fn plane(
     let plane = Plane::new(directions)?
         .with_points(points)?
         .with_range(range)?;
-    let mut loss = loss_on(run, options.split, &mut workspace);
+    let mut loss = loss_on(run, options.split, &mut curvature);
     let at_network = loss(&weights.theta)?;
     let landscape = plane.of_function(&weights.theta, loss, observe)?;
     let axes = match eigenvalues {
@@ -277,8 +285,8 @@ fn line(
     let line = Line::default()
         .with_ends(-beyond, 1.0 + beyond)?
         .with_points(points)?;
-    let mut workspace = run.workspace();
-    let loss = loss_on(run, options.split, &mut workspace);
+    let mut curvature = run.curvature();
+    let loss = loss_on(run, options.split, &mut curvature);
     let profile = line.of_function([&plain.theta, &weights.theta], loss, observe)?;
     let barrier = profile.barrier();
     let figure = profile_figure(run, name, options.split, &profile);

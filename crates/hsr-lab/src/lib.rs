@@ -6,20 +6,21 @@
 //! The curvature of a network on the bundled irises:
 //!
 //! ```
-//! use hsr_core::{Activation, Batch, Dimensions, Evaluation, OutputLoss, Targets, Workspace};
+//! use hsr_core::{Activation, Batch, OutputLoss, Targets};
 //! use hsr_lab::data::Standardizer;
 //! use hsr_lab::tasks::{self, TaskOptions};
-//! use hsr_lab::{Weights, spectrum};
+//! use hsr_lab::{Curvature, Weights, layers, spectrum};
 //!
 //! let mut data = tasks::load("iris", &TaskOptions::default(), 0)?;
 //! Standardizer::fit(&data).apply(&mut data)?;
 //! let batch = Batch::new(OutputLoss::SoftmaxCrossEntropy, &data.features, Targets::Classes(&data.labels));
 //!
-//! let weights = Weights::random(Dimensions::new(data.inputs, 8, data.classes()), 0);
-//! let network = weights.network(Activation::Tanh)?;
-//! let mut workspace = Workspace::new();
-//! let bounds = workspace.bounds(&network, &batch, Evaluation::Auto)?;
-//! let ends = spectrum::ends(&mut workspace, &weights, Activation::Tanh, &batch, 0)?;
+//! // Two hidden layers of 8 and 6 units.
+//! let layers = layers(data.inputs, &vec![8, 6].into(), data.classes(), &Activation::Tanh.into(), false)?;
+//! let weights = Weights::random(layers, 0);
+//! let mut curvature = Curvature::new();
+//! let bounds = curvature.bounds(&weights.view()?, &batch)?;
+//! let ends = spectrum::ends(&mut curvature, &weights, &batch, 0)?;
 //! assert!(bounds.lambda_max_lower <= ends.lambda_max && ends.lambda_max <= bounds.lambda_sup);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -38,7 +39,8 @@
 //! * [`reproduce`](mod@reproduce): the paper's figures with their claims checked.
 //! * [`figures`] are the pictures, [`report`] the pages that hold them.
 //! * [`files`], [`shell`]: files that are written whole, commands that can be pasted.
-//! * [`Weights`], [`network`]: parameters in memory, in safetensors and in Burn.
+//! * [`Weights`], [`network`]: parameters in memory, in safetensors and in Burn; [`layers`] says what they are of.
+//! * [`Curvature`]: the closed form of a network of any depth.
 //!
 //! # Features
 //!
@@ -50,7 +52,9 @@
 //! | `download` | no | fetches the files of MNIST where none are given; a heavy network client |
 
 mod about;
+mod architecture;
 pub mod compare;
+mod curvature;
 pub mod data;
 mod error;
 pub mod figures;
@@ -72,15 +76,17 @@ pub mod statistics;
 pub mod tasks;
 mod text;
 pub mod train;
-mod weights;
+pub mod weights;
 mod workers;
 
 pub use about::About;
+pub use architecture::{Activations, Widths, layers};
 pub use burn_hsr;
+pub use curvature::{Curvature, Operator, View};
 pub use error::LabError;
 pub use hsr_core;
 pub use text::visible;
-pub use weights::{Weights, WeightsFile};
+pub use weights::{LayerKeys, Weights, WeightsFile};
 
 /// The programs in the README are compiled and run.
 #[cfg(doctest)]

@@ -3,9 +3,11 @@
 use std::str::FromStr;
 use std::sync::OnceLock;
 
-use hsr_core::{Dimensions, Error, Evaluation, OutputLoss, Quantity, Workspace};
+use hsr_core::depth::LayerShape;
+use hsr_core::{Error, Evaluation, OutputLoss, Quantity, Workspace};
 
-use crate::LabError;
+use crate::curvature::{Needed, check_memory, sizes, three_layers};
+use crate::{Curvature, LabError};
 
 /// The most memory that the closed form may take. It belongs to the machine and not to what is computed: a
 /// configuration is the same under any limit, and no file holds it.
@@ -34,14 +36,16 @@ impl MemoryLimit {
         Self(Some(self.bytes() / jobs.max(1) as u64))
     }
 
-    /// A workspace under this limit.
-    pub fn workspace(self) -> Workspace<f64> {
-        Workspace::new().with_memory_limit(self.bytes())
+    /// Curvature under this limit.
+    pub fn curvature(self) -> Curvature {
+        let limit = self.bytes();
+        Curvature::of(Workspace::new().with_memory_limit(limit), limit)
     }
 
     /// The same with results that do not depend on the number of cores.
-    pub(crate) fn single_threaded(self) -> Workspace<f64> {
-        Workspace::single_threaded().with_memory_limit(self.bytes())
+    pub(crate) fn single_threaded(self) -> Curvature {
+        let limit = self.bytes();
+        Curvature::of(Workspace::single_threaded().with_memory_limit(limit), limit)
     }
 }
 
@@ -118,8 +122,8 @@ fn left_of_addresses() -> Option<u64> {
 }
 
 /// What training is asked for, as far as memory knows it.
-pub(crate) struct Training {
-    pub dimensions: Dimensions,
+pub(crate) struct Training<'a> {
+    pub layers: &'a [LayerShape],
     /// Samples trained on, tested on, and of one step.
     pub train: usize,
     pub test: usize,
@@ -128,29 +132,29 @@ pub(crate) struct Training {
     pub penalty: bool,
 }
 
-impl Training {
+impl Training<'_> {
     /// Refuses what does not fit, before any of it is allocated: the networks, and their closed form on the splits.
     pub fn check(&self, limit: MemoryLimit) -> Result<(), LabError> {
         let limit = limit.bytes();
         let Self {
-            dimensions,
+            layers,
             train,
             test,
             step,
             penalty,
         } = *self;
-        let Dimensions {
-            inputs,
-            hidden,
-            outputs,
-            ..
-        } = dimensions;
-        let [d, h, k] = [inputs, hidden, outputs].map(|size| size as f64);
-        let parameters = h * (d + 1.0) + k * (h + 1.0);
+        let (hidden, outputs) = sizes(layers);
+        let wide = |layer: &LayerShape| layer.outputs as f64;
+        let parameters: f64 = layers
+            .iter()
+            .map(|layer| wide(layer) * (layer.inputs as f64 + 1.0))
+            .sum();
+        let units: f64 = layers.iter().map(wide).sum();
+        let k = outputs as f64;
         // In f32 the weights of a network, its gradient, the optimizer's two moments and what a step makes of them; in f64
         // the start, the result and a gradient. For each sample of a step what autodiff keeps, and the logits of a split.
         let needed = parameters * (5.0 * 4.0 + 4.0 * 8.0)
-            + step as f64 * (h + k) * 6.0 * 4.0
+            + step as f64 * units * 6.0 * 4.0
             + test as f64 * k * 8.0;
         let refuse = |needed: u64| {
             LabError::Core(Error::Memory {
@@ -165,6 +169,18 @@ impl Training {
         if needed > limit as f64 {
             return Err(refuse(needed as u64));
         }
+        let Some(dimensions) = three_layers(layers) else {
+            let of_penalty = penalty.then_some((Needed::Gradient, step));
+            let asked = [
+                (Needed::Bounds, train),
+                (Needed::Product, train),
+                (Needed::Loss, test),
+            ];
+            for (needed, samples) in asked.into_iter().chain(of_penalty) {
+                check_memory(needed, layers, samples, limit)?;
+            }
+            return Ok(());
+        };
         let workspace = Workspace::<f64>::single_threaded().with_memory_limit(limit);
         let of_penalty = penalty.then_some((Quantity::BoundsGradient, step));
         let asked = [
@@ -231,8 +247,9 @@ mod tests {
     #[test]
     fn a_network_that_no_machine_holds_is_refused() {
         for hidden in [1 << 32, usize::MAX] {
+            let layers = [LayerShape::new(2, hidden), LayerShape::new(hidden, 2)];
             let training = Training {
-                dimensions: Dimensions::new(2, hidden, 2),
+                layers: &layers,
                 train: 100,
                 test: 50,
                 step: 64,

@@ -4,13 +4,14 @@
 use std::fmt::Display;
 use std::path::PathBuf;
 
-use hsr_core::{Activation, OutputLoss, Targets};
+use hsr_core::{OutputLoss, Targets};
 
 use crate::about::name_of_loss;
 use crate::data::error::{listed, shown};
 use crate::data::{DataError, Missing, Roles, Standardizer, Table, TableOptions};
 use crate::train::network_file;
-use crate::{About, LabError, Weights, WeightsFile};
+use crate::weights::Found;
+use crate::{About, Activations, LabError, LayerKeys, Weights, WeightsFile};
 
 /// Where a network is.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,10 +27,8 @@ pub enum ModelSource {
     Weights {
         /// The file.
         path: PathBuf,
-        /// The hidden layer's name in it.
-        hidden_key: String,
-        /// The output layer's name in it.
-        output_key: String,
+        /// The layers' names in it.
+        layers: LayerKeys,
         /// Whether other tensors in it are no reason to refuse it.
         ignore_unused: bool,
     },
@@ -40,8 +39,10 @@ pub enum ModelSource {
 pub struct ModelOptions {
     /// Where it is.
     pub source: ModelSource,
-    /// The hidden activation.
-    pub activation: Option<Activation>,
+    /// The hidden activations.
+    pub activation: Option<Activations>,
+    /// Whether each hidden layer that is as wide as its inputs adds them to its activations.
+    pub residual: bool,
     /// The loss.
     pub loss: Option<OutputLoss>,
     /// The names of the classes in the order of the outputs.
@@ -70,16 +71,16 @@ pub struct Model {
     pub path: PathBuf,
     /// The parameters.
     pub weights: Weights,
-    /// The hidden activation.
-    pub activation: Activation,
+    /// The layers' names in the file, from the inputs on.
+    pub names: Vec<String>,
+    /// Whether nobody named the layers, so that their order was found from names and shapes.
+    pub found: bool,
     /// The loss.
     pub loss: OutputLoss,
     /// The names of the classes in the order of the outputs, where they are known.
     pub classes: Option<Vec<String>>,
     /// What the file says.
     pub about: About,
-    /// The name of the hidden layer's weight, for messages.
-    hidden_weight: String,
 }
 
 /// Labels as the loss takes them.
@@ -112,49 +113,57 @@ impl Model {
     /// What reading weights can refuse; [`LabError::Weights`] where what the file says does not go together with its
     /// tensors or with the options, [`LabError::Option`] where something is said by neither.
     pub fn open(options: &ModelOptions) -> Result<Self, LabError> {
-        let (file, [hidden_key, output_key], ignore_unused) = match &options.source {
+        let of_run = LayerKeys::Found;
+        let (file, layers, ignore_unused) = match &options.source {
             ModelSource::Run { directory, network } => {
                 let (_, file) = network_file(directory, network.as_deref())?;
-                (file, ["hidden", "output"], false)
+                (file, &of_run, false)
             }
             ModelSource::Weights {
                 path,
-                hidden_key,
-                output_key,
+                layers,
                 ignore_unused,
-            } => (
-                WeightsFile::read(path)?,
-                [hidden_key.as_str(), output_key.as_str()],
-                *ignore_unused,
-            ),
+            } => (WeightsFile::read(path)?, layers, *ignore_unused),
         };
         let about = file.about()?;
-        let weights = file.weights(hidden_key, output_key, ignore_unused)?;
-        if let Some(fault) = about.fault(&weights.dimensions) {
+        let Found { weights, names } = file.weights(layers, ignore_unused)?;
+        if let Some(fault) = about.fault(weights.inputs(), weights.outputs()) {
             return Err(file.refuse(fault));
         }
         let settled = Settled { file: &file };
-        let activation =
-            settled.value("--activation", options.activation, about.activation, |it| {
-                it.name().to_owned()
-            })?;
+        let weights = settled.activated(weights, options, &about)?;
         let loss = settled.value("--loss", options.loss, about.loss, |it| {
             name_of_loss(*it).to_owned()
         })?;
         let classes = options.classes.clone();
         if let Some(classes) = &classes {
-            check_classes(classes, loss, weights.dimensions.outputs)?;
+            check_classes(classes, loss, weights.outputs())?;
         }
         let classes =
             settled.either("--classes", classes, about.classes.clone(), |it| listed(it))?;
         Ok(Self {
             path: file.path().to_owned(),
+            found: *layers == LayerKeys::Found && names != crate::weights::names(names.len()),
             weights,
-            activation,
+            names,
             loss,
             classes,
             about,
-            hidden_weight: format!("{hidden_key}.weight"),
+        })
+    }
+
+    /// Which layers were found, where nobody named them.
+    pub fn note(&self) -> Option<String> {
+        let layers = self.weights.layers.iter().zip(&self.names);
+        let layers: Vec<String> = layers
+            .map(|(layer, name)| format!("{} [{}, {}]", shown(name), layer.outputs, layer.inputs))
+            .collect();
+        self.found.then(|| {
+            format!(
+                "{}: the layers, in the one order that names and shapes allow: {}",
+                self.path.display(),
+                layers.join(", ")
+            )
         })
     }
 
@@ -183,16 +192,16 @@ impl Model {
             features: self.about.features.as_deref(),
         };
         let mut table = Table::read(&source.path, &roles, &options)?;
-        let dimensions = self.weights.dimensions;
-        if table.inputs != dimensions.inputs {
+        let first = self.weights.layers[0];
+        if table.inputs != first.inputs {
             return Err(LabError::Option(format!(
                 "{}: has {} feature columns, expected {} for {} [{}, {}] in {}",
                 source.path.display(),
                 table.inputs,
-                dimensions.inputs,
-                shown(&self.hidden_weight),
-                dimensions.hidden,
-                dimensions.inputs,
+                first.inputs,
+                shown(&format!("{}.weight", self.names[0])),
+                first.outputs,
+                first.inputs,
                 self.path.display(),
             )));
         }
@@ -282,7 +291,7 @@ impl Model {
     ///
     /// [`DataError`] of a label that does not go together with the loss, the classes or the outputs.
     pub fn labels(&self, table: &Table) -> Result<Labels, LabError> {
-        let outputs = self.weights.dimensions.outputs;
+        let outputs = self.weights.outputs();
         let labels: Result<Labels, DataError> = match (self.loss, &self.classes) {
             (OutputLoss::SoftmaxCrossEntropy, Some(classes)) => {
                 table.known_labels(classes).map(Labels::Classes)
@@ -316,6 +325,36 @@ struct Settled<'a> {
 }
 
 impl Settled<'_> {
+    /// The network with its activations.
+    fn activated(
+        &self,
+        weights: Weights,
+        options: &ModelOptions,
+        about: &About,
+    ) -> Result<Weights, LabError> {
+        let hidden = weights.layers.len() - 1;
+        // One for all and the same for each say the same.
+        let each = |it: &Activations| it.of_hidden(hidden).map(Activations::from);
+        let given = options.activation.as_ref().map(each).transpose();
+        let given = given.map_err(|it| LabError::Option(format!("--activation {it}")))?;
+        let stored = about.activation.as_ref().map(each).transpose();
+        let stored = stored.map_err(|it| self.file.refuse(format!("its metadata {it}")))?;
+        let none = Activations::from(Vec::new());
+        let activations = match hidden {
+            0 => none,
+            _ => self.value("--activation", given, stored, |it| it.to_string())?,
+        };
+        // hsr train says it wherever it could be otherwise.
+        let by_train = about.method.as_ref().map(|_| false);
+        if options.residual && about.residual.or(by_train) == Some(false) {
+            return Err(self.file.refuse(
+                "says that its layers are not residual, which --residual contradicts".to_owned(),
+            ));
+        }
+        let residual = options.residual || about.residual == Some(true);
+        weights.with_activations(&activations, residual)
+    }
+
     fn either<T: PartialEq>(
         &self,
         option: &str,

@@ -3,7 +3,8 @@
 use burn::module::{Param, ParamId};
 use burn::nn::Linear;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use burn_hsr::{Activation, ThreeLayer, ThreeLayerNet};
+use burn_hsr::{Layers, Mlp};
+use hsr_core::depth::LayerShape;
 
 use crate::Weights;
 use crate::data::Dataset;
@@ -22,8 +23,7 @@ pub fn tensors(data: &Dataset, device: &Device) -> (Tensor<2>, Tensor<1, Int>) {
 
 /// The network with these weights in f32. Parameters have fixed identities, so that an optimizer's record finds them
 /// again after a resume.
-pub fn to_burn(weights: &Weights, activation: Activation, device: &Device) -> ThreeLayerNet {
-    let (dims, layout) = (weights.dimensions, weights.dimensions.layout());
+pub fn to_burn(weights: &Weights, device: &Device) -> Mlp {
     // Without autodiff there is nothing to track.
     fn tracked<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
         if tensor.is_autodiff() {
@@ -32,10 +32,10 @@ pub fn to_burn(weights: &Weights, activation: Activation, device: &Device) -> Th
             tensor
         }
     }
-    let layer = |id: u64,
-                 matrix: core::ops::Range<usize>,
-                 bias: core::ops::Range<usize>,
-                 [n, m]: [usize; 2]| {
+    let ids = (1..).step_by(2);
+    let layers = weights.layers.iter().zip(weights.ranges()).zip(ids);
+    let linear = layers.map(|((layer, [matrix, bias]), id)| {
+        let (n, m) = (layer.inputs, layer.outputs);
         // Burn's `Linear` holds the transpose of PyTorch's.
         let values = &weights.theta[matrix];
         let transposed: Vec<f32> = (0..n)
@@ -52,30 +52,30 @@ pub fn to_burn(weights: &Weights, activation: Activation, device: &Device) -> Th
                 Param::initialized(ParamId::from(id + 1), tracked(bias))
             }),
         }
-    };
-    ThreeLayerNet::new(
-        layer(
-            1,
-            layout.hidden_weight(),
-            layout.hidden_bias(),
-            [dims.inputs, dims.hidden],
-        ),
-        activation,
-        layer(
-            3,
-            layout.output_weight(),
-            layout.output_bias(),
-            [dims.hidden, dims.outputs],
-        ),
+    });
+    let hidden = &weights.layers[..weights.layers.len().saturating_sub(1)];
+    Mlp::new(
+        linear.collect(),
+        hidden.iter().map(|layer| layer.activation).collect(),
+        hidden.iter().map(|layer| layer.residual).collect(),
     )
 }
 
 /// The network's weights.
-pub fn from_burn(network: &ThreeLayerNet) -> Weights {
-    let dimensions = network.dimensions();
-    let mut theta = Vec::with_capacity(dimensions.parameters());
-    for layer in [&network.hidden, &network.output] {
-        let [_, columns] = layer.weight.shape().dims();
+pub fn from_burn(network: &Mlp) -> Weights {
+    let mut weights = Weights {
+        layers: Vec::new(),
+        theta: Vec::new(),
+    };
+    for own in network.layers() {
+        let layer = own.linear();
+        let [rows, columns] = layer.weight.shape().dims();
+        weights.layers.push(LayerShape {
+            bias: layer.bias.is_some(),
+            activation: own.activation(),
+            residual: own.is_residual(),
+            ..LayerShape::new(rows, columns)
+        });
         let values = layer
             .weight
             .val()
@@ -84,20 +84,26 @@ pub fn from_burn(network: &ThreeLayerNet) -> Weights {
             .iter::<f64>()
             .collect::<Vec<f64>>();
         for column in 0..columns {
-            theta.extend(values.iter().skip(column).step_by(columns));
+            let column = values.iter().skip(column).step_by(columns);
+            weights.theta.extend(column);
         }
         if let Some(bias) = &layer.bias {
-            theta.extend(bias.val().inner().into_data().iter::<f64>());
+            let bias = bias.val().inner().into_data();
+            weights.theta.extend(bias.iter::<f64>());
         }
     }
-    Weights { dimensions, theta }
+    weights
 }
 
 /// The class of the largest logit of each row of `x` \[N, d\], which is on the network's device.
-pub fn predict(network: &ThreeLayerNet, x: Tensor<2>) -> Vec<usize> {
+pub fn predict(network: &Mlp, x: Tensor<2>) -> Vec<usize> {
     let [samples, _] = x.dims();
-    let dimensions = network.dimensions();
-    let most = (AT_ONCE / (dimensions.hidden + dimensions.outputs)).max(1);
+    let units: usize = network
+        .layers()
+        .iter()
+        .map(|layer| layer.shape().outputs)
+        .sum();
+    let most = (AT_ONCE / units).max(1);
     let mut classes = Vec::with_capacity(samples);
     for start in (0..samples).step_by(most) {
         let some = x.clone().narrow(0, start, most.min(samples - start));

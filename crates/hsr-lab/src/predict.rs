@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use hsr_core::{Batch, OutputLoss, Targets, Workspace};
+use hsr_core::{Batch, OutputLoss, Targets};
 use serde::Serialize;
 
 use crate::data::{DataWarning, Table};
 use crate::model::{Labels, Model, ModelOptions, TableSource};
-use crate::{LabError, files, scores};
+use crate::{Curvature, LabError, files, scores};
 
 /// What `hsr predict` is asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +41,9 @@ pub struct Prediction {
     /// What looks wrong with the table.
     #[serde(skip)]
     pub warnings: Vec<DataWarning>,
+    /// Which layers were found, where nobody named them.
+    #[serde(skip)]
+    pub notes: Vec<String>,
 }
 
 /// A class and the rows that were given it.
@@ -74,12 +77,12 @@ pub struct Scores {
 pub fn predict(options: &PredictOptions) -> Result<Prediction, LabError> {
     let model = Model::open(&options.model)?;
     if model.loss == OutputLoss::MeanSquaredError
-        || (model.loss == OutputLoss::SigmoidCrossEntropy && model.weights.dimensions.outputs != 1)
+        || (model.loss == OutputLoss::SigmoidCrossEntropy && model.weights.outputs() != 1)
     {
         return Err(LabError::Option(format!(
             "{}: {} outputs under the {} tell no classes apart",
             model.path.display(),
-            model.weights.dimensions.outputs,
+            model.weights.outputs(),
             model.loss.name()
         )));
     }
@@ -123,6 +126,7 @@ pub fn predict(options: &PredictOptions) -> Result<Prediction, LabError> {
             calibration_error: scores::calibration_error(&logits, &labels),
         }),
         warnings: table.warnings,
+        notes: model.note().into_iter().collect(),
     })
 }
 
@@ -136,19 +140,19 @@ fn same_file(a: &Path, b: &Path) -> bool {
 
 /// The names of the classes; without any, the numbers of the outputs.
 fn classes(model: &Model) -> Vec<String> {
-    let count = model.weights.dimensions.outputs.max(2);
+    let count = model.weights.outputs().max(2);
     let numbers = || (0..count).map(|class| class.to_string()).collect();
     model.classes.clone().unwrap_or_else(numbers)
 }
 
 /// The logits, N × K. A single output o is the difference of two: 0 and o, whose softmax is the sigmoid's probabilities.
 fn logits(model: &Model, table: &Table) -> Result<Vec<f64>, LabError> {
-    let network = model.weights.network(model.activation)?;
+    let network = model.weights.view()?;
     // Logits do not depend on targets, and need none but their number.
     let unknown = vec![0; table.samples()];
     let batch = Batch::new(model.loss, &table.features, Targets::Classes(&unknown));
-    let logits = Workspace::new().logits(&network, &batch)?;
-    Ok(match model.weights.dimensions.outputs {
+    let logits = Curvature::new().logits(&network, &batch)?;
+    Ok(match model.weights.outputs() {
         1 => logits.iter().flat_map(|&o| [0.0, o]).collect(),
         _ => logits,
     })

@@ -42,8 +42,11 @@ impl CompareConfig {
         command.option("backend", training.backend.name());
         command.option("optimizer", training.optimizer.name());
         command.number("lr", training.learning_rate);
-        command.whole("hidden", training.hidden as u64);
-        command.option("activation", training.activation.name());
+        command.option("hidden", training.hidden.to_string());
+        command.option("activation", training.activation.to_string());
+        if training.residual {
+            command.flag("residual");
+        }
         match training.mode {
             Mode::Coupled => {}
             Mode::Decoupled => command.option("mode", "decoupled"),

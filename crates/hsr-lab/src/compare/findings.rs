@@ -81,7 +81,7 @@ impl Findings {
         Self {
             task: config.training.source.name(),
             backend: config.training.backend.name().to_owned(),
-            parameters: problem.dimensions.parameters(),
+            parameters: problem.parameters(),
             train_samples: problem.train.data.samples(),
             test_samples: problem.test.data.samples(),
             seeds: config.seeds().collect(),

@@ -42,7 +42,7 @@ pub(super) fn run(
     device: &Device,
     observe: impl FnMut() -> Control,
 ) -> Result<Option<RunRecord>, LabError> {
-    let start = Weights::random(problem.dimensions, config.seed);
+    let start = Weights::random(problem.layers.clone(), config.seed);
     let mut trainer = Trainer::new(config, epochs, problem, config.method, device, &start)?;
     let outcome = match train(&mut trainer, epochs, observe) {
         Ok(Some(())) => {

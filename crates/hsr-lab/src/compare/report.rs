@@ -249,9 +249,10 @@ fn settings(config: &CompareConfig) -> Vec<(&'static str, String)> {
         (
             "network",
             format!(
-                "{} hidden units, {}",
+                "{} hidden units, {}{}",
                 training.hidden,
-                training.activation.name()
+                training.activation,
+                if training.residual { ", residual" } else { "" }
             ),
         ),
         (

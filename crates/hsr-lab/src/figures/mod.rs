@@ -7,17 +7,17 @@
 //! are the same on every machine, whatever fonts it has.
 //!
 //! ```
-//! use hsr_core::{Activation, Batch, Dimensions, Evaluation, OutputLoss, Targets, Workspace};
+//! use hsr_core::{Activation, Batch, OutputLoss, Targets};
 //! use hsr_lab::figures::{Spectrum, spectrum};
 //! use hsr_lab::tasks::{self, TaskOptions};
-//! use hsr_lab::Weights;
+//! use hsr_lab::{Curvature, Weights, layers};
 //!
 //! let data = tasks::load("iris", &TaskOptions::default(), 0)?;
 //! let batch = Batch::new(OutputLoss::SoftmaxCrossEntropy, &data.features, Targets::Classes(&data.labels));
-//! let weights = Weights::random(Dimensions::new(4, 3, 3), 0);
-//! let mut workspace = Workspace::new();
-//! let bounds = workspace.bounds(&weights.network(Activation::Tanh)?, &batch, Evaluation::Auto)?;
-//! let ends = hsr_lab::spectrum::ends(&mut workspace, &weights, Activation::Tanh, &batch, 0)?;
+//! let weights = Weights::random(layers(4, &3.into(), 3, &Activation::Tanh.into(), false)?, 0);
+//! let mut curvature = Curvature::new();
+//! let bounds = curvature.bounds(&weights.view()?, &batch)?;
+//! let ends = hsr_lab::spectrum::ends(&mut curvature, &weights, &batch, 0)?;
 //!
 //! let figure = spectrum(&[Spectrum {
 //!     label: "random weights".to_owned(),

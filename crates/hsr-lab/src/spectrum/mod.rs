@@ -6,7 +6,7 @@ mod saved;
 
 use burn_sharpness::SharpnessError;
 use burn_sharpness::measures::MeasureOptions;
-use hsr_core::{Activation, Batch, Error, Workspace};
+use hsr_core::{Batch, Error};
 use serde::Serialize;
 
 pub use dense::eigenvalues;
@@ -16,7 +16,7 @@ pub use saved::{
     DensityReport, SpectrumOptions, SpectrumProgress, SpectrumReport, TraceReport, saved_spectrum,
 };
 
-use crate::{LabError, Weights};
+use crate::{Curvature, LabError, Weights};
 
 /// The Hessian is formed up to this many parameters: 32 MiB in f64, seconds of eigenvalue computation.
 pub const DENSE_LIMIT: usize = 2048;
@@ -75,17 +75,16 @@ impl Ends {
 ///
 /// What hsr-core refuses, and [`LabError::Eigenvalues`] where the dense computation fails.
 pub fn ends(
-    workspace: &mut Workspace<f64>,
+    curvature: &mut Curvature,
     weights: &Weights,
-    activation: Activation,
     batch: &Batch<f64>,
     seed: u64,
 ) -> Result<Ends, LabError> {
-    let network = weights.network(activation)?;
-    let parameters = weights.dimensions.parameters();
+    let network = weights.view()?;
+    let parameters = weights.parameters();
     if parameters <= DENSE_LIMIT {
         let mut hessian = vec![0.0; parameters * parameters];
-        workspace.hessian(&network, batch, &mut hessian)?;
+        curvature.hessian(&network, batch, &mut hessian)?;
         let eigenvalues = eigenvalues(&hessian, parameters)?;
         return Ok(Ends {
             lambda_max: eigenvalues[parameters - 1],
@@ -94,7 +93,7 @@ pub fn ends(
             lanczos: None,
         });
     }
-    let mut operator = workspace.linearize(&network, batch)?;
+    let mut operator = curvature.linearize(&network, batch)?;
     let found = extremes(
         parameters,
         |v, product| operator.apply(v, product),

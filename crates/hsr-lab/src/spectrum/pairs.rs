@@ -1,10 +1,10 @@
 //! Eigenvalues with their eigenvectors.
 
 use burn_sharpness::spectrum::{DenseSpectrum, LanczosOptions, lanczos};
-use hsr_core::{Activation, Batch, Workspace};
+use hsr_core::Batch;
 
 use super::{DENSE_LIMIT, numbers_fault};
-use crate::{LabError, Weights};
+use crate::{Curvature, LabError, Weights};
 
 /// An eigenvalue and its eigenvector of norm 1, the sign chosen so that the component of the largest magnitude is
 /// positive.
@@ -23,18 +23,17 @@ pub struct Pair {
 ///
 /// What hsr-core refuses, and [`LabError::Eigenvalues`] where the computation does not converge.
 pub fn largest_pairs(
-    workspace: &mut Workspace<f64>,
+    curvature: &mut Curvature,
     weights: &Weights,
-    activation: Activation,
     batch: &Batch<f64>,
     count: usize,
     seed: u64,
 ) -> Result<Vec<Pair>, LabError> {
-    let network = weights.network(activation)?;
-    let size = weights.dimensions.parameters();
+    let network = weights.view()?;
+    let size = weights.parameters();
     if size <= DENSE_LIMIT {
         let mut hessian = vec![0.0; size * size];
-        workspace.hessian(&network, batch, &mut hessian)?;
+        curvature.hessian(&network, batch, &mut hessian)?;
         let spectrum = DenseSpectrum::of_matrix(&hessian, size).map_err(numbers_fault)?;
         let pairs = (0..size).rev().take(count).map(|i| {
             let vector = spectrum.eigenvector(i).to_vec();
@@ -46,7 +45,7 @@ pub fn largest_pairs(
         seed,
         ..LanczosOptions::default()
     };
-    let mut operator = workspace.linearize(&network, batch)?;
+    let mut operator = curvature.linearize(&network, batch)?;
     let ends = lanczos(&mut operator, count, None, &options).map_err(numbers_fault)?;
     if !ends.converged {
         return Err(LabError::Eigenvalues);

@@ -9,7 +9,6 @@ use burn_sharpness::spectrum::{
     spectral_density,
 };
 use burn_sharpness::{SharpnessError, SymmetricOperator};
-use hsr_core::Evaluation;
 use serde::Serialize;
 
 use super::{DENSE_LIMIT, eigenvalues, numbers_fault};
@@ -161,19 +160,19 @@ pub fn saved_spectrum(
     }
     let (name, weights) = run.weights(options.network.as_deref())?;
     let _lock = DirectoryLock::of_kind(out, "spectrum")?;
-    let network = weights.network(run.activation())?;
+    let network = weights.view()?;
     let batch = run.batch(options.split);
-    let size = weights.dimensions.parameters();
-    let mut workspace = run.workspace();
-    let loss = workspace.loss(&network, &batch)?;
-    let bounds = workspace.bounds(&network, &batch, Evaluation::Auto)?;
+    let size = weights.parameters();
+    let mut curvature = run.curvature();
+    let loss = curvature.loss(&network, &batch)?;
+    let bounds = curvature.bounds(&network, &batch)?;
     let found = if size <= DENSE_LIMIT {
         let mut hessian = vec![0.0; size * size];
-        workspace.hessian(&network, &batch, &mut hessian)?;
+        curvature.hessian(&network, &batch, &mut hessian)?;
         Eigenvalues::dense(eigenvalues(&hessian, size)?, options.top)
     } else {
         let mut operator = Watched::new(
-            workspace.linearize(&network, &batch)?,
+            curvature.linearize(&network, &batch)?,
             ("eigenvalues", ITERATIONS),
             &mut observe,
         );
@@ -181,7 +180,7 @@ pub fn saved_spectrum(
     };
     let steps = STEPS.min(size);
     let mut operator = Watched::new(
-        workspace.linearize(&network, &batch)?,
+        curvature.linearize(&network, &batch)?,
         ("density", options.probes * steps),
         &mut observe,
     );

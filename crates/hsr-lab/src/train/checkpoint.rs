@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::config::Method;
 use super::trainer::{Row, Trainer};
-use crate::weights::WeightsFile;
-use crate::{LabError, Weights, files};
+use crate::weights::LayerKeys;
+use crate::{LabError, Weights, WeightsFile, files};
 
 /// The file in the run directory.
 pub(crate) const FILE: &str = "checkpoint.safetensors";
@@ -46,6 +46,7 @@ pub(crate) struct Finished {
 /// A checkpoint in memory.
 pub(crate) struct Checkpoint {
     pub state: State,
+    /// The parameters; activations are not in the file.
     pub weights: Weights,
     pub optimizer: Vec<u8>,
 }
@@ -123,7 +124,9 @@ pub(crate) fn load(folder: &Path, config: &str) -> Result<Option<Checkpoint>, La
     }
     Ok(Some(Checkpoint {
         state,
-        weights: WeightsFile::from_bytes(&path, weights).weights("hidden", "output", false)?,
+        weights: WeightsFile::from_bytes(&path, weights)
+            .weights(&LayerKeys::Found, false)?
+            .weights,
         optimizer,
     }))
 }

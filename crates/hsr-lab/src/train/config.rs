@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig};
-use burn_hsr::{Activation, Backend, Hsr, HsrConfig, Mode, Sharpness, Subsample};
+use burn_hsr::{Backend, Hsr, HsrConfig, Mode, Sharpness, Subsample};
 use burn_sharpness::{SamConfig, SamGradient};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{DataWarning, Dataset, FeatureColumn, Roles, Split, Table, TableOptions};
 use crate::memory::MemoryLimit;
 use crate::tasks::{self, TaskOptions};
-use crate::{LabError, shell};
+use crate::{Activations, LabError, Widths, shell};
 
 /// Where the data come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -291,6 +291,7 @@ impl Optimizer {
 
 /// Beyond these a number is a slip of the finger, and its products may leave the range of numbers.
 const MOST_HIDDEN: usize = 1_000_000;
+const MOST_LAYERS: usize = 100;
 const MOST_EPOCHS: usize = 10_000_000;
 const MOST_PARAMETERS: usize = 100_000_000;
 
@@ -308,10 +309,13 @@ pub struct TrainConfig {
     pub optimizer: Optimizer,
     /// The learning rate.
     pub learning_rate: f64,
-    /// Hidden units.
-    pub hidden: usize,
-    /// The activation.
-    pub activation: Activation,
+    /// The hidden layers' widths.
+    pub hidden: Widths,
+    /// Their activations.
+    pub activation: Activations,
+    /// Whether each hidden layer that is as wide as its inputs adds them to its activations.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub residual: bool,
     /// The factor of what is added to the loss; ρ for SAM and ASAM.
     pub strength: f64,
     /// How the gradient of what is added enters the step.
@@ -365,10 +369,19 @@ impl TrainConfig {
                 self.label_noise
             ));
         }
-        for (option, value, most) in [
-            ("--hidden", self.hidden, MOST_HIDDEN),
-            ("--epochs", self.epochs.unwrap_or(1), MOST_EPOCHS),
-        ] {
+        let hidden = self.hidden.as_slice();
+        if !(1..=MOST_LAYERS).contains(&hidden.len()) {
+            return refuse(format!(
+                "--hidden names {} layers, expected 1 to {MOST_LAYERS}",
+                hidden.len()
+            ));
+        }
+        self.activation
+            .of_hidden(hidden.len())
+            .map_err(|message| LabError::Option(format!("--activation {message}")))?;
+        let widths = hidden.iter().map(|&width| ("--hidden", width, MOST_HIDDEN));
+        let epochs = ("--epochs", self.epochs.unwrap_or(1), MOST_EPOCHS);
+        for (option, value, most) in widths.chain([epochs]) {
             if !(1..=most).contains(&value) {
                 return refuse(format!("{option} is {value}, expected 1 to {most}"));
             }
@@ -381,10 +394,12 @@ impl TrainConfig {
 
     /// Refuses a network of more parameters than can be meant, before any memory is taken for it.
     pub(crate) fn check_size(&self, inputs: usize, classes: usize) -> Result<(), LabError> {
-        let layer = |from: usize, to: usize| from.checked_add(1)?.checked_mul(to);
-        let parameters = layer(inputs, self.hidden)
-            .zip(layer(self.hidden, classes))
-            .and_then(|(hidden, output)| hidden.checked_add(output));
+        let mut widths = vec![inputs];
+        widths.extend(self.hidden.as_slice());
+        widths.push(classes);
+        let parameters = widths.windows(2).try_fold(0_usize, |sum, of| {
+            sum.checked_add(of[0].checked_add(1)?.checked_mul(of[1])?)
+        });
         if parameters.is_some_and(|it| it <= MOST_PARAMETERS) {
             return Ok(());
         }

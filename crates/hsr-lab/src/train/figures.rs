@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use super::config::TrainConfig;
 use super::problem::Problem;
 use super::trainer::Row;
 use crate::figures::{
@@ -28,7 +27,6 @@ const GRID: usize = 160;
 /// drawn, and why.
 pub(crate) fn draw(
     folder: &Path,
-    config: &TrainConfig,
     problem: &Problem,
     networks: &[Trained],
     rows: &[Row],
@@ -67,10 +65,10 @@ pub(crate) fn draw(
         .collect();
     save("training", training(&curves))?;
 
-    if problem.dimensions.inputs == 2 {
+    if problem.inputs() == 2 {
         let panels: Vec<DecisionPanel> = networks
             .iter()
-            .map(|network| panel(config, problem, network))
+            .map(|network| panel(problem, network))
             .collect();
         save("boundary", decision_boundary(&panels))?;
     }
@@ -90,7 +88,7 @@ fn thinned<'a>(rows: &[&'a Row]) -> Vec<&'a Row> {
 }
 
 /// The network's decisions over the plane of the data, in the data's own units.
-fn panel(config: &TrainConfig, problem: &Problem, trained: &Trained) -> DecisionPanel {
+fn panel(problem: &Problem, trained: &Trained) -> DecisionPanel {
     let standardizer = &problem.standardizer;
     let points: Vec<[f64; 2]> = problem
         .train
@@ -115,7 +113,7 @@ fn panel(config: &TrainConfig, problem: &Problem, trained: &Trained) -> Decision
     let device = problem.train.x.device();
     let rows = cells.len() / 2;
     let cells = burn::tensor::TensorData::new(cells, [rows, 2]);
-    let model = network::to_burn(&trained.weights, config.activation, &device);
+    let model = network::to_burn(&trained.weights, &device);
     let cells = burn::tensor::Tensor::from_data(cells, &device);
     DecisionPanel {
         title: format!(

@@ -1,35 +1,32 @@
 //! What a trained network is: its scores on both splits, and the curvature of its training loss.
 
-use burn_sharpness::measures::SharpnessMeasures;
-use hsr_core::{Evaluation, Workspace};
-
 use super::config::TrainConfig;
 use super::problem::Problem;
 use super::summary::NetworkSummary;
-use crate::{LabError, Weights, network, scores, spectrum};
+use crate::{Curvature, LabError, Weights, network, scores, spectrum};
 
 /// Measures a network that took `steps` steps in `seconds`, and gives its eigenvalues: all, or only the ends. Curvature
 /// and calibration are computed in f64 on the host, predictions on the device of the data.
 pub(crate) fn measure(
     config: &TrainConfig,
     problem: &Problem,
-    workspace: &mut Workspace<f64>,
+    curvature: &mut Curvature,
     weights: &Weights,
     steps: usize,
     seconds: f64,
 ) -> Result<(NetworkSummary, Vec<f64>), LabError> {
     let Problem { train, test, .. } = problem;
-    let (activation, batch) = (config.activation, train.batch());
-    let closed_form = weights.network(activation)?;
-    let mut gradient = vec![0.0; weights.theta.len()];
-    let train_loss = workspace.loss_gradient(&closed_form, &batch, &mut gradient)?;
-    let test_loss = workspace.loss(&closed_form, &test.batch())?;
-    let logits = workspace.logits(&closed_form, &test.batch())?;
-    let bounds = workspace.bounds(&closed_form, &batch, Evaluation::Auto)?;
-    let ends = spectrum::ends(workspace, weights, activation, &batch, config.seed)?;
-    let options = spectrum::measure_options(weights.theta.len(), config.seed);
-    let measures = SharpnessMeasures::of(workspace, &closed_form, &batch, &options)?;
-    let model = network::to_burn(weights, activation, &train.x.device());
+    let batch = train.batch();
+    let closed_form = weights.view()?;
+    let mut gradient = vec![0.0; weights.parameters()];
+    let train_loss = curvature.loss_gradient(&closed_form, &batch, &mut gradient)?;
+    let test_loss = curvature.loss(&closed_form, &test.batch())?;
+    let logits = curvature.logits(&closed_form, &test.batch())?;
+    let bounds = curvature.bounds(&closed_form, &batch)?;
+    let ends = spectrum::ends(curvature, weights, &batch, config.seed)?;
+    let options = spectrum::measure_options(weights.parameters(), config.seed);
+    let measures = curvature.measures(&closed_form, &batch, &options)?;
+    let model = network::to_burn(weights, &train.x.device());
     let of_train = network::predict(&model, train.x.clone());
     let of_test = network::predict(&model, test.x.clone());
     let labels = &test.data.labels;
@@ -38,7 +35,7 @@ pub(crate) fn measure(
         test_loss,
         train_accuracy: scores::accuracy(&of_train, &train.data.labels),
         accuracy: scores::accuracy(&of_test, labels),
-        macro_f1: scores::macro_f1(&of_test, labels, problem.dimensions.outputs),
+        macro_f1: scores::macro_f1(&of_test, labels, problem.outputs()),
         calibration_error: scores::calibration_error(&logits, labels),
         lambda_max: ends.lambda_max,
         lambda_min: ends.lambda_min,

@@ -1,11 +1,13 @@
 //! The data of a run: loaded, split, standardised on the training split, on the host and on the device.
 
 use burn::tensor::{Device, Int, Tensor};
-use hsr_core::{Batch, Dimensions, OutputLoss, Targets};
+use hsr_core::depth::LayerShape;
+use hsr_core::{Batch, OutputLoss, Targets};
 
 use super::config::{Method, Origin, TrainConfig};
 use super::reading::Reading;
 use super::summary::ClassSummary;
+use crate::architecture::{ends, layers, parameters};
 use crate::data::random::Stream;
 use crate::data::split::subset_of;
 use crate::data::{
@@ -53,7 +55,8 @@ pub(crate) struct Problem {
     pub train: Part,
     pub test: Part,
     pub standardizer: Standardizer,
-    pub dimensions: Dimensions,
+    /// Of the networks that are trained on it.
+    pub layers: Vec<LayerShape>,
     /// Of the data before the split, so that a resumed run notices other data.
     pub fingerprint: String,
     /// What looks wrong with the data.
@@ -104,9 +107,15 @@ impl Problem {
         let mut test = data.subset(&split.test);
         corrupt_labels(&mut train.labels, classes, config.label_noise, config.seed);
         // Fitted on the training split alone: the test split must not leak into training.
-        let dimensions = Dimensions::new(data.inputs, config.hidden, classes);
+        let layers = layers(
+            data.inputs,
+            &config.hidden,
+            classes,
+            &config.activation,
+            config.residual,
+        )?;
         memory::Training {
-            dimensions,
+            layers: &layers,
             train: train.samples(),
             test: test.samples(),
             step: config.batch.unwrap_or(usize::MAX).min(train.samples()),
@@ -137,7 +146,7 @@ impl Problem {
         let mut warnings = std::mem::take(&mut origin.warnings);
         warnings.extend(single_samples(&data, &origin));
         Ok(Self {
-            dimensions,
+            layers,
             fingerprint: fingerprint(&data),
             train: Part::new(train, device),
             test: Part::new(test, device),
@@ -148,12 +157,29 @@ impl Problem {
         })
     }
 
+    /// The number of features.
+    pub fn inputs(&self) -> usize {
+        ends(&self.layers)[0]
+    }
+
+    /// The number of classes.
+    pub fn outputs(&self) -> usize {
+        ends(&self.layers)[1]
+    }
+
+    /// D of the networks that are trained on it.
+    pub fn parameters(&self) -> usize {
+        parameters(&self.layers)
+    }
+
     /// What a network that was trained on this says of itself.
     pub fn about(&self, config: &TrainConfig, method: Method) -> About {
         About {
             task: Some(config.source.name()),
             method: Some(method.name().to_owned()),
-            activation: Some(config.activation),
+            activation: Some(config.activation.clone()),
+            // Old files of one hidden layer do not say it.
+            residual: (config.residual || self.layers.len() != 2).then_some(config.residual),
             loss: Some(OutputLoss::SoftmaxCrossEntropy),
             classes: Some(self.train.data.class_names.clone()),
             label: Some(self.origin.label.clone()),

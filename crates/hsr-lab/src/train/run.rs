@@ -210,7 +210,7 @@ impl Run {
                 && (is_done && *epoch == self.epochs || done.len() == index && *epoch < self.epochs)
                 && rows.len() == index * self.epochs + epoch
         });
-        if fits && checkpoint.weights.dimensions == self.problem.dimensions {
+        if fits && checkpoint.weights.has_sizes_of(&self.problem.layers) {
             return Ok(());
         }
         Err(LabError::Run {
@@ -218,7 +218,7 @@ impl Run {
             message: format!(
                 "is at epoch {epoch} of the {} network with {} parameters, which the run of config.json never is",
                 method.name(),
-                checkpoint.weights.dimensions.parameters()
+                checkpoint.weights.parameters()
             ),
         })
     }
@@ -261,7 +261,7 @@ impl Run {
     ) -> Result<Summary, LabError> {
         self.write_split()?;
         let methods = self.config.methods();
-        let start = Weights::random(self.problem.dimensions, self.config.seed);
+        let start = Weights::random(self.problem.layers.clone(), self.config.seed);
         let mut resumed = self.checkpoint.take();
         let (mut rows, mut finished) = match &resumed {
             Some(checkpoint) => (
@@ -275,6 +275,11 @@ impl Run {
                 continue;
             }
             let resumed = resumed.take().filter(|it| it.state.method == method);
+            // The file of a checkpoint has no activations.
+            let resumed = resumed.and_then(|mut it| {
+                it.weights = it.weights.as_layers(&self.problem.layers)?;
+                Some(it)
+            });
             let mut trainer = Trainer::new(
                 &self.config,
                 self.epochs,
@@ -391,18 +396,18 @@ impl Run {
 
     /// Measures the trained networks, writes the summary and draws the pictures.
     fn conclude(&self, rows: &[Row], finished: &[Finished]) -> Result<Summary, LabError> {
-        let mut workspace = self.config.memory.single_threaded();
+        let mut curvature = self.config.memory.single_threaded();
         let mut trained = Vec::new();
         let mut networks = BTreeMap::new();
         for it in finished {
             let method = it.method;
             let file = self.directory.join(model_file(method, self.config.method));
-            let weights =
-                saved::read_model(&file, Some(&it.model))?.weights("hidden", "output", false)?;
+            let file = saved::read_model(&file, Some(&it.model))?;
+            let weights = saved::own_weights(&file, &self.problem.layers)?;
             let (summary, eigenvalues) = measure(
                 &self.config,
                 &self.problem,
-                &mut workspace,
+                &mut curvature,
                 &weights,
                 it.steps,
                 it.seconds,
@@ -427,7 +432,7 @@ impl Run {
         let mut summary = Summary {
             task: self.config.source.name(),
             backend: self.config.backend.name().to_owned(),
-            parameters: self.problem.dimensions.parameters(),
+            parameters: self.problem.parameters(),
             train_samples: self.problem.train.data.samples(),
             test_samples: self.problem.test.data.samples(),
             seed: self.config.seed,
@@ -439,8 +444,7 @@ impl Run {
         // Before the pictures: one that fails takes no number with it.
         let path = self.directory.join("summary.json");
         files::write(&path, &files::json(&summary))?;
-        summary.notes =
-            figures::draw(&self.directory, &self.config, &self.problem, &trained, rows)?;
+        summary.notes = figures::draw(&self.directory, &self.problem, &trained, rows)?;
         if !summary.notes.is_empty() {
             files::write(&path, &files::json(&summary))?;
         }
@@ -475,6 +479,7 @@ mod tests {
     use crate::tasks::TaskOptions;
     use crate::train::{Optimizer, Source};
     use burn_hsr::{Activation, Backend, Mode};
+    use hsr_core::depth::LayerShape;
 
     fn config() -> TrainConfig {
         TrainConfig {
@@ -486,8 +491,9 @@ mod tests {
             backend: Backend::Flex,
             optimizer: Optimizer::Sgd,
             learning_rate: 0.1,
-            hidden: 3,
-            activation: Activation::Tanh,
+            hidden: 3.into(),
+            activation: Activation::Tanh.into(),
+            residual: false,
             strength: 0.05,
             mode: Mode::Coupled,
             epochs: Some(5),
@@ -568,7 +574,7 @@ mod tests {
                 seconds: 0.0,
                 model: String::new(),
             };
-            let dimensions = hsr_core::Dimensions::new(4, hidden, 3);
+            let layers = vec![LayerShape::new(4, hidden), LayerShape::new(hidden, 3)];
             run.checkpoint = Some(checkpoint::Checkpoint {
                 state: State {
                     config: run.checksum.clone(),
@@ -579,7 +585,7 @@ mod tests {
                     rows: vec![row; rows],
                     finished: done.iter().map(finished).collect(),
                 },
-                weights: Weights::random(dimensions, 0),
+                weights: Weights::random(layers, 0),
                 optimizer: Vec::new(),
             });
             let context = format!("{method:?} {epoch} {done:?} {rows} {hidden}");

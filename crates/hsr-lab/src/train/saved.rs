@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use burn_hsr::Backend;
-use hsr_core::{Activation, Batch, Dimensions, Workspace};
+use hsr_core::Batch;
+use hsr_core::depth::LayerShape;
 
 use super::checkpoint;
 use super::config::TrainConfig;
@@ -12,7 +13,8 @@ use super::problem::Problem;
 use super::run::{Stored, model_file};
 use crate::data::nearest;
 use crate::memory::MemoryLimit;
-use crate::{LabError, Weights, WeightsFile, files, shell};
+use crate::weights::{LayerKeys, names};
+use crate::{Curvature, LabError, Weights, WeightsFile, files, shell};
 
 /// `config.json` of a run directory.
 pub(super) fn read_config(directory: &Path) -> Result<Stored, LabError> {
@@ -128,9 +130,9 @@ impl SavedRun {
         self
     }
 
-    /// A workspace under its limit on memory.
-    pub(crate) fn workspace(&self) -> Workspace<f64> {
-        self.config.memory.workspace()
+    /// Curvature under its limit on memory.
+    pub(crate) fn curvature(&self) -> Curvature {
+        self.config.memory.curvature()
     }
 
     /// The directory.
@@ -153,14 +155,9 @@ impl SavedRun {
         &self.config
     }
 
-    /// The networks' sizes.
-    pub fn dimensions(&self) -> Dimensions {
-        self.problem.dimensions
-    }
-
-    /// The activation of their hidden units.
-    pub fn activation(&self) -> Activation {
-        self.config.activation
+    /// The networks' layers.
+    pub fn layers(&self) -> &[LayerShape] {
+        &self.problem.layers
     }
 
     /// A split of the data, standardised as for training.
@@ -193,15 +190,21 @@ impl SavedRun {
     /// and what reading weights can refuse.
     pub fn weights(&self, name: Option<&str>) -> Result<(&'static str, Weights), LabError> {
         let (name, file) = network_of(&self.directory, &self.config, &self.checksum, name)?;
-        let weights = file.weights("hidden", "output", false)?;
-        if weights.dimensions != self.dimensions() {
-            return Err(LabError::Run {
-                path: file.path().to_owned(),
-                message: "has not the layers that config.json says".to_owned(),
-            });
-        }
-        Ok((name, weights))
+        Ok((name, own_weights(&file, self.layers())?))
     }
+}
+
+/// The weights that a file of a run holds, which must have the run's layers.
+pub(super) fn own_weights(file: &WeightsFile, layers: &[LayerShape]) -> Result<Weights, LabError> {
+    let keys = LayerKeys::Named(names(layers.len()));
+    let found = file.weights(&keys, false)?;
+    found
+        .weights
+        .as_layers(layers)
+        .ok_or_else(|| LabError::Run {
+            path: file.path().to_owned(),
+            message: "has not the layers that config.json says".to_owned(),
+        })
 }
 
 /// The file of a network of a finished run, and the network's name; of the one that the run is named after where no

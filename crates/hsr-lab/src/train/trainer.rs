@@ -6,16 +6,16 @@ use burn::module::Module;
 use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
-use burn_hsr::{Backend, HsrError, ThreeLayerNet};
+use burn_hsr::{Backend, Hsr, HsrError, Layers, Mlp, ThreeLayerNet};
 use burn_sharpness::SharpnessError;
-use hsr_core::{Error, Evaluation, Workspace};
+use hsr_core::Error;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use super::config::{Extra, Method, Optimizer, TrainConfig};
 use super::problem::{Part, Problem};
 use crate::data::random::{Stream, generator_at};
-use crate::{LabError, Weights, network, scores};
+use crate::{Curvature, LabError, Weights, network, scores};
 
 /// A row of `metrics.csv`: the state after an epoch. λ_sup and ‖∇L‖ are measured on a schedule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,11 +41,11 @@ pub(crate) struct Trainer<'a> {
     problem: &'a Problem,
     pub method: Method,
     device: Device,
-    model: ThreeLayerNet,
+    model: Mlp,
     optimizer: ModuleOptimizer,
     loss: CrossEntropyLoss,
     extra: Extra,
-    workspace: Workspace<f64>,
+    curvature: Curvature,
     /// Epochs done.
     pub epoch: usize,
     /// Steps taken and the seconds they took, measuring excluded.
@@ -68,12 +68,12 @@ impl<'a> Trainer<'a> {
             epochs,
             problem,
             method,
-            model: network::to_burn(weights, config.activation, &device),
+            model: network::to_burn(weights, &device),
             optimizer: config.optimizer.init(),
             loss: CrossEntropyLossConfig::new().init(&device),
             extra: config.extra(method)?,
             device,
-            workspace: config.memory.single_threaded(),
+            curvature: config.memory.single_threaded(),
             epoch: 0,
             steps: 0,
             seconds: 0.0,
@@ -191,7 +191,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn step(&mut self, x: Tensor<2>, y: Tensor<1, Int>) -> Result<(), LabError> {
-        let of = |model: &ThreeLayerNet| {
+        let of = |model: &Mlp| {
             let loss = self.loss.forward(model.forward(x.clone()), y.clone());
             GradientsParams::from_grads(loss.backward(), model)
         };
@@ -203,7 +203,7 @@ impl<'a> Trainer<'a> {
             }
             Extra::Penalty(penalty) => {
                 let gradients = of(&model);
-                penalty.step(&mut self.optimizer, lr, model, x, y, gradients)?
+                penalised(penalty, &mut self.optimizer, lr, model, x, y, gradients)?
             }
             Extra::Sam(sam) => {
                 let passes = sam.of(&model, |model| ((), of(&model)))?;
@@ -222,23 +222,21 @@ impl<'a> Trainer<'a> {
         if weights.theta.iter().any(|v| !v.is_finite()) {
             return Err(diverged());
         }
-        let closed_form = weights.network(self.config.activation)?;
+        let closed_form = weights.view()?;
         let train = &self.problem.train;
         let every = (self.epochs / MEASUREMENTS).max(1);
         let due = self.epoch == 1 || self.epoch.is_multiple_of(every) || self.is_done();
         let (train_loss, lambda_sup, grad_norm) = if due {
             let mut gradient = vec![0.0; weights.theta.len()];
             let loss = self
-                .workspace
+                .curvature
                 .loss_gradient(&closed_form, &train.batch(), &mut gradient)?;
-            let bounds = self
-                .workspace
-                .bounds(&closed_form, &train.batch(), Evaluation::Auto)?;
+            let bounds = self.curvature.bounds(&closed_form, &train.batch())?;
             let norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
             (loss, Some(bounds.lambda_sup), Some(norm))
         } else {
             (
-                self.workspace.loss(&closed_form, &train.batch())?,
+                self.curvature.loss(&closed_form, &train.batch())?,
                 None,
                 None,
             )
@@ -250,7 +248,7 @@ impl<'a> Trainer<'a> {
         let model = self.model.valid();
         let of_train = network::predict(&model, train.x.clone());
         let of_test = network::predict(&model, test.x.clone());
-        let classes = self.problem.dimensions.outputs;
+        let classes = self.problem.outputs();
         Ok(Row {
             network: self.method.name().to_owned(),
             epoch: self.epoch,
@@ -265,6 +263,33 @@ impl<'a> Trainer<'a> {
     }
 }
 
+/// A step with the gradient of the penalty in it.
+fn penalised(
+    penalty: &Hsr,
+    optimizer: &mut ModuleOptimizer,
+    lr: f64,
+    model: Mlp,
+    x: Tensor<2>,
+    y: Tensor<1, Int>,
+    gradients: GradientsParams,
+) -> Result<Mlp, LabError> {
+    let layers = model.layers();
+    let [hidden, output] = &layers[..] else {
+        return Err(LabError::Option(
+            "--method with a penalty needs one hidden layer".to_owned(),
+        ));
+    };
+    let activation = hidden.activation();
+    let net = ThreeLayerNet::new(hidden.linear().clone(), activation, output.linear().clone());
+    drop(layers);
+    let net = penalty.step(optimizer, lr, net, x, y, gradients)?;
+    Ok(Mlp::new(
+        vec![net.hidden, net.output],
+        vec![activation],
+        vec![false],
+    ))
+}
+
 /// Whether training is to blame, not the options: a penalty refuses weights that are no longer numbers.
 pub(crate) fn left_the_numbers(error: &LabError) -> bool {
     match error {
@@ -274,7 +299,10 @@ pub(crate) fn left_the_numbers(error: &LabError) -> bool {
         | LabError::Sharpness(SharpnessError::Core(error)) => {
             matches!(
                 error,
-                Error::NotFinite { .. } | Error::Overflow { .. } | Error::Eigenvalues
+                Error::NotFinite { .. }
+                    | Error::LayerNotFinite { .. }
+                    | Error::Overflow { .. }
+                    | Error::Eigenvalues
             )
         }
         _ => false,
