@@ -6,8 +6,10 @@ use burn::tensor::Tensor;
 
 use super::Hsr;
 use crate::gradient::HsrGradient;
+use crate::layers::shapes;
+use crate::probes::{Estimate, ProbeAverages};
 use crate::targets::Targets;
-use crate::{HsrError, Subsample, ThreeLayer, subsample};
+use crate::{HsrError, Layers, Subsample, subsample};
 
 /// What a step adds.
 pub(super) struct Due {
@@ -22,7 +24,7 @@ impl Hsr {
     /// What this step adds, at the rows that it takes; `None` where the schedule pauses. Inputs that autodiff tracks get
     /// their gradient. `scaled` asks for the strength in it, which what is normalised afterwards does not get. The step
     /// counts unless it is refused.
-    pub(super) fn next_step<M: ThreeLayer>(
+    pub(super) fn next_step<M: Layers>(
         &self,
         model: &M,
         inputs: Tensor<2>,
@@ -30,6 +32,7 @@ impl Hsr {
         scaled: bool,
     ) -> Result<Option<Due>, HsrError> {
         let (step, strength) = self.strength_of_step();
+        let mut estimate = None;
         let due = if strength == 0.0 {
             None
         } else {
@@ -38,28 +41,25 @@ impl Hsr {
             let scaled = scaled && !self.normalises();
             let factor = if scaled { strength } else { 1.0 };
             let at = with_inputs.then(|| inputs.clone());
+            let (gradient, found) = self.of_step(model, inputs, targets, with_inputs, factor)?;
+            estimate = found;
             Some(Due {
                 strength,
-                gradient: self.scaled_gradient(model, inputs, targets, with_inputs, factor)?,
+                gradient,
                 inputs: at,
             })
         };
-        self.count_step();
+        self.count_step(estimate);
         Ok(due)
     }
 
     /// The strength of this step where what it descends is the sum L + strength·λ_sup over one batch: nothing is
     /// normalised, no rows are chosen, the schedule does not pause.
-    pub(crate) fn strength_of_sum<M: ThreeLayer>(
-        &self,
-        model: &M,
-        inputs: &Tensor<2>,
-    ) -> Option<f64> {
+    pub(crate) fn strength_of_sum<M: Layers>(&self, model: &M, inputs: &Tensor<2>) -> Option<f64> {
         let (_, strength) = self.strength_of_step();
         let [samples, _] = inputs.dims();
         let takes_all = || {
-            Subsample::rows(&self.config, &model.dimensions(), samples)
-                .is_ok_and(|rows| rows == samples)
+            Subsample::rows(&self.config, &shapes(model), samples).is_ok_and(|rows| rows == samples)
         };
         (strength != 0.0 && !self.normalises() && takes_all()).then_some(strength)
     }
@@ -73,12 +73,17 @@ impl Hsr {
         )
     }
 
-    pub(crate) fn count_step(&self) {
+    /// The step is taken; `estimate` is what its probes said.
+    pub(crate) fn count_step(&self, estimate: Option<Estimate>) {
+        if let Some(estimate) = estimate {
+            let mut averages = self.averages();
+            *averages = Some(ProbeAverages::updated(*averages, estimate));
+        }
         self.steps.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The rows of the batch that a step's regulariser takes.
-    fn rows_of_step<M: ThreeLayer>(
+    fn rows_of_step<M: Layers>(
         &self,
         step: u64,
         model: &M,
@@ -87,7 +92,7 @@ impl Hsr {
     ) -> Result<(Tensor<2>, Targets), HsrError> {
         let config = &self.config;
         let [samples, _] = inputs.dims();
-        let rows = Subsample::rows(config, &model.dimensions(), samples)?;
+        let rows = Subsample::rows(config, &shapes(model), samples)?;
         let device = inputs.device().inner();
         let Some(chosen) = subsample::choose(rows, samples, config.seed, step, &device) else {
             return Ok((inputs, targets));

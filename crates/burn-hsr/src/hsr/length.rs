@@ -5,10 +5,10 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use crate::gradient::{HsrGradient, Scaled, SquaredNorm, Visit, for_each_parameter};
-use crate::{ThreeLayer, device};
+use crate::{Layers, device};
 
 /// ∇λ_sup scaled to the length strength, over the parameters that are trained; a zero gradient stays zero.
-pub(super) fn normalised<M: ThreeLayer>(
+pub(super) fn normalised<M: Layers>(
     model: &M,
     gradient: HsrGradient,
     strength: f64,
@@ -21,7 +21,7 @@ pub(super) fn normalised<M: ThreeLayer>(
 }
 
 /// ∇λ_sup scaled to the length strength·‖∇L‖.
-pub(super) fn relative<M: ThreeLayer>(
+pub(super) fn relative<M: Layers>(
     gradient: HsrGradient,
     strength: f64,
     model: &M,
@@ -50,7 +50,7 @@ enum Measure {
 }
 
 impl Measure {
-    fn of<M: ThreeLayer>(self, model: &M, gradient: &HsrGradient) -> Tensor<1> {
+    fn of<M: Layers>(self, model: &M, gradient: &HsrGradient) -> Tensor<1> {
         let mut parts = Parts {
             measure: self,
             of: Vec::new(),
