@@ -177,7 +177,7 @@ fn assert_same_hessian(
         let gradient = hsr
             .gradient(net, x.clone(), targets.clone(), false)
             .unwrap();
-        values(gradient.output_weight)
+        values(gradient.layers[1].weight.clone().unwrap())
     };
     let error = relative_error(&of(Execution::Device), &of(Execution::Host), 0.0);
     assert!(error < 1e-10, "{name}: {error}");
@@ -1155,10 +1155,8 @@ fn half_precision_parameters_get_the_gradient_of_single_precision() {
             let hsr = HsrConfig::new().with_execution(execution).init().unwrap();
             let of = |net: &ThreeLayerNet, x: Tensor<2>| {
                 let gradient = hsr.gradient(net, x, y.clone(), false).unwrap();
-                (
-                    gradient.output_weight.dtype(),
-                    values(gradient.output_weight),
-                )
+                let weight = gradient.layers[1].weight.clone().unwrap();
+                (weight.dtype(), values(weight))
             };
             let (got_type, got) = of(&narrow, x.clone());
             let (_, expected) = of(&wide, x.clone().cast(DType::F32));

@@ -60,7 +60,8 @@ pub struct SpectralBounds<T> {
 }
 
 impl<T: Real> SpectralBounds<T> {
-    /// The bounds of a matrix with these moments. For D = 1 all of them are the one eigenvalue.
+    /// The bounds of a matrix with these moments. For D = 1 all of them are the one eigenvalue; for D = 0, as a layer has
+    /// whose parameters are frozen, they are 0.
     pub fn new(moments: Moments<T>) -> Self {
         Self::scaled(&SpectralWeights::new(&moments), moments, T::one())
     }
@@ -69,7 +70,7 @@ impl<T: Real> SpectralBounds<T> {
     pub(crate) fn scaled(weights: &SpectralWeights, moments: Moments<T>, sigma: T) -> Self {
         let parameters = moments.parameters as f64;
         let SpectralWeights { mean, std, .. } = *weights;
-        let far = std * (parameters - 1.0).sqrt();
+        let far = std * (parameters - 1.0).max(0.0).sqrt();
         let near = if moments.parameters > 1 {
             std / (parameters - 1.0).sqrt()
         } else {
@@ -162,6 +163,9 @@ impl SpectralWeights {
     }
 
     pub fn new<T: Real>(moments: &Moments<T>) -> Self {
+        if moments.parameters == 0 {
+            return Self::of(0.0, 0.0);
+        }
         let parameters = moments.parameters as f64;
         let t = moments.trace.as_f64();
         let mean = t / parameters;

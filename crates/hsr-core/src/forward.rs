@@ -5,10 +5,9 @@ use core::ops::Range;
 use pulp::Simd;
 
 use crate::batch::{Normalizer, OutputLoss};
-use crate::lanes::{
-    LANE, add_product, flushed, lane, part, read_samples, row, row_mut, sized, stride, zeroed,
-};
+use crate::lanes::{add_product, flushed, part, read_samples, row, row_mut, sized, stride, zeroed};
 use crate::matmul::{Mat, Write, matmul};
+use crate::residuals::{Residuals, divide, largest};
 use crate::vectors::Unit;
 use crate::{Batch, Dimensions, Error, Network, Real, kernels, output_basis, svec};
 
@@ -242,157 +241,27 @@ impl<T: Real> Forward<T> {
     /// p, the losses, the residuals and the diagonal of S, all with ω.
     #[inline(always)]
     fn residuals(&mut self, with_loss: bool) {
-        let n = self.stride;
-        let outputs = self.dims().outputs;
-        sized(&mut self.p, outputs * n);
-        sized(&mut self.r, outputs * n);
-        sized(&mut self.s_diagonal, outputs * n);
-        sized(&mut self.losses, n);
-        match self.loss_of() {
-            OutputLoss::SoftmaxCrossEntropy => self.softmax(with_loss),
-            OutputLoss::SigmoidCrossEntropy => self.sigmoid(with_loss),
-            OutputLoss::MeanSquaredError => self.squared(),
+        let (n, outputs, kind) = (self.stride, self.dims().outputs, self.loss_of());
+        let size = outputs * n;
+        if kind == OutputLoss::SoftmaxCrossEntropy {
+            sized(&mut self.top, size);
         }
-    }
-
-    #[inline(always)]
-    fn softmax(&mut self, with_loss: bool) {
-        let n = self.stride;
-        let outputs = self.dims().outputs;
-        let (zero, one) = (T::zero(), T::one());
-        // The largest logit and its class, the first where there are several.
         let [largest, best, rest] = &mut self.softmax_rows;
-        let largest = sized(largest, n);
-        let best = zeroed(best, n);
-        let rest = zeroed(rest, n);
-        largest.copy_from_slice(row(&self.o, n, 0));
-        for k in 1..outputs {
-            let (o, class) = (row(&self.o, n, k), T::of(k as f64));
-            for i in 0..n {
-                best[i] = if o[i] > largest[i] { class } else { best[i] };
-                largest[i] = if o[i] > largest[i] { o[i] } else { largest[i] };
-            }
+        Residuals {
+            stride: n,
+            outputs,
+            o: &self.o,
+            y: &self.y,
+            omega: &self.omega,
+            output_weights: &self.output_weights,
+            p: sized(&mut self.p, size),
+            top: &mut self.top,
+            r: sized(&mut self.r, size),
+            s_diagonal: sized(&mut self.s_diagonal, size),
+            losses: sized(&mut self.losses, n),
+            rows: [sized(largest, n), sized(best, n), sized(rest, n)],
         }
-        // Whole rows: the exponentials of one lane would be unrolled and stay scalar. The largest gives 1.
-        for k in 0..outputs {
-            let (p, o) = (row_mut(&mut self.p, n, k), row(&self.o, n, k));
-            for ((p, &o), &largest) in p.iter_mut().zip(o).zip(&*largest) {
-                *p = (o - largest).exp_decay();
-            }
-        }
-        sized(&mut self.top, outputs * n);
-        // Lane by lane through local arrays, which cannot overlap: only then does the compiler vectorise.
-        for start in (0..n).step_by(LANE) {
-            let best = lane(best, start);
-            let omega = lane(&self.omega, start);
-            let mut sum = [zero; LANE];
-            for k in 0..outputs {
-                let class = T::of(k as f64);
-                let p = lane(row(&self.p, n, k), start);
-                let mut top = [zero; LANE];
-                for l in 0..LANE {
-                    top[l] = if best[l] == class { one } else { zero };
-                    sum[l] += p[l] * (one - top[l]);
-                }
-                row_mut(&mut self.top, n, k)[start..][..LANE].copy_from_slice(&top);
-            }
-            rest[start..][..LANE].copy_from_slice(&sum);
-            let mut scale = [zero; LANE];
-            for l in 0..LANE {
-                scale[l] = one / (one + sum[l]);
-            }
-            for k in 0..outputs {
-                let class = T::of(k as f64);
-                let y = lane(row(&self.y, n, k), start);
-                let mut p = lane(row(&self.p, n, k), start);
-                let (mut r, mut s) = ([zero; LANE], [zero; LANE]);
-                for l in 0..LANE {
-                    p[l] *= scale[l];
-                    let is_best = best[l] == class;
-                    // 1 − p = rest/(1 + rest) for the top class; formed as a difference it would cancel.
-                    let others = if is_best {
-                        sum[l] * scale[l]
-                    } else {
-                        one - p[l]
-                    };
-                    let of_best = (one - y[l]) - others;
-                    r[l] = omega[l] * if is_best { of_best } else { p[l] - y[l] };
-                    s[l] = omega[l] * p[l] * others;
-                }
-                row_mut(&mut self.p, n, k)[start..][..LANE].copy_from_slice(&p);
-                row_mut(&mut self.r, n, k)[start..][..LANE].copy_from_slice(&r);
-                row_mut(&mut self.s_diagonal, n, k)[start..][..LANE].copy_from_slice(&s);
-            }
-        }
-        if with_loss {
-            for (loss, rest) in self.losses[..n].iter_mut().zip(rest.iter()) {
-                *loss = rest.ln_1p();
-            }
-            for k in 0..outputs {
-                let (y, o) = (row(&self.y, n, k), row(&self.o, n, k));
-                for i in 0..n {
-                    self.losses[i] += y[i] * (largest[i] - o[i]);
-                }
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn sigmoid(&mut self, with_loss: bool) {
-        let n = self.stride;
-        let outputs = self.dims().outputs;
-        let share = T::one() / T::of(outputs as f64);
-        self.losses[..n].fill(T::zero());
-        for k in 0..outputs {
-            for i in 0..n {
-                let at = k * n + i;
-                let (o, y) = (self.o[at], self.y[at]);
-                let e = (-o.abs()).exp_decay();
-                let scale = T::one() / (T::one() + e);
-                let (large, small) = (scale, e * scale);
-                let weight = share * self.omega[i];
-                // The difference p − y is taken on the side on which it does not cancel.
-                let (p, difference) = if o >= T::zero() {
-                    (large, (T::one() - y) - small)
-                } else {
-                    (small, small - y)
-                };
-                self.p[at] = p;
-                self.r[at] = weight * difference;
-                self.s_diagonal[at] = weight * large * small;
-                if with_loss {
-                    let linear = if o > T::zero() {
-                        o * (T::one() - y)
-                    } else {
-                        -o * y
-                    };
-                    self.losses[i] += share * (linear + e.ln_1p());
-                }
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn squared(&mut self) {
-        let n = self.stride;
-        let outputs = self.dims().outputs;
-        let share = T::one() / T::of(outputs as f64);
-        let two = T::of(2.0);
-        self.losses[..n].fill(T::zero());
-        for k in 0..outputs {
-            for i in 0..n {
-                let at = k * n + i;
-                let difference = self.o[at] - self.y[at];
-                let share = match self.output_weights.get(at) {
-                    Some(&weight) => share * weight,
-                    None => share,
-                };
-                let weight = two * share * self.omega[i];
-                self.r[at] = weight * difference;
-                self.s_diagonal[at] = weight;
-                self.losses[i] += share * difference * difference;
-            }
-        }
+        .run(kind, with_loss);
     }
 
     /// From the residuals on: σ, S, U, Q, g, c and the samples' traces, as far as `what` wants them. `largest` is that
@@ -485,8 +354,7 @@ impl<T: Real> Forward<T> {
     #[inline(always)]
     pub fn largest(&self) -> T {
         let size = self.dims().outputs * self.stride;
-        let largest = |values: &[T]| values.iter().fold(T::zero(), |max, v| max.max(v.abs()));
-        largest(&self.r[..size]).max(largest(&self.s_diagonal[..size]))
+        largest(&self.r[..size], &self.s_diagonal[..size])
     }
 
     /// Divides ω, r and S by σ = max(|S|, |r|), so that squares of a vanishing loss do not underflow (theory §5).
@@ -494,24 +362,8 @@ impl<T: Real> Forward<T> {
     fn scale_to_one(&mut self, sigma: T) {
         let n = self.stride;
         let size = self.dims().outputs * n;
-        // A reciprocal of a subnormal would be infinite: such a Hessian is 0 for every purpose.
-        let inverse = T::one() / sigma;
-        if sigma == T::zero() || !inverse.is_finite() {
-            self.r[..size].fill(T::zero());
-            self.s_diagonal[..size].fill(T::zero());
-            self.omega[..n].fill(T::zero());
-            self.sigma = T::one();
-            return;
-        }
-        for values in [&mut self.r[..size], &mut self.s_diagonal[..size]] {
-            for value in values {
-                *value = flushed(*value * inverse);
-            }
-        }
-        for omega in &mut self.omega[..n] {
-            *omega *= inverse;
-        }
-        self.sigma = sigma;
+        let (r, s) = (&mut self.r[..size], &mut self.s_diagonal[..size]);
+        self.sigma = divide(sigma, r, s, &mut self.omega[..n]);
     }
 
     #[inline(always)]

@@ -96,6 +96,7 @@ mod peers;
 mod plan;
 mod pullback;
 mod real;
+mod residuals;
 mod shard;
 mod stages;
 mod svec;

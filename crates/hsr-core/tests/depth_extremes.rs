@@ -238,7 +238,7 @@ fn a_network_that_does_not_fit_is_refused_with_the_layer_and_both_numbers() {
     let error = FeedForward::from_flat(&[LayerShape::new(2, 2)], &[0.0_f64; 5]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "theta has 5 values, expected 6 (parameters)"
+        "theta has 5 values, expected 6 (values of all layers)"
     );
     let error = FeedForward::new([Layer::new(2, 2, &[0.0_f64; 3], None)]).unwrap_err();
     assert_eq!(

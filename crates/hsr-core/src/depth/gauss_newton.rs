@@ -34,12 +34,11 @@ impl<T: Real> Kernel<T> {
         let inner = fit(&mut self.inner, size * size);
         let gram = fit(&mut self.gram, samples * samples);
         for l in 0..pass.depth() {
-            let x = Mat::new(
-                &pass.layers[l].input,
-                pass.shapes[l].inputs_extended(),
-                samples,
-                n,
-            );
+            if !pass.shapes[l].is_trained() {
+                continue;
+            }
+            let extended = pass.shapes[l].inputs_extended();
+            let x = Mat::new(pass.extended_values(l), extended, samples, n);
             matmul(gram, samples, Write::Replace, T::one(), x.t(), x);
             let width = pass.width(l);
             let columns = match tangents.seeds.get(l) {

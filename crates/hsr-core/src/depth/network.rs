@@ -18,6 +18,10 @@ pub struct LayerShape {
     pub activation: Activation,
     /// ρ_l: whether the layer's inputs are added to its activations.
     pub residual: bool,
+    /// Whether the weight is held fixed, so that it is no part of the Hessian.
+    pub weight_frozen: bool,
+    /// Whether the bias is held fixed, where there is one.
+    pub bias_frozen: bool,
 }
 
 impl LayerShape {
@@ -29,6 +33,8 @@ impl LayerShape {
             bias: true,
             activation: Activation::Identity,
             residual: false,
+            weight_frozen: false,
+            bias_frozen: false,
         }
     }
 
@@ -50,14 +56,50 @@ impl LayerShape {
         self
     }
 
-    /// m_l, the length of x̃_l: the inputs, and 1 where the layer has a bias.
-    pub fn inputs_extended(&self) -> usize {
-        self.inputs + usize::from(self.bias)
+    /// The same layer with its weight held fixed.
+    pub fn with_frozen_weight(mut self) -> Self {
+        self.weight_frozen = true;
+        self
     }
 
-    /// P_l = n_l·m_l, the parameters of the layer.
+    /// The same layer with its bias held fixed.
+    pub fn with_frozen_bias(mut self) -> Self {
+        self.bias_frozen = true;
+        self
+    }
+
+    /// The same layer with both held fixed: it stays a map on the way, and has no parameters.
+    pub fn frozen(self) -> Self {
+        self.with_frozen_weight().with_frozen_bias()
+    }
+
+    /// m_l, the length of x̃_l: the inputs where the weight is a parameter, and 1 where the bias is.
+    pub fn inputs_extended(&self) -> usize {
+        self.trained_inputs() + usize::from(self.trains_bias())
+    }
+
+    /// P_l = n_l·m_l, the parameters of the layer: what it has and is not frozen.
     pub fn parameters(&self) -> usize {
         self.outputs * self.inputs_extended()
+    }
+
+    /// The numbers that the layer holds, frozen or not.
+    pub fn values(&self) -> usize {
+        self.outputs * (self.inputs + usize::from(self.bias))
+    }
+
+    /// The inputs that are part of x̃_l: all, or none where the weight is frozen.
+    pub(super) fn trained_inputs(&self) -> usize {
+        if self.weight_frozen { 0 } else { self.inputs }
+    }
+
+    pub(super) fn trains_bias(&self) -> bool {
+        self.bias && !self.bias_frozen
+    }
+
+    /// Whether the layer has parameters, so that blocks of the Hessian belong to it.
+    pub(super) fn is_trained(&self) -> bool {
+        self.inputs_extended() > 0
     }
 }
 
@@ -93,6 +135,23 @@ impl<'a, T: Real> Layer<'a, T> {
     pub fn with_residual(mut self) -> Self {
         self.shape.residual = true;
         self
+    }
+
+    /// The same layer with its weight held fixed.
+    pub fn with_frozen_weight(mut self) -> Self {
+        self.shape.weight_frozen = true;
+        self
+    }
+
+    /// The same layer with its bias held fixed.
+    pub fn with_frozen_bias(mut self) -> Self {
+        self.shape.bias_frozen = true;
+        self
+    }
+
+    /// The same layer with both held fixed.
+    pub fn frozen(self) -> Self {
+        self.with_frozen_weight().with_frozen_bias()
     }
 
     /// The shape.
@@ -195,6 +254,12 @@ fn check_shapes(shapes: impl ExactSizeIterator<Item = LayerShape>) -> Result<(),
 
 /// A borrowed feed-forward network of any depth L ≥ 1.
 ///
+/// Weights and biases may be frozen. Such values are passed through like all others, but they are no parameters: the
+/// Hessian has no rows for them and they do not count in D, so that every vector \[D\] (a gradient, a direction v, a
+/// product H v) leaves them out. [`layout`](Self::layout) says where the parameters of a layer stand in such a vector,
+/// [`value_layout`](Self::value_layout) where all its values stand in the flat θ of [`from_flat`](Self::from_flat).
+/// Where nothing is frozen both are the same.
+///
 /// ```
 /// use hsr_core::Activation;
 /// use hsr_core::depth::{FeedForward, LayerShape};
@@ -216,12 +281,12 @@ pub struct FeedForward<'a, T> {
     layers: Vec<Layer<'a, T>>,
 }
 
-/// Where the parameters of a layer stand in the flat vector θ = (W_1, b_1, …, W_L, b_L).
+/// Where weight and bias of a layer stand in a flat vector (W_1, b_1, …, W_L, b_L).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayerLayout {
-    /// W, \[outputs, inputs\] row-major.
+    /// W, \[outputs, inputs\] row-major; empty where the vector leaves it out.
     pub weight: Range<usize>,
-    /// b, empty where there is none.
+    /// b, empty where there is none or the vector leaves it out.
     pub bias: Range<usize>,
 }
 
@@ -239,26 +304,31 @@ impl<'a, T: Real> FeedForward<'a, T> {
     ///
     /// [`Error::Empty`] without layers; [`Error::LayerEmpty`], [`Error::LayerInputs`], [`Error::ResidualShape`] and
     /// [`Error::LastLayer`] where layers do not fit; [`Error::LayerLength`] and [`Error::LayerNotFinite`] where an
-    /// array does not.
+    /// array does not; [`Error::Empty`] where everything is frozen.
     pub fn new(layers: impl Into<Vec<Layer<'a, T>>>) -> Result<Self, Error> {
         let layers = layers.into();
         check_shapes(layers.iter().map(Layer::shape))?;
         for (index, layer) in layers.iter().enumerate() {
             layer.check(index)?;
         }
+        if !layers.iter().any(|layer| layer.shape.is_trained()) {
+            return Err(Error::Empty {
+                what: "the number of parameters that are not frozen",
+            });
+        }
         Ok(Self { layers })
     }
 
     /// A view of a flat parameter vector (W_1, b_1, …, W_L, b_L), every weight row-major as in PyTorch; a missing bias
-    /// takes no room.
+    /// takes no room, a frozen value does.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new), and [`Error::Length`] where `theta` has not D values.
+    /// As [`new`](Self::new), and [`Error::Length`] where `theta` has not as many values as the shapes.
     pub fn from_flat(shapes: &[LayerShape], theta: &'a [T]) -> Result<Self, Error> {
         check_shapes(shapes.iter().copied())?;
-        let expected = shapes.iter().map(LayerShape::parameters).sum();
-        check_length("theta", "parameters", theta.len(), expected)?;
+        let expected = shapes.iter().map(LayerShape::values).sum();
+        check_length("theta", "values of all layers", theta.len(), expected)?;
         let mut rest = theta;
         let layers: Vec<_> = shapes
             .iter()
@@ -296,30 +366,63 @@ impl<'a, T: Real> FeedForward<'a, T> {
         self.layers.last().map_or(0, |layer| layer.shape.outputs)
     }
 
-    /// D, the number of parameters.
+    /// D, the number of parameters: of the values that are not frozen.
     pub fn parameters(&self) -> usize {
         let of_layer = |layer: &Layer<T>| layer.shape.parameters();
         self.layers.iter().map(of_layer).sum()
     }
 
-    /// Where the parameters of layer `index`, counted from 0, stand in a flat vector.
+    /// Where the parameters of layer `index`, counted from 0, stand in a vector \[D\].
     ///
     /// # Panics
     ///
     /// Where there is no such layer.
     pub fn layout(&self, index: usize) -> LayerLayout {
-        let start: usize = self.layers[..index]
-            .iter()
-            .map(|layer| layer.shape.parameters())
-            .sum();
-        let LayerShape {
-            inputs, outputs, ..
-        } = self.layers[index].shape;
-        let bias = start + outputs * inputs;
+        let of_weight = |shape: &LayerShape| shape.outputs * shape.trained_inputs();
+        self.layout_of(index, LayerShape::parameters, of_weight)
+    }
+
+    /// Where the values of layer `index`, counted from 0, stand in θ, frozen ones included.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no such layer.
+    pub fn value_layout(&self, index: usize) -> LayerLayout {
+        let of_weight = |shape: &LayerShape| shape.outputs * shape.inputs;
+        self.layout_of(index, LayerShape::values, of_weight)
+    }
+
+    /// Where layer `index` stands in a vector to which a layer contributes so many numbers in all, so many of its weight.
+    fn layout_of(
+        &self,
+        index: usize,
+        in_all: impl Fn(&LayerShape) -> usize,
+        of_weight: impl Fn(&LayerShape) -> usize,
+    ) -> LayerLayout {
+        let below = self.layers[..index].iter();
+        let start: usize = below.map(|layer| in_all(&layer.shape)).sum();
+        let shape = &self.layers[index].shape;
+        let bias = start + of_weight(shape);
         LayerLayout {
             weight: start..bias,
-            bias: bias..start + self.layers[index].shape.parameters(),
+            bias: bias..start + in_all(shape),
         }
+    }
+
+    /// The part of a vector \[D\] that belongs to the weight of layer `index`, unless it is frozen.
+    pub(super) fn weight_of<'v>(&self, vector: &'v [T], index: usize) -> Option<&'v [T]> {
+        let range = self.layout(index).weight;
+        (!range.is_empty()).then(|| &vector[range])
+    }
+
+    /// The same to be written.
+    pub(super) fn weight_of_mut<'v>(
+        &self,
+        vector: &'v mut [T],
+        index: usize,
+    ) -> Option<&'v mut [T]> {
+        let range = self.layout(index).weight;
+        (!range.is_empty()).then(|| &mut vector[range])
     }
 
     /// Both ends, in the form in which a batch is checked.

@@ -155,7 +155,7 @@ impl Objective {
             .map(|l| SpectralWeights::new(&moments.layer(l)))
             .collect();
         let bound = |weights: &SpectralWeights, parameters: usize| {
-            weights.mean + weights.std * (parameters as f64 - 1.0).sqrt()
+            weights.mean + weights.std * (parameters as f64 - 1.0).max(0.0).sqrt()
         };
         let of_layer = |l: usize| bound(&own[l], moments.parameters[l]);
         let mut weights = Weights {
@@ -204,15 +204,20 @@ impl Objective {
                     let id = BlockId::new(k.max(l), k.min(l));
                     moments.block(id).as_f64().sqrt()
                 };
-                let entry = |k, l| if k == l { of_layer(k) } else { root(k, l) };
-                let (value, y) = top(depth, entry)?;
+                // A frozen layer has no row.
+                let rows: Vec<usize> = (0..depth).filter(|&l| moments.parameters[l] > 0).collect();
+                let entry = |i: usize, j: usize| {
+                    let (k, l) = (rows[i], rows[j]);
+                    if k == l { of_layer(k) } else { root(k, l) }
+                };
+                let (value, y) = top(rows.len(), entry)?;
                 weights.value = value;
-                for l in 0..depth {
-                    add_layer(&mut weights, l, y[l] * y[l]);
-                    for k in l + 1..depth {
+                for (j, &l) in rows.iter().enumerate() {
+                    add_layer(&mut weights, l, y[j] * y[j]);
+                    for (i, &k) in rows.iter().enumerate().skip(j + 1) {
                         let root = root(k, l);
                         if root > 0.0 {
-                            weights.squares[k * depth + l] = y[k] * y[l] / root;
+                            weights.squares[k * depth + l] = y[i] * y[j] / root;
                         }
                     }
                 }

@@ -5,7 +5,8 @@
 use super::rows::{fit, kernels, zeros};
 use crate::batch::{Batch, OutputLoss};
 use crate::dispatch::{Verb, vectorized};
-use crate::lanes::{flushed, row, row_mut};
+use crate::lanes::{flushed, read_samples, row};
+use crate::residuals::{Residuals, divide, largest};
 use crate::{Dimensions, Error, Real};
 use pulp::Simd;
 
@@ -28,8 +29,9 @@ pub(super) struct Output<T> {
     pub s: Vec<T>,
     y: Vec<T>,
     omega: Vec<T>,
-    /// Softmax: 1 at the class of the largest logit, else 0, [K]. S·1 = 0 allows measuring against that class, which
-    /// keeps S exact to rounding where p is almost one-hot.
+    /// Of the squared error, [K]; empty where all are 1.
+    output_weights: Vec<T>,
+    /// Softmax: 1 at the class of the largest logit, else 0, [K].
     top: Vec<T>,
     losses: Vec<T>,
     rows: [Vec<T>; 3],
@@ -57,6 +59,11 @@ impl<T: Real> Output<T> {
         let omega = zeros(&mut self.omega, stride);
         let normalizer = batch.normalizer(samples)?;
         batch.reduce(ends, normalizer, 0..samples, stride, y, omega);
+        self.output_weights.clear();
+        if let Some(weights) = batch.output_weights {
+            let by_output = zeros(&mut self.output_weights, outputs * stride);
+            read_samples(weights, outputs, by_output, stride);
+        }
         for buffer in [
             &mut self.o,
             &mut self.r,
@@ -75,7 +82,24 @@ impl<T: Real> Output<T> {
 
     /// r and the diagonal of S from the logits, and the loss L.
     pub fn residuals(&mut self, samples: usize) -> Result<T, Error> {
-        vectorized(Residuals(self));
+        if let Some(kind) = self.loss {
+            let [largest, best, rest] = &mut self.rows;
+            let residuals = Residuals {
+                stride: self.stride,
+                outputs: self.outputs,
+                o: &self.o,
+                y: &self.y,
+                omega: &self.omega,
+                output_weights: &self.output_weights,
+                p: &mut self.p,
+                top: &mut self.top,
+                r: &mut self.r,
+                s_diagonal: &mut self.s,
+                losses: &mut self.losses,
+                rows: [largest, best, rest],
+            };
+            vectorized(Vectorized(residuals, kind));
+        }
         let losses = self.losses.iter().zip(&self.omega).take(samples);
         let loss = losses.fold(T::zero(), |sum, (&loss, &omega)| sum + omega * loss);
         if loss.is_finite() {
@@ -87,23 +111,8 @@ impl<T: Real> Output<T> {
 
     /// Divides r, S and ω by σ = max(|S|, |r|), so that squares of a vanishing loss do not underflow (theory §5).
     pub fn scale_to_one(&mut self) {
-        let largest = |values: &[T]| values.iter().fold(T::zero(), |max, v| max.max(v.abs()));
-        let sigma = largest(&self.r).max(largest(&self.s));
-        // A reciprocal of a subnormal would be infinite: such a Hessian is 0 for every purpose.
-        let inverse = T::one() / sigma;
-        if sigma == T::zero() || !inverse.is_finite() {
-            self.r.fill(T::zero());
-            self.s.fill(T::zero());
-            self.omega.fill(T::zero());
-            return;
-        }
-        for value in self.r.iter_mut().chain(&mut self.s) {
-            *value = flushed(*value * inverse);
-        }
-        for omega in &mut self.omega {
-            *omega *= inverse;
-        }
-        self.sigma = sigma;
+        let sigma = largest(&self.r, &self.s);
+        self.sigma = divide(sigma, &mut self.r, &mut self.s, &mut self.omega);
     }
 
     /// out = S x for every seed: x and out are \[K, seeds\].
@@ -242,118 +251,17 @@ impl<T: Real> Output<T> {
             }
         }
     }
-
-    #[inline(always)]
-    fn softmax(&mut self) {
-        let (n, outputs) = (self.stride, self.outputs);
-        let (zero, one) = (T::zero(), T::one());
-        let [largest, best, rest] = &mut self.rows;
-        largest.copy_from_slice(row(&self.o, n, 0));
-        best.fill(zero);
-        rest.fill(zero);
-        for k in 1..outputs {
-            let (o, class) = (row(&self.o, n, k), T::of(k as f64));
-            for s in 0..n {
-                best[s] = if o[s] > largest[s] { class } else { best[s] };
-                largest[s] = if o[s] > largest[s] { o[s] } else { largest[s] };
-            }
-        }
-        for k in 0..outputs {
-            let class = T::of(k as f64);
-            let (p, o) = (row_mut(&mut self.p, n, k), row(&self.o, n, k));
-            let top = row_mut(&mut self.top, n, k);
-            for s in 0..n {
-                p[s] = (o[s] - largest[s]).exp_decay();
-                top[s] = if best[s] == class { one } else { zero };
-                rest[s] += p[s] * (one - top[s]);
-            }
-        }
-        for k in 0..outputs {
-            let (p, top) = (row_mut(&mut self.p, n, k), row(&self.top, n, k));
-            let (y, r) = (row(&self.y, n, k), row_mut(&mut self.r, n, k));
-            let diagonal = row_mut(&mut self.s, n, k);
-            for s in 0..n {
-                let scale = one / (one + rest[s]);
-                p[s] *= scale;
-                // 1 − p = rest/(1 + rest) for the top class; formed as a difference it would cancel.
-                let is_top = top[s] == one;
-                let others = if is_top { rest[s] * scale } else { one - p[s] };
-                let of_top = (one - y[s]) - others;
-                r[s] = self.omega[s] * if is_top { of_top } else { p[s] - y[s] };
-                diagonal[s] = self.omega[s] * p[s] * others;
-            }
-        }
-        for (loss, rest) in self.losses.iter_mut().zip(rest.iter()) {
-            *loss = rest.ln_1p();
-        }
-        for k in 0..outputs {
-            let (y, o) = (row(&self.y, n, k), row(&self.o, n, k));
-            for s in 0..n {
-                self.losses[s] += y[s] * (largest[s] - o[s]);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn sigmoid(&mut self) {
-        let n = self.stride;
-        let share = T::one() / T::of(self.outputs as f64);
-        self.losses.fill(T::zero());
-        for at in 0..self.outputs * n {
-            let sample = at % n;
-            let (o, y) = (self.o[at], self.y[at]);
-            let e = (-o.abs()).exp_decay();
-            let scale = T::one() / (T::one() + e);
-            let (large, small) = (scale, e * scale);
-            let weight = share * self.omega[sample];
-            // The difference p − y is taken on the side on which it does not cancel.
-            let (p, difference) = if o >= T::zero() {
-                (large, (T::one() - y) - small)
-            } else {
-                (small, small - y)
-            };
-            self.p[at] = p;
-            self.r[at] = weight * difference;
-            self.s[at] = weight * large * small;
-            let linear = if o > T::zero() {
-                o * (T::one() - y)
-            } else {
-                -o * y
-            };
-            self.losses[sample] += share * (linear + e.ln_1p());
-        }
-    }
-
-    #[inline(always)]
-    fn squared(&mut self) {
-        let n = self.stride;
-        let share = T::one() / T::of(self.outputs as f64);
-        let two = T::of(2.0);
-        self.losses.fill(T::zero());
-        for at in 0..self.outputs * n {
-            let sample = at % n;
-            let difference = self.o[at] - self.y[at];
-            let weight = two * share * self.omega[sample];
-            self.r[at] = weight * difference;
-            self.s[at] = weight;
-            self.losses[sample] += share * difference * difference;
-        }
-    }
 }
 
 /// The residuals, with the widest instructions.
-struct Residuals<'a, T>(&'a mut Output<T>);
+struct Vectorized<'a, T>(Residuals<'a, T>, OutputLoss);
 
-impl<T: Real> Verb for Residuals<'_, T> {
+impl<T: Real> Verb for Vectorized<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        match self.0.loss {
-            Some(OutputLoss::SoftmaxCrossEntropy) => self.0.softmax(),
-            Some(OutputLoss::SigmoidCrossEntropy) => self.0.sigmoid(),
-            _ => self.0.squared(),
-        }
+        self.0.run(self.1, true);
     }
 }
 

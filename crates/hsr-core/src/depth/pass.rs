@@ -24,7 +24,7 @@ pub(super) enum Part {
 /// Per-sample quantities of one layer, feature-major.
 #[derive(Default)]
 pub(super) struct LayerPass<T> {
-    /// x̃_l, [m_l]: a_{l−1} and, where the layer has a bias, ones.
+    /// a_{l−1} and, where the bias is a parameter, a row of ones. Its last m_l rows are x̃_l.
     pub input: Vec<T>,
     /// φ', φ'', φ''' at z_l, [n_l]; empty in the last layer.
     pub d1: Vec<T>,
@@ -61,21 +61,27 @@ impl<T: Real> Pass<T> {
         self.shapes[l].outputs
     }
 
-    /// a_{l−1} as a matrix of components by samples: the input of layer `l` without its ones.
+    /// a_{l−1} as a matrix of components by samples.
     pub fn input(&self, l: usize) -> Mat<'_, T> {
         let n = self.stride;
         Mat::new(&self.layers[l].input, self.shapes[l].inputs, n, n)
     }
 
-    /// x̃ of layer `l`.
+    /// x̃ of layer `l` as a matrix of components by samples.
     pub fn input_extended(&self, l: usize) -> Mat<'_, T> {
         let n = self.stride;
         Mat::new(
-            &self.layers[l].input,
+            self.extended_values(l),
             self.shapes[l].inputs_extended(),
             n,
             n,
         )
+    }
+
+    /// x̃ of layer `l` as values: without a_{l−1} where the weight is frozen.
+    pub fn extended_values(&self, l: usize) -> &[T] {
+        let shape = &self.shapes[l];
+        &self.layers[l].input[(shape.inputs - shape.trained_inputs()) * self.stride..]
     }
 
     /// a_{l−1} of layer `l` as values.
@@ -97,10 +103,7 @@ impl<T: Real> Pass<T> {
             .resize_with(self.shapes.len(), LayerPass::default);
         self.output.read(batch, &ends, samples, n)?;
 
-        let first = zeros(
-            &mut self.layers[0].input,
-            self.shapes[0].inputs_extended() * n,
-        );
+        let first = zeros(&mut self.layers[0].input, input_rows(&self.shapes[0]) * n);
         read_samples(batch.inputs, ends.inputs, first, n);
         self.append_ones(0);
         for l in 0..self.depth() {
@@ -120,9 +123,9 @@ impl<T: Real> Pass<T> {
         self.output.residuals(samples)
     }
 
-    /// The row of ones that a bias wants.
+    /// The row of ones that a bias wants which is a parameter.
     fn append_ones(&mut self, l: usize) {
-        if self.shapes[l].bias {
+        if self.shapes[l].trains_bias() {
             let (n, inputs) = (self.stride, self.shapes[l].inputs);
             let ones = row_mut(&mut self.layers[l].input, n, inputs);
             ones[..self.samples].fill(T::one());
@@ -158,7 +161,7 @@ impl<T: Real> Pass<T> {
             residual,
             ..
         } = self.shapes[l];
-        let above = self.shapes[l + 1].inputs_extended();
+        let above = input_rows(&self.shapes[l + 1]);
         let (below, from_next) = self.layers.split_at_mut(l + 1);
         let LayerPass {
             input,
@@ -226,18 +229,12 @@ impl<T: Real> Pass<T> {
         let n = self.stride;
         for (l, layer) in self.layers.iter().enumerate() {
             let shape = self.shapes[l];
-            let layout = network.layout(l);
             let delta = Mat::new(&layer.delta, shape.outputs, n, n);
-            let weight = &mut gradient[layout.weight];
-            matmul(
-                weight,
-                shape.inputs,
-                Write::Replace,
-                factor,
-                delta,
-                self.input(l).t(),
-            );
-            let bias = &mut gradient[layout.bias];
+            if let Some(weight) = network.weight_of_mut(gradient, l) {
+                let input = self.input(l).t();
+                matmul(weight, shape.inputs, Write::Replace, factor, delta, input);
+            }
+            let bias = &mut gradient[network.layout(l).bias];
             bias.fill(T::zero());
             super::rows::add_row_sums(bias, factor, &layer.delta, n);
         }
@@ -246,7 +243,7 @@ impl<T: Real> Pass<T> {
     /// ‖x̃_l‖² of every sample.
     pub fn input_squared(&self, l: usize, out: &mut Vec<T>) {
         let n = self.stride;
-        super::rows::add_squares(zeros(out, n), &self.layers[l].input, n);
+        super::rows::add_squares(zeros(out, n), self.extended_values(l), n);
     }
 
     /// u_0 = ∂ℓ/∂x = W_1ᵀδ_1 + ρ_1 u_1, times `factor`.
@@ -267,6 +264,11 @@ impl<T: Real> Pass<T> {
         }
         scale(out, factor);
     }
+}
+
+/// The rows that the input of a layer takes: a_{l−1} and the ones.
+fn input_rows(shape: &LayerShape) -> usize {
+    shape.inputs + usize::from(shape.trains_bias())
 }
 
 /// The activation of a whole layer, with the widest instructions.

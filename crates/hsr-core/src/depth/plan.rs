@@ -132,12 +132,12 @@ impl<'a> Sizes<'a> {
     pub fn cost(&self, id: BlockId, evaluation: BlockEvaluation) -> f64 {
         let (k, l) = (&self.shapes[id.row], &self.shapes[id.column]);
         let n = self.samples as f64;
-        let lower = id.column > 0 || self.inputs;
+        let lower = (id.column > 0 || self.inputs) && !l.weight_frozen;
         let flag = if lower { 1.0 } else { 0.0 };
         let of = |size: usize| size as f64;
         let (m_k, m_l) = (of(k.inputs_extended()), of(l.inputs_extended()));
-        let (n_k, n_l, below_k, below_l) =
-            (of(k.outputs), of(l.outputs), of(k.inputs), of(l.inputs));
+        let (n_k, n_l) = (of(k.outputs), of(l.outputs));
+        let (below_k, below_l) = (of(k.trained_inputs()), of(l.trained_inputs()));
         if id.is_diagonal() {
             let last = id.row + 1 == self.shapes.len();
             let rows = of(packed_rows(l, last, self.softmax));
@@ -159,7 +159,9 @@ impl<'a> Sizes<'a> {
             BlockEvaluation::Gram => {
                 let common = n * n * (2.0 * rows + m_k + m_l + below_k + flag * below_l)
                     + VALUES * n * (6.0 * n + 3.0 * rows);
-                if id.is_between_neighbours() {
+                if k.weight_frozen {
+                    common
+                } else if id.is_between_neighbours() {
                     let extended = l.inputs_extended();
                     let of_r = if through_inputs(extended, self.samples, lower) {
                         (4.0 + 2.0 * flag) * m_l

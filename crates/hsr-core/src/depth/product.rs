@@ -28,15 +28,18 @@ pub(super) struct Product<T> {
     inputs: Vec<T>,
 }
 
-/// The weight of layer `l`, or of a direction, as a matrix.
-fn weight<'a, T: Real>(network: &FeedForward<T>, theta: &'a [T], l: usize) -> Mat<'a, T> {
+/// What a direction has for the weight of layer `l`, as a matrix; none where that is frozen.
+fn weight<'a, T: Real>(network: &FeedForward<T>, v: &'a [T], l: usize) -> Option<Mat<'a, T>> {
     let shape = network.layers()[l].shape();
-    Mat::new(
-        &theta[network.layout(l).weight],
-        shape.outputs,
-        shape.inputs,
-        shape.inputs,
-    )
+    let values = network.weight_of(v, l)?;
+    Some(Mat::new(values, shape.outputs, shape.inputs, shape.inputs))
+}
+
+/// out += w x, where there is w.
+fn add_weighted<T: Real>(out: &mut [T], n: usize, w: Option<Mat<T>>, x: Mat<T>) {
+    if let Some(w) = w {
+        matmul(out, n, Write::Add, T::one(), w, x);
+    }
 }
 
 /// The network's own weight of layer `l`.
@@ -66,14 +69,7 @@ fn forward_along<T: Real>(
         for (i, &bias) in v[network.layout(l).bias].iter().enumerate() {
             row_mut(z, n, i)[..pass.samples].fill(bias);
         }
-        matmul(
-            z,
-            n,
-            Write::Add,
-            T::one(),
-            weight(network, v, l),
-            pass.input(l),
-        );
+        add_weighted(z, n, weight(network, v, l), pass.input(l));
         if let Some(below) = below.last() {
             let a_below = components(&below.a, n);
             matmul(z, n, Write::Add, T::one(), own_weight(network, l), a_below);
@@ -106,8 +102,8 @@ fn backward_along<T: Real>(
         let delta_above = components(&above.delta, n);
         matmul(u, n, Write::Replace, T::one(), weight_above, delta_above);
         let delta_plain = components(&pass.layers[l + 1].delta, n);
-        let direction = weight(network, v, l + 1).t();
-        matmul(u, n, Write::Add, T::one(), direction, delta_plain);
+        let direction = weight(network, v, l + 1).map(Mat::t);
+        add_weighted(u, n, direction, delta_plain);
         if pass.shapes[l + 1].residual {
             add(u, &above.u);
         }
@@ -116,7 +112,7 @@ fn backward_along<T: Real>(
     }
 }
 
-/// Adds `factor`·Σ_n δ aᵀ for weight and, where `bias`, `factor`·Σ_n δ for the bias.
+/// Adds `factor`·Σ_n δ aᵀ for the weight of layer `l`, unless it is frozen.
 fn add_gradient<T: Real>(
     out: &mut [T],
     network: &FeedForward<T>,
@@ -126,17 +122,11 @@ fn add_gradient<T: Real>(
     a: Mat<T>,
     n: usize,
 ) {
-    let layout = network.layout(l);
     let inputs = network.layers()[l].shape().inputs;
-    let delta = components(delta, n);
-    matmul(
-        &mut out[layout.weight],
-        inputs,
-        Write::Add,
-        factor,
-        delta,
-        a.t(),
-    );
+    if let Some(out) = network.weight_of_mut(out, l) {
+        let delta = components(delta, n);
+        matmul(out, inputs, Write::Add, factor, delta, a.t());
+    }
 }
 
 impl<T: Real> Product<T> {
@@ -169,7 +159,7 @@ impl<T: Real> Product<T> {
                 delta,
             );
             let plain = components(&pass.layers[0].delta, n);
-            matmul(u, n, Write::Add, T::one(), weight(network, v, 0).t(), plain);
+            add_weighted(u, n, weight(network, v, 0).map(Mat::t), plain);
             if pass.shapes[0].residual {
                 add(u, &first.u);
             }
@@ -244,9 +234,9 @@ impl<T: Real> Product<T> {
             let of = |values| components(values, n);
             let own = own_weight(network, 0).t();
             matmul(u, n, Write::Replace, T::one(), own, of(&first.delta));
-            let (v, p) = (weight(network, v, 0).t(), weight(network, p, 0).t());
-            matmul(u, n, Write::Add, T::one(), v, of(&self.beside[0].delta));
-            matmul(u, n, Write::Add, T::one(), p, of(&self.along[0].delta));
+            for (direction, delta) in [(v, &self.beside[0].delta), (p, &self.along[0].delta)] {
+                add_weighted(u, n, weight(network, direction, 0).map(Mat::t), of(delta));
+            }
             if pass.shapes[0].residual {
                 add(u, &first.u);
             }
@@ -278,11 +268,11 @@ impl<T: Real> Product<T> {
             if let Some(below) = below.last() {
                 let (a_v, a_p) = (&self.along[l - 1].a, &self.beside[l - 1].a);
                 for (weight, a) in [
-                    (own_weight(network, l), &below.a),
+                    (Some(own_weight(network, l)), &below.a),
                     (weight(network, v, l), a_p),
                     (weight(network, p, l), a_v),
                 ] {
-                    matmul(z, n, Write::Add, T::one(), weight, components(a, n));
+                    add_weighted(z, n, weight, components(a, n));
                 }
             }
             if l + 1 < depth {
@@ -307,11 +297,11 @@ impl<T: Real> Product<T> {
             let layer = &pass.layers[l];
             let u = zeros(u, pass.width(l) * n);
             for (weight, delta) in [
-                (own_weight(network, l + 1), &above.delta),
+                (Some(own_weight(network, l + 1)), &above.delta),
                 (weight(network, v, l + 1), &self.beside[l + 1].delta),
                 (weight(network, p, l + 1), &self.along[l + 1].delta),
             ] {
-                matmul(u, n, Write::Add, T::one(), weight.t(), components(delta, n));
+                add_weighted(u, n, weight.map(Mat::t), components(delta, n));
             }
             if pass.shapes[l + 1].residual {
                 add(u, &above.u);

@@ -98,6 +98,9 @@ impl<T: Real> Bars<T> {
     ) {
         let (n, depth) = (pass.stride, pass.depth());
         for id in BlockId::every(depth) {
+            if id.is_empty(&pass.shapes) {
+                continue;
+            }
             let weight = T::of(weights.block(id));
             let block = adjoints.block(id);
             rows::scale(&mut block.q, weight);
@@ -114,6 +117,9 @@ impl<T: Real> Bars<T> {
             &adjoints.block(BlockId::new(last, last)).q,
         );
         for l in 0..depth {
+            if !pass.shapes[l].is_trained() {
+                continue;
+            }
             let weight = T::of(weights.traces[l]);
             pass.input_squared(l, &mut self.squares);
             rows::scale(&mut self.squares, weight);
@@ -127,6 +133,9 @@ impl<T: Real> Bars<T> {
                 } else {
                     rows::add(row_mut(q, n, i * (width + 1)), &self.squares);
                 }
+            }
+            if pass.shapes[l].weight_frozen {
+                continue;
             }
             traces(pass, tangents, l, &mut self.traces);
             rows::scale(&mut self.traces, T::of(2.0) * weight);
@@ -163,16 +172,11 @@ impl<T: Real> Bars<T> {
                 own_weight(network, l + 1),
                 u_bar,
             );
-            let delta = Mat::new(&pass.layers[l + 1].delta, pass.width(l + 1), n, n);
-            let weight_bar = &mut gradient[network.layout(l + 1).weight];
-            matmul(
-                weight_bar,
-                pass.width(l),
-                Write::Add,
-                T::one(),
-                delta,
-                u_bar.t(),
-            );
+            if let Some(weight_bar) = network.weight_of_mut(gradient, l + 1) {
+                let delta = Mat::new(&pass.layers[l + 1].delta, pass.width(l + 1), n, n);
+                let width = pass.width(l);
+                matmul(weight_bar, width, Write::Add, T::one(), delta, u_bar.t());
+            }
         }
     }
 
@@ -188,20 +192,15 @@ impl<T: Real> Bars<T> {
         let z = fit(&mut self.z[0], pass.width(last) * n);
         pass.output.pull(&mut self.curvature, &self.delta[last], z);
         for l in (0..=last).rev() {
-            let layout = network.layout(l);
             let [z, below] = &mut self.z;
             let (width, inputs) = (pass.width(l), pass.shapes[l].inputs);
-            rows::add_row_sums(&mut gradient[layout.bias], T::one(), z, n);
+            let bias_bar = &mut gradient[network.layout(l).bias];
+            rows::add_row_sums(bias_bar, T::one(), z, n);
             let z = Mat::new(z, width, n, n);
-            let weight_bar = &mut gradient[layout.weight];
-            matmul(
-                weight_bar,
-                inputs,
-                Write::Add,
-                T::one(),
-                z,
-                pass.input(l).t(),
-            );
+            if let Some(weight_bar) = network.weight_of_mut(gradient, l) {
+                let input = pass.input(l).t();
+                matmul(weight_bar, inputs, Write::Add, T::one(), z, input);
+            }
             if l == 0 && !inputs_too {
                 return;
             }

@@ -46,6 +46,10 @@ impl<T: Real> Tangents<T> {
         let last = pass.depth() - 1;
         self.seeds.resize_with(last, Seed::default);
         for (l, seed) in self.seeds.iter_mut().enumerate() {
+            // No block has this layer's columns.
+            if !pass.shapes[l].is_trained() {
+                continue;
+            }
             for values in [&mut seed.j, &mut seed.a, &mut seed.u, &mut seed.q] {
                 values.resize_with(last + 1, Vec::new);
             }
@@ -74,6 +78,9 @@ impl<T: Real> Tangents<T> {
         let last = pass.depth() - 1;
         let one = T::one();
         for l in 0..last {
+            if !pass.shapes[l].is_trained() {
+                continue;
+            }
             let seed = &self.seeds[l];
             let row = pass.width(l) * n;
             // Against the downward tangents.
@@ -104,9 +111,10 @@ impl<T: Real> Tangents<T> {
                     own_weight(network, k + 1),
                     u_bar,
                 );
-                let q = components(&seed.q[k + 1], pass.width(k + 1));
-                let weight_bar = &mut gradient[network.layout(k + 1).weight];
-                matmul(weight_bar, pass.width(k), Write::Add, one, q, u_bar.t());
+                if let Some(weight_bar) = network.weight_of_mut(gradient, k + 1) {
+                    let q = components(&seed.q[k + 1], pass.width(k + 1));
+                    matmul(weight_bar, pass.width(k), Write::Add, one, q, u_bar.t());
+                }
                 self.u_bar.swap(0, 1);
             }
             // Against the upward tangents.
@@ -129,7 +137,7 @@ impl<T: Real> Tangents<T> {
                 }
                 adjoints.put_q(BlockId::new(k, l), q_bar);
                 let weight = own_weight(network, k);
-                let weight_bar = &mut gradient[network.layout(k).weight];
+                let weight_bar = network.weight_of_mut(gradient, k);
                 let residual = pass.shapes[k].residual;
                 if k == l + 1 {
                     // A_{ll} is diagonal.
@@ -137,7 +145,9 @@ impl<T: Real> Tangents<T> {
                     let diagonal = fit(&mut self.diagonal, row);
                     diagonal.copy_from_slice(adjoints.a(BlockId::new(k, l)));
                     rows::add_weighted_rows(diagonal, layer.weight(), j_bar, n);
-                    rows::add_sums_with_seeds(weight_bar, j_bar, &pass.layers[l].d1, n);
+                    if let Some(weight_bar) = weight_bar {
+                        rows::add_sums_with_seeds(weight_bar, j_bar, &pass.layers[l].d1, n);
+                    }
                     if residual {
                         rows::add_diagonal_of(diagonal, &a_bar, n);
                     }
@@ -149,8 +159,10 @@ impl<T: Real> Tangents<T> {
                     if residual {
                         rows::add(below, &a_bar);
                     }
-                    let a = components(&seed.a[k - 1], pass.width(k - 1));
-                    matmul(weight_bar, pass.width(k - 1), Write::Add, one, j_bar, a.t());
+                    if let Some(weight_bar) = weight_bar {
+                        let a = components(&seed.a[k - 1], pass.width(k - 1));
+                        matmul(weight_bar, pass.width(k - 1), Write::Add, one, j_bar, a.t());
+                    }
                 }
                 if k < last {
                     adjoints.put_a(BlockId::new(k + 1, l), a_bar);

@@ -20,7 +20,7 @@ use crate::{
 /// Evaluates curvature of networks of any depth. It owns every buffer that an evaluation needs and keeps them: after the
 /// first call with a given size no buffer is allocated any more, except where a verb says so.
 ///
-/// Gradients are written in the order of [`FeedForward::layout`]. Evaluations use one thread.
+/// Gradients are written in the order of [`FeedForward::layout`], without what is frozen. Evaluations use one thread.
 #[derive(Default)]
 pub struct DeepWorkspace<T> {
     pass: Pass<T>,
@@ -484,7 +484,7 @@ impl<T: Real> DeepWorkspace<T> {
         let [of_block, squared] = &mut self.sums;
         for l in 0..depth {
             // Without S the last layer's own block is 0.
-            if part == Part::Residual && l + 1 == depth {
+            if !pass.shapes[l].is_trained() || (part == Part::Residual && l + 1 == depth) {
                 continue;
             }
             traces(pass, &self.tangents, l, of_block);
@@ -503,7 +503,7 @@ impl<T: Real> DeepWorkspace<T> {
             } else {
                 want.cross
             };
-            if !wanted || (last && part == Part::Residual) {
+            if !wanted || id.is_empty(&pass.shapes) || (last && part == Part::Residual) {
                 continue;
             }
             let evaluation = self.plan[id.index()];

@@ -107,7 +107,7 @@ impl<T: Real> Case<T> {
     }
 
     pub fn parameters(&self) -> usize {
-        self.theta.len()
+        self.shapes.iter().map(LayerShape::parameters).sum()
     }
 
     pub fn samples(&self) -> usize {
@@ -136,14 +136,13 @@ impl Golden {
             .layers
             .iter()
             .map(|layer| LayerShape {
-                inputs: layer.inputs,
-                outputs: layer.outputs,
                 bias: layer.bias,
                 activation: match &layer.activation {
                     Some(name) => name.parse().expect("a known activation"),
                     None => Activation::Identity,
                 },
                 residual: layer.skip,
+                ..LayerShape::new(layer.inputs, layer.outputs)
             })
             .collect();
         let theta: Vec<f64> = self

@@ -24,8 +24,8 @@ pub(super) fn assembled<T: Real>(
     let seeds = pass.width(l);
     let extended = pass.shapes[k].inputs_extended();
     let columns = pass.shapes[l].inputs_extended();
-    let input = &pass.layers[k].input;
-    let inputs = pass.shapes[k].inputs;
+    let input = pass.extended_values(k);
+    let inputs = pass.shapes[k].trained_inputs();
     let neighbours = id.is_between_neighbours();
     // A_{k−1,l}, or the diagonal of A_{ll}.
     let a = if neighbours {
@@ -53,7 +53,7 @@ pub(super) fn assembled<T: Real>(
             continue;
         }
         let block: &[T] = block;
-        if want.lower(l) {
+        if want.lower(l, &pass.shapes[l]) {
             let without_ones = Mat::new(block, rows, pass.shapes[l].inputs, columns);
             let lower = &mut adjoints.lower;
             matmul(lower, n, Write::Add, two, without_ones.t(), values);

@@ -94,12 +94,13 @@ pub(super) fn gram<T: Real>(
     entries(source, l, all);
     let rows_a_tile = (ROWS / n).max(1);
     let one_tile = all.len() <= rows_a_tile;
-    let with_inner = want.lower(l) || !want.gradient;
+    let lower = want.lower(l, &pass.shapes[l]);
+    let with_inner = lower || !want.gradient;
     let x = pass.input_extended(l);
     let mut q = T::zero();
     for (start, width) in tiles::<T>(n, &want, n, super::pairs::PAIRS) {
         let extended = pass.shapes[l].inputs_extended();
-        let own = Mat::new(&pass.layers[l].input[start..], extended, width, n);
+        let own = Mat::new(&pass.extended_values(l)[start..], extended, width, n);
         let gram = fit(gram_lower, width * n);
         matmul(gram, n, Write::Replace, one, own.t(), x);
         let weights = fit(weights, width * n);
@@ -131,12 +132,12 @@ pub(super) fn gram<T: Real>(
         if with_inner {
             q += dot(inner, weights);
         }
-        if want.lower(l) {
+        if lower {
             // Ḡ = 2⟨Γ_n, Γ_m⟩G.
             rows::product(weights, inner, gram);
             let g_bar = Mat::new(weights, width, n, n).t();
-            let lower = &mut adjoints.lower[start..];
-            matmul(lower, n, Write::Add, two * two, pass.input(l), g_bar);
+            let lower_bar = &mut adjoints.lower[start..];
+            matmul(lower_bar, n, Write::Add, two * two, pass.input(l), g_bar);
         }
     }
     q
@@ -162,11 +163,12 @@ pub(super) fn assembled<T: Real>(
         ..
     } = scratch;
     entries(source, l, all);
+    let lower = want.lower(l, &pass.shapes[l]);
     let extended = pass.shapes[l].inputs_extended();
     let columns = triangle(extended);
-    pack_squares(fit(squares, columns * n), &pass.layers[l].input, n);
+    pack_squares(fit(squares, columns * n), pass.extended_values(l), n);
     let xx = Mat::new(squares, columns, n, n);
-    if want.lower(l) {
+    if lower {
         zeros(squares_bar, columns * n);
     }
     let mut q = T::zero();
@@ -182,13 +184,13 @@ pub(super) fn assembled<T: Real>(
         let block = Mat::new(block, some.len(), columns, columns);
         let bar = fit(packed_bar, some.len() * n);
         matmul(bar, n, Write::Replace, two, block, xx);
-        if want.lower(l) {
+        if lower {
             matmul(squares_bar, n, Write::Add, two, block.t(), values);
         }
         unpack(source, l, some, bar, n, 0, adjoints);
     }
-    if want.lower(l) {
-        contract_squares(&mut adjoints.lower, squares_bar, &pass.layers[l].input, n);
+    if lower {
+        contract_squares(&mut adjoints.lower, squares_bar, pass.extended_values(l), n);
     }
     q
 }

@@ -44,6 +44,11 @@ impl BlockId {
         self.row == self.column + 1
     }
 
+    /// Whether it has no rows or no columns, as one of its layers is frozen.
+    pub(super) fn is_empty(self, shapes: &[LayerShape]) -> bool {
+        !shapes[self.row].is_trained() || !shapes[self.column].is_trained()
+    }
+
     /// Its place in [`every`](Self::every).
     pub fn index(self) -> usize {
         self.row * (self.row + 1) / 2 + self.column
@@ -79,6 +84,11 @@ impl<T: Real> Adjoints<T> {
             .resize_with(depth * (depth + 1) / 2, BlockAdjoints::default);
         for id in BlockId::every(depth) {
             let BlockId { row: k, column: l } = id;
+            // Above a frozen layer the adjoints of its tangents are needed, of its own seeds there are none.
+            if !pass.shapes[l].is_trained() {
+                self.blocks[id.index()] = BlockAdjoints::default();
+                continue;
+            }
             let block = &mut self.blocks[id.index()];
             let (rows, seeds) = (pass.width(k), pass.width(l));
             let of_q = if k == l && k + 1 == depth {
@@ -157,9 +167,9 @@ pub(super) struct Want {
 }
 
 impl Want {
-    /// Whether the adjoint of the input of layer `l` is needed.
-    pub fn lower(&self, l: usize) -> bool {
-        self.gradient && (l > 0 || self.inputs)
+    /// Whether the adjoint of x̃_l is needed: not where it is data, or nothing but ones.
+    pub fn lower(&self, l: usize, shape: &LayerShape) -> bool {
+        self.gradient && (l > 0 || self.inputs) && !shape.weight_frozen
     }
 }
 

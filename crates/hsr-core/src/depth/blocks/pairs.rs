@@ -35,8 +35,12 @@ pub(super) fn gram<T: Real>(
     let q_values = &source.tangents.seeds[l].q[k];
     let rows_of_q = pass.width(k) * pass.width(l);
     let all_q = Mat::new(q_values, rows_of_q, n, n);
-    let neighbours = id.is_between_neighbours();
-    let thin = neighbours && through_inputs(pass.shapes[l].inputs_extended(), n, want.lower(l));
+    // B has its second term only in the rows of the weight.
+    let with_weight = !pass.shapes[k].weight_frozen;
+    let neighbours = with_weight && id.is_between_neighbours();
+    let coupled = with_weight && !neighbours;
+    let lower = want.lower(l, &pass.shapes[l]);
+    let thin = neighbours && through_inputs(pass.shapes[l].inputs_extended(), n, lower);
     let mut q = T::zero();
     if neighbours {
         let Scratch { f, r, .. } = scratch;
@@ -49,16 +53,16 @@ pub(super) fn gram<T: Real>(
             fit(&mut scratch.r_bar, rows_of_q * n);
         }
     }
-    let (values, limit) = if neighbours {
-        (n, PAIRS)
-    } else {
+    let (values, limit) = if coupled {
         (2 * n * pass.width(l), COUPLED)
+    } else {
+        (n, PAIRS)
     };
     for (start, width) in tiles::<T>(n, &want, values, limit) {
         for (layer, gram) in [(l, &mut scratch.gram_lower), (k, &mut scratch.gram_upper)] {
             let x = pass.input_extended(layer);
             let extended = pass.shapes[layer].inputs_extended();
-            let own = Mat::new(&pass.layers[layer].input[start..], extended, width, n);
+            let own = Mat::new(&pass.extended_values(layer)[start..], extended, width, n);
             matmul(fit(gram, width * n), n, Write::Replace, one, own.t(), x);
         }
         let inner = fit(&mut scratch.inner, width * n);
@@ -71,28 +75,30 @@ pub(super) fn gram<T: Real>(
             let weights = Mat::new(weights, width, n, n);
             let q_bar = &mut adjoints.q[start..];
             matmul(q_bar, n, Write::Replace, two, all_q, weights.t());
-            // Ḡ_k = ⟨Q_n, Q_m⟩ G_l.
-            let g_bar = fit(&mut scratch.mixed, width * n);
-            rows::product(g_bar, inner, &scratch.gram_lower);
-            let g_bar = Mat::new(g_bar, width, n, n);
-            let upper = &mut adjoints.upper[start..];
-            matmul(upper, n, Write::Add, two, pass.input(k), g_bar.t());
+            if with_weight {
+                // Ḡ_k = ⟨Q_n, Q_m⟩ G_l.
+                let g_bar = fit(&mut scratch.mixed, width * n);
+                rows::product(g_bar, inner, &scratch.gram_lower);
+                let g_bar = Mat::new(g_bar, width, n, n);
+                let upper = &mut adjoints.upper[start..];
+                matmul(upper, n, Write::Add, two, pass.input(k), g_bar.t());
+            }
         }
-        if want.lower(l) {
+        if lower {
             // ⟨B_n, B_m⟩, which `inner` becomes.
             let product = fit(&mut scratch.mixed, width * n);
             rows::product(product, inner, &scratch.gram_upper);
             inner.copy_from_slice(product);
         }
-        if !neighbours {
-            q += coupled(source, id, start, width, adjoints, scratch);
-        } else if !thin {
+        if coupled {
+            q += coupled_pairs(source, id, start, width, adjoints, scratch);
+        } else if neighbours && !thin {
             q += neighbour_pairs(source, id, start, width, scratch);
         }
-        if want.lower(l) {
+        if lower {
             let g_bar = Mat::new(&scratch.inner, width, n, n).t();
-            let lower = &mut adjoints.lower[start..];
-            matmul(lower, n, Write::Add, two, pass.input(l), g_bar);
+            let lower_bar = &mut adjoints.lower[start..];
+            matmul(lower_bar, n, Write::Add, two, pass.input(l), g_bar);
         }
     }
     if thin {
@@ -159,7 +165,7 @@ fn neighbour_pairs<T: Real>(
         matmul(product, n, Write::Add, one, of_tile(&r[start..]).t(), all_r);
         dot(product, gram_lower)
     };
-    if want.lower(id.column) {
+    if want.lower(id.column, &pass.shapes[id.column]) {
         matmul(inner, n, Write::Add, one, of_tile(&f[start..]).t(), all_r);
         matmul(inner, n, Write::Add, one, of_tile(&r[start..]).t(), all_f);
         matmul(inner, n, Write::Add, one, of_tile(&r[start..]).t(), all_r);
@@ -204,7 +210,7 @@ fn neighbours_through_inputs<T: Real>(
     let matrix = |data| Mat::new(data, rows, columns, columns);
     matmul(f_bar, n, Write::Replace, two, matrix(of_r), x);
     matmul(r_bar, n, Write::Replace, two, matrix(of_f), x);
-    if want.lower(l) {
+    if want.lower(l, &pass.shapes[l]) {
         let inputs = pass.shapes[l].inputs;
         let matrix = |data| Mat::new(data, rows, inputs, columns).t();
         let lower = &mut adjoints.lower;
@@ -215,7 +221,7 @@ fn neighbours_through_inputs<T: Real>(
 }
 
 /// Layers with others between them: P_nm + P_mn + Δ_nm⟨A_n, A_m⟩ over the pairs of a tile.
-fn coupled<T: Real>(
+fn coupled_pairs<T: Real>(
     source: &Source<T>,
     id: BlockId,
     start: usize,
@@ -254,7 +260,7 @@ fn coupled<T: Real>(
     let of_tangents = fit(of_tangents, width * n);
     let own = Mat::new(&a[start..], inputs * seeds, width, n);
     matmul(of_tangents, n, Write::Replace, one, own.t(), all_a);
-    if want.lower(l) {
+    if want.lower(l, &pass.shapes[l]) {
         rows::add_product(inner, of_delta, of_tangents);
     }
     rows::product(weights, gram_lower, of_delta);
@@ -323,7 +329,7 @@ fn coupled<T: Real>(
     );
     let upper = &mut adjoints.upper[start..];
     matmul(upper, n, Write::Add, one, a_by_rows, v_bar.t());
-    if want.lower(l) {
+    if want.lower(l, &pass.shapes[l]) {
         // P_nm for the samples of the tile, P_mn for all.
         rows::add(inner, p);
         let inputs = pass.shapes[l].inputs;

@@ -1,0 +1,171 @@
+//! The configuration of the regulariser.
+
+use burn::config::Config;
+use hsr_core::{Evaluation, OutputLoss};
+use serde::{Deserialize, Serialize};
+
+use core::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::Mutex;
+
+use super::Hsr;
+use crate::host::Host;
+use crate::{HsrError, Mode, Schedule, Sharpness, Subsample};
+
+/// Where the closed form is evaluated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Execution {
+    /// On the host for CPU backends, on the device for all others.
+    #[default]
+    Auto,
+    /// Through hsr-core: parameters and batch are read into the host's memory. In f64 for f64 models, else in f32.
+    Host,
+    /// On the model's device, in some 30 kernels and matrix products on wgpu, with some 300 tensor operations on other
+    /// backends (and on wgpu under Burn's `fusion`); nothing is read back. Labels are not checked, for that would be a
+    /// read-back: a class index out of range counts as no class at all.
+    Device,
+}
+
+/// Configuration of [`Hsr`]: the loss to be regularised and how.
+///
+/// The loss must be the one that is trained: [`for_cross_entropy`](HsrConfig::for_cross_entropy) and its like take it
+/// from the configuration of Burn's own losses.
+///
+/// ```
+/// use burn_hsr::{HsrConfig, Mode};
+///
+/// let hsr = HsrConfig::new().with_strength(0.05).with_mode(Mode::Decoupled).init()?;
+/// # Ok::<(), burn_hsr::HsrError>(())
+/// ```
+#[derive(Config, Debug)]
+pub struct HsrConfig {
+    /// What is descended: λ_sup, or one of its peers to compare it with.
+    #[config(default = "Sharpness::LambdaSup")]
+    pub sharpness: Sharpness,
+    /// The factor of λ_sup. 0 adds nothing: training is exactly as it was.
+    #[config(default = 0.01)]
+    pub strength: f64,
+    /// Whether the strength is a ratio: what is added is then always strength·‖∇L‖ long, ‖·‖ over the trainable
+    /// parameters of the layers and ∇L the gradient that [`Hsr::inject`] or [`Hsr::step`] is given. Not for the
+    /// mode [`Direction`](Mode::Direction).
+    #[config(default = false)]
+    pub adaptive: bool,
+    /// How the strength changes from step to step.
+    #[config(default = "Schedule::new()")]
+    pub schedule: Schedule,
+    /// Random probes that a step takes in place of the exact gradient, 0 for none: exact Hessian-vector products of random
+    /// signs, at about the price of eight gradients of the loss for each, whatever the depth and the width. The mean over
+    /// probes is the exact gradient, the spread around it that of its size; deep networks in training want no more. For
+    /// λ_sup, tr H and ‖H‖, on the host. The value given is that of moving averages over the steps.
+    #[config(default = 0)]
+    pub probes: usize,
+    /// How the gradient enters the step.
+    #[config(default = "Mode::Coupled")]
+    pub mode: Mode,
+    /// Rows of the batch that the regulariser takes, chosen anew each step.
+    #[config(default = "Subsample::Auto")]
+    pub subsample: Subsample,
+    /// The seed of that choice, and of the probes.
+    #[config(default = 0)]
+    pub seed: u64,
+    /// The loss.
+    #[config(default = "OutputLoss::SoftmaxCrossEntropy")]
+    pub loss: OutputLoss,
+    /// Label smoothing ε of the cross-entropies. For the sigmoid one as in Burn: y(1 − ε) + ε/K, for targets \[N\] with
+    /// 2 in place of K.
+    #[config(default = 0.0)]
+    pub label_smoothing: f64,
+    /// Class weights of the softmax cross-entropy, \[K\].
+    pub class_weights: Option<Vec<f64>>,
+    /// Class indices that are padding: samples so labelled count as absent.
+    pub pad_tokens: Option<Vec<usize>>,
+    /// Which of the two exact evaluations.
+    #[config(default = "Evaluation::Auto")]
+    pub evaluation: Evaluation,
+    /// Where it is computed.
+    #[config(default = "Execution::Auto")]
+    pub execution: Execution,
+    /// The most threads of the host's evaluation, which takes more than one only where that pays; none for as many as
+    /// Rayon's pool has. Another number rounds sums differently: with 1, a run does not depend on the machine's cores.
+    pub threads: Option<usize>,
+}
+
+impl HsrConfig {
+    /// The regulariser.
+    ///
+    /// # Errors
+    ///
+    /// [`HsrError::Config`] where a value is outside its range: a strength or a class weight that is negative or not
+    /// finite, a smoothing outside 0…1, an interval, a subsample or threads of 0, an adaptive strength in the mode
+    /// [`Direction`](Mode::Direction); [`HsrError::HostOnly`] where the device is asked for what only the host computes.
+    pub fn init(&self) -> Result<Hsr, HsrError> {
+        let refuse = |option, value, expected| {
+            Err(HsrError::Config {
+                option,
+                value,
+                expected,
+            })
+        };
+        if !self.strength.is_finite() || self.strength < 0.0 {
+            return refuse("strength", self.strength, "a finite number, 0 or more");
+        }
+        if !(0.0..=1.0).contains(&self.label_smoothing) {
+            return refuse("label_smoothing", self.label_smoothing, "a number in 0…1");
+        }
+        if self.schedule.interval == 0 {
+            return refuse("the interval of the schedule", 0.0, "1 or more");
+        }
+        if self.subsample == Subsample::Rows(0) {
+            return refuse("subsample", 0.0, "1 row or more");
+        }
+        if self.threads == Some(0) {
+            return refuse("threads", 0.0, "1 or more");
+        }
+        if self.adaptive && self.mode == Mode::Direction {
+            return refuse(
+                "adaptive",
+                1.0,
+                "false in the mode Direction, which fixes the length itself",
+            );
+        }
+        for &weight in self.class_weights.iter().flatten() {
+            if !weight.is_finite() || weight < 0.0 {
+                return refuse("a class weight", weight, "a finite number, 0 or more");
+            }
+        }
+        if self.probes > 0 && !self.sharpness.is_of_whole() {
+            return refuse(
+                "probes",
+                self.probes as f64,
+                "0, unless λ_sup, tr H or ‖H‖_F is descended",
+            );
+        }
+        if self.execution == Execution::Device && !self.is_on_device() {
+            let sharpness = match self.probes {
+                0 => self.sharpness.name(),
+                _ => "the estimate by probes",
+            };
+            return Err(HsrError::HostOnly { sharpness });
+        }
+        Ok(Hsr {
+            config: self.clone(),
+            host: Host::new(self.threads),
+            steps: AtomicU64::new(0),
+            averages: Mutex::new(None),
+            told: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether the device execution computes what is descended.
+    pub(crate) fn is_on_device(&self) -> bool {
+        self.probes == 0 && self.sharpness.on_device()
+    }
+
+    /// The smoothing that is left to the closed form; that of the sigmoid cross-entropy acts on its targets.
+    pub(crate) fn softmax_smoothing(&self) -> f64 {
+        match self.loss {
+            OutputLoss::SigmoidCrossEntropy => 0.0,
+            _ => self.label_smoothing,
+        }
+    }
+}

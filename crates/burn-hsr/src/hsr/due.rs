@@ -1,0 +1,117 @@
+//! What a step adds: its strength by the schedule, and the rows that it takes.
+
+use core::sync::atomic::Ordering;
+
+use burn::tensor::Tensor;
+
+use super::Hsr;
+use crate::gradient::HsrGradient;
+use crate::layers::shapes;
+use crate::probes::{Estimate, ProbeAverages};
+use crate::targets::Targets;
+use crate::{HsrError, Layers, Subsample, subsample};
+
+/// What a step adds.
+pub(super) struct Due {
+    pub strength: f64,
+    /// Times the strength where that was asked for.
+    pub gradient: HsrGradient,
+    /// The rows it was taken at, where it has a part for them.
+    pub inputs: Option<Tensor<2>>,
+}
+
+impl Hsr {
+    /// What this step adds, at the rows that it takes; `None` where the schedule pauses. Inputs that autodiff tracks get
+    /// their gradient. `scaled` asks for the strength in it, which what is normalised afterwards does not get. The step
+    /// counts unless it is refused.
+    pub(super) fn next_step<M: Layers>(
+        &self,
+        model: &M,
+        inputs: Tensor<2>,
+        targets: Targets,
+        scaled: bool,
+    ) -> Result<Option<Due>, HsrError> {
+        let (step, strength) = self.strength_of_step();
+        let mut estimate = None;
+        let due = if strength == 0.0 {
+            None
+        } else {
+            let (inputs, targets) = self.rows_of_step(step, model, inputs, targets)?;
+            let with_inputs = inputs.is_tracked();
+            let scaled = scaled && !self.normalises();
+            let factor = if scaled { strength } else { 1.0 };
+            let at = with_inputs.then(|| inputs.clone());
+            let (gradient, found) = self.of_step(model, inputs, targets, with_inputs, factor)?;
+            estimate = found;
+            Some(Due {
+                strength,
+                gradient,
+                inputs: at,
+            })
+        };
+        self.count_step(estimate);
+        Ok(due)
+    }
+
+    /// The strength of this step where what it descends is the sum L + strength·λ_sup over one batch: nothing is
+    /// normalised, no rows are chosen, the schedule does not pause.
+    pub(crate) fn strength_of_sum<M: Layers>(&self, model: &M, inputs: &Tensor<2>) -> Option<f64> {
+        let (_, strength) = self.strength_of_step();
+        let [samples, _] = inputs.dims();
+        let takes_all = || {
+            Subsample::rows(&self.config, &shapes(model), samples).is_ok_and(|rows| rows == samples)
+        };
+        (strength != 0.0 && !self.normalises() && takes_all()).then_some(strength)
+    }
+
+    /// The step that comes, and its strength.
+    fn strength_of_step(&self) -> (u64, f64) {
+        let step = self.steps.load(Ordering::Relaxed);
+        (
+            step,
+            self.config.strength * self.config.schedule.factor(step),
+        )
+    }
+
+    /// The step is taken; `estimate` is what its probes said.
+    pub(crate) fn count_step(&self, estimate: Option<Estimate>) {
+        if let Some(estimate) = estimate {
+            let mut averages = self.averages();
+            *averages = Some(ProbeAverages::updated(*averages, estimate));
+        }
+        self.steps.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The rows of the batch that a step's regulariser takes.
+    fn rows_of_step<M: Layers>(
+        &self,
+        step: u64,
+        model: &M,
+        inputs: Tensor<2>,
+        targets: Targets,
+    ) -> Result<(Tensor<2>, Targets), HsrError> {
+        let config = &self.config;
+        let [samples, _] = inputs.dims();
+        let rows = Subsample::rows(config, &shapes(model), samples)?;
+        let device = inputs.device().inner();
+        let Some(chosen) = subsample::choose(rows, samples, config.seed, step, &device) else {
+            return Ok((inputs, targets));
+        };
+        self.check(model, &inputs, &targets)?;
+        if config.subsample == Subsample::Auto && !self.told.swap(true, Ordering::Relaxed) {
+            log::warn!(
+                "HSR takes {rows} of {samples} rows of a batch: with all of them a step would cost more than {} plain \
+                 steps (Subsample::All takes them all, Subsample::Rows(m) as many as you say, Hsr::cost predicts the price)",
+                Subsample::BUDGET
+            );
+        }
+        let targets = targets.without_autodiff().select(&chosen);
+        // Tracked features stay tracked: the rows not chosen get a zero.
+        let inputs = if inputs.is_tracked() {
+            inputs.select(0, Tensor::from_inner(chosen))
+        } else {
+            inputs.inner().select(0, chosen)
+        };
+        Ok((inputs, targets))
+    }
+}

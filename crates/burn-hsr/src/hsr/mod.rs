@@ -1,0 +1,497 @@
+//! The regulariser and the ways it enters a training loop.
+
+mod checks;
+mod config;
+mod due;
+mod length;
+mod surrogate;
+
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::module::Module;
+use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
+use burn::tensor::{Element, Tensor};
+use hsr_core::depth::DeepBounds;
+use hsr_core::{Extremes, LanczosOptions, Real, SpectralBounds};
+
+use self::length::{normalised, relative};
+use self::surrogate::Surrogate;
+use crate::closed_form::{ClosedForm, Spare};
+use crate::gradient::{HsrGradient, ScaledBy, add_to, for_each_parameter};
+use crate::head::HeadTerm;
+use crate::host::{Host, Objective, Task};
+use crate::probes::{Estimate, ProbeAverages, Probing};
+use crate::targets::Targets;
+use crate::{HsrError, HsrRecord, Layers, Mode, backend, device};
+
+pub(crate) use self::checks::refuse_tracked;
+pub use self::config::{Execution, HsrConfig};
+
+/// Hessian Spectral Range regularisation: adds strength·λ_sup to a loss, through its closed-form gradient.
+///
+/// Three ways into a loop, all with the same result (choose one):
+///
+/// * [`penalty`](Hsr::penalty): a term of the loss;
+/// * [`inject`](Hsr::inject): into the gradients, between `backward` and the optimizer's step;
+/// * [`step`](Hsr::step): in place of the optimizer's step, for any mode.
+///
+/// And one that takes the place of forward pass, loss and `backward` too, the fastest where the model is nothing but the
+/// layers that HSR knows and trains on the CPU: [`loss_gradients`](Hsr::loss_gradients), and
+/// [`loss_step`](Hsr::loss_step) for any mode.
+///
+/// Each takes whatever has [`Layers`](crate::Layers): one `Linear`, such as the last layer of a classifier, whose inputs
+/// are then the features of what comes before it ([`head`](Hsr::head)); an [`Mlp`](crate::Mlp) or a
+/// [`ThreeLayerNet`](crate::ThreeLayerNet); or a module of your own that lists its layers.
+///
+/// Frozen parameters are no part of the Hessian, get no gradient by any of them and do not move.
+///
+/// # Accumulation and several devices
+///
+/// Burn's `GradientsAccumulator` and its multi-device training add gradients and do not average them. What is added
+/// should be share·(L + strength·λ_sup) of each part, its share being the fraction of the samples: scale the loss with
+/// the penalty in it, or scale the loss and inject with share·strength. The sum then descends L + strength·(mean of the
+/// parts' λ_sup). That mean is at least the λ_sup of the whole batch, which is convex in the Hessian; injecting once,
+/// with the whole batch and the whole strength, after accumulation, descends the latter.
+///
+/// Where the parts are left unscaled, D of them take the step of D·(L + strength·mean λ_sup): the loss and HSR grow
+/// alike, the strength keeps its meaning, and dividing the learning rate by D (for plain SGD) gives the mean.
+///
+/// Burn's distributed data parallel training, which exists for CUDA and remote devices, reduces gradients inside
+/// `backward`: there only the penalty is reduced with them; an injection would be each device's own.
+///
+/// # Example
+///
+/// ```
+/// use burn::nn::loss::CrossEntropyLossConfig;
+/// use burn::optim::{GradientsParams, SgdConfig};
+/// use burn::tensor::{Device, Int, Tensor};
+/// use burn_hsr::{HsrConfig, ThreeLayerNetConfig};
+///
+/// let device = Device::flex().autodiff();
+/// let mut model = ThreeLayerNetConfig::new(4, 8, 3).init(&device);
+/// let mut optimizer = SgdConfig::new().init();
+/// let loss = CrossEntropyLossConfig::new().init(&device);
+/// let hsr = HsrConfig::new().with_strength(0.1).init()?;                     // 1
+///
+/// // Six of Fisher's irises, two of a species: length and width of sepal and petal in cm.
+/// let x = Tensor::<2>::from_floats([
+///     [5.1, 3.5, 1.4, 0.2], [4.9, 3.0, 1.4, 0.2], // setosa
+///     [7.0, 3.2, 4.7, 1.4], [6.4, 3.2, 4.5, 1.5], // versicolor
+///     [6.3, 3.3, 6.0, 2.5], [5.8, 2.7, 5.1, 1.9], // virginica
+/// ], &device);
+/// let y = Tensor::<1, Int>::from_ints([0, 0, 1, 1, 2, 2], &device);
+/// let before = hsr.bounds(&model, x.clone(), y.clone())?;
+/// for _ in 0..100 {
+///     let loss = loss.forward(model.forward(x.clone()), y.clone());
+///     let grads = GradientsParams::from_grads(loss.backward(), &model);
+///     let grads = hsr.inject(&model, x.clone(), y.clone(), grads)?;          // 2
+///     model = optimizer.step(0.1, model, grads);
+/// }
+/// let after = hsr.bounds(&model, x, y)?;
+/// assert!(after.lambda_sup < before.lambda_sup);
+/// # Ok::<(), burn_hsr::HsrError>(())
+/// ```
+pub struct Hsr {
+    config: HsrConfig,
+    pub(crate) host: Host,
+    /// Steps taken. Atomic, so that the entry points need no `&mut` in the loops they are put into.
+    steps: AtomicU64,
+    /// What probes said so far.
+    averages: Mutex<Option<ProbeAverages>>,
+    /// Whether it was said that a part of the batch is taken where all of it was not refused.
+    told: AtomicBool,
+}
+
+impl core::fmt::Debug for Hsr {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Hsr")
+            .field("config", &self.config)
+            .field("steps", &self.steps)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Clone for Hsr {
+    /// The same regulariser at the same step, with buffers and a count of its own.
+    fn clone(&self) -> Self {
+        Self {
+            config: self.config.clone(),
+            host: Host::new(self.config.threads),
+            steps: AtomicU64::new(self.steps.load(Ordering::Relaxed)),
+            averages: Mutex::new(*self.averages()),
+            told: AtomicBool::new(self.told.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+impl Hsr {
+    /// The configuration.
+    pub fn config(&self) -> &HsrConfig {
+        &self.config
+    }
+
+    /// What a resumed run needs to go on where this one is.
+    pub fn to_record(&self) -> HsrRecord {
+        HsrRecord {
+            steps: self.steps.load(Ordering::Relaxed),
+            averages: *self.averages(),
+        }
+    }
+
+    fn averages(&self) -> MutexGuard<'_, Option<ProbeAverages>> {
+        self.averages
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
+    }
+
+    /// The regulariser where the record was taken.
+    pub fn load_record(mut self, record: HsrRecord) -> Self {
+        *self.steps.get_mut() = record.steps;
+        *self.averages() = record.averages;
+        self
+    }
+
+    /// Goes on at a step, through what is shared.
+    #[cfg(feature = "train")]
+    pub(crate) fn resume_at(&self, steps: u64) {
+        self.steps.store(steps, Ordering::Relaxed);
+    }
+
+    /// λ_sup (or its [peer](crate::Sharpness)) and its gradient, without strength, schedule or mode; with `with_inputs`
+    /// also the gradient for the inputs. With [probes](HsrConfig::probes) it is the estimate of the step that comes.
+    ///
+    /// # Shapes
+    ///
+    /// - inputs: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
+    ///
+    /// # Errors
+    ///
+    /// [`HsrError::Shape`] where model, inputs and targets do not fit together; on the host also what hsr-core
+    /// refuses (NaN, labels out of range, overflow).
+    pub fn gradient<M: Layers>(
+        &self,
+        model: &M,
+        inputs: Tensor<2>,
+        targets: impl Into<Targets>,
+        with_inputs: bool,
+    ) -> Result<HsrGradient, HsrError> {
+        let of_step = self.of_step(model, inputs, targets.into(), with_inputs, 1.0)?;
+        Ok(of_step.0)
+    }
+
+    /// [`gradient`](Self::gradient) with everything but the value multiplied by `factor`, and what probes said.
+    fn of_step<M: Layers>(
+        &self,
+        model: &M,
+        inputs: Tensor<2>,
+        targets: Targets,
+        with_inputs: bool,
+        factor: f64,
+    ) -> Result<(HsrGradient, Option<Estimate>), HsrError> {
+        let targets = self.checked(model, &inputs, targets)?;
+        if self.on_host(&inputs) {
+            let objective = Objective::Measure { with_inputs };
+            self.on_host_gradient(objective, factor, model, inputs, targets)
+        } else {
+            let gradient = device::gradient(&self.config, model, inputs, targets, with_inputs)?;
+            Ok((gradient.map(&ScaledBy(factor)), None))
+        }
+    }
+
+    /// An objective on the host, for targets that were checked.
+    pub(crate) fn on_host_gradient<M: Layers>(
+        &self,
+        objective: Objective,
+        factor: f64,
+        model: &M,
+        inputs: Tensor<2>,
+        targets: Targets,
+    ) -> Result<(HsrGradient, Option<Estimate>), HsrError> {
+        let config = &self.config;
+        let probing = (config.probes > 0).then(|| Probing {
+            sharpness: config.sharpness,
+            probes: config.probes,
+            seed: config.seed,
+            step: self.steps.load(Ordering::Relaxed),
+            before: *self.averages(),
+        });
+        let task = Task {
+            config,
+            objective,
+            probing: probing.as_ref(),
+            factor,
+        };
+        self.host.gradient(task, model, inputs, targets)
+    }
+
+    /// Whether the measure of a batch is computed on the host.
+    pub(crate) fn on_host(&self, inputs: &Tensor<2>) -> bool {
+        match self.config.execution {
+            Execution::Host => true,
+            Execution::Device => false,
+            Execution::Auto => !self.config.is_on_device() || backend::is_host(&inputs.device()),
+        }
+    }
+
+    /// The model and the batch in the host's memory, in whatever precision, for the verbs of hsr-core.
+    ///
+    /// # Errors
+    ///
+    /// [`HsrError::Shape`] where model, inputs and targets do not fit together, [`HsrError::Read`].
+    pub fn closed_form<T: Real + Element, M: Layers>(
+        &self,
+        model: &M,
+        inputs: Tensor<2>,
+        targets: impl Into<Targets>,
+    ) -> Result<ClosedForm<T>, HsrError> {
+        let targets = self.checked(model, &inputs, targets.into())?;
+        ClosedForm::read(&self.config, model, inputs, targets, &mut Spare::default())
+    }
+
+    /// All six bounds on the spectrum, computed on the host in f64.
+    ///
+    /// # Errors
+    ///
+    /// As [`gradient`](Self::gradient).
+    pub fn bounds<M: Layers>(
+        &self,
+        model: &M,
+        inputs: Tensor<2>,
+        targets: impl Into<Targets>,
+    ) -> Result<SpectralBounds<f64>, HsrError> {
+        let targets = self.checked(model, &inputs, targets.into())?;
+        self.host.bounds(&self.config, model, inputs, targets)
+    }
+
+    /// The moments and bounds of every layer's block of the Hessian, and of the whole, computed on the host in f64.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Int, Tensor};
+    /// use burn_hsr::{HsrConfig, MlpConfig};
+    ///
+    /// let device = Device::flex();
+    /// let model = MlpConfig::new(4, vec![8, 8], 3).init(&device);
+    /// // Length and width of sepal and petal of three irises in cm.
+    /// let x = Tensor::<2>::from_floats([[5.1, 3.5, 1.4, 0.2], [7.0, 3.2, 4.7, 1.4], [6.3, 3.3, 6.0, 2.5]], &device);
+    /// let y = Tensor::<1, Int>::from_ints([0, 1, 2], &device);
+    /// let bounds = HsrConfig::new().init()?.layer_bounds(&model, x, y)?;
+    /// assert_eq!(bounds.layers.len(), 3);
+    /// assert!(bounds.lambda_block <= bounds.whole.lambda_sup);
+    /// # Ok::<(), burn_hsr::HsrError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`gradient`](Self::gradient).
+    pub fn layer_bounds<M: Layers>(
+        &self,
+        model: &M,
+        inputs: Tensor<2>,
+        targets: impl Into<Targets>,
+    ) -> Result<DeepBounds<f64>, HsrError> {
+        let targets = self.checked(model, &inputs, targets.into())?;
+        self.host.layer_bounds(&self.config, model, inputs, targets)
+    }
+
+    /// Both ends of the Hessian's spectrum, λ_max and λ_min, by Lanczos on the closed-form Hessian-vector product,
+    /// computed on the host in f64.
+    ///
+    /// # Errors
+    ///
+    /// As [`gradient`](Self::gradient).
+    pub fn extremes<M: Layers>(
+        &self,
+        model: &M,
+        inputs: Tensor<2>,
+        targets: impl Into<Targets>,
+        options: &LanczosOptions,
+    ) -> Result<Extremes, HsrError> {
+        let targets = self.checked(model, &inputs, targets.into())?;
+        self.host
+            .extremes(&self.config, model, inputs, targets, options)
+    }
+
+    /// strength·λ_sup as a term of the loss, \[1\]: `loss + hsr.penalty(&model, x, y)?`.
+    ///
+    /// Its backward pass gives every trainable parameter the closed-form gradient, and `inputs` theirs where autodiff
+    /// tracks them, so that HSR regularises the head of a deeper model, one `Linear` or more. In the mode
+    /// [`Direction`](Mode::Direction) the value is the same and the gradient normalised.
+    ///
+    /// # Errors
+    ///
+    /// As [`gradient`](Self::gradient); [`HsrError::Decoupled`] in the decoupled mode, [`HsrError::Adaptive`] with an
+    /// adaptive strength.
+    pub fn penalty<M: Layers>(
+        &self,
+        model: &M,
+        inputs: Tensor<2>,
+        targets: impl Into<Targets>,
+    ) -> Result<Tensor<1>, HsrError> {
+        self.refuse_what_needs_gradients("Hsr::penalty")?;
+        let device = inputs.device();
+        let dtype = inputs.dtype();
+        let Some(due) = self.next_step(model, inputs, targets.into(), false)? else {
+            return Ok(Tensor::zeros([1], (&device, dtype)));
+        };
+        let (value, mut gradient) = (due.gradient.value.clone(), due.gradient);
+        let mut surrogate = Surrogate { sum: value };
+        if self.config.mode == Mode::Direction {
+            // Already of the length strength.
+            gradient = normalised(model, gradient, due.strength);
+            surrogate.sum = surrogate.sum * due.strength;
+        }
+        // value + Σ⟨θ − θ.inner(), g⟩: the sum is 0, its gradient is g. No operation of a backend is needed.
+        if let (Some(of_inputs), Some(inputs)) = (gradient.inputs.take(), due.inputs) {
+            surrogate.add(inputs, of_inputs);
+        }
+        for_each_parameter(model, gradient, &mut surrogate);
+        if self.config.mode != Mode::Direction {
+            // Once for the sum, where each part of the gradient would be another operation.
+            surrogate.sum = surrogate.sum * due.strength;
+        }
+        Ok(surrogate.sum)
+    }
+
+    /// Adds strength·∇λ_sup to gradients, between `backward` and the optimizer's step. Frozen parameters get nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`gradient`](Self::gradient); [`HsrError::Decoupled`] in the decoupled mode; [`HsrError::TrackedInputs`] where
+    /// autodiff tracks the inputs: they are the features of a backbone, which would get no gradient. See
+    /// [`head`](Self::head) and [`penalty`](Self::penalty).
+    pub fn inject<M: Layers>(
+        &self,
+        model: &M,
+        inputs: Tensor<2>,
+        targets: impl Into<Targets>,
+        mut gradients: GradientsParams,
+    ) -> Result<GradientsParams, HsrError> {
+        self.refuse_decoupled("Hsr::inject")?;
+        refuse_tracked("Hsr::inject", &inputs)?;
+        if let Some(due) = self.next_step(model, inputs, targets.into(), true)? {
+            let gradient = if self.config.adaptive {
+                relative(due.gradient, due.strength, model, &gradients)
+            } else {
+                self.directed(model, due.gradient, due.strength)
+            };
+            add_to(model, gradient, &mut gradients);
+        }
+        Ok(gradients)
+    }
+
+    /// HSR on the head of a deeper model, injected: with `features` the tracked output of the backbone and the head its
+    /// last `Linear`,
+    ///
+    /// ```
+    /// # use burn::module::Module;
+    /// # use burn::nn::loss::CrossEntropyLossConfig;
+    /// # use burn::nn::{Linear, LinearConfig};
+    /// # use burn::optim::{GradientsParams, SgdConfig};
+    /// # use burn::tensor::{Device, Int, Tensor};
+    /// # use burn_hsr::HsrConfig;
+    /// # #[derive(Module, Debug)]
+    /// # struct Deep { backbone: Linear, linear: Linear }
+    /// # let device = Device::flex().autodiff();
+    /// # let model = Deep {
+    /// #     backbone: LinearConfig::new(4, 3).init(&device),
+    /// #     linear: LinearConfig::new(3, 2).init(&device),
+    /// # };
+    /// # let loss = CrossEntropyLossConfig::new().init(&device);
+    /// # let hsr = HsrConfig::new().init()?;
+    /// # let x = Tensor::<2>::ones([2, 4], &device);
+    /// # let y = Tensor::<1, Int>::from_ints([0, 1], &device);
+    /// let features = model.backbone.forward(x).tanh();
+    /// let loss = loss.forward(model.linear.forward(features.clone()), y.clone());
+    /// let term = hsr.head(&model.linear, features, y)?;
+    /// let grads = (loss + term.features_term()).backward();
+    /// let grads = GradientsParams::from_grads(grads, &model);
+    /// let grads = term.inject(&model.linear, grads);
+    /// # SgdConfig::new().init().step(0.1, model, grads);
+    /// # Ok::<(), burn_hsr::HsrError>(())
+    /// ```
+    ///
+    /// The head may be deeper: whatever has [`Layers`](crate::Layers). The gradients are those of
+    /// [`penalty`](Self::penalty).
+    ///
+    /// # Errors
+    ///
+    /// As [`penalty`](Self::penalty).
+    pub fn head<M: Layers>(
+        &self,
+        head: &M,
+        features: Tensor<2>,
+        targets: impl Into<Targets>,
+    ) -> Result<HeadTerm, HsrError> {
+        self.refuse_what_needs_gradients("Hsr::head")?;
+        let zero = Tensor::zeros([1], (&features.device(), features.dtype()));
+        let mut term = HeadTerm {
+            features: zero,
+            gradient: None,
+        };
+        if let Some(due) = self.next_step(head, features, targets.into(), true)? {
+            let mut gradient = self.directed(head, due.gradient, due.strength);
+            if let (Some(of_features), Some(inputs)) = (gradient.inputs.take(), due.inputs) {
+                let mut surrogate = Surrogate { sum: term.features };
+                surrogate.add(inputs, of_features);
+                term.features = surrogate.sum;
+            }
+            term.gradient = Some(gradient);
+        }
+        Ok(term)
+    }
+
+    /// The optimizer's step with HSR in whatever mode: `model = hsr.step(&mut optimizer, lr, model, x, y, grads)?`.
+    ///
+    /// `lr` is a number, or the rates of parameter groups that a `ModuleLrScheduler` gives.
+    ///
+    /// # Errors
+    ///
+    /// As [`gradient`](Self::gradient); [`HsrError::TrackedInputs`] as [`inject`](Self::inject).
+    pub fn step<M: Layers + Module>(
+        &self,
+        optimizer: &mut ModuleOptimizer,
+        lr: impl Into<ModuleLearningRate>,
+        model: M,
+        inputs: Tensor<2>,
+        targets: impl Into<Targets>,
+        gradients: GradientsParams,
+    ) -> Result<M, HsrError> {
+        refuse_tracked("Hsr::step", &inputs)?;
+        if self.config.mode != Mode::Decoupled {
+            let gradients = self.inject(&model, inputs, targets, gradients)?;
+            return Ok(optimizer.step(lr, model, gradients));
+        }
+        let Some(due) = self.next_step(&model, inputs, targets.into(), true)? else {
+            return Ok(optimizer.step(lr, model, gradients));
+        };
+        let decrement = if self.config.adaptive {
+            relative(due.gradient, due.strength, &model, &gradients)
+        } else {
+            due.gradient
+        };
+        let mut decrements = GradientsParams::new();
+        add_to(&model, decrement, &mut decrements);
+        let lr = lr.into();
+        let model = optimizer.step(lr.clone(), model, gradients);
+        // Burn's plain SGD is θ − lr·g with the rate of each parameter's group, and leaves a parameter's autodiff
+        // settings as they were.
+        Ok(SgdConfig::new().init().step(lr, model, decrements))
+    }
+
+    /// The gradient that the coupled modes add: strength·∇λ_sup, normalised or not.
+    fn directed<M: Layers>(&self, model: &M, gradient: HsrGradient, strength: f64) -> HsrGradient {
+        if self.config.mode == Mode::Direction {
+            normalised(model, gradient, strength)
+        } else {
+            gradient
+        }
+    }
+
+    /// Whether what is added has a length of its own, whatever that of ∇λ_sup.
+    fn normalises(&self) -> bool {
+        self.config.adaptive || self.config.mode == Mode::Direction
+    }
+}
