@@ -2,7 +2,7 @@
 //! `cargo build --release --workspace --examples`, then
 //! `target/release/examples/two_backends` (add `--features wgpu` for the GPU).
 
-use burn_hsr::{Activation, Backend, HsrConfig, ThreeLayerNet};
+use burn_hsr::{Activation, Backend, HsrConfig};
 use hsr_lab::data::Standardizer;
 use hsr_lab::tasks::{self, TaskOptions};
 use hsr_lab::{Weights, layers, network};
@@ -10,8 +10,8 @@ use hsr_lab::{Weights, layers, network};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut data = tasks::load("iris", &TaskOptions::default(), 0)?;
     Standardizer::fit(&data).apply(&mut data)?;
-    let tanh = Activation::Tanh;
-    let layers = layers(data.inputs, &6.into(), data.classes(), &tanh.into(), false)?;
+    let tanh = Activation::Tanh.into();
+    let layers = layers(data.inputs, &6.into(), data.classes(), &tanh, false)?;
     let weights = Weights::random(layers, 0);
 
     let mut values = Vec::new();
@@ -23,9 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 continue;
             }
         };
-        let net = network::to_burn(&weights, &device);
-        let [hidden, output] = [0, 1].map(|l| net.layers[l].clone());
-        let model = ThreeLayerNet::new(hidden, tanh, output);
+        let model = network::to_burn(&weights, &device);
         let (x, y) = network::tensors(&data, &device);
         let gradient = HsrConfig::new().init()?.gradient(&model, x, y, false)?;
         let norm: f32 = gradient.norm().into_scalar();

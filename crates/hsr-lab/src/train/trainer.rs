@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
-use burn_hsr::{Backend, Hsr, HsrError, Layers, Mlp, ThreeLayerNet};
+use burn_hsr::{Backend, HsrError, Mlp};
 use burn_sharpness::SharpnessError;
 use hsr_core::Error;
 use rand::seq::SliceRandom;
@@ -203,7 +203,7 @@ impl<'a> Trainer<'a> {
             }
             Extra::Penalty(penalty) => {
                 let gradients = of(&model);
-                penalised(penalty, &mut self.optimizer, lr, model, x, y, gradients)?
+                penalty.step(&mut self.optimizer, lr, model, x, y, gradients)?
             }
             Extra::Sam(sam) => {
                 let passes = sam.of(&model, |model| ((), of(&model)))?;
@@ -261,33 +261,6 @@ impl<'a> Trainer<'a> {
             seconds: self.seconds,
         })
     }
-}
-
-/// A step with the gradient of the penalty in it.
-fn penalised(
-    penalty: &Hsr,
-    optimizer: &mut ModuleOptimizer,
-    lr: f64,
-    model: Mlp,
-    x: Tensor<2>,
-    y: Tensor<1, Int>,
-    gradients: GradientsParams,
-) -> Result<Mlp, LabError> {
-    let layers = model.layers();
-    let [hidden, output] = &layers[..] else {
-        return Err(LabError::Option(
-            "--method with a penalty needs one hidden layer".to_owned(),
-        ));
-    };
-    let activation = hidden.activation();
-    let net = ThreeLayerNet::new(hidden.linear().clone(), activation, output.linear().clone());
-    drop(layers);
-    let net = penalty.step(optimizer, lr, net, x, y, gradients)?;
-    Ok(Mlp::new(
-        vec![net.hidden, net.output],
-        vec![activation],
-        vec![false],
-    ))
 }
 
 /// Whether training is to blame, not the options: a penalty refuses weights that are no longer numbers.
