@@ -114,7 +114,7 @@ fn small(epochs: usize) -> TrainConfig {
         learning_rate: 0.02,
         hidden: 2,
         activation: Activation::Tanh,
-        strength: 0.05,
+        strength: 0.05.into(),
         mode: Mode::Coupled,
         epochs: Some(epochs),
         batch: Some(16),
@@ -122,6 +122,7 @@ fn small(epochs: usize) -> TrainConfig {
         seed: 3,
         train_samples: None,
         label_noise: 0.1,
+        refinements: Default::default(),
         memory: MemoryLimit::default(),
     }
 }

@@ -155,16 +155,10 @@ impl Visit for Injection<'_> {
     }
 }
 
-/// Sums ‖∇L‖² over the trainable parameters.
-pub(crate) struct SquaredNorm<'a> {
-    pub gradients: &'a GradientsParams,
-    pub sum: Tensor<1>,
-}
-
-impl Visit for SquaredNorm<'_> {
-    fn visit<const D: usize>(&mut self, id: ParamId, _parameter: &Tensor<D>, _gradient: Tensor<D>) {
-        if let Some(of_loss) = self.gradients.get::<D>(id) {
-            self.sum = self.sum.clone() + of_loss.square().sum();
-        }
-    }
+/// Whether every parameter that the closed form covers is trained.
+pub(crate) fn is_trained_whole<M: ThreeLayer>(model: &M) -> bool {
+    [model.hidden(), model.output()].into_iter().all(|layer| {
+        let bias = layer.bias.as_ref();
+        layer.weight.is_require_grad() && bias.is_none_or(|bias| bias.is_require_grad())
+    })
 }

@@ -11,7 +11,7 @@ use hsr_core::{
 use crate::closed_form::{Spare, transpose_into};
 use crate::gradient::HsrGradient;
 use crate::targets::Targets;
-use crate::{ClosedForm, HsrConfig, HsrError, Sharpness, ThreeLayer};
+use crate::{ClosedForm, HsrConfig, HsrError, Sharpness, Strength, ThreeLayer};
 
 /// The buffers of the host execution in both precisions, kept between steps.
 pub(crate) struct Host {
@@ -35,8 +35,8 @@ pub(crate) enum Objective {
     Measure { with_inputs: bool },
     /// The loss L.
     Loss,
-    /// L + strength·measure, whose value is given as that of L.
-    Sum { strength: f64 },
+    /// L + strength·schedule·measure, whose value is given as that of L.
+    Sum { strength: Strength, schedule: f64 },
 }
 
 /// A gradient in the host's memory.
@@ -114,7 +114,7 @@ impl<T: Real + Element> Buffers<T> {
                 verb(config, workspace, &network, &batch, &mut parameters, inputs)?
             }
             Objective::Loss => workspace.loss_gradient(&network, &batch, &mut parameters)?,
-            Objective::Sum { strength } => {
+            Objective::Sum { strength, schedule } => {
                 let of_measure = &mut self.of_measure;
                 zeros(of_measure);
                 let loss = if config.sharpness == Sharpness::LambdaSup {
@@ -131,9 +131,14 @@ impl<T: Real + Element> Buffers<T> {
                     verb(config, workspace, &network, &batch, of_measure, None)?;
                     workspace.loss_gradient(&network, &batch, &mut parameters)?
                 };
-                let strength = T::of(strength);
+                let strength = match strength {
+                    Strength::Fixed(strength) => strength,
+                    rule => rule.of_norms(norm(&parameters), norm(of_measure)),
+                };
+                let strength = strength * schedule;
                 for (sum, &part) in parameters.iter_mut().zip(&*of_measure) {
-                    *sum += strength * part;
+                    // In double precision: the factor of a gradient that is almost 0 can be beyond single.
+                    *sum += T::of(strength * part.as_f64());
                 }
                 loss
             }
@@ -144,6 +149,17 @@ impl<T: Real + Element> Buffers<T> {
             inputs,
         })
     }
+}
+
+/// ‖v‖, also where squares leave the range of numbers.
+fn norm<T: Real>(v: &[T]) -> f64 {
+    let size = |v: &T| v.as_f64().abs();
+    let largest = v.iter().map(size).fold(0.0, f64::max);
+    if largest == 0.0 {
+        return 0.0;
+    }
+    let squares = v.iter().map(|v| (size(v) / largest).powi(2));
+    largest * squares.sum::<f64>().sqrt()
 }
 
 impl HostGradient<f64> {

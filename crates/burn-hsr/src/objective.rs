@@ -82,9 +82,9 @@ impl Hsr {
         refuse_tracked("Hsr::loss_gradients", &inputs)?;
         let targets = targets.into();
         if self.on_host(&inputs)
-            && let Some(strength) = self.strength_of_sum(model, &inputs)
+            && let Some((strength, schedule)) = self.strength_of_sum(model, &inputs)
         {
-            let objective = Objective::Sum { strength };
+            let objective = Objective::Sum { strength, schedule };
             let sum = self.on_host_gradients(model, inputs, targets, objective)?;
             self.count_step();
             return Ok(sum);
@@ -126,7 +126,7 @@ impl Hsr {
     }
 
     /// L and ∇L.
-    fn gradients_of_loss<M: ThreeLayer>(
+    pub(crate) fn gradients_of_loss<M: ThreeLayer>(
         &self,
         model: &M,
         inputs: &Tensor<2>,

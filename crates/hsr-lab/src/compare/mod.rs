@@ -23,7 +23,7 @@
 //!     learning_rate: 0.1,
 //!     hidden: 4,
 //!     activation: Activation::Tanh,
-//!     strength: 0.1,
+//!     strength: 0.1.into(),
 //!     mode: Mode::Coupled,
 //!     epochs: Some(5),
 //!     batch: Some(32),
@@ -31,11 +31,12 @@
 //!     seed: 0,
 //!     train_samples: None,
 //!     label_noise: 0.0,
+//!     refinements: Default::default(),
 //!     memory: Default::default(),
 //! };
 //! let directory = tempfile::tempdir()?;
 //! let methods = vec![Contender::new(Method::Plain), Contender::new(Method::Hsr)];
-//! let config = CompareConfig { methods, seeds: 3, training };
+//! let config = CompareConfig { methods, seeds: 3, tune: None, training };
 //! let comparison = Comparison::open(config, &directory.path().join("comparison"))?;
 //! let findings = comparison.execute(1, |_| Control::Continue)?;
 //! let test = findings.test(Metric::LambdaMax, Method::Plain, Method::Hsr);
@@ -43,6 +44,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod across;
 mod command;
 mod config;
 mod figures;
@@ -52,9 +54,12 @@ mod record;
 mod report;
 mod runner;
 mod store;
+mod tuning;
 
+pub use across::{Across, Ranks};
 pub use config::{CompareConfig, Contender};
 pub use findings::{Findings, MethodFindings, PairTest};
 pub use metric::Metric;
 pub use record::RunRecord;
 pub use runner::{CompareProgress, Comparison};
+pub use tuning::{Trial, TunedMethod};
