@@ -1,14 +1,15 @@
-//! A convolutional network whose three-layer head is regularised by HSR; the features get their part of the gradient,
+//! A convolutional network whose last `Linear` is regularised by HSR; the features get their part of the gradient,
 //! so that the backbone is regularised too: `cargo build --release --workspace --examples`, then
 //! `target/release/examples/deep_head`.
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::loss::CrossEntropyLossConfig;
+use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use burn_hsr::{Backend, HsrConfig, ThreeLayerNet, ThreeLayerNetConfig};
+use burn_hsr::{Backend, HsrConfig};
 use hsr_examples::{picture, spectrum_of};
 use hsr_lab::figures;
 use hsr_lab::tasks::{self, TaskOptions};
@@ -16,7 +17,7 @@ use hsr_lab::tasks::{self, TaskOptions};
 #[derive(Module, Debug)]
 struct Model {
     conv: Conv2d,
-    head: ThreeLayerNet,
+    linear: Linear,
 }
 
 impl Model {
@@ -25,7 +26,7 @@ impl Model {
         let conv = Conv2dConfig::new([1, 4], [3, 3]).with_stride([2, 2]);
         Self {
             conv: conv.init(device),
-            head: ThreeLayerNetConfig::new(4 * 3 * 3, 16, classes).init(device),
+            linear: LinearConfig::new(4 * 3 * 3, classes).init(device),
         }
     }
 
@@ -58,24 +59,26 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let hsr = HsrConfig::new().with_strength(strength).init()?;
         for _ in 0..60 {
             let features = model.features(x.clone());
-            let loss = loss_fn.forward(model.head.forward(features.clone()), y.clone());
-            // `features` are tracked: the penalty's backward pass goes on into the convolution.
-            let loss = loss + hsr.penalty(&model.head, features, y.clone())?;
-            let gradients = GradientsParams::from_grads(loss.backward(), &model);
+            let loss = loss_fn.forward(model.linear.forward(features.clone()), y.clone());
+            // `features` are tracked: their term's backward pass goes on into the convolution.
+            let term = hsr.head(&model.linear, features, y.clone())?;
+            let gradients = (loss + term.features_term()).backward();
+            let gradients = GradientsParams::from_grads(gradients, &model);
+            let gradients = term.inject(&model.linear, gradients);
             model = optimizer.step(0.01, model, gradients);
         }
         let features = model.features(x.clone());
-        let logits = model.head.forward(features.clone());
+        let logits = model.linear.forward(features.clone());
         let right = logits.argmax(1).squeeze_dim::<1>(1).equal(y.clone());
         let accuracy = right.float().mean().into_scalar::<f32>();
-        let bounds = hsr.bounds(&model.head, features.clone(), y.clone())?;
+        let bounds = hsr.bounds(&model.linear, features.clone(), y.clone())?;
         println!(
             "strength {strength}: training accuracy {accuracy:.3}, λ_max of the head {:.4}",
             bounds.lambda_max()
         );
         spectra.push(bounds.lambda_sup);
         let name = if strength == 0.0 { "plain" } else { "HSR" };
-        pictured.push(spectrum_of(name, &hsr, &model.head, features, y.clone())?);
+        pictured.push(spectrum_of(name, &hsr, &model.linear, features, y.clone())?);
     }
     if spectra[1] >= spectra[0] {
         return Err("HSR did not narrow the head's spectrum".into());

@@ -4,8 +4,8 @@
 use std::error::Error;
 
 use burn::tensor::Tensor;
-use burn_hsr::{Hsr, Targets, ThreeLayer};
-use hsr_core::{Evaluation, Workspace};
+use burn_hsr::{Hsr, Layers, Targets};
+use hsr_core::depth::{DeepEvaluation, DeepWorkspace};
 use hsr_lab::figures::{Figure, FigureError, Spectrum};
 use hsr_lab::spectrum::eigenvalues;
 
@@ -22,12 +22,12 @@ pub fn picture(draw: impl FnOnce() -> Result<Figure, FigureError>) -> Result<(),
     Ok(())
 }
 
-/// Every eigenvalue of the loss Hessian of a three-layer model on a batch, and λ_sup, under a name.
+/// Every eigenvalue of the loss Hessian of a feed-forward model on a batch, and λ_sup, under a name.
 ///
 /// # Errors
 ///
 /// What the closed form refuses.
-pub fn spectrum_of<M: ThreeLayer>(
+pub fn spectrum_of<M: Layers>(
     name: &str,
     hsr: &Hsr,
     model: &M,
@@ -35,15 +35,15 @@ pub fn spectrum_of<M: ThreeLayer>(
     targets: impl Into<Targets>,
 ) -> Result<Spectrum, Box<dyn Error>> {
     let closed_form = hsr.closed_form::<f64, _>(model, inputs, targets)?;
-    let (network, batch) = (closed_form.network()?, closed_form.batch());
-    let size = network.dimensions().parameters();
-    let mut workspace = Workspace::new();
-    let bounds = workspace.bounds(&network, &batch, Evaluation::Auto)?;
+    let (network, batch) = (closed_form.feed_forward()?, closed_form.batch());
+    let size = network.parameters();
+    let mut workspace = DeepWorkspace::new();
+    let bounds = workspace.bounds(&network, &batch, &DeepEvaluation::Auto)?;
     let mut hessian = vec![0.0; size * size];
     workspace.hessian(&network, &batch, &mut hessian)?;
     Ok(Spectrum {
         label: name.to_owned(),
         eigenvalues: eigenvalues(&hessian, size)?,
-        lambda_sup: bounds.lambda_sup,
+        lambda_sup: bounds.whole.lambda_sup,
     })
 }

@@ -1,22 +1,24 @@
-//! A module of your own under HSR, with the gradient injected between `backward` and `step`, on real data:
+//! A module of your own with four layers under HSR, with the gradient injected between `backward` and `step`, on real data:
 //! `cargo build --release --workspace --examples`, then `target/release/examples/own_module`.
 
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams};
-use burn::tensor::activation::silu;
+use burn::tensor::activation::{silu, tanh};
 use burn::tensor::{Device, Tensor};
-use burn_hsr::{Activation, Backend, HsrConfig, ThreeLayer};
+use burn_hsr::{Activation, Backend, HsrConfig, Layer, Layers};
 use hsr_examples::{picture, spectrum_of};
 use hsr_lab::data::Standardizer;
 use hsr_lab::tasks::{self, TaskOptions};
 use hsr_lab::{figures, network};
 
-/// Hidden units with silu, logits without a bias.
+/// Three hidden layers, one of them residual; logits without a bias.
 #[derive(Module, Debug)]
 struct Classifier {
     embed: Linear,
+    mix: Linear,
+    refine: Linear,
     score: Linear,
 }
 
@@ -25,25 +27,30 @@ impl Classifier {
         let score = LinearConfig::new(hidden, classes).with_bias(false);
         Self {
             embed: LinearConfig::new(inputs, hidden).init(device),
+            mix: LinearConfig::new(hidden, hidden).init(device),
+            refine: LinearConfig::new(hidden, hidden).init(device),
             score: score.init(device),
         }
     }
 
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.score.forward(silu(self.embed.forward(x)))
+        let x = silu(self.embed.forward(x));
+        let x = silu(self.mix.forward(x.clone())) + x;
+        let x = tanh(self.refine.forward(x));
+        self.score.forward(x)
     }
 }
 
 /// What HSR has to know of it.
-impl ThreeLayer for Classifier {
-    fn hidden(&self) -> &Linear {
-        &self.embed
-    }
-    fn activation(&self) -> Activation {
-        Activation::Silu
-    }
-    fn output(&self) -> &Linear {
-        &self.score
+impl Layers for Classifier {
+    fn layers(&self) -> Vec<Layer<'_>> {
+        let silu = |linear| Layer::new(linear).with_activation(Activation::Silu);
+        vec![
+            silu(&self.embed),
+            silu(&self.mix).with_residual(),
+            Layer::new(&self.refine).with_activation(Activation::Tanh),
+            Layer::new(&self.score),
+        ]
     }
 }
 
@@ -63,6 +70,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut optimizer = AdamConfig::new().init();
         let loss_fn = CrossEntropyLossConfig::new().init(&device);
         let hsr = HsrConfig::new().with_strength(strength).init()?;
+        hsr.verify(&model, x.clone(), model.forward(x.clone()))?;
         let before = hsr.bounds(&model, x.clone(), y.clone())?.lambda_sup;
         for _ in 0..200 {
             let loss = loss_fn.forward(model.forward(x.clone()), y.clone());

@@ -12,6 +12,7 @@ use burn_hsr::{
     activation_forward,
 };
 use hsr_core::Workspace;
+use hsr_core::depth::{DeepEvaluation, DeepWorkspace, FeedForward, Objective};
 use hsr_tests::golden::{Golden, cases};
 use hsr_tests::{backends, relative_error, tensor, values};
 
@@ -51,13 +52,14 @@ fn batch(case: &Golden, device: &Device, dtype: DType) -> (Tensor<2>, Targets) {
 
 /// A gradient in the order of θ (PyTorch's layout).
 fn flat(gradient: HsrGradient, case: &Golden) -> Vec<f64> {
-    [
-        transpose(&values(gradient.hidden_weight), case.hidden),
-        gradient.hidden_bias.map(values).unwrap_or_default(),
-        transpose(&values(gradient.output_weight), case.outputs),
-        gradient.output_bias.map(values).unwrap_or_default(),
-    ]
-    .concat()
+    let sizes = [case.hidden, case.outputs];
+    let parts = gradient.layers.into_iter().zip(sizes);
+    let parts = parts.flat_map(|(layer, size)| {
+        let weight = layer.weight.map(values).unwrap_or_default();
+        let bias = layer.bias.map(values).unwrap_or_default();
+        [transpose(&weight, size), bias]
+    });
+    parts.collect::<Vec<_>>().concat()
 }
 
 /// The gradients that an optimizer would get, in the order of θ.
@@ -299,6 +301,18 @@ fn exact(sharpness: Sharpness, case: &Golden) -> (f64, Vec<f64>, Vec<f64>) {
             let pair = workspace.lambda_max_gradient(&network, &batch, &options, to, x);
             pair.map(|pair| pair.value)
         }
+        Sharpness::LambdaBlock | Sharpness::LambdaDiagonal | Sharpness::GaussNewton => {
+            let objective = match sharpness {
+                Sharpness::LambdaBlock => Objective::LambdaBlock,
+                Sharpness::LambdaDiagonal => Objective::LambdaDiagonal,
+                _ => Objective::GaussNewton,
+            };
+            let (shapes, theta) = case.layers();
+            let network = FeedForward::from_flat(&shapes, &theta).unwrap();
+            let mut workspace = DeepWorkspace::new();
+            let auto = &DeepEvaluation::Auto;
+            workspace.objective_gradient(&network, &batch, objective, auto, to, x)
+        }
     };
     (value.unwrap(), gradient, inputs)
 }
@@ -340,7 +354,14 @@ fn every_measure_of_sharpness_is_injected_and_a_penalty_on_every_backend() {
                         .with_execution(execution)
                         .init();
                     let hsr = match (execution, sharpness) {
-                        (Execution::Device, Sharpness::LambdaMax | Sharpness::GradientNorm) => {
+                        (
+                            Execution::Device,
+                            Sharpness::LambdaMax
+                            | Sharpness::GradientNorm
+                            | Sharpness::LambdaBlock
+                            | Sharpness::LambdaDiagonal
+                            | Sharpness::GaussNewton,
+                        ) => {
                             assert!(matches!(hsr, Err(HsrError::HostOnly { .. })), "{name}");
                             continue;
                         }

@@ -1,5 +1,6 @@
 //! The golden cases in `golden/`: float64 results of an independent automatic differentiation.
 
+use hsr_core::depth::LayerShape;
 use hsr_core::{Activation, Batch, Dimensions, Network, OutputLoss, Targets};
 use serde::Deserialize;
 
@@ -116,6 +117,18 @@ impl Golden {
             self.output_bias_values.as_deref().unwrap_or_default(),
         ]
         .concat()
+    }
+
+    /// The same network as one of any depth: its layers and their flat θ.
+    pub fn layers(&self) -> ([LayerShape; 2], Vec<f64>) {
+        let shape = |inputs, outputs, bias| LayerShape {
+            bias,
+            ..LayerShape::new(inputs, outputs)
+        };
+        let hidden = shape(self.inputs, self.hidden, self.hidden_bias_values.is_some());
+        let output = shape(self.hidden, self.outputs, self.output_bias_values.is_some());
+        let shapes = [hidden.with_activation(self.activation()), output];
+        (shapes, self.theta())
     }
 
     /// The network as hsr-core sees it.

@@ -163,13 +163,15 @@ impl Case {
 
 /// The gradient's tensors by name, those that are there.
 fn parts(gradient: HsrGradient) -> Vec<(&'static str, Vec<f64>)> {
-    let mut parts = vec![
-        ("value", values(gradient.value)),
-        ("hidden weight", values(gradient.hidden_weight)),
-        ("output weight", values(gradient.output_weight)),
+    let mut parts = vec![("value", values(gradient.value))];
+    let names = [
+        ("hidden weight", "hidden bias"),
+        ("output weight", "output bias"),
     ];
-    parts.extend(gradient.hidden_bias.map(|b| ("hidden bias", values(b))));
-    parts.extend(gradient.output_bias.map(|b| ("output bias", values(b))));
+    for ((weight, bias), layer) in names.into_iter().zip(gradient.layers) {
+        parts.extend(layer.weight.map(|w| (weight, values(w))));
+        parts.extend(layer.bias.map(|b| (bias, values(b))));
+    }
     parts.extend(gradient.inputs.map(|x| ("inputs", values(x))));
     parts
 }

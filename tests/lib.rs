@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod golden;
+pub mod golden_depth;
 pub mod hyper_dual;
 pub mod mlp;
 

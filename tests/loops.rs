@@ -16,7 +16,7 @@ use burn::optim::{AdamConfig, GradientsParams, SgdConfig};
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
 use burn_hsr::{
-    Activation, Backend, Evaluation, Execution, HsrConfig, HsrError, HsrRecord, LossGradients,
+    Activation, Backend, Evaluation, Execution, HsrConfig, HsrError, HsrRecord, LayerGradient, LossGradients,
     Mode, OutputLoss, Schedule, Sharpness, Strength, Subsample, Targets, ThreeLayer, ThreeLayerNet,
     ThreeLayerNetConfig, activation_forward, activation_of,
 };
@@ -177,7 +177,7 @@ fn assert_same_hessian(
         let gradient = hsr
             .gradient(net, x.clone(), targets.clone(), false)
             .unwrap();
-        values(gradient.output_weight)
+        values(gradient.layers[1].weight.clone().unwrap())
     };
     let error = relative_error(&of(Execution::Device), &of(Execution::Host), 0.0);
     assert!(error < 1e-10, "{name}: {error}");
@@ -1133,12 +1133,12 @@ fn every_rule_of_the_strength_adds_what_it_says_in_every_entry() {
                 let of_loss = trained(&net, &run.loss_gradients());
                 let penalty = run.hsr.gradient(&net, x.clone(), y.clone(), false).unwrap();
                 let lambda = values(penalty.value.clone())[0];
-                let u: Vec<f64> = [
-                    values(penalty.hidden_weight),
-                    values(penalty.output_weight),
-                    values(penalty.output_bias.unwrap()),
-                ]
-                .concat();
+                let of_layer = |layer: LayerGradient| {
+                    let mut all = layer.weight.map_or(Vec::new(), values);
+                    all.extend(layer.bias.map_or(Vec::new(), values));
+                    all
+                };
+                let u: Vec<f64> = penalty.layers.into_iter().flat_map(of_layer).collect();
                 let own = if mode == Mode::Direction {
                     length(&u)
                 } else {
@@ -1264,10 +1264,8 @@ fn half_precision_parameters_get_the_gradient_of_single_precision() {
             let hsr = HsrConfig::new().with_execution(execution).init().unwrap();
             let of = |net: &ThreeLayerNet, x: Tensor<2>| {
                 let gradient = hsr.gradient(net, x, y.clone(), false).unwrap();
-                (
-                    gradient.output_weight.dtype(),
-                    values(gradient.output_weight),
-                )
+                let weight = gradient.layers[1].weight.clone().unwrap();
+                (weight.dtype(), values(weight))
             };
             let (got_type, got) = of(&narrow, x.clone());
             let (_, expected) = of(&wide, x.clone().cast(DType::F32));

@@ -142,11 +142,12 @@ fn all_registered(gradients: &GradientsParams, model: &ThreeLayerNet) -> Parts<V
 fn of_lambda(model: &ThreeLayerNet, x: &Tensor<2>, y: &Tensor<1, Int>) -> Parts<Vec<f64>> {
     let plain = hsr(STRENGTH, Mode::Coupled);
     let gradient = plain.gradient(model, x.clone(), y.clone(), false).unwrap();
+    let [hidden, output] = <[_; 2]>::try_from(gradient.layers).unwrap();
     [
-        values(gradient.hidden_weight),
-        values(gradient.hidden_bias.unwrap()),
-        values(gradient.output_weight),
-        values(gradient.output_bias.unwrap()),
+        values(hidden.weight.unwrap()),
+        values(hidden.bias.unwrap()),
+        values(output.weight.unwrap()),
+        values(output.bias.unwrap()),
     ]
 }
 

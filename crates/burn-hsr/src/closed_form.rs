@@ -1,13 +1,16 @@
 //! A model and a batch in the host's memory, as hsr-core takes them.
 
 use burn::tensor::{Element, Int, Tensor};
-use hsr_core::{Activation, Batch, Dimensions, Error, Network, OutputLoss, Real};
+use hsr_core::depth::{FeedForward, LayerShape};
+use hsr_core::{Batch, Error, Network, OutputLoss, Real};
 
+use crate::layers::{shapes, three_layers};
 use crate::targets::{Labels, Targets};
-use crate::{HsrConfig, HsrError, ThreeLayer};
+use crate::{HsrConfig, HsrError, Layers};
 
-/// The parameters of a three-layer model and a batch with its loss, read from their device: from
-/// [`Hsr::closed_form`](crate::Hsr::closed_form), for every verb of [`hsr_core::Workspace`].
+/// The parameters of a model and a batch with its loss, read from their device: from
+/// [`Hsr::closed_form`](crate::Hsr::closed_form), for every verb of [`hsr_core::depth::DeepWorkspace`], and for three
+/// layers of [`hsr_core::Workspace`].
 ///
 /// ```
 /// use burn::tensor::{Device, Int, Tensor};
@@ -36,9 +39,8 @@ use crate::{HsrConfig, HsrError, ThreeLayer};
 /// ```
 #[derive(Clone, Debug)]
 pub struct ClosedForm<T> {
-    dimensions: Dimensions,
-    activation: Activation,
-    /// In the order of [`Layout`](hsr_core::Layout).
+    shapes: Vec<LayerShape>,
+    /// (W_1, b_1, …, W_L, b_L), with what is frozen.
     theta: Vec<T>,
     inputs: Vec<T>,
     labels: HostLabels<T>,
@@ -123,8 +125,7 @@ impl ClosedForm<f32> {
     pub(crate) fn widened(&self, config: &HsrConfig) -> ClosedForm<f64> {
         let wide = |values: &[f32]| values.iter().map(|&v| v.into()).collect::<Vec<f64>>();
         ClosedForm {
-            dimensions: self.dimensions,
-            activation: self.activation,
+            shapes: self.shapes.clone(),
             theta: wide(&self.theta),
             inputs: wide(&self.inputs),
             labels: match &self.labels {
@@ -141,27 +142,24 @@ impl ClosedForm<f32> {
 }
 
 impl<T: Real + Element> ClosedForm<T> {
-    pub(crate) fn read<M: ThreeLayer>(
+    pub(crate) fn read<M: Layers>(
         config: &HsrConfig,
         model: &M,
         inputs: Tensor<2>,
         targets: Targets,
         spare: &mut Spare<T>,
     ) -> Result<Self, HsrError> {
-        let dimensions = model.dimensions();
-        let (hidden, output) = (model.hidden(), model.output());
+        let shapes = shapes(model);
         let mut theta = core::mem::take(&mut spare.theta);
         theta.clear();
-        theta.reserve(dimensions.parameters());
-        let weight = read("the hidden weight", hidden.weight.val())?;
-        transpose_into(&weight, dimensions.hidden, &mut theta);
-        if let Some(bias) = &hidden.bias {
-            theta.extend(read::<T, 1>("the hidden bias", bias.val())?);
-        }
-        let weight = read("the output weight", output.weight.val())?;
-        transpose_into(&weight, dimensions.outputs, &mut theta);
-        if let Some(bias) = &output.bias {
-            theta.extend(read::<T, 1>("the output bias", bias.val())?);
+        theta.reserve(shapes.iter().map(LayerShape::values).sum());
+        for (layer, shape) in model.layers().iter().zip(&shapes) {
+            let linear = layer.linear();
+            let weight = read("a weight", linear.weight.val())?;
+            transpose_into(&weight, shape.outputs, &mut theta);
+            if let Some(bias) = &linear.bias {
+                theta.extend(read::<T, 1>("a bias", bias.val())?);
+            }
         }
         let labels = match targets.labels {
             Labels::Values(values) => HostLabels::Values(read("the targets", values)?),
@@ -172,8 +170,7 @@ impl<T: Real + Element> ClosedForm<T> {
         };
         let cast = |weights: &[f64]| weights.iter().map(|&w| T::of(w)).collect();
         Ok(Self {
-            dimensions,
-            activation: model.activation(),
+            shapes,
             theta,
             inputs: read("the inputs", inputs)?,
             labels,
@@ -199,12 +196,12 @@ impl<T: Real + Element> ClosedForm<T> {
         }
     }
 
-    /// The sizes.
-    pub fn dimensions(&self) -> Dimensions {
-        self.dimensions
+    /// The layers' sizes and activations, and what is frozen.
+    pub fn shapes(&self) -> &[LayerShape] {
+        &self.shapes
     }
 
-    /// The parameters \[D\], in the order of [`Layout`](hsr_core::Layout).
+    /// All values of the layers in the order (W_1, b_1, …, W_L, b_L), weights as \[outputs, inputs\].
     pub fn theta(&self) -> &[T] {
         &self.theta
     }
@@ -218,9 +215,27 @@ impl<T: Real + Element> ClosedForm<T> {
     ///
     /// # Errors
     ///
-    /// What hsr-core refuses: parameters that are not finite.
-    pub fn network(&self) -> Result<Network<'_, T>, Error> {
-        Network::from_flat(self.dimensions, self.activation, &self.theta)
+    /// What hsr-core refuses: layers that do not fit, an activation after the last one, parameters that are not finite.
+    pub fn feed_forward(&self) -> Result<FeedForward<'_, T>, Error> {
+        FeedForward::from_flat(&self.shapes, &self.theta)
+    }
+
+    /// The model as a three-layer network.
+    ///
+    /// # Errors
+    ///
+    /// [`HsrError::NotThreeLayers`] where it is not output(φ(hidden(x))) with nothing frozen; what hsr-core refuses:
+    /// parameters that are not finite.
+    pub fn network(&self) -> Result<Network<'_, T>, HsrError> {
+        let layers = self.shapes.len();
+        let network = self.three_layers();
+        Ok(network.ok_or(HsrError::NotThreeLayers { layers })??)
+    }
+
+    /// The same, where it is one.
+    pub(crate) fn three_layers(&self) -> Option<Result<Network<'_, T>, Error>> {
+        let (dimensions, activation) = three_layers(&self.shapes)?;
+        Some(Network::from_flat(dimensions, activation, &self.theta))
     }
 
     /// The batch, with the loss that the regulariser was configured for.

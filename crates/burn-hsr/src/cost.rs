@@ -6,16 +6,18 @@
 //! two cores, where a thread does some 80 thousand million multiply-adds a second. The bench `step_cost` prints prediction and
 //! measurement side by side.
 
+use hsr_core::depth::LayerShape;
 use hsr_core::{Dimensions, Error, Plan};
 
-use crate::{HsrConfig, HsrError, Sharpness, Subsample, ThreeLayer};
+use crate::layers::{shapes, three_layers};
+use crate::{HsrConfig, HsrError, Layers, Sharpness, Subsample};
 
 /// The price of a step with HSR, from [`Hsr::cost`](crate::Hsr::cost).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepCost {
     /// The rows of the batch that the regulariser takes.
     pub rows: usize,
-    /// The whole step, forward pass, `backward` and optimizer with it, in plain steps of the three layers on that batch.
+    /// The whole step, forward pass, `backward` and optimizer with it, in plain steps of the layers on that batch.
     pub plain_steps: f64,
 }
 
@@ -28,7 +30,8 @@ impl crate::Hsr {
     /// predicted, 1.3 to 1.4 times in the median of sixteen sizes and up to twice. Other optimizers, whose plain step is
     /// dearer, differ the other way. In the head of a deeper model the backbone makes the plain step dearer and
     /// so the ratio smaller. With an interval of k steps the mean over steps is 1 + (cost − 1)/k. The number of products
-    /// that [`Sharpness::LambdaMax`] needs is not known beforehand; 40 are assumed.
+    /// that [`Sharpness::LambdaMax`] needs is not known beforehand; 40 are assumed. For other than three layers the
+    /// multiply-adds are counted in the same way, but no constant was fitted there.
     ///
     /// ```
     /// use burn::tensor::Device;
@@ -51,18 +54,18 @@ impl crate::Hsr {
     /// # Errors
     ///
     /// [`HsrError::Core`] where the batch is empty or an evaluation was asked for whose blocks do not fit in memory.
-    pub fn cost<M: ThreeLayer>(&self, model: &M, samples: usize) -> Result<StepCost, HsrError> {
-        let dimensions = model.dimensions();
+    pub fn cost<M: Layers>(&self, model: &M, samples: usize) -> Result<StepCost, HsrError> {
         if samples == 0 {
             return Err(Error::Empty {
                 what: "the number of samples",
             }
             .into());
         }
-        let rows = Subsample::rows(self.config(), &dimensions, samples)?;
+        let shapes = shapes(model);
+        let rows = Subsample::rows(self.config(), &shapes, samples)?;
         Ok(StepCost {
             rows,
-            plain_steps: plain_steps(self.config(), &dimensions, samples, rows)?,
+            plain_steps: plain_steps(self.config(), &shapes, samples, rows)?,
         })
     }
 }
@@ -71,54 +74,130 @@ impl crate::Hsr {
 /// matrix product.
 pub(crate) fn plain_steps(
     config: &HsrConfig,
-    dimensions: &Dimensions,
+    shapes: &[LayerShape],
     samples: usize,
     rows: usize,
 ) -> Result<f64, Error> {
-    let penalty = penalty(config, dimensions, rows)?;
-    Ok(1.0 + penalty / plain_step(dimensions, samples))
+    let penalty = penalty(config, shapes, rows)?;
+    Ok(1.0 + penalty / plain_step(shapes, samples))
 }
 
 /// A plain step of Burn with SGD: bookkeeping whatever the sizes, three matrix products a layer, the hidden units' activation
 /// and its derivative, and the parameters, each of which is copied and updated.
-fn plain_step(dimensions: &Dimensions, samples: usize) -> f64 {
-    let [n, d, h, k] = sizes(dimensions, samples);
-    let parameters = dimensions.parameters() as f64;
-    5.5e6 + 3.0 * n * h * (d + k) + 2400.0 * n * h + 700.0 * parameters
+fn plain_step(shapes: &[LayerShape], samples: usize) -> f64 {
+    5.5e6 + 3.0 * pass(shapes, samples) + 700.0 * values(shapes)
+}
+
+/// One matrix product a layer, and a third of what a hidden unit of a sample takes.
+fn pass(shapes: &[LayerShape], samples: usize) -> f64 {
+    let products = shapes.iter().map(|s| of(s.inputs) * of(s.outputs));
+    of(samples) * (products.sum::<f64>() + 800.0 * hidden_units(shapes))
+}
+
+fn values(shapes: &[LayerShape]) -> f64 {
+    shapes.iter().map(|shape| of(shape.values())).sum()
+}
+
+fn hidden_units(shapes: &[LayerShape]) -> f64 {
+    let hidden = shapes.len().saturating_sub(1);
+    shapes[..hidden].iter().map(|shape| of(shape.outputs)).sum()
 }
 
 /// The measure with its gradient.
-fn penalty(config: &HsrConfig, dimensions: &Dimensions, rows: usize) -> Result<f64, Error> {
+fn penalty(config: &HsrConfig, shapes: &[LayerShape], rows: usize) -> Result<f64, Error> {
     // Tensors are read and made, the gradient is transposed and added to the loss's.
-    let reading = 1.3e6 + 400.0 * dimensions.parameters() as f64;
-    let around = around_the_blocks(dimensions, rows);
+    let reading = 1.3e6 + 400.0 * values(shapes);
+    if config.probes > 0 {
+        // Products with H and the gradient of one, some eight gradients of the loss.
+        return Ok(reading + of(config.probes) * 8.0 * 3.0 * pass(shapes, rows));
+    }
+    let three = three_layers(shapes).filter(|_| !config.sharpness.is_of_blocks());
+    let around = match &three {
+        Some((dimensions, _)) => around_the_blocks(dimensions, rows),
+        None => around_deep_blocks(shapes, rows),
+    };
     Ok(match config.sharpness {
-        Sharpness::LambdaSup | Sharpness::Frobenius => {
-            let plan = Plan::new(config.evaluation, dimensions, rows)?;
-            let blocks = plan.work(dimensions, config.loss, rows).total().cost();
-            // Beyond, hsr-core takes a second thread, which takes the two to some six tenths of the time.
-            let alone = blocks < 1.6e7 || config.threads == Some(1);
-            reading + around + if alone { blocks } else { 0.6 * blocks }
-        }
         Sharpness::Trace => reading + around,
         Sharpness::GradientNorm => reading + 2.0 * around,
         Sharpness::LambdaMax => reading + 40.0 * around,
+        _ => match three {
+            Some((dimensions, _)) => {
+                let plan = Plan::new(config.evaluation, &dimensions, rows)?;
+                let blocks = plan.work(&dimensions, config.loss, rows).total().cost();
+                // Beyond, hsr-core takes a second thread, which takes the two to some six tenths of the time.
+                let alone = blocks < 1.6e7 || config.threads == Some(1);
+                reading + around + if alone { blocks } else { 0.6 * blocks }
+            }
+            None => {
+                let diagonal = config.sharpness == Sharpness::LambdaDiagonal;
+                reading + around + deep_blocks(shapes, rows, diagonal)
+            }
+        },
     })
 }
 
 /// Forward pass, residuals and curvature, and the pullback: matrix products, what each hidden unit of a sample takes, and
 /// what each of its outputs takes of it.
 fn around_the_blocks(dimensions: &Dimensions, rows: usize) -> f64 {
-    let [n, d, h, k] = sizes(dimensions, rows);
-    n * h * (2.0 * d + 5.0 * k + 1000.0 + 220.0 * k)
-}
-
-fn sizes(dimensions: &Dimensions, samples: usize) -> [f64; 4] {
     let Dimensions {
         inputs,
         hidden,
         outputs,
         ..
     } = *dimensions;
-    [samples, inputs, hidden, outputs].map(|size| size as f64)
+    let [n, d, h, k] = [rows, inputs, hidden, outputs].map(of);
+    n * h * (2.0 * d + 5.0 * k + 1000.0 + 220.0 * k)
+}
+
+/// The same at any depth: two gradients of the loss, and the tangents of every seed layer with their adjoint
+/// (theory-depth §3).
+fn around_deep_blocks(shapes: &[LayerShape], rows: usize) -> f64 {
+    let outputs = shapes.last().map_or(0.0, |last| of(last.outputs));
+    let products = |shape: &LayerShape| of(shape.outputs) * of(shape.inputs);
+    let seeds = shapes.iter().enumerate().map(|(l, seed)| {
+        let up = shapes.iter().skip(l + 2).map(products).sum::<f64>();
+        let down = shapes.iter().skip(l + 1).map(products).sum::<f64>();
+        of(seed.outputs) * (up + down + outputs * outputs)
+    });
+    2.0 * 3.0 * pass(shapes, rows) + 3.0 * of(rows) * seeds.sum::<f64>()
+}
+
+/// The blocks at any depth, each in its cheaper evaluation (theory-depth §3).
+fn deep_blocks(shapes: &[LayerShape], rows: usize, diagonal: bool) -> f64 {
+    let n = of(rows);
+    let triangle = |size: usize| 0.5 * of(size) * of(size + 1);
+    let of_block = |k: usize, l: usize| {
+        let (above, below) = (&shapes[k], &shapes[l]);
+        let (m_k, m_l) = (above.inputs_extended(), below.inputs_extended());
+        if m_k == 0 || m_l == 0 {
+            return 0.0;
+        }
+        let (n_k, n_l) = (of(above.outputs), of(below.outputs));
+        let (gram, assembled) = if k == l {
+            let rows = triangle(below.outputs);
+            (
+                n * n * 1.5 * (rows + of(m_l)),
+                3.0 * n * rows * triangle(m_l),
+            )
+        } else {
+            let seeds = if k == l + 1 {
+                n_k
+            } else {
+                n_k + of(above.inputs)
+            };
+            let pairs = 4.5 * n_l * seeds + of(below.inputs) + of(above.inputs);
+            let rows = n_k * of(m_k) * n_l;
+            (n * n * pairs, 3.0 * n * rows * of(m_l) + 6.0 * n * rows)
+        };
+        gram.min(assembled)
+    };
+    let blocks = (0..shapes.len()).flat_map(|k| {
+        let lowest = if diagonal { k } else { 0 };
+        (lowest..=k).map(move |l| of_block(k, l))
+    });
+    blocks.sum()
+}
+
+fn of(size: usize) -> f64 {
+    size as f64
 }

@@ -52,15 +52,23 @@ pub enum HsrError {
         /// Why not, or what to take instead.
         reason: &'static str,
     },
-    /// The model's logits are not output(φ(hidden(x))).
+    /// The model is not output(φ(hidden(x))) with nothing frozen.
     #[error(
-        "the model's logits are not output(φ(hidden(x))) with φ = {activation}: at sample {sample}, output {output} the \
-         model gives {model} and the formula {formula}, which differ by {difference:.3e} where rounding explains \
-         {tolerance:.3e}; {hint}"
+        "{layers} layers are no three-layer network (two layers with one activation between them, nothing frozen): take \
+         ClosedForm::feed_forward and DeepWorkspace"
+    )]
+    NotThreeLayers {
+        /// The layers of the model.
+        layers: usize,
+    },
+    /// The model's logits are not those of its layers.
+    #[error(
+        "the model's logits are not {claim}: at sample {sample}, output {output} the model gives {model} and the formula \
+         {formula}, which differ by {difference:.3e} where rounding explains {tolerance:.3e}; {hint}"
     )]
     Logits {
-        /// The φ that the model names.
-        activation: hsr_core::Activation,
+        /// What the model says of itself, with the φ that it names.
+        claim: String,
         /// The sample at which they differ most, measured against what rounding explains.
         sample: usize,
         /// The output.

@@ -4,34 +4,42 @@ use burn::module::{Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Bool, DType, Tensor};
 
-use crate::ThreeLayer;
+use crate::Layers;
 
-/// λ_sup, or the measure that is [descended](crate::Sharpness) in its place, and its closed-form gradient at one point. Plain tensors, without autodiff, on the model's device.
+/// λ_sup, or the measure that is [descended](crate::Sharpness) in its place, and its gradient at one point. Plain
+/// tensors, without autodiff, on the model's device.
 #[derive(Clone, Debug)]
 pub struct HsrGradient {
     /// The value, \[1\].
     pub value: Tensor<1>,
-    /// ∂value/∂W1 in the layout of Burn's `Linear`, \[d, h\].
-    pub hidden_weight: Tensor<2>,
-    /// ∂value/∂b1, \[h\].
-    pub hidden_bias: Option<Tensor<1>>,
-    /// ∂value/∂W2, \[h, K\].
-    pub output_weight: Tensor<2>,
-    /// ∂value/∂b2, \[K\].
-    pub output_bias: Option<Tensor<1>>,
+    /// The gradient for each layer's parameters, from the inputs on.
+    pub layers: Vec<LayerGradient>,
     /// ∂value/∂x, \[N, d\], where it was asked for: the inputs are features of a backbone.
     pub inputs: Option<Tensor<2>>,
+}
+
+/// The part of a gradient that belongs to one layer, in the layout of Burn's `Linear`.
+#[derive(Clone, Debug)]
+pub struct LayerGradient {
+    /// ∂value/∂W, \[inputs, outputs\]; none where the weight is frozen.
+    pub weight: Option<Tensor<2>>,
+    /// ∂value/∂b, \[outputs\]; none where there is no bias or it is frozen.
+    pub bias: Option<Tensor<1>>,
 }
 
 impl HsrGradient {
     /// ‖∂value/∂θ‖ over all parameters together, \[1\].
     pub fn norm(&self) -> Tensor<1> {
-        let mut sum =
-            self.hidden_weight.clone().square().sum() + self.output_weight.clone().square().sum();
-        for bias in [&self.hidden_bias, &self.output_bias].into_iter().flatten() {
-            sum = sum + bias.clone().square().sum();
-        }
-        sum.sqrt()
+        let of_layer = |layer: &LayerGradient| {
+            let weight = layer.weight.clone().map(|weight| weight.square().sum());
+            let bias = layer.bias.clone().map(|bias| bias.square().sum());
+            [weight, bias]
+        };
+        let squares = self.layers.iter().flat_map(of_layer).flatten();
+        squares
+            .reduce(|sum, square| sum + square)
+            .unwrap_or_else(|| self.value.zeros_like())
+            .sqrt()
     }
 
     /// The same in another precision.
@@ -45,12 +53,13 @@ impl HsrGradient {
 
     /// The same value with every part of the gradient changed alike.
     pub(crate) fn map(self, change: &impl Change) -> Self {
+        let of_layer = |layer: LayerGradient| LayerGradient {
+            weight: layer.weight.map(|weight| change.change(weight)),
+            bias: layer.bias.map(|bias| change.change(bias)),
+        };
         Self {
             value: self.value,
-            hidden_weight: change.change(self.hidden_weight),
-            hidden_bias: self.hidden_bias.map(|bias| change.change(bias)),
-            output_weight: change.change(self.output_weight),
-            output_bias: self.output_bias.map(|bias| change.change(bias)),
+            layers: self.layers.into_iter().map(of_layer).collect(),
             inputs: self.inputs.map(|inputs| change.change(inputs)),
         }
     }
@@ -99,13 +108,13 @@ impl Change for Cast {
     }
 }
 
-/// What is done with each trainable parameter of a three-layer model and its part of the gradient.
+/// What is done with each trainable parameter of a model and its part of the gradient.
 pub(crate) trait Visit {
     fn visit<const D: usize>(&mut self, id: ParamId, parameter: &Tensor<D>, gradient: Tensor<D>);
 }
 
 /// Visits every trainable parameter; frozen ones stay frozen.
-pub(crate) fn for_each_parameter<M: ThreeLayer>(
+pub(crate) fn for_each_parameter<M: Layers>(
     model: &M,
     gradient: HsrGradient,
     visit: &mut impl Visit,
@@ -121,23 +130,17 @@ pub(crate) fn for_each_parameter<M: ThreeLayer>(
             visit.visit(param.id, param, gradient);
         }
     }
-    let (hidden, output) = (model.hidden(), model.output());
-    one(&hidden.weight, Some(gradient.hidden_weight), visit);
-    if let Some(bias) = &hidden.bias {
-        one(bias, gradient.hidden_bias, visit);
-    }
-    one(&output.weight, Some(gradient.output_weight), visit);
-    if let Some(bias) = &output.bias {
-        one(bias, gradient.output_bias, visit);
+    for (layer, gradient) in model.layers().iter().zip(gradient.layers) {
+        let linear = layer.linear();
+        one(&linear.weight, gradient.weight, visit);
+        if let Some(bias) = &linear.bias {
+            one(bias, gradient.bias, visit);
+        }
     }
 }
 
 /// Adds the gradient to an optimizer's gradients, for every trainable parameter.
-pub(crate) fn add_to<M: ThreeLayer>(
-    model: &M,
-    gradient: HsrGradient,
-    gradients: &mut GradientsParams,
-) {
+pub(crate) fn add_to<M: Layers>(model: &M, gradient: HsrGradient, gradients: &mut GradientsParams) {
     for_each_parameter(model, gradient, &mut Injection { gradients });
 }
 
@@ -153,12 +156,4 @@ impl Visit for Injection<'_> {
         };
         self.gradients.register(id, sum);
     }
-}
-
-/// Whether every parameter that the closed form covers is trained.
-pub(crate) fn is_trained_whole<M: ThreeLayer>(model: &M) -> bool {
-    [model.hidden(), model.output()].into_iter().all(|layer| {
-        let bias = layer.bias.as_ref();
-        layer.weight.is_require_grad() && bias.is_none_or(|bias| bias.is_require_grad())
-    })
 }

@@ -1,9 +1,9 @@
-//! HSR on the three-layer head of a deeper model, injected.
+//! HSR on the head of a deeper model, injected.
 
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use crate::ThreeLayer;
+use crate::Layers;
 use crate::gradient::{HsrGradient, add_to};
 
 /// strength·∇λ_sup of a head, in the two parts that [`Hsr::head`](crate::Hsr::head) divides it into: the features' part
@@ -21,11 +21,7 @@ impl HeadTerm {
     }
 
     /// Adds the head's own part to the gradients. Frozen parameters get nothing.
-    pub fn inject<M: ThreeLayer>(
-        self,
-        head: &M,
-        mut gradients: GradientsParams,
-    ) -> GradientsParams {
+    pub fn inject<M: Layers>(self, head: &M, mut gradients: GradientsParams) -> GradientsParams {
         if let Some(gradient) = self.gradient {
             add_to(head, gradient, &mut gradients);
         }

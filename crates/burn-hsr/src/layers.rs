@@ -1,9 +1,10 @@
 //! The layers of a feed-forward model, and the trait by which any model offers its own.
 
+use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
-use hsr_core::Activation;
 use hsr_core::depth::LayerShape;
+use hsr_core::{Activation, Dimensions};
 
 use crate::{ThreeLayer, activation};
 
@@ -52,13 +53,15 @@ impl<'a> Layer<'a> {
         self.residual
     }
 
-    /// The sizes, as hsr-core names them.
+    /// The sizes as hsr-core names them, and what is frozen.
     pub fn shape(&self) -> LayerShape {
         let [inputs, outputs] = self.linear.weight.shape().dims();
         LayerShape {
             bias: self.linear.bias.is_some(),
             activation: self.activation,
             residual: self.residual,
+            weight_frozen: is_frozen(&self.linear.weight),
+            bias_frozen: self.linear.bias.as_ref().is_some_and(is_frozen),
             ..LayerShape::new(inputs, outputs)
         }
     }
@@ -78,6 +81,58 @@ impl<'a> Layer<'a> {
             activations
         }
     }
+}
+
+/// Whether a parameter is held fixed. On a device without autodiff it is the setting that `Module::train` would restore.
+fn is_frozen<const D: usize>(param: &Param<Tensor<D>>) -> bool {
+    if param.lazy_device().is_autodiff() {
+        !param.is_require_grad()
+    } else {
+        !param.clone().train().is_require_grad()
+    }
+}
+
+/// The shapes of a model's layers. Where nothing is trainable, as in a model for inference, nothing is held fixed while
+/// something else moves, and H is that of all parameters.
+pub(crate) fn shapes<M: Layers>(model: &M) -> Vec<LayerShape> {
+    let mut shapes: Vec<LayerShape> = model.layers().iter().map(Layer::shape).collect();
+    if shapes.iter().all(|shape| shape.parameters() == 0) {
+        for shape in &mut shapes {
+            (shape.weight_frozen, shape.bias_frozen) = (false, false);
+        }
+    }
+    shapes
+}
+
+/// K, the number of logits.
+pub(crate) fn outputs<M: Layers>(model: &M) -> usize {
+    let layers = model.layers();
+    let last = layers.last();
+    last.map_or(0, |layer| layer.shape().outputs)
+}
+
+/// The sizes of a network that is output(φ(hidden(x))) with nothing frozen, the form that has kernels of its own.
+pub(crate) fn three_layers(shapes: &[LayerShape]) -> Option<(Dimensions, Activation)> {
+    let [hidden, output] = shapes else {
+        return None;
+    };
+    let plain = |shape: &LayerShape| {
+        !shape.residual && !shape.weight_frozen && !(shape.bias && shape.bias_frozen)
+    };
+    let fits = plain(hidden)
+        && plain(output)
+        && output.activation == Activation::Identity
+        && output.inputs == hidden.outputs;
+    fits.then_some((
+        Dimensions {
+            inputs: hidden.inputs,
+            hidden: hidden.outputs,
+            outputs: output.outputs,
+            hidden_bias: hidden.bias,
+            output_bias: output.bias,
+        },
+        hidden.activation,
+    ))
 }
 
 /// A feed-forward model, or the head of a model: what the closed form of HSR is known for, at any depth.
@@ -104,7 +159,23 @@ impl<'a> Layer<'a> {
 /// }
 /// ```
 ///
-/// Dropout between the layers, and norms, are not part of it.
+/// Dropout between the layers, and norms, are not part of it; [`Hsr::verify`](crate::Hsr::verify) finds out, before
+/// training, whether what this says of a model is what it computes.
+///
+/// Frozen parameters are no part of the Hessian: it has no rows for them, and they do not count in D. A layer that is
+/// frozen as a whole only maps its inputs. A model without anything to train, as for inference, is measured whole.
+///
+/// Anything else is refused by the compiler, which says how to get there:
+///
+/// ```compile_fail,E0277
+/// use burn::nn::conv::Conv2d;
+///
+/// fn regularised(_: &impl burn_hsr::Layers) {}
+///
+/// fn of(conv: &Conv2d) {
+///     regularised(conv);
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "HSR does not know the layers of `{Self}`",
     label = "not a feed-forward network, nor the head of one",

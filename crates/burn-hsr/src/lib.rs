@@ -1,8 +1,8 @@
 //! Hessian Spectral Range (HSR) regularisation for [Burn](https://burn.dev).
 //!
-//! HSR descends λ_sup, a closed-form upper bound on the largest eigenvalue of the loss Hessian of a three-layer
-//! network (input, one smooth hidden layer, logits), while the network trains. The bound and its gradient are exact
-//! and need no second-order autodiff, which Burn does not have.
+//! HSR descends λ_sup, a closed-form upper bound on the largest eigenvalue of the loss Hessian of a feed-forward network
+//! of any depth, from one `Linear` on, while the network trains. The bound and its gradient are exact and need no
+//! second-order autodiff, which Burn does not have.
 //!
 //! # Quick start
 //!
@@ -42,14 +42,14 @@
 //! # Ok::<(), burn_hsr::HsrError>(())
 //! ```
 //!
-//! [`Hsr`] has more ways in, one of which computes the loss's gradient as well, [`ThreeLayer`] is for models of your own, and [`Backend`] chooses between CPU and GPU
-//! at run time.
+//! [`Hsr`] has more ways in, one of which computes the loss's gradient as well, [`Layers`] is for models of your own, and
+//! [`Backend`] chooses between CPU and GPU at run time.
 //!
 //! # Map
 //!
-//! * [`ThreeLayerNet`], [`ThreeLayer`]: what can be regularised.
+//! * [`Layers`], [`Mlp`], [`ThreeLayer`], [`ThreeLayerNet`], Burn's `Linear`: what can be regularised.
 //! * [`HsrConfig`], [`Hsr`]: the regulariser; [`Mode`] and [`Execution`] are its choices.
-//! * [`Sharpness`]: what is descended, λ_sup or a peer of it.
+//! * [`Sharpness`]: what is descended, λ_sup or a peer of it; [`HsrConfig::probes`]: exactly, or by random probes.
 //! * [`ClosedForm`]: a model and a batch in the host's memory, for the verbs of hsr-core.
 //! * [`Hsr::verify`]: whether a model is what it says; [`Hsr::cost`]: what a step costs; [`Subsample`]: at how many rows.
 //! * [`Strength`] and [`Schedule`]: how strongly and when; [`HsrRecord`]: what a resumed run needs.
@@ -84,6 +84,7 @@ mod losses;
 mod mlp;
 mod net;
 mod objective;
+mod probes;
 mod record;
 mod sharpness;
 mod subsample;
@@ -98,7 +99,7 @@ pub use burn_penalty::{Mode, ParseStrengthError, Schedule, Strength};
 pub use closed_form::ClosedForm;
 pub use cost::StepCost;
 pub use error::HsrError;
-pub use gradient::HsrGradient;
+pub use gradient::{HsrGradient, LayerGradient};
 pub use head::HeadTerm;
 pub use hsr::{Execution, Hsr, HsrConfig};
 pub use hsr_core::{
@@ -109,6 +110,7 @@ pub use layers::{Layer, Layers};
 pub use mlp::{Mlp, MlpConfig};
 pub use net::{ThreeLayer, ThreeLayerNet, ThreeLayerNetConfig};
 pub use objective::LossGradients;
+pub use probes::ProbeAverages;
 pub use record::{HsrRecord, HsrRecordError};
 pub use sharpness::Sharpness;
 pub use subsample::Subsample;

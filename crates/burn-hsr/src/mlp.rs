@@ -123,6 +123,28 @@ impl Mlp {
         }
     }
 
+    /// The layers of a model, whose parameters keep their identity.
+    pub(crate) fn of<M: Layers>(model: &M) -> Self {
+        let layers = model.layers();
+        let hidden = &layers[..layers.len().saturating_sub(1)];
+        Self {
+            activations: hidden.iter().map(Layer::activation).collect(),
+            residual: hidden.iter().map(Layer::is_residual).collect(),
+            layers: layers.iter().map(|layer| layer.linear().clone()).collect(),
+        }
+    }
+
+    /// Those of the hidden layers.
+    pub(crate) fn activations(&self) -> &[Activation] {
+        &self.activations
+    }
+
+    /// The same layers with other activations between them, one for each hidden layer.
+    pub(crate) fn with_activations(mut self, activations: &[Activation]) -> Self {
+        self.activations = activations.to_vec();
+        self
+    }
+
     /// The logits.
     ///
     /// # Shapes

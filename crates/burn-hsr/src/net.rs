@@ -8,7 +8,8 @@ use hsr_core::{Activation, Dimensions};
 
 use crate::activation;
 
-/// A model, or the head of a model, of the form output(φ(hidden(x))): what HSR can regularise.
+/// A model, or the head of a model, of the form output(φ(hidden(x))): a short way to [`Layers`](crate::Layers) for two
+/// `Linear`s, and the form that has kernels of its own.
 ///
 /// Five lines for a module of your own:
 ///
@@ -44,8 +45,8 @@ use crate::activation;
     message = "HSR does not know the three layers of `{Self}`",
     label = "not a three-layer network, nor the head of one",
     note = "where `{Self}` computes output(φ(hidden(x))), implement `ThreeLayer` for it: `hidden`, `activation`, `output`",
-    note = "where it is deeper, keep its last two `Linear` layers in a `ThreeLayerNet` and give that, with the features that it \
-            sees as inputs: `hsr.penalty(&model.head, features, targets)?`"
+    note = "where it is deeper, implement `Layers`, or give its last `Linear` with the features that it sees as inputs: \
+            `hsr.penalty(&model.linear, features, targets)?`"
 )]
 pub trait ThreeLayer {
     /// The layer from the inputs to the hidden units.

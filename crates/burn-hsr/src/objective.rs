@@ -13,14 +13,15 @@ use crate::device::tensors::reduce;
 use crate::gradient::add_to;
 use crate::host::Objective;
 use crate::hsr::refuse_tracked;
+use crate::probes::Estimate;
 use crate::targets::{Labels, Targets};
-use crate::{Hsr, HsrConfig, HsrError, Mode, ThreeLayer, ThreeLayerNet};
+use crate::{Hsr, HsrConfig, HsrError, Layers, Mlp, Mode};
 
 /// The loss of a batch and the gradients for an optimizer, from [`Hsr::loss_gradients`].
 pub struct LossGradients {
     /// L at the parameters before the step and without the penalty, \[1\]. A plain tensor, without autodiff.
     pub loss: Tensor<1>,
-    /// ∇(L + strength·λ_sup) for every trainable parameter of the three layers.
+    /// ∇(L + strength·λ_sup) for every trainable parameter of the layers.
     pub gradients: GradientsParams,
 }
 
@@ -30,7 +31,7 @@ impl Hsr {
     /// both gradients and autodiff is not needed.
     ///
     /// L is the loss of the configuration, with its smoothing, weights and padding, as Burn's own losses average it (see
-    /// [`HsrConfig::for_cross_entropy`]). `model` must be nothing but output(φ(hidden(x))), without dropout or
+    /// [`HsrConfig::for_cross_entropy`]). `model` must be nothing but its [layers](Layers), without dropout or
     /// normalisation between: that is what is differentiated, whatever its `forward` does. On the device (see
     /// [`Execution`](crate::Execution)) that forward pass goes through autodiff, and HSR is injected. Gradients agree
     /// with those of [`inject`](Self::inject) to rounding.
@@ -72,7 +73,7 @@ impl Hsr {
     /// As [`gradient`](Self::gradient); [`HsrError::Decoupled`] in the decoupled mode, for which there is
     /// [`loss_step`](Self::loss_step); [`HsrError::TrackedInputs`] where autodiff tracks the inputs, which would get no
     /// gradient.
-    pub fn loss_gradients<M: ThreeLayer>(
+    pub fn loss_gradients<M: Layers>(
         &self,
         model: &M,
         inputs: Tensor<2>,
@@ -85,8 +86,8 @@ impl Hsr {
             && let Some((strength, schedule)) = self.strength_of_sum(model, &inputs)
         {
             let objective = Objective::Sum { strength, schedule };
-            let sum = self.on_host_gradients(model, inputs, targets, objective)?;
-            self.count_step();
+            let (sum, estimate) = self.on_host_gradients(model, inputs, targets, objective)?;
+            self.count_step(estimate);
             return Ok(sum);
         }
         let LossGradients { loss, gradients } = self.gradients_of_loss(model, &inputs, &targets)?;
@@ -105,7 +106,7 @@ impl Hsr {
     /// # Errors
     ///
     /// As [`loss_gradients`](Self::loss_gradients), but in any mode.
-    pub fn loss_step<M: ThreeLayer + Module>(
+    pub fn loss_step<M: Layers + Module>(
         &self,
         optimizer: &mut ModuleOptimizer,
         lr: impl Into<ModuleLearningRate>,
@@ -126,7 +127,7 @@ impl Hsr {
     }
 
     /// L and ∇L.
-    pub(crate) fn gradients_of_loss<M: ThreeLayer>(
+    pub(crate) fn gradients_of_loss<M: Layers>(
         &self,
         model: &M,
         inputs: &Tensor<2>,
@@ -134,12 +135,12 @@ impl Hsr {
     ) -> Result<LossGradients, HsrError> {
         let (inputs, targets) = (inputs.clone(), targets.clone());
         if self.on_host(&inputs) {
-            return self.on_host_gradients(model, inputs, targets, Objective::Loss);
+            let (of_loss, _) = self.on_host_gradients(model, inputs, targets, Objective::Loss)?;
+            return Ok(of_loss);
         }
         self.check(model, &inputs, &targets)?;
-        let (hidden, output) = (model.hidden().clone(), model.output().clone());
         // The parameters keep their identity, so that these are the gradients of the model.
-        let network = ThreeLayerNet::new(hidden, model.activation(), output);
+        let network = Mlp::of(model);
         let loss = loss(self, network.forward(inputs), &targets);
         Ok(LossGradients {
             loss: loss.clone().inner(),
@@ -147,21 +148,19 @@ impl Hsr {
         })
     }
 
-    fn on_host_gradients<M: ThreeLayer>(
+    fn on_host_gradients<M: Layers>(
         &self,
         model: &M,
         inputs: Tensor<2>,
         targets: Targets,
         objective: Objective,
-    ) -> Result<LossGradients, HsrError> {
+    ) -> Result<(LossGradients, Option<Estimate>), HsrError> {
         let targets = self.checked(model, &inputs, targets)?;
-        let gradient = self
-            .host
-            .gradient(self.config(), model, inputs, targets, objective, 1.0)?;
+        let (gradient, estimate) = self.on_host_gradient(objective, 1.0, model, inputs, targets)?;
         let loss = gradient.value.clone();
         let mut gradients = GradientsParams::new();
         add_to(model, gradient, &mut gradients);
-        Ok(LossGradients { loss, gradients })
+        Ok((LossGradients { loss, gradients }, estimate))
     }
 }
 

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::ProbeAverages;
+
 /// The state of an [`Hsr`](crate::Hsr), to be saved beside the model's and the optimizer's records. With it and the
 /// same configuration a resumed run takes the very steps that an uninterrupted one would have taken.
 ///
@@ -15,11 +17,14 @@ use serde::{Deserialize, Serialize};
 /// let hsr = config.init()?.load_record(HsrRecord::from_bytes(&bytes)?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HsrRecord {
-    /// Steps taken: what the schedule and the choice of rows depend on.
+    /// Steps taken: what the schedule, the choice of rows and the probes depend on.
     pub steps: u64,
+    /// What probes said so far, where they are used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub averages: Option<ProbeAverages>,
 }
 
 /// Why a record could not be written or read.
@@ -45,7 +50,7 @@ pub enum HsrRecordError {
 impl HsrRecord {
     /// The record as JSON.
     pub fn into_bytes(self) -> Vec<u8> {
-        serde_json::to_vec(&self).expect("a number is JSON")
+        serde_json::to_vec(&self).expect("numbers are JSON")
     }
 
     /// The record from its bytes.

@@ -1,7 +1,8 @@
 //! A part of the batch for the regulariser.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use hsr_core::{Dimensions, Error};
+use hsr_core::Error;
+use hsr_core::depth::LayerShape;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
@@ -42,17 +43,17 @@ impl Subsample {
     /// As [`cost::plain_steps`].
     pub(crate) fn rows(
         config: &HsrConfig,
-        dimensions: &Dimensions,
+        shapes: &[LayerShape],
         samples: usize,
     ) -> Result<usize, Error> {
         let mut rows = samples;
         match config.subsample {
             Subsample::All => {}
             Subsample::Rows(most) => rows = rows.min(most),
-            Subsample::Auto if dimensions.parameters() <= Self::WIDE => {}
+            Subsample::Auto if parameters(shapes) <= Self::WIDE => {}
             Subsample::Auto => {
                 while rows > Self::FEWEST
-                    && cost::plain_steps(config, dimensions, samples, rows)? > Self::BUDGET
+                    && cost::plain_steps(config, shapes, samples, rows)? > Self::BUDGET
                 {
                     rows = rows.div_ceil(2).max(Self::FEWEST);
                 }
@@ -60,6 +61,11 @@ impl Subsample {
         }
         Ok(rows)
     }
+}
+
+/// D, without what is frozen.
+fn parameters(shapes: &[LayerShape]) -> usize {
+    shapes.iter().map(LayerShape::parameters).sum()
 }
 
 /// `rows` of `samples` rows, each as likely as any other, the same for the same seed and step: their Hessian is that
@@ -88,7 +94,8 @@ pub(crate) fn choose(
 
 #[cfg(test)]
 mod tests {
-    use hsr_core::Dimensions;
+    use hsr_core::Activation;
+    use hsr_core::depth::LayerShape;
 
     use super::Subsample;
     use crate::HsrConfig;
@@ -96,7 +103,11 @@ mod tests {
     fn rows(subsample: Subsample, sizes: [usize; 3], samples: usize) -> usize {
         let config = HsrConfig::new().with_subsample(subsample);
         let [inputs, hidden, outputs] = sizes;
-        Subsample::rows(&config, &Dimensions::new(inputs, hidden, outputs), samples).unwrap()
+        let shapes = [
+            LayerShape::new(inputs, hidden).with_activation(Activation::Tanh),
+            LayerShape::new(hidden, outputs),
+        ];
+        Subsample::rows(&config, &shapes, samples).unwrap()
     }
 
     #[test]

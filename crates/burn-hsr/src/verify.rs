@@ -1,4 +1,4 @@
-//! Whether a model computes what its `ThreeLayer` says: its own logits beside those of the formula.
+//! Whether a model computes what its layers say: its own logits beside those of the formula.
 
 use burn::module::Module;
 use burn::nn::Linear;
@@ -6,14 +6,13 @@ use burn::tensor::activation::{log_softmax, sigmoid, softmax};
 use burn::tensor::{DType, Tensor};
 use hsr_core::Activation;
 
-use crate::activation::forward;
-use crate::{Hsr, HsrError, ThreeLayer, ThreeLayerNet};
+use crate::layers::outputs;
+use crate::{Hsr, HsrError, Layers, Mlp};
 
 impl Hsr {
-    /// Compares the logits that the model itself gave for these inputs with output(φ(hidden(x))), of which HSR computes
-    /// the Hessian. Call it once, before training: a wrong [`activation`](ThreeLayer::activation), dropout or a
-    /// normalisation between the two layers, or a softmax after them, would otherwise regularise another function in
-    /// silence.
+    /// Compares the logits that the model itself gave for these inputs with those of its [layers](Layers), of which HSR
+    /// computes the Hessian. Call it once, before training: a wrong activation, dropout or a normalisation between the
+    /// layers, or a softmax after them, would otherwise regularise another function in silence.
     ///
     /// ```
     /// use burn::module::Module;
@@ -44,16 +43,17 @@ impl Hsr {
     /// # Ok::<(), burn_hsr::HsrError>(())
     /// ```
     ///
-    /// A model in training draws dropout; of its layers only those before `hidden` may. Features of a backbone are the
+    /// A model in training draws dropout; only layers before those that are given may. Features of a backbone are the
     /// inputs then, and the logits must come from the same features.
     ///
     /// # Tolerance
     ///
     /// What rounding can explain of each logit. Rounding errors of n numbers add up like random ones, to √n of their
-    /// sizes; eight times that is allowed. With ε of the model's type and L the largest slope of φ,
+    /// sizes; eight times that is allowed. With ε of the model's type and s_l the largest slope of φ_l it is 8ε√E_L, where
+    /// from layer to layer, E_0 = 0 being that of the inputs,
     ///
     /// ```text
-    /// 8ε·√( (h + 1)·(Σ_j (W2_kj a_j)² + b2_k² + o_k²) + L² (d + 1)·Σ_j W2_kj² (Σ_e (W1_je x_e)² + b1_j² + z_j²) )
+    /// E_l = s_l² ( (n_{l−1} + 1)·(Σ_j (W_kj a_j)² + b_k² + z_k²) + Σ_j W_kj² E_{l−1,j} ),  and E_{l−1} more where it is residual
     /// ```
     ///
     /// # Shapes
@@ -63,9 +63,9 @@ impl Hsr {
     ///
     /// # Errors
     ///
-    /// [`HsrError::Logits`] where they differ by more, [`HsrError::Shape`] where the three do not fit together,
+    /// [`HsrError::Logits`] where they differ by more, [`HsrError::Shape`] where model, inputs and logits do not fit together,
     /// [`HsrError::Read`].
-    pub fn verify<M: ThreeLayer>(
+    pub fn verify<M: Layers>(
         &self,
         model: &M,
         inputs: Tensor<2>,
@@ -74,7 +74,7 @@ impl Hsr {
         let (inputs, logits) = (inputs.without_autodiff(), logits.without_autodiff());
         Self::check_model(model, &inputs)?;
         let [samples, _] = inputs.dims();
-        let outputs = model.dimensions().outputs;
+        let outputs = outputs(model);
         if logits.dims() != [samples, outputs] {
             return Err(HsrError::Shape {
                 what: "the model's logits",
@@ -82,14 +82,18 @@ impl Hsr {
                 expected: format!("[{samples}, {outputs}]"),
             });
         }
-        let formula = Formula::new(model, inputs);
-        let expected = formula.logits(model.activation());
-        let tolerance = formula.tolerance(model.activation());
+        let formula = Formula {
+            network: Mlp::of(model).valid(),
+            inputs,
+        };
+        let activations = formula.network.activations();
+        let expected = formula.logits(activations);
+        let tolerance = formula.tolerance(activations);
         let Some(worst) = worst(&logits, &expected, &tolerance)? else {
             return Ok(());
         };
         Err(HsrError::Logits {
-            activation: model.activation(),
+            claim: formula.claim(),
             sample: worst.index / outputs,
             output: worst.index % outputs,
             model: worst.given,
@@ -103,68 +107,104 @@ impl Hsr {
 
 /// The layers and the inputs as plain tensors.
 struct Formula {
-    network: ThreeLayerNet,
+    network: Mlp,
     inputs: Tensor<2>,
 }
 
 impl Formula {
-    fn new<M: ThreeLayer>(model: &M, inputs: Tensor<2>) -> Self {
-        let (hidden, output) = (model.hidden().clone(), model.output().clone());
-        Self {
-            network: ThreeLayerNet::new(hidden, model.activation(), output).valid(),
-            inputs,
+    /// What the model says of itself.
+    fn claim(&self) -> String {
+        match self.network.activations() {
+            [] => "those of its one layer".to_owned(),
+            [activation] => format!("output(φ(hidden(x))) with φ = {activation}"),
+            several => {
+                let names: Vec<_> = several.iter().map(Activation::to_string).collect();
+                format!("those of its layers with φ = {}", names.join(", "))
+            }
         }
     }
 
-    fn logits(&self, activation: Activation) -> Tensor<2> {
-        let ThreeLayerNet { hidden, output, .. } = self.network.clone();
-        ThreeLayerNet::new(hidden, activation, output).forward(self.inputs.clone())
+    fn logits(&self, activations: &[Activation]) -> Tensor<2> {
+        let network = self.network.clone().with_activations(activations);
+        network.forward(self.inputs.clone())
     }
 
     /// What rounding explains of each logit, \[N, K\].
-    fn tolerance(&self, activation: Activation) -> Tensor<2> {
+    fn tolerance(&self, activations: &[Activation]) -> Tensor<2> {
         /// Deviations that are allowed.
         const ALLOWED: f64 = 8.0;
-        let (hidden, output) = (&self.network.hidden, &self.network.output);
-        let dtype = hidden.weight.val().dtype();
+        let network = self.network.clone().with_activations(activations);
+        let dtype = self.inputs.dtype();
+        let dtype = network
+            .layers
+            .first()
+            .map_or(dtype, |linear| linear.weight.val().dtype());
         // Squares are beyond half precision's range where the numbers are not.
         let wide = match dtype {
             DType::F16 | DType::BF16 => DType::F32,
             other => other,
         };
+        let square = |linear: &Linear| linear.weight.val().cast(wide).square();
         // Of a layer that gave `sum`: the squares of everything that was added up in it.
-        let squares = |inputs: Tensor<2>, layer: &Linear, sum: Tensor<2>| {
-            let weight = layer.weight.val().cast(wide).square();
-            let all = inputs.cast(wide).square().matmul(weight) + sum.cast(wide).square();
-            match &layer.bias {
+        let squares = |inputs: Tensor<2>, linear: &Linear, sum: Tensor<2>| {
+            let all = inputs.cast(wide).square().matmul(square(linear)) + sum.cast(wide).square();
+            match &linear.bias {
                 Some(bias) => all + bias.val().cast(wide).square().unsqueeze::<2>(),
                 None => all,
             }
         };
-        let [inputs, units] = hidden.weight.shape().dims();
-        let z = hidden.forward(self.inputs.clone());
-        let a = forward(activation, z.clone());
-        let of_hidden = squares(self.inputs.clone(), hidden, z);
-        let of_output = squares(a.clone(), output, output.forward(a));
-        let through = output.weight.val().cast(wide).square();
-        let factor = slope(activation).powi(2) * (inputs + 1) as f64;
-        let both = of_hidden.matmul(through) * factor + of_output * (units + 1) as f64;
-        both.sqrt() * (ALLOWED * epsilon(dtype))
+        // The squared errors of what a layer sees, in ε², and of its pre-activations.
+        let mut a = self.inputs.clone();
+        let mut of_inputs: Option<Tensor<2>> = None;
+        for layer in network.layers() {
+            let linear = layer.linear();
+            let [inputs, _] = linear.weight.shape().dims();
+            let z = linear.forward(a.clone());
+            let mut of_z = squares(a.clone(), linear, z) * (inputs + 1) as f64;
+            if let Some(before) = &of_inputs {
+                of_z = of_z + before.clone().matmul(square(linear));
+            }
+            let of_a = of_z * slope(layer.activation()).powi(2);
+            of_inputs = Some(match of_inputs {
+                Some(before) if layer.is_residual() => of_a + before,
+                _ => of_a,
+            });
+            a = layer.forward(a);
+        }
+        let error = of_inputs.unwrap_or_else(|| a.zeros_like());
+        error.sqrt() * (ALLOWED * epsilon(dtype))
     }
 
     /// What the logits are instead, if that can be found out.
     fn hint(&self, logits: &Tensor<2>, formula: Tensor<2>) -> Result<String, HsrError> {
-        let tolerance = self.tolerance(self.network.activation());
+        let said = self.network.activations();
+        let tolerance = self.tolerance(said);
         let like = |other: Tensor<2>, tolerance: &Tensor<2>| {
             worst(logits, &other, tolerance).map(|worst| worst.is_none())
         };
         for activation in Activation::ALL {
-            if activation != self.network.activation()
-                && like(self.logits(activation), &self.tolerance(activation))?
-            {
-                return Ok(format!(
-                    "they are those of φ = {activation}: that is what activation() should say"
-                ));
+            let one = |layer: usize| {
+                let mut activations = said.to_vec();
+                activations[layer] = activation;
+                (Some(layer), activations)
+            };
+            // The same in all layers, and another one in each.
+            let all = (None, vec![activation; said.len()]);
+            for (layer, activations) in [all].into_iter().chain((0..said.len()).map(one)) {
+                if activations == said
+                    || !like(self.logits(&activations), &self.tolerance(&activations))?
+                {
+                    continue;
+                }
+                return Ok(match layer {
+                    _ if said.len() == 1 => format!(
+                        "they are those of φ = {activation}: that is what activation() should say"
+                    ),
+                    None => format!("they are those of φ = {activation} in every layer"),
+                    Some(layer) => {
+                        format!("they are those of φ = {activation} in layer {}", layer + 1)
+                    }
+                });
             }
         }
         // An error of the logits is no smaller after these.
@@ -181,7 +221,7 @@ impl Formula {
             }
         }
         Ok(
-            "look for another activation, dropout in training, or a normalisation between the two \
+            "look for another activation, dropout in training, or a normalisation between the \
             layers, and for logits of other inputs"
                 .to_owned(),
         )
@@ -198,6 +238,7 @@ fn epsilon(dtype: DType) -> f64 {
 /// A bound on |φ'|; the largest are those of gelu, erf and silu, below 1.13.
 fn slope(activation: Activation) -> f64 {
     match activation {
+        Activation::Identity => 1.0,
         Activation::LeakyRelu { negative_slope } => negative_slope.abs().max(1.0),
         _ => 1.13,
     }

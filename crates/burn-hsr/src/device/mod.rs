@@ -1,21 +1,26 @@
 //! Device execution: the closed form on the model's device, on any backend, with nothing read back.
 //!
 //! The same formulas as hsr-core (theory §1 to §4), written over whole batches. Shapes: samples first, `[N, K, h]` for
-//! U and Q, `[N, h, h]` for M; nothing of size N·K·h² is formed. Two ways of the same:
+//! U and Q, `[N, h, h]` for M; nothing of size N·K·h² is formed. Three ways of the same:
 //!
 //! * [`tensors`]: plain tensor operations, on every backend;
+//! * [`depth`]: any depth, the value in tensor operations and its gradient by autodiff;
 //! * [`kernels`]: CubeCL kernels beside Burn's matrix products, for single precision on wgpu (feature `wgpu`).
 
+mod depth;
 #[cfg(feature = "wgpu")]
 mod kernels;
+mod output;
 pub(crate) mod tensors;
 
 use burn::tensor::{DType, Tensor};
 use hsr_core::{Activation, Dimensions, Plan};
 
-use crate::gradient::HsrGradient;
+use crate::gradient::{HsrGradient, LayerGradient};
+use crate::host::dtype_of;
+use crate::layers::{shapes, three_layers};
 use crate::targets::Targets;
-use crate::{HsrConfig, HsrError, ThreeLayer};
+use crate::{HsrConfig, HsrError, Layer, Layers};
 
 /// The smallest number that has a reciprocal in the type.
 pub(crate) fn smallest(dtype: DType) -> f64 {
@@ -40,34 +45,70 @@ struct Problem<'a> {
     with_inputs: bool,
 }
 
+/// The gradient of a three-layer network from its parts in Burn's layout.
+fn of_three_layers(
+    value: Tensor<1>,
+    weights: [Tensor<2>; 2],
+    biases: [Option<Tensor<1>>; 2],
+    inputs: Option<Tensor<2>>,
+) -> HsrGradient {
+    let layers = weights.into_iter().zip(biases);
+    HsrGradient {
+        value,
+        layers: layers
+            .map(|(weight, bias)| LayerGradient {
+                weight: Some(weight),
+                bias,
+            })
+            .collect(),
+        inputs,
+    }
+}
+
 /// λ_sup or the trace or the norm of H, and its gradient.
-pub(crate) fn gradient<M: ThreeLayer>(
+pub(crate) fn gradient<M: Layers>(
     config: &HsrConfig,
     model: &M,
     inputs: Tensor<2>,
     targets: Targets,
     with_inputs: bool,
 ) -> Result<HsrGradient, HsrError> {
-    let dims = model.dimensions();
-    let (hidden, output) = (model.hidden(), model.output());
     // Squares of half-precision values overflow and vanish: moments are computed in single precision.
-    let given = hidden.weight.val().dtype();
+    let given = dtype_of(model);
     let dtype = match given {
         DType::F16 | DType::BF16 => DType::F32,
         other => other,
     };
     let inputs = inputs.inner().cast(dtype);
+    let shapes = shapes(model);
+    let layers = model.layers();
+    let weight = |layer: &Layer| layer.linear().weight.val().inner().cast(dtype);
+    let bias = |layer: &Layer| {
+        let bias = layer.linear().bias.as_ref();
+        bias.map(|bias| bias.val().inner().cast(dtype))
+    };
+    let (Some((dims, activation)), [hidden, output]) = (three_layers(&shapes), &layers[..]) else {
+        let problem = depth::Problem {
+            config,
+            inputs,
+            targets,
+            weights: layers.iter().map(weight).collect(),
+            biases: layers.iter().map(bias).collect(),
+            shapes: &shapes,
+            with_inputs,
+        };
+        return Ok(depth::gradient(problem).cast(given));
+    };
     let [samples, _] = inputs.dims();
     let problem = Problem {
         config,
         dims,
-        activation: model.activation(),
+        activation,
         plan: Plan::new(config.evaluation, &dims, samples)?,
         inputs,
         targets,
-        weights: [&hidden.weight, &output.weight].map(|weight| weight.val().inner().cast(dtype)),
-        biases: [&hidden.bias, &output.bias]
-            .map(|bias| bias.as_ref().map(|bias| bias.val().inner().cast(dtype))),
+        weights: [hidden, output].map(weight),
+        biases: [hidden, output].map(bias),
         with_inputs,
     };
     // The kernels know no weights of outputs.

@@ -12,7 +12,8 @@ use crate::gradient::{HsrGradient, ZeroWhere};
 use crate::targets::{Labels, Targets};
 use crate::{HsrConfig, Sharpness};
 
-use super::{Problem, smallest};
+use super::output::Output;
+use super::{Problem, of_three_layers, smallest};
 
 /// The per-sample quantities of theory §1.
 struct Forward {
@@ -63,7 +64,7 @@ fn over_samples(left: Tensor<2>, right: Tensor<2>) -> Tensor<2> {
 }
 
 /// `[N, a, b]` to `[N, a·b]`.
-fn flat(tensor: Tensor<3>) -> Tensor<2> {
+pub(super) fn flat(tensor: Tensor<3>) -> Tensor<2> {
     let [n, a, b] = tensor.dims();
     tensor.reshape([n, a * b])
 }
@@ -86,7 +87,7 @@ fn diagonal(matrix: Tensor<3>, eye: Tensor<3>) -> Tensor<2> {
 }
 
 /// The identity of one sample, `[1, n, n]`, in the given type (Burn's `eye` takes the device's default).
-fn eye(n: usize, device: &Device, dtype: DType) -> Tensor<3> {
+pub(super) fn eye(n: usize, device: &Device, dtype: DType) -> Tensor<3> {
     let index = Tensor::<1, Int>::arange(0..n as i64, device);
     let rows = index.clone().reshape([1, n, 1]).expand([1, n, n]);
     let columns = index.reshape([1, 1, n]).expand([1, n, n]);
@@ -181,73 +182,15 @@ impl Forward {
         if let Some(bias) = b2 {
             o = o + bias.unsqueeze::<2>();
         }
-        let output_weights = targets.output_weights.clone();
-        let (y, omega) = reduce(config, targets, dims.outputs, &inputs);
-
-        let one = eye(dims.outputs, &device, dtype);
-        let outputs = dims.outputs as f64;
-        let (top, p, r, s_diagonal) = match config.loss {
-            OutputLoss::SoftmaxCrossEntropy => {
-                let index = Tensor::<1, Int>::arange(0..dims.outputs as i64, &device);
-                let best = o.clone().argmax(1);
-                let top = best
-                    .cast(index.dtype())
-                    .equal(index.reshape([1, dims.outputs]))
-                    .float()
-                    .cast(dtype);
-                let others = top.clone() * -1.0 + 1.0;
-                let e = (o.clone() - o.max_dim(1)).exp();
-                // 1 − p of the top class is rest/(1 + rest); formed as a difference it would cancel.
-                let rest = (e.clone() * others.clone()).sum_dim(1);
-                let scale = (rest.clone() + 1.0).recip();
-                let p = e * scale.clone();
-                let complement =
-                    top.clone() * (rest * scale) + others.clone() * (p.clone() * -1.0 + 1.0);
-                let of_top = (y.clone() * -1.0 + 1.0) - complement.clone();
-                let r = (top.clone() * of_top + others * (p.clone() - y)) * omega.clone();
-                let s = p.clone() * complement * omega.clone();
-                (top, p, r, s)
-            }
-            OutputLoss::SigmoidCrossEntropy => {
-                let e = o.clone().abs().neg().exp();
-                let large = (e.clone() + 1.0).recip();
-                let small = e * large.clone();
-                let negative = o.lower_elem(0.0);
-                let p = large.clone().mask_where(negative.clone(), small.clone());
-                let difference = ((y.clone() * -1.0 + 1.0) - small.clone())
-                    .mask_where(negative, small.clone() - y);
-                let weight = omega.clone() / outputs;
-                let r = difference * weight.clone();
-                (p.zeros_like(), p, r, large * small * weight)
-            }
-            OutputLoss::MeanSquaredError => {
-                let weight = omega.clone() * (2.0 / outputs);
-                let s = match output_weights {
-                    Some(weights) => weights.inner().cast(dtype) * weight,
-                    None => o.ones_like() * weight,
-                };
-                let r = (o.clone() - y) * s.clone();
-                (o.zeros_like(), o.zeros_like(), r, s)
-            }
-        };
-        // H is linear in (r, S): without σ the squares of a vanishing loss would underflow (theory §5).
-        let sigma = Tensor::cat(vec![r.clone().max_abs(), s_diagonal.clone().max_abs()], 0).max();
-        let zero = sigma.clone().lower_elem(smallest(dtype));
-        let sigma = sigma.mask_fill(zero.clone(), 1.0);
-        let inverse = sigma.clone().recip().mask_fill(zero, 0.0).unsqueeze::<2>();
-        let r = r * inverse.clone();
-        let s_diagonal = s_diagonal * inverse.clone();
-        let omega = omega * inverse;
-
-        let on_diagonal = s_diagonal.clone().unsqueeze_dim::<3>(2) * one.clone();
-        let s = match config.loss {
-            OutputLoss::SoftmaxCrossEntropy => {
-                let products = p.clone().unsqueeze_dim::<3>(2)
-                    * (p.clone() * omega.clone()).unsqueeze_dim::<3>(1);
-                on_diagonal - products * (one * -1.0 + 1.0)
-            }
-            _ => on_diagonal,
-        };
+        let Output {
+            top,
+            p,
+            r,
+            omega,
+            s,
+            s_diagonal,
+            sigma,
+        } = Output::new(config, o, targets);
         let u = w2.clone().transpose().unsqueeze_dim::<3>(0) * d1.clone().unsqueeze_dim::<3>(1);
         let q = s.clone().matmul(u.clone());
         let g = r.clone().matmul(w2.transpose());
@@ -467,10 +410,25 @@ fn contract(f: &Forward, plan: &Plan, with_inputs: bool) -> Contraction {
 }
 
 /// The value and the derivatives w_t and w_q of a function of the moments, all of H/σ and all \[1\] (theory §4).
-struct Weighted {
-    value: Tensor<1>,
-    w_t: Tensor<1>,
-    w_q: Tensor<1>,
+pub(super) struct Weighted {
+    pub value: Tensor<1>,
+    pub w_t: Tensor<1>,
+    pub w_q: Tensor<1>,
+}
+
+impl Weighted {
+    /// For a measure at t and q, of D parameters.
+    pub fn of(sharpness: Sharpness, t: Tensor<1>, q: Tensor<1>, parameters: f64) -> Self {
+        match sharpness {
+            Sharpness::Trace => Self {
+                w_t: t.ones_like(),
+                w_q: t.zeros_like(),
+                value: t,
+            },
+            Sharpness::Frobenius => norm(q),
+            _ => bound(t, q, parameters),
+        }
+    }
 }
 
 /// λ_sup = m + s√(D − 1).
@@ -529,15 +487,7 @@ pub(super) fn gradient(problem: Problem) -> HsrGradient {
         + f.c.clone().sum_dim(1);
     let t = (trace_s.clone() * a_squared.clone() + trace_m.clone() * x_squared.clone()).sum();
     let q = contraction.frobenius_squared.clone();
-    let Weighted { value, w_t, w_q } = match config.sharpness {
-        Sharpness::Trace => Weighted {
-            w_t: t.ones_like(),
-            w_q: t.zeros_like(),
-            value: t,
-        },
-        Sharpness::Frobenius => norm(q),
-        _ => bound(t, q, parameters),
-    };
+    let Weighted { value, w_t, w_q } = Weighted::of(config.sharpness, t, q, parameters);
     let value = value * f.sigma.clone();
     // σ·λ_sup(H/σ): the whole gradient carries σ, and so do the weights it starts from.
     let w_t = (w_t * f.sigma.clone()).reshape([1, 1]);
@@ -588,14 +538,15 @@ pub(super) fn gradient(problem: Problem) -> HsrGradient {
     });
     // An overflow leaves a bound of +∞ and no step, never NaN.
     let broken = value.clone().is_finite().bool_not();
-    let gradient = HsrGradient {
-        value: value.mask_fill(broken.clone(), f64::INFINITY),
-        hidden_weight: w1_bar,
-        hidden_bias: dims.hidden_bias.then(|| column_sum(z_bar)),
-        output_weight: w2_bar,
-        output_bias: dims.output_bias.then(|| column_sum(o_bar)),
+    let gradient = of_three_layers(
+        value.mask_fill(broken.clone(), f64::INFINITY),
+        [w1_bar, w2_bar],
+        [
+            dims.hidden_bias.then(|| column_sum(z_bar)),
+            dims.output_bias.then(|| column_sum(o_bar)),
+        ],
         inputs,
-    };
+    );
     gradient.map(&ZeroWhere(broken))
 }
 

@@ -1,15 +1,17 @@
 //! What is refused before anything is computed, and the targets as the closed form takes them.
 
 use burn::tensor::Tensor;
-use hsr_core::OutputLoss;
+use hsr_core::depth::LayerShape;
+use hsr_core::{Activation, OutputLoss};
 
 use super::Hsr;
+use crate::layers::{outputs, shapes};
 use crate::targets::{Labels, Targets};
-use crate::{HsrError, Mode, ThreeLayer};
+use crate::{HsrError, Layers, Mode};
 
 impl Hsr {
     /// The targets, where they fit, as the closed form takes them.
-    pub(crate) fn checked<M: ThreeLayer>(
+    pub(crate) fn checked<M: Layers>(
         &self,
         model: &M,
         inputs: &Tensor<2>,
@@ -39,42 +41,74 @@ impl Hsr {
     }
 
     /// Whether the layers fit each other and the inputs.
-    pub(crate) fn check_model<M: ThreeLayer>(
-        model: &M,
-        inputs: &Tensor<2>,
-    ) -> Result<(), HsrError> {
-        let dims = model.dimensions();
+    pub(crate) fn check_model<M: Layers>(model: &M, inputs: &Tensor<2>) -> Result<(), HsrError> {
+        let shapes = shapes(model);
+        let Some(first) = shapes.first() else {
+            let what = "the number of layers";
+            return Err(hsr_core::Error::Empty { what }.into());
+        };
         let [samples, features] = inputs.dims();
-        if features != dims.inputs || samples == 0 {
-            let expected = format!("[samples ≥ 1, {}]", dims.inputs);
+        if features != first.inputs || samples == 0 {
+            let expected = format!("[samples ≥ 1, {}]", first.inputs);
             return refuse("the input batch", &[samples, features], expected);
         }
-        let [from_hidden, _] = model.output().weight.shape().dims();
-        if from_hidden != dims.hidden {
-            let expected = format!("[{}, outputs]", dims.hidden);
-            return refuse("the output weight", &[from_hidden, dims.outputs], expected);
+        for (index, pair) in shapes.windows(2).enumerate() {
+            let [below, above] = pair else { continue };
+            if above.inputs != below.outputs {
+                let got = [above.inputs, above.outputs];
+                return if shapes.len() == 2 {
+                    let expected = format!("[{}, outputs]", below.outputs);
+                    refuse("the output weight", &got, expected)
+                } else {
+                    let expected = format!("[{}, outputs] in layer {}", below.outputs, index + 2);
+                    refuse("the weight of a layer", &got, expected)
+                };
+            }
+        }
+        for (layer, shape) in shapes.iter().enumerate() {
+            let LayerShape {
+                inputs, outputs, ..
+            } = *shape;
+            if shape.residual && inputs != outputs {
+                return Err(hsr_core::Error::ResidualShape {
+                    layer,
+                    inputs,
+                    outputs,
+                }
+                .into());
+            }
+        }
+        if let Some((layer, last)) = shapes.iter().enumerate().next_back() {
+            let got = if last.activation != Activation::Identity {
+                last.activation.name()
+            } else if last.residual {
+                "a residual connection"
+            } else {
+                return Ok(());
+            };
+            return Err(hsr_core::Error::LastLayer { layer, got }.into());
         }
         Ok(())
     }
 
-    pub(crate) fn check<M: ThreeLayer>(
+    pub(crate) fn check<M: Layers>(
         &self,
         model: &M,
         inputs: &Tensor<2>,
         targets: &Targets,
     ) -> Result<(), HsrError> {
         Self::check_model(model, inputs)?;
-        let dims = model.dimensions();
+        let outputs = outputs(model);
         let [samples, _] = inputs.dims();
         match &targets.labels {
             Labels::Classes(classes) if classes.dims() != [samples] => {
                 return refuse("the targets", &classes.dims(), format!("[{samples}]"));
             }
-            Labels::Values(values) if values.dims() != [samples, dims.outputs] => {
+            Labels::Values(values) if values.dims() != [samples, outputs] => {
                 return refuse(
                     "the targets",
                     &values.dims(),
-                    format!("[{samples}, {}]", dims.outputs),
+                    format!("[{samples}, {}]", outputs),
                 );
             }
             Labels::Classes(_) | Labels::Values(_) => {}
@@ -89,11 +123,11 @@ impl Hsr {
             );
         }
         if let Some(weights) = &targets.output_weights {
-            if weights.dims() != [samples, dims.outputs] {
+            if weights.dims() != [samples, outputs] {
                 return refuse(
                     "the output weights",
                     &weights.dims(),
-                    format!("[{samples}, {}]", dims.outputs),
+                    format!("[{samples}, {}]", outputs),
                 );
             }
             if self.config.loss != OutputLoss::MeanSquaredError {
@@ -102,13 +136,9 @@ impl Hsr {
             }
         }
         if let Some(weights) = &self.config.class_weights
-            && weights.len() != dims.outputs
+            && weights.len() != outputs
         {
-            return refuse(
-                "class_weights",
-                &[weights.len()],
-                format!("[{}]", dims.outputs),
-            );
+            return refuse("class_weights", &[weights.len()], format!("[{}]", outputs));
         }
         let config = &self.config;
         let given = [

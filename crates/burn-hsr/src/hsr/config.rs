@@ -5,6 +5,7 @@ use hsr_core::{Evaluation, OutputLoss};
 use serde::{Deserialize, Serialize};
 
 use core::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::Mutex;
 
 use super::Hsr;
 use crate::host::Host;
@@ -51,13 +52,19 @@ pub struct HsrConfig {
     /// How the strength changes from step to step.
     #[config(default = "Schedule::new()")]
     pub schedule: Schedule,
+    /// Random probes that a step takes in place of the exact gradient, 0 for none: exact Hessian-vector products of random
+    /// signs, at about the price of eight gradients of the loss for each, whatever the depth and the width. The mean over
+    /// probes is the exact gradient, the spread around it that of its size; deep networks in training want no more. For
+    /// λ_sup, tr H and ‖H‖, on the host. The value given is that of moving averages over the steps.
+    #[config(default = 0)]
+    pub probes: usize,
     /// How the gradient enters the step.
     #[config(default = "Mode::Coupled")]
     pub mode: Mode,
     /// Rows of the batch that the regulariser takes, chosen anew each step.
     #[config(default = "Subsample::Auto")]
     pub subsample: Subsample,
-    /// The seed of that choice.
+    /// The seed of that choice, and of the probes.
     #[config(default = 0)]
     pub seed: u64,
     /// The loss.
@@ -147,16 +154,32 @@ impl HsrConfig {
                 return refuse("a class weight", weight, "a finite number, 0 or more");
             }
         }
-        if self.execution == Execution::Device && !self.sharpness.on_device() {
-            let sharpness = self.sharpness.name();
+        if self.probes > 0 && !self.sharpness.is_of_whole() {
+            return refuse(
+                "probes",
+                self.probes as f64,
+                "0, unless λ_sup, tr H or ‖H‖_F is descended",
+            );
+        }
+        if self.execution == Execution::Device && !self.is_on_device() {
+            let sharpness = match self.probes {
+                0 => self.sharpness.name(),
+                _ => "the estimate by probes",
+            };
             return Err(HsrError::HostOnly { sharpness });
         }
         Ok(Hsr {
             config: self.clone(),
             host: Host::new(self.threads),
             steps: AtomicU64::new(0),
+            averages: Mutex::new(None),
             told: AtomicBool::new(false),
         })
+    }
+
+    /// Whether the device execution computes what is descended.
+    pub(crate) fn is_on_device(&self) -> bool {
+        self.probes == 0 && self.sharpness.on_device()
     }
 
     /// The smoothing that is left to the closed form; that of the sigmoid cross-entropy acts on its targets.

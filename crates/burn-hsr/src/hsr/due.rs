@@ -5,9 +5,11 @@ use core::sync::atomic::Ordering;
 use burn::tensor::Tensor;
 
 use super::Hsr;
-use crate::gradient::{HsrGradient, is_trained_whole};
+use crate::gradient::HsrGradient;
+use crate::layers::shapes;
+use crate::probes::{Estimate, ProbeAverages};
 use crate::targets::Targets;
-use crate::{HsrError, Mode, Strength, Subsample, ThreeLayer, subsample};
+use crate::{HsrError, Layers, Mode, Strength, Subsample, subsample};
 
 /// What a step adds.
 pub(super) struct Due {
@@ -25,7 +27,7 @@ impl Hsr {
     /// What this step adds, at the rows that it takes; `None` where the schedule pauses. Inputs that autodiff tracks get
     /// their gradient. `scaled` asks for the strength in it, where that does not depend on lengths. The step counts
     /// unless it is refused.
-    pub(super) fn next_step<M: ThreeLayer>(
+    pub(super) fn next_step<M: Layers>(
         &self,
         model: &M,
         inputs: Tensor<2>,
@@ -33,6 +35,7 @@ impl Hsr {
         scaled: bool,
     ) -> Result<Option<Due>, HsrError> {
         let (step, schedule) = self.schedule_of_step();
+        let mut estimate = None;
         let due = if schedule == 0.0 {
             None
         } else {
@@ -46,34 +49,33 @@ impl Hsr {
             };
             let factor = strength.filter(|_| scaled).unwrap_or(1.0);
             let at = with_inputs.then(|| inputs.clone());
+            let (gradient, found) = self.of_step(model, inputs, targets, with_inputs, factor)?;
+            estimate = found;
             Some(Due {
                 schedule,
                 strength,
-                gradient: self.scaled_gradient(model, inputs, targets, with_inputs, factor)?,
+                gradient,
                 inputs: at,
             })
         };
-        self.count_step();
+        self.count_step(estimate);
         Ok(due)
     }
 
     /// The strength of this step and the schedule's factor where what it descends is the sum L + strength·λ_sup over one
-    /// batch: no direction is taken, no rows are chosen, the schedule does not pause, and lengths, where the strength
-    /// depends on them, are those of whole gradients.
-    pub(crate) fn strength_of_sum<M: ThreeLayer>(
+    /// batch: no direction is taken, no rows are chosen, the schedule does not pause.
+    pub(crate) fn strength_of_sum<M: Layers>(
         &self,
         model: &M,
         inputs: &Tensor<2>,
     ) -> Option<(Strength, f64)> {
         let (_, schedule) = self.schedule_of_step();
         let strength = self.config.strength();
-        let whole = strength.share().is_none() || is_trained_whole(model);
         let [samples, _] = inputs.dims();
         let takes_all = || {
-            Subsample::rows(&self.config, &model.dimensions(), samples)
-                .is_ok_and(|rows| rows == samples)
+            Subsample::rows(&self.config, &shapes(model), samples).is_ok_and(|rows| rows == samples)
         };
-        let sum = schedule != 0.0 && self.config.mode != Mode::Direction && whole;
+        let sum = schedule != 0.0 && self.config.mode != Mode::Direction;
         (sum && takes_all()).then_some((strength, schedule))
     }
 
@@ -87,12 +89,17 @@ impl Hsr {
         (step, schedule)
     }
 
-    pub(crate) fn count_step(&self) {
+    /// The step is taken; `estimate` is what its probes said.
+    pub(crate) fn count_step(&self, estimate: Option<Estimate>) {
+        if let Some(estimate) = estimate {
+            let mut averages = self.averages();
+            *averages = Some(ProbeAverages::updated(*averages, estimate));
+        }
         self.steps.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The rows of the batch that a step's regulariser takes.
-    fn rows_of_step<M: ThreeLayer>(
+    fn rows_of_step<M: Layers>(
         &self,
         step: u64,
         model: &M,
@@ -101,7 +108,7 @@ impl Hsr {
     ) -> Result<(Tensor<2>, Targets), HsrError> {
         let config = &self.config;
         let [samples, _] = inputs.dims();
-        let rows = Subsample::rows(config, &model.dimensions(), samples)?;
+        let rows = Subsample::rows(config, &shapes(model), samples)?;
         let device = inputs.device().inner();
         let Some(chosen) = subsample::choose(rows, samples, config.seed, step, &device) else {
             return Ok((inputs, targets));

@@ -5,7 +5,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use crate::gradient::{HsrGradient, Scaled, Visit, for_each_parameter};
-use crate::{Strength, ThreeLayer, device};
+use crate::{Layers, Strength, device};
 
 /// A gradient times its factor.
 pub(super) struct Applied {
@@ -16,7 +16,7 @@ pub(super) struct Applied {
 
 /// ∇P, or in the mode Direction ∇P/‖∇P‖, times the factor that the rule gives it, times that of the schedule. Lengths
 /// are those over the parameters that are trained. A zero gradient stays zero.
-pub(super) fn applied<M: ThreeLayer>(
+pub(super) fn applied<M: Layers>(
     model: &M,
     gradient: HsrGradient,
     rule: Strength,
@@ -50,11 +50,7 @@ pub(super) fn applied<M: ThreeLayer>(
 }
 
 /// ‖∇L‖ over the parameters that `gradient` has a part for.
-fn length<M: ThreeLayer>(
-    model: &M,
-    gradient: &HsrGradient,
-    of_loss: &GradientsParams,
-) -> Tensor<1> {
+fn length<M: Layers>(model: &M, gradient: &HsrGradient, of_loss: &GradientsParams) -> Tensor<1> {
     let largest = Parts::of(model, gradient, Part::LargestOf(of_loss)).largest();
     let unit = reciprocal(largest.clone());
     largest
@@ -88,7 +84,7 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn of<M: ThreeLayer>(model: &M, gradient: &HsrGradient, part: Part<'a>) -> Self {
+    fn of<M: Layers>(model: &M, gradient: &HsrGradient, part: Part<'a>) -> Self {
         let mut parts = Self {
             part,
             parts: Vec::new(),

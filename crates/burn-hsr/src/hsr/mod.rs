@@ -7,11 +7,13 @@ mod length;
 mod surrogate;
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Element, Tensor};
+use hsr_core::depth::DeepBounds;
 use hsr_core::{Extremes, LanczosOptions, Real, SpectralBounds};
 
 use self::due::Due;
@@ -20,9 +22,10 @@ use self::surrogate::Surrogate;
 use crate::closed_form::{ClosedForm, Spare};
 use crate::gradient::{HsrGradient, ScaledBy, add_to, for_each_parameter};
 use crate::head::HeadTerm;
-use crate::host::{Host, Objective};
+use crate::host::{Host, Objective, Task};
+use crate::probes::{Estimate, ProbeAverages, Probing};
 use crate::targets::Targets;
-use crate::{HsrError, HsrRecord, Mode, ThreeLayer, backend, device};
+use crate::{HsrError, HsrRecord, Layers, Mode, backend, device};
 
 pub(crate) use self::checks::refuse_tracked;
 pub use self::config::{Execution, HsrConfig};
@@ -36,10 +39,14 @@ pub use self::config::{Execution, HsrConfig};
 /// * [`step`](Hsr::step): in place of the optimizer's step, for any mode.
 ///
 /// And one that takes the place of forward pass, loss and `backward` too, the fastest where the model is nothing but the
-/// three layers and trains on the CPU: [`loss_gradients`](Hsr::loss_gradients), and
+/// layers that HSR knows and trains on the CPU: [`loss_gradients`](Hsr::loss_gradients), and
 /// [`loss_step`](Hsr::loss_step) for any mode.
 ///
-/// Frozen parameters get no gradient by any of them and do not move.
+/// Each takes whatever has [`Layers`](crate::Layers): one `Linear`, such as the last layer of a classifier, whose inputs
+/// are then the features of what comes before it ([`head`](Hsr::head)); an [`Mlp`](crate::Mlp) or a
+/// [`ThreeLayerNet`](crate::ThreeLayerNet); or a module of your own that lists its layers.
+///
+/// Frozen parameters are no part of the Hessian, get no gradient by any of them and do not move.
 ///
 /// # Accumulation and several devices
 ///
@@ -92,6 +99,8 @@ pub struct Hsr {
     pub(crate) host: Host,
     /// Steps taken. Atomic, so that the entry points need no `&mut` in the loops they are put into.
     steps: AtomicU64,
+    /// What probes said so far.
+    averages: Mutex<Option<ProbeAverages>>,
     /// Whether it was said that a part of the batch is taken where all of it was not refused.
     told: AtomicBool,
 }
@@ -112,6 +121,7 @@ impl Clone for Hsr {
             config: self.config.clone(),
             host: Host::new(self.config.threads),
             steps: AtomicU64::new(self.steps.load(Ordering::Relaxed)),
+            averages: Mutex::new(*self.averages()),
             told: AtomicBool::new(self.told.load(Ordering::Relaxed)),
         }
     }
@@ -127,12 +137,20 @@ impl Hsr {
     pub fn to_record(&self) -> HsrRecord {
         HsrRecord {
             steps: self.steps.load(Ordering::Relaxed),
+            averages: *self.averages(),
         }
+    }
+
+    fn averages(&self) -> MutexGuard<'_, Option<ProbeAverages>> {
+        self.averages
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
     }
 
     /// The regulariser where the record was taken.
     pub fn load_record(mut self, record: HsrRecord) -> Self {
         *self.steps.get_mut() = record.steps;
+        *self.averages() = record.averages;
         self
     }
 
@@ -142,7 +160,8 @@ impl Hsr {
         self.steps.store(steps, Ordering::Relaxed);
     }
 
-    /// λ_sup (or its [peer](Sharpness)) and its gradient, without strength, schedule or mode; with `with_inputs` also the gradient for the inputs.
+    /// λ_sup (or its [peer](crate::Sharpness)) and its gradient, without strength, schedule or mode; with `with_inputs`
+    /// also the gradient for the inputs. With [probes](HsrConfig::probes) it is the estimate of the step that comes.
     ///
     /// # Shapes
     ///
@@ -153,34 +172,60 @@ impl Hsr {
     ///
     /// [`HsrError::Shape`] where model, inputs and targets do not fit together; on the host also what hsr-core
     /// refuses (NaN, labels out of range, overflow).
-    pub fn gradient<M: ThreeLayer>(
+    pub fn gradient<M: Layers>(
         &self,
         model: &M,
         inputs: Tensor<2>,
         targets: impl Into<Targets>,
         with_inputs: bool,
     ) -> Result<HsrGradient, HsrError> {
-        self.scaled_gradient(model, inputs, targets.into(), with_inputs, 1.0)
+        let of_step = self.of_step(model, inputs, targets.into(), with_inputs, 1.0)?;
+        Ok(of_step.0)
     }
 
-    /// [`gradient`](Self::gradient) with everything but the value multiplied by `factor`.
-    fn scaled_gradient<M: ThreeLayer>(
+    /// [`gradient`](Self::gradient) with everything but the value multiplied by `factor`, and what probes said.
+    fn of_step<M: Layers>(
         &self,
         model: &M,
         inputs: Tensor<2>,
         targets: Targets,
         with_inputs: bool,
         factor: f64,
-    ) -> Result<HsrGradient, HsrError> {
+    ) -> Result<(HsrGradient, Option<Estimate>), HsrError> {
         let targets = self.checked(model, &inputs, targets)?;
         if self.on_host(&inputs) {
             let objective = Objective::Measure { with_inputs };
-            self.host
-                .gradient(&self.config, model, inputs, targets, objective, factor)
+            self.on_host_gradient(objective, factor, model, inputs, targets)
         } else {
             let gradient = device::gradient(&self.config, model, inputs, targets, with_inputs)?;
-            Ok(gradient.map(&ScaledBy(factor)))
+            Ok((gradient.map(&ScaledBy(factor)), None))
         }
+    }
+
+    /// An objective on the host, for targets that were checked.
+    pub(crate) fn on_host_gradient<M: Layers>(
+        &self,
+        objective: Objective,
+        factor: f64,
+        model: &M,
+        inputs: Tensor<2>,
+        targets: Targets,
+    ) -> Result<(HsrGradient, Option<Estimate>), HsrError> {
+        let config = &self.config;
+        let probing = (config.probes > 0).then(|| Probing {
+            sharpness: config.sharpness,
+            probes: config.probes,
+            seed: config.seed,
+            step: self.steps.load(Ordering::Relaxed),
+            before: *self.averages(),
+        });
+        let task = Task {
+            config,
+            objective,
+            probing: probing.as_ref(),
+            factor,
+        };
+        self.host.gradient(task, model, inputs, targets)
     }
 
     /// Whether the measure of a batch is computed on the host.
@@ -188,9 +233,7 @@ impl Hsr {
         match self.config.execution {
             Execution::Host => true,
             Execution::Device => false,
-            Execution::Auto => {
-                !self.config.sharpness.on_device() || backend::is_host(&inputs.device())
-            }
+            Execution::Auto => !self.config.is_on_device() || backend::is_host(&inputs.device()),
         }
     }
 
@@ -199,7 +242,7 @@ impl Hsr {
     /// # Errors
     ///
     /// [`HsrError::Shape`] where model, inputs and targets do not fit together, [`HsrError::Read`].
-    pub fn closed_form<T: Real + Element, M: ThreeLayer>(
+    pub fn closed_form<T: Real + Element, M: Layers>(
         &self,
         model: &M,
         inputs: Tensor<2>,
@@ -214,7 +257,7 @@ impl Hsr {
     /// # Errors
     ///
     /// As [`gradient`](Self::gradient).
-    pub fn bounds<M: ThreeLayer>(
+    pub fn bounds<M: Layers>(
         &self,
         model: &M,
         inputs: Tensor<2>,
@@ -224,13 +267,43 @@ impl Hsr {
         self.host.bounds(&self.config, model, inputs, targets)
     }
 
+    /// The moments and bounds of every layer's block of the Hessian, and of the whole, computed on the host in f64.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Int, Tensor};
+    /// use burn_hsr::{HsrConfig, MlpConfig};
+    ///
+    /// let device = Device::flex();
+    /// let model = MlpConfig::new(4, vec![8, 8], 3).init(&device);
+    /// // Length and width of sepal and petal of three irises in cm.
+    /// let x = Tensor::<2>::from_floats([[5.1, 3.5, 1.4, 0.2], [7.0, 3.2, 4.7, 1.4], [6.3, 3.3, 6.0, 2.5]], &device);
+    /// let y = Tensor::<1, Int>::from_ints([0, 1, 2], &device);
+    /// let bounds = HsrConfig::new().init()?.layer_bounds(&model, x, y)?;
+    /// assert_eq!(bounds.layers.len(), 3);
+    /// assert!(bounds.lambda_block <= bounds.whole.lambda_sup);
+    /// # Ok::<(), burn_hsr::HsrError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`gradient`](Self::gradient).
+    pub fn layer_bounds<M: Layers>(
+        &self,
+        model: &M,
+        inputs: Tensor<2>,
+        targets: impl Into<Targets>,
+    ) -> Result<DeepBounds<f64>, HsrError> {
+        let targets = self.checked(model, &inputs, targets.into())?;
+        self.host.layer_bounds(&self.config, model, inputs, targets)
+    }
+
     /// Both ends of the Hessian's spectrum, λ_max and λ_min, by Lanczos on the closed-form Hessian-vector product,
     /// computed on the host in f64.
     ///
     /// # Errors
     ///
     /// As [`gradient`](Self::gradient).
-    pub fn extremes<M: ThreeLayer>(
+    pub fn extremes<M: Layers>(
         &self,
         model: &M,
         inputs: Tensor<2>,
@@ -245,17 +318,17 @@ impl Hsr {
     /// strength·λ_sup as a term of the loss, \[1\]: `loss + hsr.penalty(&model, x, y)?`.
     ///
     /// Its backward pass gives every trainable parameter the closed-form gradient, and `inputs` theirs where autodiff
-    /// tracks them, so that HSR regularises the three-layer head of a deeper model. In the mode
+    /// tracks them, so that HSR regularises the head of a deeper model, one `Linear` or more. In the mode
     /// [`Direction`](Mode::Direction) the value is the same and the gradient normalised.
     ///
     /// A [`Strength`](crate::Strength) that depends on ‖∇L‖, as the default does, takes the ∇L of this batch for the
-    /// parameters of the three layers, computed here: in closed form on the host, on a device by one pass through them.
+    /// layers, computed here: in closed form on the host, on a device by one pass through them.
     /// What is added to them is then what [`inject`](Self::inject) adds.
     ///
     /// # Errors
     ///
     /// As [`gradient`](Self::gradient); [`HsrError::Decoupled`] in the decoupled mode.
-    pub fn penalty<M: ThreeLayer>(
+    pub fn penalty<M: Layers>(
         &self,
         model: &M,
         inputs: Tensor<2>,
@@ -300,7 +373,7 @@ impl Hsr {
     /// As [`gradient`](Self::gradient); [`HsrError::Decoupled`] in the decoupled mode; [`HsrError::TrackedInputs`] where
     /// autodiff tracks the inputs: they are the features of a backbone, which would get no gradient. See
     /// [`head`](Self::head) and [`penalty`](Self::penalty).
-    pub fn inject<M: ThreeLayer>(
+    pub fn inject<M: Layers>(
         &self,
         model: &M,
         inputs: Tensor<2>,
@@ -316,7 +389,8 @@ impl Hsr {
         Ok(gradients)
     }
 
-    /// HSR on the three-layer head of a deeper model, injected: with `features` the tracked output of the backbone,
+    /// HSR on the head of a deeper model, injected: with `features` the tracked output of the backbone and the head its
+    /// last `Linear`,
     ///
     /// ```
     /// # use burn::module::Module;
@@ -324,34 +398,35 @@ impl Hsr {
     /// # use burn::nn::{Linear, LinearConfig};
     /// # use burn::optim::{GradientsParams, SgdConfig};
     /// # use burn::tensor::{Device, Int, Tensor};
-    /// # use burn_hsr::{HsrConfig, ThreeLayerNet, ThreeLayerNetConfig};
+    /// # use burn_hsr::HsrConfig;
     /// # #[derive(Module, Debug)]
-    /// # struct Deep { backbone: Linear, head: ThreeLayerNet }
+    /// # struct Deep { backbone: Linear, linear: Linear }
     /// # let device = Device::flex().autodiff();
     /// # let model = Deep {
     /// #     backbone: LinearConfig::new(4, 3).init(&device),
-    /// #     head: ThreeLayerNetConfig::new(3, 5, 2).init(&device),
+    /// #     linear: LinearConfig::new(3, 2).init(&device),
     /// # };
     /// # let loss = CrossEntropyLossConfig::new().init(&device);
     /// # let hsr = HsrConfig::new().init()?;
     /// # let x = Tensor::<2>::ones([2, 4], &device);
     /// # let y = Tensor::<1, Int>::from_ints([0, 1], &device);
     /// let features = model.backbone.forward(x).tanh();
-    /// let loss = loss.forward(model.head.forward(features.clone()), y.clone());
-    /// let term = hsr.head(&model.head, features, y)?;
+    /// let loss = loss.forward(model.linear.forward(features.clone()), y.clone());
+    /// let term = hsr.head(&model.linear, features, y)?;
     /// let grads = (loss + term.features_term()).backward();
     /// let grads = GradientsParams::from_grads(grads, &model);
-    /// let grads = term.inject(&model.head, grads);
+    /// let grads = term.inject(&model.linear, grads);
     /// # SgdConfig::new().init().step(0.1, model, grads);
     /// # Ok::<(), burn_hsr::HsrError>(())
     /// ```
     ///
-    /// The gradients are those of [`penalty`](Self::penalty).
+    /// The head may be deeper: whatever has [`Layers`](crate::Layers). The gradients are those of
+    /// [`penalty`](Self::penalty).
     ///
     /// # Errors
     ///
     /// As [`penalty`](Self::penalty).
-    pub fn head<M: ThreeLayer>(
+    pub fn head<M: Layers>(
         &self,
         head: &M,
         features: Tensor<2>,
@@ -388,7 +463,7 @@ impl Hsr {
     /// # Errors
     ///
     /// As [`gradient`](Self::gradient); [`HsrError::TrackedInputs`] as [`inject`](Self::inject).
-    pub fn step<M: ThreeLayer + Module>(
+    pub fn step<M: Layers + Module>(
         &self,
         optimizer: &mut ModuleOptimizer,
         lr: impl Into<ModuleLearningRate>,
@@ -416,7 +491,7 @@ impl Hsr {
     }
 
     /// What is added: strength·∇λ_sup, or in the mode Direction its direction. `due` is scaled where it can be.
-    fn directed<M: ThreeLayer>(
+    fn directed<M: Layers>(
         &self,
         model: &M,
         due: Due,
@@ -429,7 +504,7 @@ impl Hsr {
     }
 
     /// The same where the strength depends on lengths.
-    fn applied<M: ThreeLayer>(
+    fn applied<M: Layers>(
         &self,
         model: &M,
         due: Due,
@@ -448,7 +523,7 @@ impl Hsr {
     }
 
     /// ∇L of a batch whose inputs are left alone, where the strength depends on its length and the caller has none.
-    fn loss_for_lengths<M: ThreeLayer>(
+    fn loss_for_lengths<M: Layers>(
         &self,
         model: &M,
         inputs: &Tensor<2>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use hsr_core::{Extremes, LanczosOptions, SpectralBounds};
 
-use crate::{Hsr, HsrError, Targets, ThreeLayerNet};
+use crate::{Hsr, HsrError, Mlp, Targets};
 
 /// The loss Hessian of a batch at the parameters of one step: what is needed to measure it, and what was measured.
 ///
@@ -14,7 +14,7 @@ use crate::{Hsr, HsrError, Targets, ThreeLayerNet};
 /// training goes on meanwhile, and only for metrics that were registered.
 pub struct Curvature {
     pub(super) hsr: Arc<Hsr>,
-    pub(super) network: ThreeLayerNet,
+    pub(super) network: Mlp,
     pub(super) inputs: Tensor<2>,
     pub(super) targets: Targets,
     pub(super) with_bounds: bool,

@@ -1,4 +1,4 @@
-//! A three-layer model as burn-train wants it.
+//! A feed-forward model as burn-train wants it.
 
 use core::fmt::Debug;
 use core::marker::PhantomData;
@@ -9,7 +9,7 @@ use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use hsr_core::LanczosOptions;
 
 use super::{HsrOutput, HsrStep};
-use crate::{Hsr, HsrError, Targets, ThreeLayer};
+use crate::{Hsr, HsrError, Layers, Targets};
 
 /// What a learner has to know of a batch: implement it for that of your own batcher.
 ///
@@ -64,7 +64,7 @@ impl LearnerBatch for HsrBatch {
     }
 }
 
-/// A three-layer model that trains with HSR under burn-train: the model for a `Learner` (see [the module](super)).
+/// A feed-forward model that trains with HSR under burn-train: the model for a `Learner` (see [the module](super)).
 ///
 /// The loss is that of the regulariser's configuration, with its smoothing and weights, so that the two cannot differ.
 /// The training step adds strength·λ_sup to it, as [`Hsr::penalty`] does; validation measures the loss alone. `B` is the
@@ -78,7 +78,7 @@ pub struct HsrLearner<M: Module, B = HsrBatch> {
     batch: PhantomData<fn(B)>,
 }
 
-impl<M: ThreeLayer + Module, B: LearnerBatch> HsrLearner<M, B> {
+impl<M: Layers + Module, B: LearnerBatch> HsrLearner<M, B> {
     /// Wraps a model. Bounds are measured at every batch and λ_max at every tenth, where their metrics are registered.
     ///
     /// # Errors
@@ -121,7 +121,7 @@ impl<M: ThreeLayer + Module, B: LearnerBatch> HsrLearner<M, B> {
     }
 }
 
-impl<M: ThreeLayer + Module + ModuleDisplay, B: LearnerBatch> TrainStep for HsrLearner<M, B> {
+impl<M: Layers + Module + ModuleDisplay, B: LearnerBatch> TrainStep for HsrLearner<M, B> {
     type Input = B;
     type Output = HsrOutput;
 
@@ -131,7 +131,7 @@ impl<M: ThreeLayer + Module + ModuleDisplay, B: LearnerBatch> TrainStep for HsrL
     }
 }
 
-impl<M: ThreeLayer + Module + ModuleDisplay, B: LearnerBatch> InferenceStep for HsrLearner<M, B> {
+impl<M: Layers + Module + ModuleDisplay, B: LearnerBatch> InferenceStep for HsrLearner<M, B> {
     type Input = B;
     type Output = HsrOutput;
 

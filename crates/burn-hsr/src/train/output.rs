@@ -8,8 +8,9 @@ use burn::train::{ClassificationOutput, ItemLazy};
 use hsr_core::OutputLoss;
 
 use super::Curvature;
+use crate::layers::outputs;
 use crate::targets::Labels;
-use crate::{Hsr, HsrError, Targets, ThreeLayer};
+use crate::{Hsr, HsrError, Layers, Targets};
 
 /// The output of a step with HSR, for Burn's metrics (loss, accuracy, top-k accuracy, perplexity, precision, recall,
 /// F-score) and for those of the curvature.
@@ -28,7 +29,7 @@ pub struct HsrOutput {
 }
 
 impl HsrOutput {
-    pub(super) fn failed<H: ThreeLayer>(
+    pub(super) fn failed<H: Layers>(
         head: &H,
         features: Tensor<2>,
         targets: Targets,
@@ -39,7 +40,7 @@ impl HsrOutput {
         let [samples, _] = features.dims();
         Self {
             loss: Tensor::full([1], f64::NAN, options),
-            logits: Tensor::zeros([samples, head.dimensions().outputs], options),
+            logits: Tensor::zeros([samples, outputs(head)], options),
             targets,
             curvature: None,
             error: Some(error),

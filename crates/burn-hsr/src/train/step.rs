@@ -1,4 +1,4 @@
-//! A training and a validation step with HSR, for any module with a three-layer head.
+//! A training and a validation step with HSR, for any module with a feed-forward head.
 
 use core::cell::OnceCell;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use hsr_core::LanczosOptions;
 
 use super::{Curvature, HsrOutput};
 use crate::objective::loss;
-use crate::{Hsr, HsrError, Targets, ThreeLayer, ThreeLayerNet};
+use crate::{Hsr, HsrError, Layers, Mlp, Targets};
 
 /// The steps of [`HsrLearner`](super::HsrLearner) as parts, for a model with a `TrainStep` of its own, in a field of that
 /// model.
@@ -59,7 +59,8 @@ use crate::{Hsr, HsrError, Targets, ThreeLayer, ThreeLayerNet};
 ///
 /// It is a module whose record is one integer, the steps that the regulariser has taken, under `steps` in the field's
 /// name. burn-train's checkpoints hold it, and a training that resumes from one goes on at that step of the
-/// [`Schedule`](crate::Schedule) and of the choice of rows. Under `#[module(skip)]` nothing is recorded: right where the
+/// [`Schedule`](crate::Schedule) and of the choice of rows. What [probes](crate::HsrConfig::probes) said so far is not in it:
+/// their averages begin anew. Under `#[module(skip)]` nothing is recorded: right where the
 /// strength is constant, and for records without it.
 #[derive(Clone)]
 pub struct HsrStep {
@@ -152,7 +153,7 @@ impl HsrStep {
     ///
     /// - features: `[N, d]`
     /// - targets: `[N]` class indices or `[N, K]` values
-    pub fn train_step<M: Module, H: ThreeLayer>(
+    pub fn train_step<M: Module, H: Layers>(
         &self,
         model: &M,
         head: &H,
@@ -179,7 +180,7 @@ impl HsrStep {
     /// # Shapes
     ///
     /// As [`train_step`](Self::train_step).
-    pub fn valid_step<H: ThreeLayer>(
+    pub fn valid_step<H: Layers>(
         &self,
         head: &H,
         features: Tensor<2>,
@@ -192,18 +193,14 @@ impl HsrStep {
         }
     }
 
-    fn output<H: ThreeLayer>(
+    fn output<H: Layers>(
         &self,
         head: &H,
         features: Tensor<2>,
         targets: Targets,
         split: Split,
     ) -> HsrOutput {
-        let network = ThreeLayerNet::new(
-            head.hidden().clone(),
-            head.activation(),
-            head.output().clone(),
-        );
+        let network = Mlp::of(head);
         let logits = network.forward(features.clone());
         let batch = self.batches.next(split);
         let due = |every: usize| every != 0 && batch.is_multiple_of(every);

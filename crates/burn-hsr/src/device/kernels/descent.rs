@@ -9,6 +9,7 @@ use super::moments::{self, Measure};
 use super::{Sizes, product, pullback};
 use crate::Sharpness;
 use crate::device::Problem;
+use crate::device::of_three_layers;
 use crate::gradient::HsrGradient;
 
 /// λ_sup or what is in its place \[1\], and the weights of the gradient.
@@ -243,13 +244,17 @@ impl Batch {
             true => bar.tensor([numbers]).map(Some),
             false => Some(None),
         };
-        Some(HsrGradient {
-            value: moments.value.tensor([1])?,
-            hidden_weight: w1_bar.tensor([inputs, hidden])?,
-            hidden_bias: bias(problem.dims.hidden_bias, &b1_bar, hidden)?,
-            output_weight: w2_bar.tensor([hidden, outputs])?,
-            output_bias: bias(problem.dims.output_bias, &b2_bar, outputs)?,
-            inputs: x_bar,
-        })
+        Some(of_three_layers(
+            moments.value.tensor([1])?,
+            [
+                w1_bar.tensor([inputs, hidden])?,
+                w2_bar.tensor([hidden, outputs])?,
+            ],
+            [
+                bias(problem.dims.hidden_bias, &b1_bar, hidden)?,
+                bias(problem.dims.output_bias, &b2_bar, outputs)?,
+            ],
+            x_bar,
+        ))
     }
 }

@@ -1,0 +1,305 @@
+//! λ_sup by random probes: exact Hessian-vector products of random signs in place of all blocks.
+//!
+//! For v = ±1 at random, tr H is the mean of t̂ = vᵀHv and ‖H‖² that of q̂ = ‖Hv‖², and with y = w_t v + 2 w_q Hv, held
+//! fixed, the mean of ∇(yᵀHv) is ∇λ_sup, where w_t and w_q are the derivatives of λ_sup at the true moments. Those come
+//! from moving averages over the steps, which do not depend on the step's own v; the first step has only its own.
+
+use burn_penalty::probe::generator;
+use hsr_core::depth::{DeepWorkspace, FeedForward};
+use hsr_core::{Batch, Error, Real};
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::Sharpness;
+
+/// What random probes said of tr H and ‖H‖²: the moving averages that are kept from step to step.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProbeAverages {
+    /// Of t̂, not yet corrected for its start.
+    pub trace: f64,
+    /// Of q̂, the same.
+    pub frobenius_squared: f64,
+    /// The steps that are in them.
+    pub updates: u64,
+}
+
+/// Estimates of the moments, the mean over one step's probes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Estimate {
+    pub trace: f64,
+    pub frobenius_squared: f64,
+    /// D, without what is frozen.
+    pub parameters: usize,
+}
+
+/// How much of the averages stays from one step to the next, β.
+const DECAY: f64 = 0.95;
+
+impl ProbeAverages {
+    /// With the estimates of one more step.
+    pub(crate) fn updated(before: Option<Self>, estimate: Estimate) -> Self {
+        let of = |old: f64, new: f64| DECAY * old + (1.0 - DECAY) * new;
+        let old = before.unwrap_or(Self {
+            trace: 0.0,
+            frobenius_squared: 0.0,
+            updates: 0,
+        });
+        Self {
+            trace: of(old.trace, estimate.trace),
+            frobenius_squared: of(old.frobenius_squared, estimate.frobenius_squared),
+            updates: old.updates + 1,
+        }
+    }
+
+    /// t and q, corrected for the start.
+    pub fn moments(&self) -> [f64; 2] {
+        let weight = 1.0 - DECAY.powf(self.updates as f64);
+        [self.trace / weight, self.frobenius_squared / weight]
+    }
+}
+
+/// One step's probes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Probing {
+    pub sharpness: Sharpness,
+    pub probes: usize,
+    pub seed: u64,
+    pub step: u64,
+    /// The averages of the steps before; none at the first.
+    pub before: Option<ProbeAverages>,
+}
+
+/// What one direction gives, and the vectors on the way.
+struct Along<T> {
+    /// H v and y, \[D\].
+    product: Vec<T>,
+    weighted: Vec<T>,
+    /// ∂(yᵀHv)/∂θ \[D\], and ∂(yᵀHv)/∂x \[N, d\] where it is wanted.
+    gradient: Vec<T>,
+    inputs: Option<Vec<T>>,
+}
+
+impl<T: Real> Along<T> {
+    fn new(parameters: usize, inputs: Option<usize>) -> Self {
+        let zeros = |size| vec![T::zero(); size];
+        Self {
+            product: zeros(parameters),
+            weighted: zeros(parameters),
+            gradient: zeros(parameters),
+            inputs: inputs.map(zeros),
+        }
+    }
+}
+
+impl Probing {
+    /// What probes say of the moments, and in `gradient` \[D\] and `input_gradient` \[N, d\] the estimate of the measure's.
+    pub fn gradient<T: Real>(
+        &self,
+        workspace: &mut DeepWorkspace<T>,
+        network: &FeedForward<T>,
+        batch: &Batch<T>,
+        gradient: &mut [T],
+        mut input_gradient: Option<&mut [T]>,
+    ) -> Result<Estimate, Error> {
+        let parameters = network.parameters();
+        let mut generator = generator(self.seed ^ STREAMS, self.step);
+        let mut v = vec![T::zero(); parameters];
+        let mut along = Along::new(parameters, input_gradient.as_deref().map(<[T]>::len));
+        let share = 1.0 / self.probes as f64;
+        let mut moments = [0.0; 2];
+        gradient.fill(T::zero());
+        if let Some(sum) = input_gradient.as_deref_mut() {
+            sum.fill(T::zero());
+        }
+        for _ in 0..self.probes {
+            signs(&mut generator, &mut v);
+            let of_probe = self.along(workspace, network, batch, &v, &mut along)?;
+            add(gradient, T::of(share), &along.gradient);
+            if let (Some(sum), Some(one)) = (input_gradient.as_deref_mut(), &along.inputs) {
+                add(sum, T::of(share), one);
+            }
+            for (sum, of_one) in moments.iter_mut().zip(of_probe) {
+                *sum += share * of_one;
+            }
+        }
+        let [trace, frobenius_squared] = moments;
+        Ok(Estimate {
+            trace,
+            frobenius_squared,
+            parameters,
+        })
+    }
+
+    /// vᵀHv and ‖Hv‖², and the gradient of yᵀHv.
+    fn along<T: Real>(
+        &self,
+        workspace: &mut DeepWorkspace<T>,
+        network: &FeedForward<T>,
+        batch: &Batch<T>,
+        v: &[T],
+        along: &mut Along<T>,
+    ) -> Result<[f64; 2], Error> {
+        let Along {
+            product: u,
+            weighted: y,
+            gradient,
+            inputs,
+        } = along;
+        workspace.hessian_vector_product(network, batch, v, u)?;
+        let of_direction = [dot(v, u), dot(u, u)];
+        let at = self
+            .before
+            .map_or(of_direction, |averages| averages.moments());
+        let [of_trace, of_square] = weights(self.sharpness, at, v.len()).map(T::of);
+        for ((y, &v), &u) in y.iter_mut().zip(v).zip(&*u) {
+            *y = of_trace * v + T::of(2.0) * of_square * u;
+        }
+        let x = inputs.as_deref_mut();
+        workspace.bilinear_gradient(network, batch, y, v, None, gradient, x)?;
+        Ok(of_direction)
+    }
+
+    /// The measure as the averages estimate it, with this step's estimates in them.
+    pub fn value(&self, estimate: Estimate) -> f64 {
+        let averages = ProbeAverages::updated(self.before, estimate);
+        value(self.sharpness, averages.moments(), estimate.parameters)
+    }
+}
+
+/// Keeps the signs apart from the choice of rows, which has the same seed and steps.
+const STREAMS: u64 = 0x7072_6f62_6573;
+
+fn add<T: Real>(sum: &mut [T], factor: T, part: &[T]) {
+    for (sum, &part) in sum.iter_mut().zip(part) {
+        *sum += factor * part;
+    }
+}
+
+fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
+    let products = a.iter().zip(b).map(|(a, b)| a.as_f64() * b.as_f64());
+    products.sum()
+}
+
+/// ±1, each as likely.
+fn signs<T: Real>(generator: &mut impl Rng, out: &mut [T]) {
+    for some in out.chunks_mut(64) {
+        let mut bits = generator.next_u64();
+        for sign in some {
+            *sign = if bits & 1 == 0 { T::one() } else { -T::one() };
+            bits >>= 1;
+        }
+    }
+}
+
+/// m, s of the eigenvalues. For signs, q̂/D ≥ (t̂/D)² by Cauchy and Schwarz, and so for averages of them.
+fn mean_and_spread([t, q]: [f64; 2], size: f64) -> (f64, f64) {
+    let mean = t / size;
+    (mean, (q / size - mean * mean).max(0.0).sqrt())
+}
+
+/// The measure at these moments t and q of D parameters.
+fn value(sharpness: Sharpness, moments: [f64; 2], parameters: usize) -> f64 {
+    let size = parameters as f64;
+    match sharpness {
+        Sharpness::Trace => moments[0],
+        Sharpness::Frobenius => moments[1].sqrt(),
+        _ => {
+            let (mean, spread) = mean_and_spread(moments, size);
+            mean + spread * (size - 1.0).sqrt()
+        }
+    }
+}
+
+/// Its derivatives w_t and w_q. Where all eigenvalues are equal, λ_sup is their mean.
+fn weights(sharpness: Sharpness, moments: [f64; 2], parameters: usize) -> [f64; 2] {
+    let size = parameters as f64;
+    match sharpness {
+        Sharpness::Trace => [1.0, 0.0],
+        Sharpness::Frobenius if moments[1] > 0.0 => [0.0, 0.5 / moments[1].sqrt()],
+        Sharpness::Frobenius => [0.0, 0.0],
+        _ => {
+            let (mean, spread) = mean_and_spread(moments, size);
+            if spread == 0.0 {
+                return [1.0 / size, 0.0];
+            }
+            let slope = (size - 1.0).sqrt() / (size * spread);
+            [1.0 / size - slope * mean, 0.5 * slope]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hsr_core::depth::{DeepEvaluation, DeepWorkspace, FeedForward, LayerShape, Objective};
+    use hsr_core::{Activation, Batch, OutputLoss, Targets};
+
+    use super::{Along, ProbeAverages, Probing, add};
+    use crate::Sharpness;
+
+    #[test]
+    fn the_sum_over_unit_vectors_is_the_exact_gradient() {
+        let shapes = [
+            LayerShape::new(2, 3).with_activation(Activation::Tanh),
+            LayerShape::new(3, 3)
+                .with_activation(Activation::Gelu)
+                .with_residual(),
+            LayerShape::new(3, 3).with_frozen_weight(),
+        ];
+        let theta: Vec<f64> = (0..33).map(|i| 0.7 * f64::from(i).sin()).collect();
+        let network = FeedForward::from_flat(&shapes, &theta).unwrap();
+        let x = [0.1, 0.2, -0.5, 1.0, 0.7, -0.3, -1.2, 0.4];
+        let classes = Targets::Classes(&[0, 1, 2, 1]);
+        let batch = Batch::new(OutputLoss::SoftmaxCrossEntropy, &x, classes);
+        let size = network.parameters();
+        let mut workspace = DeepWorkspace::new();
+        let auto = DeepEvaluation::Auto;
+        let bounds = workspace.bounds(&network, &batch, &auto).unwrap();
+        let moments = bounds.whole.moments;
+        for (sharpness, objective) in [
+            (Sharpness::LambdaSup, Objective::LambdaSup),
+            (Sharpness::Frobenius, Objective::Frobenius),
+            (Sharpness::Trace, Objective::Trace),
+        ] {
+            let mut expected = vec![0.0; size];
+            let mut of_inputs = vec![0.0; x.len()];
+            let inputs = Some(&mut of_inputs[..]);
+            workspace
+                .objective_gradient(&network, &batch, objective, &auto, &mut expected, inputs)
+                .unwrap();
+            let probing = Probing {
+                sharpness,
+                probes: 1,
+                seed: 0,
+                step: 0,
+                before: Some(ProbeAverages {
+                    trace: moments.trace,
+                    frobenius_squared: moments.frobenius_squared,
+                    updates: 100_000,
+                }),
+            };
+            let mut along = Along::new(size, Some(x.len()));
+            let (mut sum, mut sum_of_inputs) = (vec![0.0; size], vec![0.0; x.len()]);
+            let mut found = [0.0; 2];
+            for i in 0..size {
+                let mut v = vec![0.0; size];
+                v[i] = 1.0;
+                let [t, q] = probing
+                    .along(&mut workspace, &network, &batch, &v, &mut along)
+                    .unwrap();
+                found = [found[0] + t, found[1] + q];
+                add(&mut sum, 1.0, &along.gradient);
+                add(&mut sum_of_inputs, 1.0, along.inputs.as_ref().unwrap());
+            }
+            let scale = expected.iter().fold(0.0_f64, |max, v| max.max(v.abs()));
+            for (a, b) in sum.iter().zip(&expected) {
+                assert!((a - b).abs() < 1e-13 * scale, "{sharpness:?}");
+            }
+            for (a, b) in sum_of_inputs.iter().zip(&of_inputs) {
+                assert!((a - b).abs() < 1e-13 * scale, "{sharpness:?}");
+            }
+            assert!((found[0] / moments.trace - 1.0).abs() < 1e-12);
+            assert!((found[1] / moments.frobenius_squared - 1.0).abs() < 1e-12);
+        }
+    }
+}
