@@ -16,9 +16,9 @@ use burn::optim::{AdamConfig, GradientsParams, SgdConfig};
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
 use burn_hsr::{
-    Activation, Backend, Evaluation, Execution, HsrConfig, HsrError, HsrRecord, LayerGradient, LossGradients,
-    Mode, OutputLoss, Schedule, Sharpness, Strength, Subsample, Targets, ThreeLayer, ThreeLayerNet,
-    ThreeLayerNetConfig, activation_forward, activation_of,
+    Activation, Backend, Evaluation, Execution, HsrConfig, HsrError, HsrRecord, LayerGradient,
+    LossGradients, Mode, OutputLoss, Schedule, Sharpness, Strength, Subsample, Targets, ThreeLayer,
+    ThreeLayerNet, ThreeLayerNetConfig, activation_forward, activation_of,
 };
 use hsr_tests::{relative_error, tensor, values};
 

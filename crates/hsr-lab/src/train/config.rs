@@ -204,6 +204,18 @@ impl Method {
         Method::EarlyStopping,
     ];
 
+    /// Plain training and the methods that lower curvature.
+    pub(crate) const OF_CURVATURE: [Method; 8] = [
+        Method::Plain,
+        Method::Hsr,
+        Method::Sam,
+        Method::Asam,
+        Method::Trace,
+        Method::LambdaMax,
+        Method::Frobenius,
+        Method::GradientNorm,
+    ];
+
     /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
@@ -243,18 +255,29 @@ impl Method {
         !matches!(self, Method::Plain | Method::EarlyStopping)
     }
 
-    /// The strength where none is given: for HSR the rule that needs no number, ρ as in the papers of SAM and ASAM, for
-    /// the trace a tenth of the other penalties, for it sums what they take the largest or the root mean square of.
+    /// The strength where none is given: for HSR the rule that needs no number.
     pub fn default_strength(self) -> Strength {
-        Strength::Fixed(match self {
-            Method::Hsr => return Strength::Auto,
+        match self {
+            Method::Hsr => Strength::Auto,
+            other => Strength::Fixed(other.fixed_strength()),
+        }
+    }
+
+    /// A number for the strength: ρ as in the papers of SAM and ASAM, for the trace a tenth of the other penalties, for it
+    /// sums what they take the largest or the root mean square of.
+    pub(crate) fn fixed_strength(self) -> f64 {
+        match self {
             Method::Plain | Method::EarlyStopping => 0.0,
             Method::Asam => 0.5,
             Method::Trace => 0.005,
             Method::WeightDecay => 0.001,
             Method::LabelSmoothing => 0.1,
-            Method::Sam | Method::LambdaMax | Method::Frobenius | Method::GradientNorm => 0.05,
-        })
+            Method::Hsr
+            | Method::Sam
+            | Method::LambdaMax
+            | Method::Frobenius
+            | Method::GradientNorm => 0.05,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::summary::ClassSummary;
 use crate::data::random::Stream;
 use crate::data::split::{split_of, subset_of};
 use crate::data::{
-    DataError, DataWarning, Dataset, Standardizer, corrupt_labels, stratified_split,
+    DataError, DataWarning, Dataset, Split, Standardizer, corrupt_labels, stratified_split,
 };
 use crate::{About, LabError, memory, network};
 

@@ -131,6 +131,7 @@ impl<'a> Trainer<'a> {
         if let Extra::Penalty(penalty) = &mut self.extra {
             let record = HsrRecord {
                 steps: steps as u64,
+                ..HsrRecord::default()
             };
             **penalty = penalty.as_ref().clone().load_record(record);
         }
