@@ -220,7 +220,6 @@ fn check<M: Module>(name: &str, model: &M, dtype: DType, loss: impl Fn(&M) -> Te
     // Averages that are the exact values, and stay.
     let config = StochasticHsrConfig::new()
         .with_strength(1.0)
-        .with_limit(None)
         .with_scheme(Scheme::S4)
         .with_decay(1.0 - 1e-9);
     let mut hsr = config

@@ -146,6 +146,7 @@ fn a_directory_in_use_is_refused_for_everything_that_writes_all_of_it() {
     let config = CompareConfig {
         methods: vec![Contender::new(Method::Plain), Contender::new(Method::Hsr)],
         seeds: 1,
+        tune: None,
         training: small(2),
     };
     let first = Comparison::open(config.clone(), &compared).unwrap();

@@ -6,7 +6,7 @@ use super::*;
 
 const HEADER: &str = "method,seed,train_loss,accuracy,macro_f1,lambda_max,lambda_min,lambda_sup,tightness,\
                       negative_eigenvalues,grad_norm,seconds,test_loss,loss_gap,train_accuracy,accuracy_gap,\
-                      calibration_error,adaptive_sharpness,relative_flatness,logit_normalized_lambda_max";
+                      calibration_error,adaptive_sharpness,relative_flatness,logit_normalized_lambda_max,strength";
 
 fn compare(folder: &Path, arguments: &[&str]) -> Output {
     let base = ["compare", "--task", "iris", "--hidden", "4"];
@@ -560,7 +560,7 @@ fn another_comparison_may_not_go_on_in_the_directory() {
         (&["--hidden", "3"][..], ["hidden", "16", "3"]),
         (&["--label-noise", "0.5"], ["label noise", "0.0", "0.5"]),
         (&["--methods", "plain,sam"], ["methods", "hsr", "sam"]),
-        (&["--strength", "hsr=0.3"], ["methods", "0.05", "0.3"]),
+        (&["--strength", "hsr=0.3"], ["methods", "auto", "0.3"]),
         (&["--seed", "1"], ["seed", "0", "1"]),
         (&["--mode", "direction"], ["mode", "coupled", "direction"]),
     ] {
@@ -835,4 +835,76 @@ fn wgpu_compares_or_says_why_not() {
             assert!((a - b).abs() <= 1e-3 * a.abs(), "{method}: {a} {b}");
         }
     }
+}
+
+/// Strengths are chosen seed by seed, the same whatever the number of jobs and after an interruption, and what is chosen
+/// is what the runs have.
+#[test]
+fn tuned_strengths_are_those_of_the_best_trial_and_do_not_depend_on_jobs() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let tuned = |out: &str, jobs: &str| {
+        let options = [
+            "--methods",
+            "plain,hsr,weight-decay,early-stopping",
+            "--tune",
+            "3",
+            "--seeds",
+            "2",
+            "--epochs",
+            "8",
+            "--jobs",
+            jobs,
+            "--out",
+            out,
+            "--json",
+        ];
+        json(&compare(folder, &options))
+    };
+    let one = tuned("one", "1");
+    let directory = folder.join("one");
+    let methods = one["tuning"].as_array().unwrap();
+    let names: Vec<&str> = methods
+        .iter()
+        .map(|it| it["method"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["hsr", "weight-decay"]);
+    let strengths = column(&directory, "strength");
+    for tuned in methods {
+        let name = tuned["method"].as_str().unwrap();
+        let grid: Vec<f64> = array(&tuned["strengths"]);
+        assert_eq!(grid.len(), 3);
+        let chosen: Vec<f64> = array(&tuned["chosen"]);
+        assert_eq!(strengths[name], chosen);
+        for (seed, chosen) in chosen.iter().enumerate() {
+            let trial = |number: usize| {
+                let file = format!("tuning/{name}-{seed}-{number}.json");
+                let trial: Value = serde_json::from_str(&read(&directory.join(file))).unwrap();
+                let scores: Vec<f64> = array(&trial["validation"]);
+                assert_eq!(trial["strength"], grid[number]);
+                (-scores[0], scores[1])
+            };
+            let best = (0..3).min_by(|&a, &b| trial(a).partial_cmp(&trial(b)).unwrap());
+            assert_eq!(grid[best.unwrap()], *chosen, "{name} {seed}");
+        }
+    }
+    assert!(!directory.join("tuning/plain-0-0.json").exists());
+    assert!(read(&directory.join("report.html")).contains("How strong"));
+    assert!(directory.join("tuning.png").exists());
+
+    tuned("three", "3");
+    let three = folder.join("three");
+    assert_eq!(runs(&directory), runs(&three));
+    std::fs::remove_file(three.join("tuning/hsr-1-2.json")).unwrap();
+    std::fs::remove_file(three.join("runs/hsr-1.json")).unwrap();
+    tuned("three", "2");
+    assert_eq!(runs(&directory), runs(&three));
+
+    let none = compare(folder, &["--tune", "1", "--out", "never"]);
+    refused(&none, &["--tune", "2 to 100"]);
+}
+
+fn array(value: &Value) -> Vec<f64> {
+    let values = value.as_array().unwrap().iter();
+    values.map(|it| it.as_f64().unwrap()).collect()
 }

@@ -16,9 +16,9 @@ use burn::optim::{AdamConfig, GradientsParams, SgdConfig};
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
 use burn_hsr::{
-    Activation, Backend, Evaluation, Execution, HsrConfig, HsrError, HsrRecord, LossGradients,
-    Mode, OutputLoss, Schedule, Sharpness, Subsample, Targets, ThreeLayer, ThreeLayerNet,
-    ThreeLayerNetConfig, activation_forward, activation_of,
+    Activation, Backend, Evaluation, Execution, HsrConfig, HsrError, HsrRecord, LayerGradient,
+    LossGradients, Mode, OutputLoss, Schedule, Sharpness, Strength, Subsample, Targets, ThreeLayer,
+    ThreeLayerNet, ThreeLayerNetConfig, activation_forward, activation_of,
 };
 use hsr_tests::{relative_error, tensor, values};
 
@@ -900,8 +900,11 @@ fn the_loss_step_is_the_step_of_backward_and_hsr() {
     let mut configs = vec![
         base().with_strength(0.0),
         base().with_subsample(Subsample::Rows(4)),
-        base().with_adaptive(true),
-        base().with_adaptive(true).with_mode(Mode::Decoupled),
+        base().with_strength(Strength::Relative(0.2)),
+        base().with_strength(Strength::Auto),
+        base()
+            .with_strength(Strength::Relative(0.2))
+            .with_mode(Mode::Decoupled),
         base().with_execution(Execution::Device),
     ];
     for mode in [Mode::Coupled, Mode::Decoupled, Mode::Direction] {
@@ -1077,56 +1080,162 @@ fn a_resumed_run_takes_the_very_steps_of_an_uninterrupted_one() {
     assert!(HsrRecord::load(folder.path().join("none")).is_err());
 }
 
+/// The numbers of the parameters that are trained, in order.
+fn trained(net: &ThreeLayerNet, gradients: &GradientsParams) -> Vec<f64> {
+    let mut all = Vec::new();
+    for linear in [&net.hidden, &net.output] {
+        all.extend(
+            gradients
+                .get::<2>(linear.weight.id)
+                .map_or(Vec::new(), values),
+        );
+        if let Some(bias) = &linear.bias {
+            all.extend(gradients.get::<1>(bias.id).map_or(Vec::new(), values));
+        }
+    }
+    all
+}
+
+fn length(v: &[f64]) -> f64 {
+    v.iter().map(|v| v * v).sum::<f64>().sqrt()
+}
+
+/// Every rule, mode, entry and execution adds what plain arithmetic does to the gradients of the loss. A frozen parameter
+/// counts on neither side.
 #[test]
-fn an_adaptive_strength_keeps_its_ratio_to_the_gradient_of_the_loss() {
-    let config = HsrConfig::new().with_strength(0.25).with_adaptive(true);
-    let mut run = Run::new(&config, SgdConfig::new().init());
-    // A frozen parameter counts on neither side.
-    run.net.hidden.bias = run.net.hidden.bias.map(|bias| bias.set_require_grad(false));
-    let norm = |gradients: &GradientsParams, net: &ThreeLayerNet| {
-        let mut all = values(gradients.get::<2>(net.hidden.weight.id).unwrap());
-        all.extend(gradient_of_linear(&net.output, gradients));
-        all
-    };
-    let length = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>().sqrt();
-    let of_loss = norm(&run.loss_gradients(), &run.net);
-    let gradients = run
-        .hsr
-        .inject(&run.net, run.x.clone(), run.y.clone(), run.loss_gradients())
-        .unwrap();
-    assert!(
-        run.net
-            .hidden
-            .bias
-            .iter()
-            .all(|bias| gradients.get::<1>(bias.id).is_none())
-    );
-    let with = norm(&gradients, &run.net);
-    let added: Vec<f64> = with.iter().zip(&of_loss).map(|(a, b)| a - b).collect();
-    let ratio = length(&added) / length(&of_loss);
-    assert!((ratio - 0.25).abs() < 1e-12, "{ratio}");
+fn every_rule_of_the_strength_adds_what_it_says_in_every_entry() {
+    let rules = [
+        Strength::Auto,
+        Strength::Relative(0.25),
+        Strength::Safe {
+            strength: 0.3,
+            share: 1e-3,
+        },
+        Strength::Safe {
+            strength: 1e-3,
+            share: 10.0,
+        },
+        Strength::Fixed(0.3),
+    ];
+    let schedule = Schedule::new().with_interval(2);
+    for rule in rules {
+        for mode in [Mode::Coupled, Mode::Decoupled, Mode::Direction] {
+            for execution in [Execution::Host, Execution::Device] {
+                let config = HsrConfig::new()
+                    .with_strength(rule)
+                    .with_mode(mode)
+                    .with_schedule(schedule.clone())
+                    .with_execution(execution);
+                let context = format!("{rule} {mode:?} {execution:?}");
+                let mut run = Run::new(&config, SgdConfig::new().init());
+                run.net.hidden.bias = run.net.hidden.bias.map(|b| b.set_require_grad(false));
+                let (net, x, y) = (run.net.clone(), run.x.clone(), run.y.clone());
+                let of_loss = trained(&net, &run.loss_gradients());
+                let penalty = run.hsr.gradient(&net, x.clone(), y.clone(), false).unwrap();
+                let lambda = values(penalty.value.clone())[0];
+                let of_layer = |layer: LayerGradient| {
+                    let mut all = layer.weight.map_or(Vec::new(), values);
+                    all.extend(layer.bias.map_or(Vec::new(), values));
+                    all
+                };
+                let u: Vec<f64> = penalty.layers.into_iter().flat_map(of_layer).collect();
+                let own = if mode == Mode::Direction {
+                    length(&u)
+                } else {
+                    1.0
+                };
+                let longest = |share: f64| share * length(&of_loss) * own / length(&u);
+                let factor =
+                    2.0 * match config.strength() {
+                        Strength::Relative(share) => longest(share),
+                        Strength::Safe { strength, share } => strength.min(longest(share)),
+                        rule => rule.most().unwrap(),
+                    } / own;
+                let with: Vec<f64> = of_loss
+                    .iter()
+                    .zip(&u)
+                    .map(|(l, u)| l + factor * u)
+                    .collect();
+                if mode == Mode::Decoupled {
+                    let none = config.clone().with_strength(0.0);
+                    let mut plain = Run::new(&none, SgdConfig::new().init());
+                    plain.net = net;
+                    let (plain, after) = (plain.step(), run.step());
+                    let taken: Vec<f64> = plain.iter().zip(&after).map(|(a, b)| a - b).collect();
+                    let error = (length(&taken) / (0.1 * factor * length(&u)) - 1.0).abs();
+                    assert!(error < 1e-9, "{context}: {error}");
+                    continue;
+                }
+                let check = |entry: &str, found: &[f64]| {
+                    let error = relative_error(found, &with, 0.0);
+                    assert!(error < 1e-10, "{context} {entry}: {error:e}");
+                };
+                let hsr = || config.init().unwrap();
+                let injected = hsr().inject(&net, x.clone(), y.clone(), run.loss_gradients());
+                check("inject", &trained(&net, &injected.unwrap()));
+                let one_call = hsr().loss_gradients(&net, x.clone(), y.clone()).unwrap();
+                check("loss_gradients", &trained(&net, &one_call.gradients));
+                let loss = || {
+                    let loss = CrossEntropyLossConfig::new().init(&device());
+                    loss.forward(net.forward(x.clone()), y.clone())
+                };
+                let term = hsr().penalty(&net, x.clone(), y.clone()).unwrap();
+                let value = values(term.clone().inner())[0];
+                let expected = factor * own * lambda;
+                assert!((value / expected - 1.0).abs() < 1e-10, "{context}: {value}");
+                let gradients = GradientsParams::from_grads((loss() + term).backward(), &net);
+                check("penalty", &trained(&net, &gradients));
+                let term = hsr().head(&net, x.clone(), y.clone()).unwrap();
+                let grads = (loss() + term.features_term()).backward();
+                let gradients = term.inject(&net, GradientsParams::from_grads(grads, &net));
+                check("head", &trained(&net, &gradients));
+            }
+        }
+    }
+}
 
-    // Decoupled, the same length is taken from the parameters after the step.
-    let config = config.with_mode(Mode::Decoupled);
-    let mut decoupled = Run::new(&config, SgdConfig::new().init());
-    let of_loss = length(&gradient(&decoupled.net, &decoupled.loss_gradients()));
-    let mut plain = Run::new(&config.clone().with_strength(0.0), SgdConfig::new().init());
-    let (with, without) = (decoupled.step(), plain.step());
-    let taken: Vec<f64> = with.iter().zip(&without).map(|(a, b)| a - b).collect();
-    let ratio = length(&taken) / (0.1 * of_loss);
-    assert!((ratio - 0.25).abs() < 1e-12, "{ratio}");
-
-    let hsr = HsrConfig::new().with_adaptive(true).init().unwrap();
-    let error = hsr
-        .penalty(&run.net, run.x.clone(), run.y.clone())
-        .unwrap_err();
-    assert!(matches!(error, HsrError::Adaptive { .. }));
-    let error = HsrConfig::new()
-        .with_adaptive(true)
-        .with_mode(Mode::Direction)
-        .init()
-        .unwrap_err();
-    assert!(matches!(error, HsrError::Config { .. }));
+/// A loss that is nowhere steep, and a batch without curvature: 0 is added, and nothing is NaN.
+#[test]
+fn a_gradient_of_zero_stays_finite_under_every_rule_in_both_precisions() {
+    for dtype in [DType::F32, DType::F64] {
+        let (x, y) = (
+            Tensor::<2>::zeros([4, 3], (&device(), dtype)),
+            classes(&[0, 1, 0, 1]),
+        );
+        let zero = |linear: &Linear| Linear {
+            weight: Param::from_tensor(Tensor::zeros(linear.weight.dims(), (&device(), dtype)))
+                .set_require_grad(true),
+            bias: None,
+        };
+        let start = net(3, 4, 2);
+        let net = ThreeLayerNet::new(zero(&start.hidden), Activation::Tanh, zero(&start.output));
+        for rule in ["auto", "relative:0.5", "safe:0.1", "0.1"] {
+            for mode in [Mode::Coupled, Mode::Direction] {
+                for execution in [Execution::Host, Execution::Device] {
+                    let hsr = HsrConfig::new()
+                        .with_strength(rule.parse::<Strength>().unwrap())
+                        .with_mode(mode)
+                        .with_execution(execution)
+                        .init()
+                        .unwrap();
+                    let context = format!("{rule} {mode:?} {execution:?} {dtype:?}");
+                    let none = GradientsParams::new();
+                    let injected = hsr.inject(&net, x.clone(), y.clone(), none).unwrap();
+                    let one_call = hsr.loss_gradients(&net, x.clone(), y.clone()).unwrap();
+                    let term = hsr.penalty(&net, x.clone(), y.clone()).unwrap();
+                    assert!(values(term.clone().inner())[0].is_finite(), "{context}");
+                    let by_term = GradientsParams::from_grads(term.backward(), &net);
+                    for gradients in [injected, one_call.gradients, by_term] {
+                        let all = trained(&net, &gradients);
+                        assert!(
+                            all.len() == 20 && all.iter().all(|v| *v == 0.0),
+                            "{context}"
+                        );
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[test]

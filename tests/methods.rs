@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{hsr, json, number, refused, text, train};
 
-const METHODS: [&str; 7] = [
+const METHODS: [&str; 9] = [
     "hsr",
     "sam",
     "asam",
@@ -12,6 +12,8 @@ const METHODS: [&str; 7] = [
     "lambda-max",
     "frobenius",
     "gradient-norm",
+    "weight-decay",
+    "label-smoothing",
 ];
 
 fn networks<'a>(summary: &'a Value, method: &str) -> [&'a Value; 2] {
@@ -174,4 +176,105 @@ fn every_method_trains_on_wgpu_or_says_why_not() {
             "{method}: {gpu} {cpu}"
         );
     }
+}
+
+/// Without a number the spectrum narrows and the score stays; a rule is read, kept in the files and refused where it has no
+/// meaning.
+#[test]
+fn no_strength_is_auto_and_rules_are_options() {
+    let folder = tempfile::tempdir().unwrap();
+    let wine = |arguments: &[&str]| {
+        let base = ["train", "--task", "wine", "--epochs", "200", "--json"];
+        hsr(folder.path(), &[&base[..], arguments].concat())
+    };
+    let summary = json(&wine(&["--out", "auto"]));
+    let [plain, hsr] = networks(&summary, "hsr");
+    let ratio = number(hsr, "lambda_max") / number(plain, "lambda_max");
+    assert!(ratio < 0.8, "{ratio}");
+    assert!(number(hsr, "macro_f1") > number(plain, "macro_f1") - 0.03);
+    let stored = |out: &str| -> Value {
+        let config = folder.path().join(out).join("config.json");
+        serde_json::from_slice(&std::fs::read(config).unwrap()).unwrap()
+    };
+    assert_eq!(stored("auto")["config"]["strength"], "auto");
+    let same = json(&wine(&["--strength", "auto", "--out", "same"]));
+    assert_eq!(networks(&same, "hsr")[1]["lambda_max"], hsr["lambda_max"]);
+    json(&wine(&["--strength", "relative:0.5", "--out", "relative"]));
+    assert_eq!(stored("relative")["config"]["strength"], "relative:0.5");
+    json(&wine(&["--strength", "0.05", "--out", "fixed"]));
+    assert_eq!(stored("fixed")["config"]["strength"], 0.05);
+    for (arguments, fragments) in [
+        (
+            &["--strength", "relative"][..],
+            &["--strength", "relative:X"][..],
+        ),
+        (
+            &["--method", "sam", "--strength", "auto"],
+            &["--strength is auto", "a number", "sam"],
+        ),
+        (
+            &["--method", "sam", "--warmup", "5"],
+            &["--warmup", "penalty"],
+        ),
+        (&["--interval", "0"], &["--interval", "at least 1"]),
+        (
+            &["--class-weights", "1,2"],
+            &["--class-weights has 2", "expected 3"],
+        ),
+        (
+            &["--label-smoothing", "2"],
+            &["--label-smoothing", "0 to 1"],
+        ),
+        (
+            &["--method", "weight-decay", "--weight-decay", "0.1"],
+            &["--weight-decay", "--strength"],
+        ),
+    ] {
+        refused(&wine(&[arguments, &["--out", "never"]].concat()), fragments);
+        assert!(!folder.path().join("never").exists());
+    }
+}
+
+/// Each option changes what is trained, and a fixed strength that is far too large is told in one line.
+#[test]
+fn every_refinement_changes_training_and_too_much_strength_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = |arguments: &[&str]| {
+        let out = arguments.join("");
+        let output = train(
+            folder.path(),
+            &[arguments, &["--out", &out, "--json"]].concat(),
+        );
+        json(&output);
+        std::fs::read(folder.path().join(out).join("model.safetensors")).unwrap()
+    };
+    let plain = weights(&[]);
+    for option in [
+        &["--warmup", "20"][..],
+        &["--cosine", "20"],
+        &["--stop-after", "5"],
+        &["--interval", "2"],
+        &["--subsample", "8"],
+        &["--weight-decay", "0.01"],
+        &["--label-smoothing", "0.1"],
+        &["--class-weights", "1,2,3"],
+        &["--early-stopping"],
+        &["--strength", "safe:0.001"],
+    ] {
+        assert!(weights(option) != plain, "{option:?}");
+    }
+    let strong = [
+        "--task",
+        "digits",
+        "--epochs",
+        "20",
+        "--strength",
+        "1",
+        "--out",
+        "strong",
+    ];
+    let output = hsr(folder.path(), &[&["train"][..], &strong].concat());
+    let warning = text(&output.stderr);
+    assert!(warning.contains("hsr outweighs the loss"), "{warning}");
+    assert!(warning.contains("--strength auto") && warning.trim_end().lines().count() == 1);
 }

@@ -115,7 +115,7 @@ fn small(epochs: usize) -> TrainConfig {
         hidden: 2.into(),
         activation: Activation::Tanh.into(),
         residual: false,
-        strength: 0.05,
+        strength: 0.05.into(),
         mode: Mode::Coupled,
         epochs: Some(epochs),
         batch: Some(16),
@@ -123,6 +123,7 @@ fn small(epochs: usize) -> TrainConfig {
         seed: 3,
         train_samples: None,
         label_noise: 0.1,
+        refinements: Default::default(),
         memory: MemoryLimit::default(),
     }
 }

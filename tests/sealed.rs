@@ -145,6 +145,7 @@ fn a_flipped_bit_in_a_comparison_changes_no_test() {
     let config = CompareConfig {
         methods: vec![Contender::new(Method::Plain), Contender::new(Method::Hsr)],
         seeds: 2,
+        tune: None,
         training: small(3),
     };
     let open = || Comparison::open(config.clone(), &directory);

@@ -15,7 +15,7 @@ use burn_penalty::stochastic::Part;
 use burn_penalty::train::StochasticHsrModel;
 use burn_penalty::{
     Mode, Objective, Outcome, PenaltyError, Schedule, Scheme, StochasticHsrConfig,
-    StochasticHsrGradient, StochasticHsrRecord,
+    StochasticHsrGradient, StochasticHsrRecord, Strength,
 };
 use burn_sharpness::ParameterSpace;
 use burn_sharpness::spectrum::DenseSpectrum;
@@ -51,7 +51,7 @@ fn with_exact_weights(
     dtype: DType,
 ) -> StochasticHsrGradient {
     let [trace, square] = moments;
-    let config = config.clone().with_strength(1.0).with_limit(None);
+    let config = config.clone().with_strength(1.0);
     let hsr = config.with_decay(1.0 - 1e-9).init_gradient().unwrap();
     hsr.load_record(StochasticHsrRecord {
         updates: 1 << 50,
@@ -406,15 +406,21 @@ fn every_mode_and_objective_takes_the_step_of_plain_arithmetic() {
     let (lr, strength, decay, clip) = (0.2, 0.3, 0.8, 0.9);
     for objective in [Objective::LambdaSup, Objective::Frobenius, Objective::Trace] {
         for mode in [Mode::Coupled, Mode::Decoupled, Mode::Direction] {
-            for limit in [None, Some(0.05)] {
+            for rule in [
+                Strength::Fixed(strength),
+                Strength::Safe {
+                    strength,
+                    share: 0.05,
+                },
+                Strength::Relative(0.4),
+            ] {
                 let sgd = SgdConfig::new()
                     .with_gradient_clipping(Some(GradientClippingConfig::Norm(clip as f32)));
                 let schedule = Schedule::new().with_interval(2);
                 let mut hsr = StochasticHsrConfig::new()
                     .with_objective(objective)
                     .with_mode(mode)
-                    .with_strength(strength)
-                    .with_limit(limit)
+                    .with_strength(rule)
                     .with_decay(decay)
                     .with_scheme(Scheme::S7)
                     .with_schedule(schedule)
@@ -439,12 +445,19 @@ fn every_mode_and_objective_takes_the_step_of_plain_arithmetic() {
                             averages.map(|a| a / correction)
                         };
                         let (_, gradient) = plain(objective, &theta, at);
-                        let length = norm(&gradient);
-                        let scale = match (mode, limit) {
-                            (Mode::Direction, _) => strength / length,
-                            (_, None) => strength,
-                            (_, Some(limit)) => strength.min(limit * norm(&of_loss) / length),
+                        // A direction's length is 1.
+                        let own = match mode {
+                            Mode::Direction => norm(&gradient),
+                            _ => 1.0,
                         };
+                        let length = norm(&gradient) / own;
+                        let scale = match rule {
+                            Strength::Safe { strength, share } => {
+                                strength.min(share * norm(&of_loss) / length)
+                            }
+                            Strength::Relative(share) => share * norm(&of_loss) / length,
+                            _ => strength,
+                        } / own;
                         added = gradient.iter().map(|g| 2.0 * scale * g).collect();
                         for (average, own) in averages.iter_mut().zip(own) {
                             *average = decay * *average + (1.0 - decay) * own;
@@ -469,7 +482,7 @@ fn every_mode_and_objective_takes_the_step_of_plain_arithmetic() {
                     let error = relative_error(&model.theta(), &theta, 1.0);
                     assert!(
                         error < 1e-5,
-                        "{objective:?} {mode:?} {limit:?} {step}: {error}"
+                        "{objective:?} {mode:?} {rule} {step}: {error}"
                     );
                 }
             }
@@ -486,7 +499,7 @@ fn the_same_probes_give_the_same_gradient_on_every_backend() {
             let config = StochasticHsrConfig::new().with_objective(objective);
             let mut hsr = config
                 .with_scheme(Scheme::S5)
-                .with_limit(None)
+                .with_strength(0.03)
                 .init_gradient()
                 .unwrap();
             let closure = of(|model: &Mlp| model.loss(&batch));
@@ -520,9 +533,7 @@ fn half_precision_is_computed_with_in_single() {
     );
     for dtype in [DType::F16, DType::BF16] {
         let model = Waves::on(&device(), &theta, dtype);
-        let config = StochasticHsrConfig::new()
-            .with_strength(1.0)
-            .with_limit(None);
+        let config = StochasticHsrConfig::new().with_strength(1.0);
         let mut hsr = config.with_mode(Mode::Decoupled).init_gradient().unwrap();
         let mut sum = vec![0.0; SIZE];
         let steps = 60;
@@ -653,7 +664,7 @@ fn the_power_iteration_finds_the_largest_eigenvalue_and_its_gradient() {
         };
         let exact = largest(&problem);
         let config = StochasticHsrConfig::new().with_objective(Objective::LambdaMax);
-        let config = config.with_strength(1.0).with_limit(None).with_decay(0.0);
+        let config = config.with_strength(1.0).with_decay(0.0);
         let mut hsr = config.init_gradient().unwrap();
         let closure = of(|model: &Mlp| model.loss(&batch));
         let mut passes = hsr.of(&model, &closure).unwrap();
@@ -751,9 +762,7 @@ fn a_group_has_the_curvature_of_its_parameters_alone_and_moves_no_others() {
         layer.bias = layer.bias.take().map(|bias| bias.set_require_grad(false));
     }
     let closure = of(|model: &Mlp| model.loss(&batch));
-    let config = StochasticHsrConfig::new()
-        .with_limit(None)
-        .with_strength(1.0);
+    let config = StochasticHsrConfig::new().with_strength(1.0);
     let grouped = config
         .clone()
         .with_group(ParamGroup::from_predicate("weight"));
@@ -915,8 +924,8 @@ fn what_cannot_be_done_is_an_error_in_one_line() {
             "strength is -1, expected a finite number, 0 or more",
         ),
         (
-            config().with_limit(Some(f64::NAN)),
-            "limit is NaN, expected a finite number, 0 or more",
+            config().with_strength(Strength::Relative(f64::NAN)),
+            "the strength's share of ‖∇L‖ is NaN, expected a finite number, 0 or more",
         ),
         (config().with_probes(0), "probes is 0, expected 1 or more"),
         (

@@ -35,14 +35,6 @@ pub enum HsrError {
         /// The method that was called.
         entry: &'static str,
     },
-    /// The strength is relative to the loss's gradient, which this entry point does not have.
-    #[error(
-        "an adaptive strength needs the gradient of the loss, which {entry} does not have: use Hsr::inject or Hsr::step"
-    )]
-    Adaptive {
-        /// The method that was called.
-        entry: &'static str,
-    },
     /// The inputs are features of a backbone, which this entry point does not differentiate.
     #[error(
         "{entry} gives the inputs no gradient, but autodiff tracks them: use Hsr::head or Hsr::penalty for the head \

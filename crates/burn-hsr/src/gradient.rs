@@ -157,17 +157,3 @@ impl Visit for Injection<'_> {
         self.gradients.register(id, sum);
     }
 }
-
-/// Sums ‖∇L‖² over the trainable parameters.
-pub(crate) struct SquaredNorm<'a> {
-    pub gradients: &'a GradientsParams,
-    pub sum: Tensor<1>,
-}
-
-impl Visit for SquaredNorm<'_> {
-    fn visit<const D: usize>(&mut self, id: ParamId, _parameter: &Tensor<D>, _gradient: Tensor<D>) {
-        if let Some(of_loss) = self.gradients.get::<D>(id) {
-            self.sum = self.sum.clone() + of_loss.square().sum();
-        }
-    }
-}

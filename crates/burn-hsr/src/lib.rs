@@ -52,7 +52,7 @@
 //! * [`Sharpness`]: what is descended, λ_sup or a peer of it; [`HsrConfig::probes`]: exactly, or by random probes.
 //! * [`ClosedForm`]: a model and a batch in the host's memory, for the verbs of hsr-core.
 //! * [`Hsr::verify`]: whether a model is what it says; [`Hsr::cost`]: what a step costs; [`Subsample`]: at how many rows.
-//! * [`Schedule`]: when and how strongly; [`HsrRecord`]: what a resumed run needs.
+//! * [`Strength`] and [`Schedule`]: how strongly and when; [`HsrRecord`]: what a resumed run needs.
 //! * [`HsrGradient`]: the bound's gradient as tensors; [`HeadTerm`]: the head of a deeper model;
 //!   [`LossGradients`]: loss, its gradient and the bound's in one.
 //! * [`Backend`]: backends by name.
@@ -95,7 +95,7 @@ mod verify;
 
 pub use activation::{activation_of, forward as activation_forward};
 pub use backend::{Backend, BackendError};
-pub use burn_penalty::{Mode, Schedule};
+pub use burn_penalty::{Mode, ParseStrengthError, Schedule, Strength};
 pub use closed_form::ClosedForm;
 pub use cost::StepCost;
 pub use error::HsrError;

@@ -83,9 +83,9 @@ impl Hsr {
         refuse_tracked("Hsr::loss_gradients", &inputs)?;
         let targets = targets.into();
         if self.on_host(&inputs)
-            && let Some(strength) = self.strength_of_sum(model, &inputs)
+            && let Some((strength, schedule)) = self.strength_of_sum(model, &inputs)
         {
-            let objective = Objective::Sum { strength };
+            let objective = Objective::Sum { strength, schedule };
             let (sum, estimate) = self.on_host_gradients(model, inputs, targets, objective)?;
             self.count_step(estimate);
             return Ok(sum);
@@ -127,7 +127,7 @@ impl Hsr {
     }
 
     /// L and ∇L.
-    fn gradients_of_loss<M: Layers>(
+    pub(crate) fn gradients_of_loss<M: Layers>(
         &self,
         model: &M,
         inputs: &Tensor<2>,

@@ -10,7 +10,7 @@
 //! * [`algebra`]: gradients as vectors, on the device.
 //! * [`differences`]: Hessian-vector products and their derivatives from gradients.
 //! * [`passes`]: passes of one loss at several parameters: the same random numbers, running statistics left alone.
-//! * [`Mode`], [`Schedule`], [`limited`]: how a penalty enters a step.
+//! * [`Strength`], [`Mode`], [`Schedule`]: how strong a penalty is and how it enters a step.
 //! * [`probe`], [`precision`]: random signs, and how long a step must be.
 //!
 //! # Features
@@ -47,7 +47,7 @@ pub use stochastic::{
     Curvature, Objective, Outcome, Scheme, StochasticHsr, StochasticHsrConfig,
     StochasticHsrGradient, StochasticHsrPasses, StochasticHsrRecord, StochasticHsrStep,
 };
-pub use strength::{check_strength, limited};
+pub use strength::{ParseStrengthError, Strength, check_strength, limited};
 
 /// The programs in the README are compiled and run.
 #[cfg(doctest)]

@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use hsr_lab::burn_hsr::{Activation, Backend};
+use hsr_lab::burn_hsr::{Activation, Backend, ParseStrengthError, Strength, Subsample};
 use hsr_lab::data::{Missing, Separator, TableOptions, name_list, nearest};
 use hsr_lab::hsr_core::OutputLoss;
 use hsr_lab::memory::MemoryLimit;
 use hsr_lab::model::{ModelOptions, ModelSource};
 use hsr_lab::reproduce::Experiment;
 use hsr_lab::tasks;
-use hsr_lab::train::{Method, Optimizer, Split};
+use hsr_lab::train::{ClassWeights, Method, Optimizer, Split};
 use hsr_lab::{LabError, LayerKeys};
 
 use crate::style::{STYLES, examples};
@@ -112,9 +112,12 @@ pub struct TrainOptions {
     /// What is compared with the plain network; `plain` trains that alone.
     #[arg(long, value_enum, default_value = "hsr")]
     pub method: MethodName,
-    /// The factor of what is added to the loss; ρ for sam and asam [default: 0.05; 0.005 for trace, 0.5 for asam].
-    #[arg(long, value_name = "X")]
-    pub strength: Option<f64>,
+    /// The factor of what is added to the loss, or the rule for it; ρ for sam and asam, the factor or ε of weight-decay
+    /// and label-smoothing. A rule is auto, which needs no number, relative:X (what is added is always X·‖∇L‖ long) or
+    /// safe:X (X, but what is added is never longer than half of ‖∇L‖) [default: auto for hsr; 0.005 for trace, 0.5 for
+    /// asam, 0.001 for weight-decay, 0.1 for label-smoothing, 0.05 for the others].
+    #[arg(long, value_name = "auto|X|relative:X|safe:X")]
+    pub strength: Option<Strength>,
     /// The seed of data, split, start and order.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
@@ -145,7 +148,7 @@ pub struct TrainOptions {
 }
 
 /// `hsr compare`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_help = examples(
     "For a seed every method has the same data, split, start and order of samples. Interrupted, the same command goes \
@@ -179,9 +182,15 @@ pub struct CompareOptions {
     /// The first seed; the others follow it.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// The strength of a method; repeated for others [default: as hsr train].
+    /// The strength of a method, as for hsr train; repeated for others [default: as hsr train].
     #[arg(long, value_name = "METHOD=X", value_parser = strength)]
     pub strength: Vec<MethodStrength>,
+    /// Choose each method's strength, at each seed, from N on a logarithmic grid, by a validation split: a fifth of the
+    /// training split. Grids are 0.005 to 0.5 for sam, 0.05 to 5 for asam, 0.0001 to 0.1 for trace, 0.00001 to 0.1 for
+    /// weight-decay, 0.01 to 0.5 for label-smoothing, 0.001 to 1 for the others, and 0.05 to 5 for a --strength of
+    /// relative:X.
+    #[arg(long, value_name = "N")]
+    pub tune: Option<usize>,
     /// Runs at the same time [default: one a processor, one on wgpu].
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
@@ -209,7 +218,7 @@ pub struct CompareOptions {
 }
 
 /// The network and its training, whatever the method.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Training")]
 pub struct TrainingOptions {
     /// What computes.
@@ -246,6 +255,35 @@ pub struct TrainingOptions {
     /// How the gradient of what is added enters the step: through the optimizer, beside it, or by its direction alone.
     #[arg(long, value_enum, default_value = "coupled")]
     pub mode: ModeName,
+    /// Raise the strength from 0 over so many steps.
+    #[arg(long, value_name = "STEPS")]
+    pub warmup: Option<u64>,
+    /// Lower the strength to 0 along a cosine over so many steps.
+    #[arg(long, value_name = "STEPS")]
+    pub cosine: Option<u64>,
+    /// Add nothing after so many steps.
+    #[arg(long, value_name = "STEPS")]
+    pub stop_after: Option<u64>,
+    /// Add the penalty at every K-th step alone, K times as strong: nearer to the price of plain training.
+    #[arg(long, value_name = "K")]
+    pub interval: Option<u64>,
+    /// Rows of a batch that the penalty is computed from, others at every step; `auto` where all would be dear [default:
+    /// all].
+    #[arg(long, value_name = "N|all|auto", value_parser = subsample)]
+    pub subsample: Option<Subsample>,
+    /// The optimizer's weight decay, for every network [default: 0, or 0.0001 for adamw].
+    #[arg(long, value_name = "X")]
+    pub weight_decay: Option<f64>,
+    /// Smooth the labels that are trained on: 1 − X of the label, X spread over all classes.
+    #[arg(long, value_name = "X")]
+    pub label_smoothing: Option<f64>,
+    /// How much the classes count in training: `balanced` for rare ones as much as for frequent ones, or a number for each.
+    #[arg(long, value_name = "balanced|A,B,…", value_parser = class_weights)]
+    pub class_weights: Option<ClassWeights>,
+    /// Keep the weights of the epoch with the least loss on a validation split: a fifth of the training split, which is not
+    /// trained on then.
+    #[arg(long)]
+    pub early_stopping: bool,
     /// Passes over the training split [default: 100, or as many as make 2000 steps].
     #[arg(long, value_name = "N")]
     pub epochs: Option<usize>,
@@ -258,19 +296,19 @@ pub struct TrainingOptions {
 }
 
 /// What is learned from.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Data")]
 #[command(group = ArgGroup::new("source").args(["task", "data"]))]
 pub struct DataOptions {
-    /// A built-in task (`hsr tasks` says more of each) [default: digits].
-    #[arg(long, value_name = "NAME", value_parser = task_names())]
-    pub task: Option<String>,
-    /// A CSV with a header row; every column but the label is a feature.
+    /// A built-in task (`hsr tasks` says more of each); hsr compare takes several, A,B,… [default: digits].
+    #[arg(long, value_name = "NAME", value_parser = task_names(), value_delimiter = ',')]
+    pub task: Vec<String>,
+    /// A CSV with a header row; every column but the label is a feature. Repeated for others in hsr compare.
     #[arg(long, value_name = "FILE.csv")]
-    pub data: Option<PathBuf>,
-    /// The label column of the CSV.
+    pub data: Vec<PathBuf>,
+    /// The label column of the CSV; of several, one for all or one for each.
     #[arg(long, value_name = "COLUMN", requires = "data")]
-    pub label: Option<String>,
+    pub label: Vec<String>,
     /// The directory with the IDX files of the task mnist.
     #[arg(long, value_name = "DIR", requires = "task")]
     pub data_dir: Option<PathBuf>,
@@ -288,8 +326,43 @@ pub struct DataOptions {
     pub label_noise: f64,
 }
 
+impl DataOptions {
+    /// The same options for each task or table.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the number of labels.
+    pub fn each(&self) -> Result<Vec<Self>, String> {
+        let (tables, labels) = (self.data.len(), self.label.len());
+        if labels > 1 && labels != tables {
+            return Err(format!(
+                "--label is given {labels} times for {tables} of --data, expected one for all or one for each"
+            ));
+        }
+        if self.task.len().max(tables) < 2 {
+            return Ok(vec![self.clone()]);
+        }
+        let tasks = self.task.iter().map(|task| Self {
+            task: vec![task.clone()],
+            ..self.clone()
+        });
+        let tables = self.data.iter().enumerate().map(|(number, path)| Self {
+            data: vec![path.clone()],
+            label: self
+                .label
+                .get(number)
+                .or(self.label.first())
+                .cloned()
+                .into_iter()
+                .collect(),
+            ..self.clone()
+        });
+        Ok(tasks.chain(tables).collect())
+    }
+}
+
 /// How a CSV is read.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "CSV")]
 pub struct TableArguments {
     /// What separates the fields: comma, semicolon, tab, pipe, space or a character [default: recognised].
@@ -332,7 +405,7 @@ impl TableArguments {
 }
 
 /// What the labels of a CSV mean in training.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "CSV")]
 pub struct LabelArguments {
     /// Labels that look like a quantity are the names of classes.
@@ -439,7 +512,7 @@ impl ModelArguments {
 }
 
 /// Options of the synthetic tasks.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Synthetic tasks")]
 pub struct SyntheticOptions {
     /// Standard deviation of the noise (moons, circles, spirals).
@@ -813,6 +886,12 @@ pub enum MethodName {
     Frobenius,
     /// The loss and the norm of its gradient.
     GradientNorm,
+    /// The loss, and the optimizer's weight decay.
+    WeightDecay,
+    /// The loss with smoothed labels.
+    LabelSmoothing,
+    /// The loss, and the epoch kept that was best on a validation split.
+    EarlyStopping,
 }
 
 impl From<MethodName> for Method {
@@ -826,6 +905,9 @@ impl From<MethodName> for Method {
             MethodName::LambdaMax => Method::LambdaMax,
             MethodName::Frobenius => Method::Frobenius,
             MethodName::GradientNorm => Method::GradientNorm,
+            MethodName::WeightDecay => Method::WeightDecay,
+            MethodName::LabelSmoothing => Method::LabelSmoothing,
+            MethodName::EarlyStopping => Method::EarlyStopping,
         }
     }
 }
@@ -836,11 +918,27 @@ pub struct MethodStrength {
     /// The method.
     pub method: MethodName,
     /// Its strength.
-    pub strength: f64,
+    pub strength: Strength,
+}
+
+fn subsample(text: &str) -> Result<Subsample, String> {
+    match text {
+        "all" => Ok(Subsample::All),
+        "auto" => Ok(Subsample::Auto),
+        _ => match text.parse() {
+            Ok(rows) if rows > 0 => Ok(Subsample::Rows(rows)),
+            _ => Err("expected a number of rows, at least 1, or all or auto".to_owned()),
+        },
+    }
+}
+
+fn class_weights(text: &str) -> Result<ClassWeights, String> {
+    text.parse::<ClassWeights>()
+        .map_err(|_| "expected balanced, or a number, 0 or more, for each class".to_owned())
 }
 
 fn strength(text: &str) -> Result<MethodStrength, String> {
-    let expected = || "expected a method and a number, such as hsr=0.1".to_owned();
+    let expected = || "expected a method and a strength, such as hsr=0.1 or hsr=auto".to_owned();
     let (method, value) = text.split_once('=').ok_or_else(expected)?;
     Ok(MethodStrength {
         method: MethodName::from_str(method.trim(), false).map_err(|_| {
@@ -850,7 +948,10 @@ fn strength(text: &str) -> Result<MethodStrength, String> {
                 .map_or_else(String::new, |name| format!(" (did you mean {name:?}?)"));
             format!("{method:?} is no method{meant}, {}", expected())
         })?,
-        strength: value.trim().parse().map_err(|_| expected())?,
+        strength: value
+            .trim()
+            .parse()
+            .map_err(|error: ParseStrengthError| error.to_string())?,
     })
 }
 

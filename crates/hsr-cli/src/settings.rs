@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use hsr_lab::LabError;
-use hsr_lab::burn_hsr::Mode;
+use hsr_lab::burn_hsr::{Mode, Schedule, Strength, Subsample};
 use hsr_lab::data::{DataError, Roles, Table, TableOptions};
 use hsr_lab::tasks::TaskOptions;
-use hsr_lab::train::{Method, Optimizer, Source, TrainConfig};
+use hsr_lab::train::{Method, Optimizer, Refinements, Source, TrainConfig};
 
 use crate::args::{DataOptions, ModeName, SyntheticOptions, TrainingOptions};
 
@@ -23,6 +23,18 @@ pub fn config(
         test_fraction: data.test_fraction,
         train_samples: data.train_samples,
         label_noise: data.label_noise,
+        refinements: Refinements {
+            schedule: Schedule::new()
+                .with_warmup_steps(training.warmup.unwrap_or(0))
+                .with_cosine_steps(training.cosine)
+                .with_stop_after(training.stop_after)
+                .with_interval(training.interval.unwrap_or(1)),
+            subsample: training.subsample.unwrap_or(Subsample::All),
+            weight_decay: training.weight_decay,
+            label_smoothing: training.label_smoothing.unwrap_or(0.0),
+            class_weights: training.class_weights,
+            early_stopping: training.early_stopping,
+        },
         source: source(data, table, synthetic, given)?,
         method: Method::Plain,
         backend: training.backend,
@@ -33,7 +45,7 @@ pub fn config(
         hidden: training.hidden.into(),
         activation: training.activation.into(),
         residual: training.residual,
-        strength: 0.0,
+        strength: Strength::Fixed(0.0),
         mode: match training.mode {
             ModeName::Coupled => Mode::Coupled,
             ModeName::Decoupled => Mode::Decoupled,
@@ -52,6 +64,12 @@ fn source(
     synthetic: SyntheticOptions,
     given: &[String],
 ) -> Result<Source, LabError> {
+    if data.task.len() > 1 || data.data.len() > 1 || data.label.len() > 1 {
+        return Err(LabError::Option(
+            "expected one --task, or one --data and one --label; several are compared by hsr compare".to_owned(),
+        ));
+    }
+    let [task, label] = [data.task, data.label].map(|given| given.into_iter().next());
     let of_task = TaskOptions {
         samples: data.samples,
         noise: synthetic.noise,
@@ -64,8 +82,8 @@ fn source(
             .data_dir
             .map(|path| std::path::absolute(&path).unwrap_or(path)),
     };
-    if let Some(path) = data.data {
-        let label = data.label.ok_or_else(|| label_is_missing(&path, &table))?;
+    if let Some(path) = data.data.into_iter().next() {
+        let label = label.ok_or_else(|| label_is_missing(&path, &table))?;
         if of_task != TaskOptions::default() {
             return Err(LabError::Option(
                 "--samples, --noise, --classes, --means, --covariance and --overlap belong to built-in tasks, \
@@ -77,14 +95,14 @@ fn source(
         return Ok(Source::Csv { path, label, table });
     }
     // Clap asks for --data, except beside --task, which excludes it.
-    if table != TableOptions::default() || data.label.is_some() {
+    if table != TableOptions::default() || label.is_some() {
         return Err(LabError::Option(
             "--label, --separator, --no-header, --decimal-comma, --drop, --one-hot, --missing and --numeric-classes need \
              --data, not a built-in task"
                 .to_owned(),
         ));
     }
-    let name = data.task.unwrap_or_else(|| "digits".to_owned());
+    let name = task.unwrap_or_else(|| "digits".to_owned());
     let source = Source::Task {
         name,
         options: of_task,

@@ -9,7 +9,7 @@ use hsr_core::{Batch, Error, Evaluation, LanczosOptions, Network, Real, Workspac
 use super::tensors::HostGradient;
 use crate::closed_form::Spare;
 use crate::probes::Probing;
-use crate::{ClosedForm, HsrConfig, Sharpness};
+use crate::{ClosedForm, HsrConfig, Sharpness, Strength};
 
 /// What is differentiated.
 #[derive(Clone, Copy)]
@@ -18,8 +18,8 @@ pub(crate) enum Objective {
     Measure { with_inputs: bool },
     /// The loss L.
     Loss,
-    /// L + strength·measure, whose value is given as that of L.
-    Sum { strength: f64 },
+    /// L + strength·schedule·measure, whose value is given as that of L.
+    Sum { strength: Strength, schedule: f64 },
 }
 
 /// The buffers of one precision.
@@ -268,7 +268,7 @@ impl<T: Real + Element> Buffers<T> {
                 }
             }
             Objective::Loss => workspaces.loss_gradient(&view, &batch, &mut parameters)?,
-            Objective::Sum { strength } => {
+            Objective::Sum { strength, schedule } => {
                 self.of_measure = zeros(core::mem::take(&mut self.of_measure), size);
                 let of_measure = &mut self.of_measure;
                 let loss = match (probing, &view) {
@@ -287,9 +287,14 @@ impl<T: Real + Element> Buffers<T> {
                         of_measure,
                     )?,
                 };
-                let strength = T::of(strength);
+                let strength = match strength {
+                    Strength::Fixed(strength) => strength,
+                    rule => rule.of_norms(norm(&parameters), norm(of_measure)),
+                };
+                let strength = strength * schedule;
                 for (sum, &part) in parameters.iter_mut().zip(&*of_measure) {
-                    *sum += strength * part;
+                    // In double precision: the factor of a gradient that is almost 0 can be beyond single.
+                    *sum += T::of(strength * part.as_f64());
                 }
                 loss
             }
@@ -301,6 +306,17 @@ impl<T: Real + Element> Buffers<T> {
             estimate,
         })
     }
+}
+
+/// ‖v‖, also where squares leave the range of numbers.
+fn norm<T: Real>(v: &[T]) -> f64 {
+    let size = |v: &T| v.as_f64().abs();
+    let largest = v.iter().map(size).fold(0.0, f64::max);
+    if largest == 0.0 {
+        return 0.0;
+    }
+    let squares = v.iter().map(|v| (size(v) / largest).powi(2));
+    largest * squares.sum::<f64>().sqrt()
 }
 
 fn zeros<T: Real>(mut vector: Vec<T>, size: usize) -> Vec<T> {

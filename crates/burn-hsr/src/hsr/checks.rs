@@ -10,14 +10,6 @@ use crate::targets::{Labels, Targets};
 use crate::{HsrError, Layers, Mode};
 
 impl Hsr {
-    pub(crate) fn refuse_what_needs_gradients(&self, entry: &'static str) -> Result<(), HsrError> {
-        self.refuse_decoupled(entry)?;
-        if self.config.adaptive {
-            return Err(HsrError::Adaptive { entry });
-        }
-        Ok(())
-    }
-
     /// The targets, where they fit, as the closed form takes them.
     pub(crate) fn checked<M: Layers>(
         &self,

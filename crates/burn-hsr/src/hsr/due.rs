@@ -9,12 +9,15 @@ use crate::gradient::HsrGradient;
 use crate::layers::shapes;
 use crate::probes::{Estimate, ProbeAverages};
 use crate::targets::Targets;
-use crate::{HsrError, Layers, Subsample, subsample};
+use crate::{HsrError, Layers, Mode, Strength, Subsample, subsample};
 
 /// What a step adds.
 pub(super) struct Due {
-    pub strength: f64,
-    /// Times the strength where that was asked for.
+    /// The schedule's factor.
+    pub schedule: f64,
+    /// The strength times that, where it is known before the gradient is.
+    pub strength: Option<f64>,
+    /// Times the strength where that was asked for and is known.
     pub gradient: HsrGradient,
     /// The rows it was taken at, where it has a part for them.
     pub inputs: Option<Tensor<2>>,
@@ -22,8 +25,8 @@ pub(super) struct Due {
 
 impl Hsr {
     /// What this step adds, at the rows that it takes; `None` where the schedule pauses. Inputs that autodiff tracks get
-    /// their gradient. `scaled` asks for the strength in it, which what is normalised afterwards does not get. The step
-    /// counts unless it is refused.
+    /// their gradient. `scaled` asks for the strength in it, where that does not depend on lengths. The step counts
+    /// unless it is refused.
     pub(super) fn next_step<M: Layers>(
         &self,
         model: &M,
@@ -31,19 +34,25 @@ impl Hsr {
         targets: Targets,
         scaled: bool,
     ) -> Result<Option<Due>, HsrError> {
-        let (step, strength) = self.strength_of_step();
+        let (step, schedule) = self.schedule_of_step();
         let mut estimate = None;
-        let due = if strength == 0.0 {
+        let due = if schedule == 0.0 {
             None
         } else {
             let (inputs, targets) = self.rows_of_step(step, model, inputs, targets)?;
             let with_inputs = inputs.is_tracked();
-            let scaled = scaled && !self.normalises();
-            let factor = if scaled { strength } else { 1.0 };
+            let strength = match self.config.strength() {
+                Strength::Fixed(strength) if self.config.mode != Mode::Direction => {
+                    Some(strength * schedule)
+                }
+                _ => None,
+            };
+            let factor = strength.filter(|_| scaled).unwrap_or(1.0);
             let at = with_inputs.then(|| inputs.clone());
             let (gradient, found) = self.of_step(model, inputs, targets, with_inputs, factor)?;
             estimate = found;
             Some(Due {
+                schedule,
                 strength,
                 gradient,
                 inputs: at,
@@ -53,24 +62,31 @@ impl Hsr {
         Ok(due)
     }
 
-    /// The strength of this step where what it descends is the sum L + strength·λ_sup over one batch: nothing is
-    /// normalised, no rows are chosen, the schedule does not pause.
-    pub(crate) fn strength_of_sum<M: Layers>(&self, model: &M, inputs: &Tensor<2>) -> Option<f64> {
-        let (_, strength) = self.strength_of_step();
+    /// The strength of this step and the schedule's factor where what it descends is the sum L + strength·λ_sup over one
+    /// batch: no direction is taken, no rows are chosen, the schedule does not pause.
+    pub(crate) fn strength_of_sum<M: Layers>(
+        &self,
+        model: &M,
+        inputs: &Tensor<2>,
+    ) -> Option<(Strength, f64)> {
+        let (_, schedule) = self.schedule_of_step();
+        let strength = self.config.strength();
         let [samples, _] = inputs.dims();
         let takes_all = || {
             Subsample::rows(&self.config, &shapes(model), samples).is_ok_and(|rows| rows == samples)
         };
-        (strength != 0.0 && !self.normalises() && takes_all()).then_some(strength)
+        let sum = schedule != 0.0 && self.config.mode != Mode::Direction;
+        (sum && takes_all()).then_some((strength, schedule))
     }
 
-    /// The step that comes, and its strength.
-    fn strength_of_step(&self) -> (u64, f64) {
+    /// The step that comes, and the schedule's factor; 0 also where the strength is.
+    fn schedule_of_step(&self) -> (u64, f64) {
         let step = self.steps.load(Ordering::Relaxed);
-        (
-            step,
-            self.config.strength * self.config.schedule.factor(step),
-        )
+        let schedule = match self.config.strength().is_zero() {
+            true => 0.0,
+            false => self.config.schedule.factor(step),
+        };
+        (step, schedule)
     }
 
     /// The step is taken; `estimate` is what its probes said.

@@ -1,39 +1,62 @@
-//! Gradients scaled to a length.
+//! The factor of a penalty's gradient where it depends on lengths.
 
 use burn::module::ParamId;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use crate::gradient::{HsrGradient, Scaled, SquaredNorm, Visit, for_each_parameter};
-use crate::{Layers, device};
+use crate::gradient::{HsrGradient, Scaled, Visit, for_each_parameter};
+use crate::{Layers, Strength, device};
 
-/// ∇λ_sup scaled to the length strength, over the parameters that are trained; a zero gradient stays zero.
-pub(super) fn normalised<M: Layers>(
-    model: &M,
-    gradient: HsrGradient,
-    strength: f64,
-) -> HsrGradient {
-    // Divided by its largest entry first: the squares can be beyond the type where the gradient is not.
-    let largest = Measure::Largest.of(model, &gradient);
-    let gradient = gradient.map(&Scaled(reciprocal(largest)));
-    let norm = Measure::Norm.of(model, &gradient);
-    gradient.map(&Scaled(reciprocal(norm) * strength))
+/// A gradient times its factor.
+pub(super) struct Applied {
+    pub gradient: HsrGradient,
+    /// The factor s, \[1\]; in the mode Direction that of ∇P/‖∇P‖.
+    pub factor: Tensor<1>,
 }
 
-/// ∇λ_sup scaled to the length strength·‖∇L‖.
-pub(super) fn relative<M: Layers>(
-    gradient: HsrGradient,
-    strength: f64,
+/// ∇P, or in the mode Direction ∇P/‖∇P‖, times the factor that the rule gives it, times that of the schedule. Lengths
+/// are those over the parameters that are trained. A zero gradient stays zero.
+pub(super) fn applied<M: Layers>(
     model: &M,
-    gradients: &GradientsParams,
-) -> HsrGradient {
-    let mut of_loss = SquaredNorm {
-        gradients,
-        sum: gradient.value.zeros_like(),
+    gradient: HsrGradient,
+    rule: Strength,
+    schedule: f64,
+    direction: bool,
+    of_loss: Option<&GradientsParams>,
+) -> Applied {
+    // Divided by its largest entry first: the squares can be beyond the type where the gradient is not.
+    let largest = Parts::of(model, &gradient, Part::Largest).largest();
+    let gradient = gradient.map(&Scaled(reciprocal(largest.clone())));
+    let scaled_norm = Parts::of(model, &gradient, Part::Square).sum().sqrt();
+    // ‖∇P‖, or 1 for its direction.
+    let norm = match direction {
+        true => largest.ones_like(),
+        false => largest * scaled_norm.clone(),
     };
-    for_each_parameter(model, gradient.clone(), &mut of_loss);
-    let length = of_loss.sum.sqrt();
-    normalised(model, gradient, strength).map(&Scaled(length))
+    let longest = rule
+        .share()
+        .zip(of_loss)
+        .map(|(share, of_loss)| length(model, &gradient, of_loss) * share);
+    let own = rule.most().map(|most| norm.clone() * most);
+    let length = match (own, longest) {
+        (Some(own), Some(longest)) => own.min_pair(longest),
+        (Some(length), None) | (None, Some(length)) => length,
+        (None, None) => norm.zeros_like(),
+    } * schedule;
+    Applied {
+        factor: length.clone() * reciprocal(norm),
+        gradient: gradient.map(&Scaled(length * reciprocal(scaled_norm))),
+    }
+}
+
+/// ‖∇L‖ over the parameters that `gradient` has a part for.
+fn length<M: Layers>(model: &M, gradient: &HsrGradient, of_loss: &GradientsParams) -> Tensor<1> {
+    let largest = Parts::of(model, gradient, Part::LargestOf(of_loss)).largest();
+    let unit = reciprocal(largest.clone());
+    largest
+        * Parts::of(model, gradient, Part::SquareOf(of_loss, unit))
+            .sum()
+            .sqrt()
 }
 
 /// 1/x; 1 where x is too small for that, so that zero stays zero.
@@ -42,42 +65,59 @@ fn reciprocal(x: Tensor<1>) -> Tensor<1> {
     x.mask_fill(nothing, 1.0).recip()
 }
 
-/// The size of a gradient over the parameters that are trained.
-#[derive(Clone, Copy)]
-enum Measure {
+/// What each trained parameter contributes to a measure.
+enum Part<'a> {
+    /// max |∂P|.
     Largest,
-    Norm,
+    /// Σ ∂P².
+    Square,
+    /// max |∂L|.
+    LargestOf(&'a GradientsParams),
+    /// Σ (unit·∂L)².
+    SquareOf(&'a GradientsParams, Tensor<1>),
 }
 
-impl Measure {
-    fn of<M: Layers>(self, model: &M, gradient: &HsrGradient) -> Tensor<1> {
-        let mut parts = Parts {
-            measure: self,
-            of: Vec::new(),
+struct Parts<'a> {
+    part: Part<'a>,
+    parts: Vec<Tensor<1>>,
+    zero: Tensor<1>,
+}
+
+impl<'a> Parts<'a> {
+    fn of<M: Layers>(model: &M, gradient: &HsrGradient, part: Part<'a>) -> Self {
+        let mut parts = Self {
+            part,
+            parts: Vec::new(),
+            zero: gradient.value.zeros_like(),
         };
         for_each_parameter(model, gradient.clone(), &mut parts);
-        if parts.of.is_empty() {
-            return gradient.value.zeros_like();
+        parts
+    }
+
+    fn largest(self) -> Tensor<1> {
+        match self.parts.is_empty() {
+            true => self.zero,
+            false => Tensor::cat(self.parts, 0).max(),
         }
-        let parts = Tensor::cat(parts.of, 0);
-        match self {
-            Measure::Largest => parts.max(),
-            Measure::Norm => parts.sum().sqrt(),
+    }
+
+    fn sum(self) -> Tensor<1> {
+        match self.parts.is_empty() {
+            true => self.zero,
+            false => Tensor::cat(self.parts, 0).sum(),
         }
     }
 }
 
-/// What each parameter contributes to a measure.
-struct Parts {
-    measure: Measure,
-    of: Vec<Tensor<1>>,
-}
-
-impl Visit for Parts {
-    fn visit<const D: usize>(&mut self, _id: ParamId, _parameter: &Tensor<D>, gradient: Tensor<D>) {
-        self.of.push(match self.measure {
-            Measure::Largest => gradient.max_abs(),
-            Measure::Norm => gradient.square().sum(),
+impl Visit for Parts<'_> {
+    fn visit<const D: usize>(&mut self, id: ParamId, _parameter: &Tensor<D>, gradient: Tensor<D>) {
+        self.parts.extend(match &self.part {
+            Part::Largest => Some(gradient.max_abs()),
+            Part::Square => Some(gradient.square().sum()),
+            Part::LargestOf(of_loss) => of_loss.get::<D>(id).map(Tensor::max_abs),
+            Part::SquareOf(of_loss, unit) => of_loss
+                .get::<D>(id)
+                .map(|it| (it * unit.clone().reshape([1; D])).square().sum()),
         });
     }
 }

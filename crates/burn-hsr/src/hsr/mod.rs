@@ -16,7 +16,8 @@ use burn::tensor::{Element, Tensor};
 use hsr_core::depth::DeepBounds;
 use hsr_core::{Extremes, LanczosOptions, Real, SpectralBounds};
 
-use self::length::{normalised, relative};
+use self::due::Due;
+use self::length::{Applied, applied};
 use self::surrogate::Surrogate;
 use crate::closed_form::{ClosedForm, Spare};
 use crate::gradient::{HsrGradient, ScaledBy, add_to, for_each_parameter};
@@ -320,39 +321,49 @@ impl Hsr {
     /// tracks them, so that HSR regularises the head of a deeper model, one `Linear` or more. In the mode
     /// [`Direction`](Mode::Direction) the value is the same and the gradient normalised.
     ///
+    /// A [`Strength`](crate::Strength) that depends on ‖∇L‖, as the default does, takes the ∇L of this batch for the
+    /// layers, computed here: in closed form on the host, on a device by one pass through them.
+    /// What is added to them is then what [`inject`](Self::inject) adds.
+    ///
     /// # Errors
     ///
-    /// As [`gradient`](Self::gradient); [`HsrError::Decoupled`] in the decoupled mode, [`HsrError::Adaptive`] with an
-    /// adaptive strength.
+    /// As [`gradient`](Self::gradient); [`HsrError::Decoupled`] in the decoupled mode.
     pub fn penalty<M: Layers>(
         &self,
         model: &M,
         inputs: Tensor<2>,
         targets: impl Into<Targets>,
     ) -> Result<Tensor<1>, HsrError> {
-        self.refuse_what_needs_gradients("Hsr::penalty")?;
-        let device = inputs.device();
-        let dtype = inputs.dtype();
-        let Some(due) = self.next_step(model, inputs, targets.into(), false)? else {
-            return Ok(Tensor::zeros([1], (&device, dtype)));
+        self.refuse_decoupled("Hsr::penalty")?;
+        let zero = Tensor::zeros([1], (&inputs.device(), inputs.dtype()));
+        let (batch, targets) = (inputs.clone(), targets.into());
+        let Some(mut due) = self.next_step(model, inputs, targets.clone(), false)? else {
+            return Ok(zero);
         };
-        let (value, mut gradient) = (due.gradient.value.clone(), due.gradient);
-        let mut surrogate = Surrogate { sum: value };
-        if self.config.mode == Mode::Direction {
-            // Already of the length strength.
-            gradient = normalised(model, gradient, due.strength);
-            surrogate.sum = surrogate.sum * due.strength;
-        }
+        let inputs = due.inputs.take();
+        let strength = due.strength;
+        let mut surrogate = Surrogate {
+            sum: due.gradient.value.clone(),
+        };
+        let mut gradient = match strength {
+            Some(_) => due.gradient,
+            None => {
+                let of_loss = self.loss_for_lengths(model, &batch, &targets)?;
+                let applied = self.applied(model, due, of_loss.as_ref());
+                surrogate.sum = surrogate.sum * applied.factor;
+                applied.gradient
+            }
+        };
         // value + Σ⟨θ − θ.inner(), g⟩: the sum is 0, its gradient is g. No operation of a backend is needed.
-        if let (Some(of_inputs), Some(inputs)) = (gradient.inputs.take(), due.inputs) {
+        if let (Some(of_inputs), Some(inputs)) = (gradient.inputs.take(), inputs) {
             surrogate.add(inputs, of_inputs);
         }
         for_each_parameter(model, gradient, &mut surrogate);
-        if self.config.mode != Mode::Direction {
+        Ok(match strength {
             // Once for the sum, where each part of the gradient would be another operation.
-            surrogate.sum = surrogate.sum * due.strength;
-        }
-        Ok(surrogate.sum)
+            Some(strength) => surrogate.sum * strength,
+            None => surrogate.sum,
+        })
     }
 
     /// Adds strength·∇λ_sup to gradients, between `backward` and the optimizer's step. Frozen parameters get nothing.
@@ -372,11 +383,7 @@ impl Hsr {
         self.refuse_decoupled("Hsr::inject")?;
         refuse_tracked("Hsr::inject", &inputs)?;
         if let Some(due) = self.next_step(model, inputs, targets.into(), true)? {
-            let gradient = if self.config.adaptive {
-                relative(due.gradient, due.strength, model, &gradients)
-            } else {
-                self.directed(model, due.gradient, due.strength)
-            };
+            let gradient = self.directed(model, due, Some(&gradients));
             add_to(model, gradient, &mut gradients);
         }
         Ok(gradients)
@@ -425,15 +432,21 @@ impl Hsr {
         features: Tensor<2>,
         targets: impl Into<Targets>,
     ) -> Result<HeadTerm, HsrError> {
-        self.refuse_what_needs_gradients("Hsr::head")?;
+        self.refuse_decoupled("Hsr::head")?;
         let zero = Tensor::zeros([1], (&features.device(), features.dtype()));
         let mut term = HeadTerm {
             features: zero,
             gradient: None,
         };
-        if let Some(due) = self.next_step(head, features, targets.into(), true)? {
-            let mut gradient = self.directed(head, due.gradient, due.strength);
-            if let (Some(of_features), Some(inputs)) = (gradient.inputs.take(), due.inputs) {
+        let (batch, targets) = (features.clone(), targets.into());
+        if let Some(mut due) = self.next_step(head, features, targets.clone(), true)? {
+            let inputs = due.inputs.take();
+            let of_loss = match due.strength {
+                Some(_) => None,
+                None => self.loss_for_lengths(head, &batch, &targets)?,
+            };
+            let mut gradient = self.directed(head, due, of_loss.as_ref());
+            if let (Some(of_features), Some(inputs)) = (gradient.inputs.take(), inputs) {
                 let mut surrogate = Surrogate { sum: term.features };
                 surrogate.add(inputs, of_features);
                 term.features = surrogate.sum;
@@ -467,11 +480,7 @@ impl Hsr {
         let Some(due) = self.next_step(&model, inputs, targets.into(), true)? else {
             return Ok(optimizer.step(lr, model, gradients));
         };
-        let decrement = if self.config.adaptive {
-            relative(due.gradient, due.strength, &model, &gradients)
-        } else {
-            due.gradient
-        };
+        let decrement = self.directed(&model, due, Some(&gradients));
         let mut decrements = GradientsParams::new();
         add_to(&model, decrement, &mut decrements);
         let lr = lr.into();
@@ -481,17 +490,54 @@ impl Hsr {
         Ok(SgdConfig::new().init().step(lr, model, decrements))
     }
 
-    /// The gradient that the coupled modes add: strength·∇λ_sup, normalised or not.
-    fn directed<M: Layers>(&self, model: &M, gradient: HsrGradient, strength: f64) -> HsrGradient {
-        if self.config.mode == Mode::Direction {
-            normalised(model, gradient, strength)
-        } else {
-            gradient
+    /// What is added: strength·∇λ_sup, or in the mode Direction its direction. `due` is scaled where it can be.
+    fn directed<M: Layers>(
+        &self,
+        model: &M,
+        due: Due,
+        of_loss: Option<&GradientsParams>,
+    ) -> HsrGradient {
+        match due.strength {
+            Some(_) => due.gradient,
+            None => self.applied(model, due, of_loss).gradient,
         }
     }
 
-    /// Whether what is added has a length of its own, whatever that of ∇λ_sup.
-    fn normalises(&self) -> bool {
-        self.config.adaptive || self.config.mode == Mode::Direction
+    /// The same where the strength depends on lengths.
+    fn applied<M: Layers>(
+        &self,
+        model: &M,
+        due: Due,
+        of_loss: Option<&GradientsParams>,
+    ) -> Applied {
+        let direction = self.config.mode == Mode::Direction;
+        let strength = self.config.strength();
+        applied(
+            model,
+            due.gradient,
+            strength,
+            due.schedule,
+            direction,
+            of_loss,
+        )
+    }
+
+    /// ∇L of a batch whose inputs are left alone, where the strength depends on its length and the caller has none.
+    fn loss_for_lengths<M: Layers>(
+        &self,
+        model: &M,
+        inputs: &Tensor<2>,
+        targets: &Targets,
+    ) -> Result<Option<GradientsParams>, HsrError> {
+        if self.config.strength().share().is_none() {
+            return Ok(None);
+        }
+        let inputs = match inputs.is_tracked() {
+            true => Tensor::from_inner(inputs.clone().inner()),
+            false => inputs.clone(),
+        };
+        Ok(Some(
+            self.gradients_of_loss(model, &inputs, targets)?.gradients,
+        ))
     }
 }

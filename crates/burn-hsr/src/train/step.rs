@@ -81,7 +81,7 @@ impl core::fmt::Debug for HsrStep {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let config = self.hsr.config();
         f.debug_struct("HsrStep")
-            .field("strength", &config.strength)
+            .field("strength", &config.strength_rule)
             .field("mode", &config.mode)
             .field("loss", &config.loss)
             .finish_non_exhaustive()
@@ -101,10 +101,9 @@ impl HsrStep {
     ///
     /// # Errors
     ///
-    /// [`HsrError::Decoupled`] in the decoupled mode, which no term of a loss can express, and
-    /// [`HsrError::Adaptive`] with an adaptive strength, for the same reason.
+    /// [`HsrError::Decoupled`] in the decoupled mode, which no term of a loss can express.
     pub fn new(hsr: Hsr) -> Result<Self, HsrError> {
-        hsr.refuse_what_needs_gradients("a burn-train learner")?;
+        hsr.refuse_decoupled("a burn-train learner")?;
         Ok(Self {
             probe: Arc::new(hsr.clone()),
             hsr: Arc::new(hsr),

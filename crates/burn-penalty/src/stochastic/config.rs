@@ -6,7 +6,7 @@ use burn::optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
 use super::{StochasticHsr, StochasticHsrGradient};
-use crate::{Mode, PenaltyError, Schedule, check_strength};
+use crate::{Mode, PenaltyError, Schedule, Strength};
 
 /// What is descended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,14 +58,12 @@ pub struct StochasticHsrConfig {
     /// What is descended.
     #[config(default = "Objective::LambdaSup")]
     pub objective: Objective,
-    /// The factor of the objective. 0 is the optimizer as it is, bit for bit and with one pass.
-    #[config(default = 0.03)]
-    pub strength: f64,
-    /// The most that what is added may be long, as a share of ‖∇L‖; longer, it is shortened to that. The gradient of a
-    /// curvature can be of any size beside the loss's, and one strength does not fit all networks. An interval k
-    /// multiplies the limit too. None for no limit. Without meaning in the mode [`Direction`](Mode::Direction).
-    #[config(default = "Some(1.0)")]
-    pub limit: Option<f64>,
+    /// The factor of the objective, or the rule for it; [`AUTO`](Self::AUTO) unless it is set, best with
+    /// [`with_strength`](Self::with_strength). A fixed 0 is the optimizer as it is, bit for bit and with one pass. In the
+    /// mode [`Direction`](Mode::Direction) the rules have ∇P/‖∇P‖ in the place of ∇P. An interval k multiplies what they
+    /// give, limits too.
+    #[config(default = "Strength::Auto")]
+    pub strength_rule: Strength,
     /// How the strength changes from step to step, and every how many steps HSR acts.
     #[config(default = "Schedule::new()")]
     pub schedule: Schedule,
@@ -98,11 +96,30 @@ pub struct StochasticHsrConfig {
 }
 
 impl StochasticHsrConfig {
+    /// What [`Strength::Auto`] is here. The gradient of a curvature can be of any size beside the loss's, and one
+    /// strength does not fit all networks; its estimate is longer than it is, by its noise, and a share of ‖∇L‖ is less
+    /// of it than the same share of the exact gradient.
+    pub const AUTO: Strength = Strength::Safe {
+        strength: 0.03,
+        share: 1.0,
+    };
+
+    /// With a strength: a number, or a [`Strength`].
+    pub fn with_strength(mut self, strength: impl Into<Strength>) -> Self {
+        self.strength_rule = strength.into();
+        self
+    }
+
+    /// The strength, [`Auto`](Strength::Auto) being the rule that it stands for.
+    pub fn strength(&self) -> Strength {
+        self.strength_rule.or(Self::AUTO)
+    }
+
     /// Stochastic HSR around an optimizer: Burn's, or one of yours.
     ///
     /// # Errors
     ///
-    /// [`PenaltyError::Option`] where a strength or limit is negative or not finite, probes or interval 0, the decay not
+    /// [`PenaltyError::Option`] where a strength is negative or not finite, probes or interval 0, the decay not
     /// in 0…1 (below 1), a step not a positive number.
     pub fn init(
         &self,
@@ -124,10 +141,7 @@ impl StochasticHsrConfig {
                 expected,
             })
         };
-        check_strength("strength", self.strength)?;
-        if let Some(limit) = self.limit {
-            check_strength("limit", limit)?;
-        }
+        self.strength().check()?;
         if self.probes == 0 {
             return refuse("probes", 0.0, "1 or more");
         }

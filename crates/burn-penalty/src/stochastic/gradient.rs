@@ -16,7 +16,7 @@ use crate::differences::{self, Ends, taken};
 use crate::passes::{check_repeated, training_flags};
 use crate::precision::{rounding_noise, rounding_unit};
 use crate::probe::{generator, signs};
-use crate::{Finite, Mode, PenaltyError, Randomness, displaced, limited};
+use crate::{Finite, Mode, PenaltyError, Randomness, displaced};
 
 /// Stochastic HSR without an optimizer: the gradients for a loop of one's own or a `TrainStep`.
 ///
@@ -179,7 +179,7 @@ impl StochasticHsrGradient {
     {
         let step = self.steps;
         let factor = self.config.schedule.factor(step);
-        let acts = self.config.strength * factor != 0.0;
+        let acts = factor != 0.0 && !self.config.strength().is_zero();
         let randomness = acts.then(|| Randomness::new(module, self.config.seed, step));
         if let Some(randomness) = &randomness {
             randomness.restart();
@@ -239,21 +239,18 @@ impl StochasticHsrGradient {
         gradients: &GradientsParams,
         passes: &mut StochasticHsrPasses<L>,
     ) -> Result<(), PenaltyError> {
-        let strength = self.config.strength;
+        let strength = self.config.strength();
         let of_loss = core::mem::take(&mut passes.gradients);
+        let direction = match self.config.mode {
+            Mode::Direction => Some(polar(module, gradients)?.direction),
+            Mode::Coupled | Mode::Decoupled => None,
+        };
+        let gradients = direction.as_ref().unwrap_or(gradients);
+        let strength = strength.factor(module, &of_loss, gradients)?.scaled(factor);
         passes.gradients = match self.config.mode {
-            Mode::Direction => {
-                let direction = polar(module, gradients)?.direction;
-                add(module, of_loss, strength * factor, &direction)
-            }
-            Mode::Coupled => {
-                let limited = limited(module, strength, self.config.limit, &of_loss, gradients)?;
-                add(module, of_loss, limited.scaled(factor), gradients)
-            }
+            Mode::Coupled | Mode::Direction => add(module, of_loss, strength, gradients),
             Mode::Decoupled => {
-                let limited = limited(module, strength, self.config.limit, &of_loss, gradients)?;
-                let decrement = GradientsParams::new();
-                let decrement = add(module, decrement, limited.scaled(factor), gradients);
+                let decrement = add(module, GradientsParams::new(), strength, gradients);
                 passes.decrement = Some(decrement);
                 of_loss
             }

@@ -3,13 +3,13 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use burn_hsr::Mode;
+use burn_hsr::{Mode, Subsample};
 
 use super::CompareConfig;
 use crate::data::{Missing, TableOptions, written_list};
 use crate::shell;
 use crate::tasks::TaskOptions;
-use crate::train::{Method, Source};
+use crate::train::{Refinements, Source};
 
 impl CompareConfig {
     /// The command line that makes this comparison in `directory`, for a POSIX shell.
@@ -17,6 +17,7 @@ impl CompareConfig {
         let Self {
             methods,
             seeds,
+            tune,
             training,
         } = self;
         let mut command = Line("hsr compare".to_owned());
@@ -33,9 +34,12 @@ impl CompareConfig {
         }
         let names: Vec<&str> = methods.iter().map(|it| it.method.name()).collect();
         command.option("methods", names.join(","));
-        for contender in methods.iter().filter(|it| it.method != Method::Plain) {
+        for contender in methods.iter().filter(|it| it.method.has_strength()) {
             let (name, strength) = (contender.method.name(), contender.strength);
-            command.option("strength", format!("{name}={strength:?}"));
+            command.option("strength", format!("{name}={strength}"));
+        }
+        if let Some(count) = tune {
+            command.whole("tune", *count as u64);
         }
         command.whole("seeds", *seeds as u64);
         command.whole("seed", training.seed);
@@ -52,6 +56,7 @@ impl CompareConfig {
             Mode::Decoupled => command.option("mode", "decoupled"),
             Mode::Direction => command.option("mode", "direction"),
         }
+        command.refinements(&training.refinements);
         if let Some(epochs) = training.epochs {
             command.whole("epochs", epochs as u64);
         }
@@ -93,6 +98,47 @@ impl Line {
     fn flag(&mut self, name: &str) {
         self.0.push_str(" --");
         self.0.push_str(name);
+    }
+
+    fn refinements(&mut self, refinements: &Refinements) {
+        // Taken apart so that a new option cannot be forgotten here.
+        let Refinements {
+            schedule,
+            subsample,
+            weight_decay,
+            label_smoothing,
+            class_weights,
+            early_stopping,
+        } = refinements;
+        if schedule.warmup_steps > 0 {
+            self.whole("warmup", schedule.warmup_steps);
+        }
+        for (option, steps) in [
+            ("cosine", schedule.cosine_steps),
+            ("stop-after", schedule.stop_after),
+            ("interval", Some(schedule.interval).filter(|&it| it > 1)),
+        ] {
+            if let Some(steps) = steps {
+                self.whole(option, steps);
+            }
+        }
+        match subsample {
+            Subsample::All => {}
+            Subsample::Auto => self.option("subsample", "auto"),
+            Subsample::Rows(rows) => self.whole("subsample", *rows as u64),
+        }
+        if let Some(decay) = weight_decay {
+            self.number("weight-decay", *decay);
+        }
+        if *label_smoothing > 0.0 {
+            self.number("label-smoothing", *label_smoothing);
+        }
+        if let Some(weights) = class_weights {
+            self.option("class-weights", weights.to_string());
+        }
+        if *early_stopping {
+            self.flag("early-stopping");
+        }
     }
 
     fn table(&mut self, options: &TableOptions) {

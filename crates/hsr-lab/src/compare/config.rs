@@ -1,10 +1,12 @@
 //! What is compared.
 
-use burn_hsr::Mode;
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn_hsr::{Mode, Strength};
 use serde::{Deserialize, Serialize};
 
+use super::tuning;
 use crate::LabError;
-use crate::train::{Method, TrainConfig};
+use crate::train::{Method, Refinements, TrainConfig};
 
 /// A method and how strong it is.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,7 +15,7 @@ pub struct Contender {
     /// The method.
     pub method: Method,
     /// The factor of what it adds to the loss; ρ for SAM and ASAM; 0 for plain.
-    pub strength: f64,
+    pub strength: Strength,
 }
 
 impl Contender {
@@ -34,6 +36,11 @@ pub struct CompareConfig {
     pub methods: Vec<Contender>,
     /// How many seeds, from that of `training` on.
     pub seeds: usize,
+    /// How many strengths of each method are tried at each seed; none for the strengths that the methods have. A fifth
+    /// of the training split, its labels as they are, is held back to choose by; what is chosen is then trained on all of
+    /// the training split. The test split is not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tune: Option<usize>,
     /// Everything that the runs have in common. Its method and strength are those of each run; its mode applies to the
     /// methods that add a penalty.
     pub training: TrainConfig,
@@ -73,6 +80,9 @@ impl CompareConfig {
                 self.training.seed, self.seeds
             ));
         }
+        if let Some(count) = self.tune {
+            tuning::check(count)?;
+        }
         let penalised = |contender: &Contender| contender.method.sharpness().is_some();
         if self.training.mode != Mode::Coupled && !self.methods.iter().any(penalised) {
             return refuse(
@@ -80,21 +90,53 @@ impl CompareConfig {
                     .to_owned(),
             );
         }
+        if !self.methods.iter().any(penalised) {
+            self.training.refinements.check(false)?;
+        }
         // Stable: the others stay in the order in which they were named.
         self.methods
             .sort_by_key(|contender| contender.method != Method::Plain);
         for contender in &self.methods {
             let run = self.run(*contender, self.training.seed);
             run.check()?;
-            run.extra(run.method)?;
+            run.extra(run.method, &CrossEntropyLossConfig::new())?;
         }
         Ok(())
+    }
+
+    /// The strengths of a method that are tried.
+    pub(super) fn tried(&self, contender: Contender) -> Vec<Contender> {
+        match self.tune {
+            Some(count) if contender.method.has_strength() => tuning::grid(contender, count)
+                .into_iter()
+                .map(|strength| Contender {
+                    strength,
+                    ..contender
+                })
+                .collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// The seeds.
     pub fn seeds(&self) -> impl Iterator<Item = u64> + use<> {
         let first = self.training.seed;
         first..first.saturating_add(self.seeds as u64)
+    }
+
+    /// What of the refinements means something to a method.
+    fn refinements(&self, method: Method) -> Refinements {
+        let mut refinements = self.training.refinements.clone();
+        if method.sharpness().is_none() {
+            let plain = Refinements::default();
+            (refinements.schedule, refinements.subsample) = (plain.schedule, plain.subsample);
+        }
+        match method {
+            Method::WeightDecay => refinements.weight_decay = None,
+            Method::LabelSmoothing => refinements.label_smoothing = 0.0,
+            _ => {}
+        }
+        refinements
     }
 
     /// The configuration of one run.
@@ -107,6 +149,7 @@ impl CompareConfig {
                 Some(_) => self.training.mode,
                 None => Mode::Coupled,
             },
+            refinements: self.refinements(contender.method),
             ..self.training.clone()
         }
     }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
+use burn_hsr::Strength;
 use serde::{Deserialize, Serialize};
 
-use super::{CompareConfig, Metric, RunRecord};
+use super::{CompareConfig, Metric, RunRecord, TunedMethod};
 use crate::statistics::{NullDistribution, Quartiles, SignedRank, holm, stars};
 use crate::train::Method;
 use crate::train::problem::Problem;
@@ -17,13 +18,23 @@ pub struct MethodFindings {
     /// The method.
     pub method: Method,
     /// Its strength.
-    pub strength: f64,
+    pub strength: Strength,
     /// Runs that ended with a network.
     pub finished: usize,
     /// Runs that left the range of numbers; they are in no median and no test.
     pub diverged: usize,
     /// Median and quartiles of what is known of every finished run.
     pub metrics: BTreeMap<Metric, Quartiles>,
+}
+
+impl MethodFindings {
+    /// Its strength for a table.
+    fn strength(&self) -> String {
+        match self.method.has_strength() {
+            true => self.strength.to_string(),
+            false => "–".to_owned(),
+        }
+    }
 }
 
 /// Two methods, one metric: a paired two-sided Wilcoxon signed-rank test over the seeds at which both finished.
@@ -65,6 +76,9 @@ pub struct Findings {
     pub methods: Vec<MethodFindings>,
     /// Every metric and pair of methods that share a seed.
     pub tests: Vec<PairTest>,
+    /// What the choice of strengths came to, where they were chosen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tuning: Vec<TunedMethod>,
     /// What could not be drawn, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
@@ -111,7 +125,17 @@ impl Findings {
                 .filter(|metric| metric.is_tested())
                 .flat_map(|metric| tests(metric, &methods, records))
                 .collect(),
+            tuning: Vec::new(),
             missing: Vec::new(),
+        }
+    }
+
+    /// The strength of a method for a table: the median of those chosen, where they were.
+    pub(super) fn strength(&self, method: &MethodFindings) -> String {
+        let tuned = self.tuning.iter().find(|it| it.method == method.method);
+        match tuned.and_then(TunedMethod::median) {
+            Some(strength) => format!("{strength} (tuned)"),
+            None => method.strength(),
         }
     }
 
@@ -205,10 +229,7 @@ impl Findings {
             let mut block = vec![format!("{:24}", ""), format!("{:24}", "strength")];
             for method in methods {
                 let _ = write!(block[0], "{:>17}   ", method.method.name());
-                let strength = match method.method {
-                    Method::Plain => "–".to_owned(),
-                    _ => format!("{:?}", method.strength),
-                };
+                let strength = self.strength(method);
                 let _ = write!(block[1], "{strength:>17}   ");
             }
             for metric in Metric::ALL {
@@ -335,7 +356,11 @@ pub(super) fn runs_csv(records: &[RunRecord]) -> String {
         let keys: Vec<&str> = metrics.iter().map(|it| it.key()).collect();
         keys.join(",")
     };
-    let mut text = format!("method,seed,{},seconds,{}\n", keys(&BEFORE), keys(&after));
+    let mut text = format!(
+        "method,seed,{},seconds,{},strength\n",
+        keys(&BEFORE),
+        keys(&after)
+    );
     for run in records {
         let values = |metrics: &[Metric]| {
             let value = |metric: &Metric| match metric.of(run) {
@@ -347,12 +372,13 @@ pub(super) fn runs_csv(records: &[RunRecord]) -> String {
         };
         let _ = writeln!(
             text,
-            "{},{},{},{:?},{}",
+            "{},{},{},{:?},{},{}",
             run.method.name(),
             run.seed,
             values(&BEFORE),
             run.seconds,
-            values(&after)
+            values(&after),
+            run.strength
         );
     }
     text

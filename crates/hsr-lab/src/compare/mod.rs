@@ -24,7 +24,7 @@
 //!     hidden: 4.into(),
 //!     activation: Activation::Tanh.into(),
 //!     residual: false,
-//!     strength: 0.1,
+//!     strength: 0.1.into(),
 //!     mode: Mode::Coupled,
 //!     epochs: Some(5),
 //!     batch: Some(32),
@@ -32,11 +32,12 @@
 //!     seed: 0,
 //!     train_samples: None,
 //!     label_noise: 0.0,
+//!     refinements: Default::default(),
 //!     memory: Default::default(),
 //! };
 //! let directory = tempfile::tempdir()?;
 //! let methods = vec![Contender::new(Method::Plain), Contender::new(Method::Hsr)];
-//! let config = CompareConfig { methods, seeds: 3, training };
+//! let config = CompareConfig { methods, seeds: 3, tune: None, training };
 //! let comparison = Comparison::open(config, &directory.path().join("comparison"))?;
 //! let findings = comparison.execute(1, |_| Control::Continue)?;
 //! let test = findings.test(Metric::LambdaMax, Method::Plain, Method::Hsr);
@@ -44,6 +45,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod across;
 mod command;
 mod config;
 mod figures;
@@ -53,9 +55,12 @@ mod record;
 mod report;
 mod runner;
 mod store;
+mod tuning;
 
+pub use across::{Across, Ranks};
 pub use config::{CompareConfig, Contender};
 pub use findings::{Findings, MethodFindings, PairTest};
 pub use metric::Metric;
 pub use record::RunRecord;
 pub use runner::{CompareProgress, Comparison};
+pub use tuning::{Trial, TunedMethod};

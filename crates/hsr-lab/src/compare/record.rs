@@ -1,13 +1,14 @@
 //! One method on one seed.
 
 use burn::tensor::Device;
+use burn_hsr::Strength;
 use serde::{Deserialize, Serialize};
 
 use crate::train::measure::measure;
 use crate::train::problem::Problem;
 use crate::train::trainer::{Trainer, left_the_numbers};
 use crate::train::{Control, Method, NetworkSummary, TrainConfig};
-use crate::{LabError, Weights};
+use crate::{LabError, Weights, network, scores};
 
 /// What came of a run, as stored in `runs/METHOD-SEED.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,7 +17,7 @@ pub struct RunRecord {
     /// The method.
     pub method: Method,
     /// Its strength.
-    pub strength: f64,
+    pub strength: Strength,
     /// The seed.
     pub seed: u64,
     /// Seconds of training, measuring excluded.
@@ -29,6 +30,49 @@ pub struct RunRecord {
     pub accuracy_gap: Option<f64>,
     /// The epoch, from 1, at which training was found to have left the range of numbers.
     pub diverged: Option<usize>,
+}
+
+/// Trains a network on four fifths of the training split of `problem` and gives macro-F1 and mean cross-entropy on the
+/// rest: no network where training left the range of numbers. None where `observe` stopped it.
+pub(super) fn validate(
+    config: &TrainConfig,
+    epochs: usize,
+    problem: &Problem,
+    device: &Device,
+    observe: impl FnMut() -> Control,
+) -> Result<Option<Validated>, LabError> {
+    let start = Weights::random(problem.dimensions, config.seed);
+    let mut trainer = Trainer::new(config, epochs, problem, config.method, device, &start)?;
+    match train(&mut trainer, epochs, observe) {
+        Ok(None) => return Ok(None),
+        Ok(Some(())) => {}
+        Err(error) if left_the_numbers(&error) => {
+            return Ok(Some(Validated::Diverged(trainer.epoch.max(1))));
+        }
+        Err(error) => return Err(error),
+    }
+    let (weights, test) = (trainer.weights(), &problem.test);
+    let network = weights.network(config.activation)?;
+    let loss = config
+        .memory
+        .single_threaded()
+        .loss(&network, &test.batch())?;
+    let model = network::to_burn(&weights, config.activation, device);
+    let predicted = network::predict(&model, test.x.clone());
+    let classes = problem.dimensions.outputs;
+    let score = scores::macro_f1(&predicted, &test.data.labels, classes);
+    Ok(Some(match loss.is_finite() {
+        true => Validated::Scored([score, loss]),
+        false => Validated::Diverged(epochs),
+    }))
+}
+
+/// What came of a network on the validation split.
+pub(super) enum Validated {
+    /// Macro-F1 and mean cross-entropy.
+    Scored([f64; 2]),
+    /// The epoch, from 1, at which training was found to have left the range of numbers.
+    Diverged(usize),
 }
 
 /// How often a run looks whether its weights are still numbers.

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::Device;
 
+use super::record::Validated;
 use super::store::{self, Store, Stored};
+use super::tuning::{self, Trial};
 use super::{CompareConfig, Contender, Findings, RunRecord, figures, record, report};
 use crate::data::DataWarning;
 use crate::train::problem::Problem;
@@ -45,8 +47,18 @@ pub struct Comparison {
     /// What the seeds draw their data from, read once.
     reading: Reading,
     first: Arc<Problem>,
-    /// In the order in which they are done: all methods of a seed before the next seed.
-    pending: Vec<(Contender, u64)>,
+    /// In the order in which they are done: all methods of a seed before the next seed, and before them what is tried.
+    trials: Vec<Job>,
+    pending: Vec<Job>,
+}
+
+/// A network to be trained.
+#[derive(Clone, Copy)]
+struct Job {
+    contender: Contender,
+    seed: u64,
+    /// Its place among the strengths that are tried; none where it is a run of the comparison.
+    number: Option<usize>,
 }
 
 impl Comparison {
@@ -69,11 +81,25 @@ impl Comparison {
             config: config.clone(),
         };
         let store = store::open(directory, &stored)?;
-        let mut pending = Vec::new();
+        let (mut trials, mut pending) = (Vec::new(), Vec::new());
         for seed in config.seeds() {
             for &contender in &config.methods {
-                if store.read(contender.method, seed)?.is_none() {
-                    pending.push((contender, seed));
+                let method = contender.method;
+                for (number, contender) in config.tried(contender).into_iter().enumerate() {
+                    if store.read_trial(method, seed, number)?.is_none() {
+                        trials.push(Job {
+                            contender,
+                            seed,
+                            number: Some(number),
+                        });
+                    }
+                }
+                if store.read(method, seed)?.is_none() {
+                    pending.push(Job {
+                        contender,
+                        seed,
+                        number: None,
+                    });
                 }
             }
         }
@@ -85,6 +111,7 @@ impl Comparison {
             store,
             reading,
             first: Arc::new(first),
+            trials,
             pending,
         })
     }
@@ -99,14 +126,21 @@ impl Comparison {
         &self.first.warnings
     }
 
-    /// Runs in all.
+    /// Runs in all, those in which strengths are tried too.
     pub fn runs(&self) -> usize {
+        let methods = self.config.methods.iter();
+        let tried: usize = methods.map(|&it| self.config.tried(it).len()).sum();
+        self.compared() + tried * self.config.seeds
+    }
+
+    /// Runs that are compared.
+    fn compared(&self) -> usize {
         self.config.methods.len() * self.config.seeds
     }
 
     /// Runs that are not done.
     pub fn pending(&self) -> usize {
-        self.pending.len()
+        self.trials.len() + self.pending.len()
     }
 
     /// Epochs of all runs.
@@ -126,8 +160,9 @@ impl Comparison {
         jobs: usize,
         observe: impl FnMut(CompareProgress) -> Control + Send,
     ) -> Result<Findings, LabError> {
-        let shared = Shared {
+        let mut shared = Shared {
             comparison: self,
+            jobs: self.trials.clone(),
             next: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
             problem: Mutex::new((self.config.training.seed, Arc::clone(&self.first))),
@@ -137,9 +172,45 @@ impl Comparison {
                 runs: self.runs() - self.pending(),
             }),
         };
-        let results = workers::all(jobs.min(self.pending.len()), || shared.work());
-        results.into_iter().collect::<Result<(), _>>()?;
+        shared.work_all(jobs)?;
+        if !shared.stop.load(Ordering::Relaxed) {
+            shared.jobs = self.chosen()?;
+            shared.next = AtomicUsize::new(0);
+            shared.problem = Mutex::new((self.config.training.seed, Arc::clone(&self.first)));
+            shared.work_all(jobs)?;
+        }
         self.conclude()
+    }
+
+    /// What was tried, in the order of methods, seeds and strengths.
+    fn tried(&self) -> Result<Vec<Trial>, LabError> {
+        let mut trials = Vec::new();
+        for &contender in &self.config.methods {
+            for seed in self.config.seeds() {
+                for number in 0..self.config.tried(contender).len() {
+                    trials.extend(self.store.read_trial(contender.method, seed, number)?);
+                }
+            }
+        }
+        Ok(trials)
+    }
+
+    /// The pending runs, each with the strength that was best.
+    fn chosen(&self) -> Result<Vec<Job>, LabError> {
+        let trials = self.tried()?;
+        let strength = |job: &Job| {
+            let of_job =
+                |trial: &&Trial| (trial.method, trial.seed) == (job.contender.method, job.seed);
+            tuning::best(trials.iter().filter(of_job)).map(|trial| trial.strength)
+        };
+        let chosen = self.pending.iter().map(|job| Job {
+            contender: Contender {
+                strength: strength(job).unwrap_or(job.contender.strength),
+                ..job.contender
+            },
+            ..*job
+        });
+        Ok(chosen.collect())
     }
 
     /// Reads the runs back, in the order of methods and seeds, and writes what follows from them.
@@ -150,14 +221,16 @@ impl Comparison {
                 records.extend(self.store.read(contender.method, seed)?);
             }
         }
-        if records.len() < self.runs() {
+        let trials = self.tried()?;
+        if records.len() < self.compared() {
             return Err(LabError::Paused {
-                done: records.len(),
+                done: records.len() + trials.len(),
                 total: self.runs(),
                 path: self.directory.clone(),
             });
         }
         let mut findings = Findings::new(&self.config, &self.first, &self.directory, &records);
+        findings.tuning = tuning::tuned(&self.config, &trials);
         findings.missing = self.write(&findings, &records)?;
         Ok(findings)
     }
@@ -171,6 +244,10 @@ impl Comparison {
         for (name, figure) in figures::sheets(findings, records) {
             pictures::write(&self.directory, name, figure, &mut notes)?;
         }
+        if !findings.tuning.is_empty() {
+            let figure = tuning::figure(&findings.tuning);
+            pictures::write(&self.directory, "tuning", figure, &mut notes)?;
+        }
         match report::report(&self.config, findings, records, &self.directory) {
             Ok(report) => save("report.html", report.as_bytes())?,
             Err(error) => notes.push(format!("no report.html: {error}")),
@@ -182,6 +259,7 @@ impl Comparison {
 /// What the threads share.
 struct Shared<'a, F> {
     comparison: &'a Comparison,
+    jobs: Vec<Job>,
     next: AtomicUsize,
     stop: AtomicBool,
     /// The data of the seed that is being worked on.
@@ -196,6 +274,12 @@ struct Observer<F> {
 }
 
 impl<F: FnMut(CompareProgress) -> Control + Send> Shared<'_, F> {
+    /// Does all jobs in so many threads.
+    fn work_all(&self, threads: usize) -> Result<(), LabError> {
+        let results = workers::all(threads.min(self.jobs.len()), || self.work());
+        results.into_iter().collect()
+    }
+
     /// Does one run after the other. An error stops every thread after its epoch.
     fn work(&self) -> Result<(), LabError> {
         let result = self.work_on();
@@ -215,23 +299,48 @@ impl<F: FnMut(CompareProgress) -> Control + Send> Shared<'_, F> {
         } = self.comparison;
         while !self.stop.load(Ordering::Relaxed) {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(&(contender, seed)) = self.comparison.pending.get(index) else {
+            let Some(&Job {
+                contender,
+                seed,
+                number,
+            }) = self.jobs.get(index)
+            else {
                 break;
             };
             let problem = self.problem(contender, seed)?;
             let run = config.run(contender, seed);
-            let record = record::run(&run, *epochs, &problem, device, || {
-                self.report(contender.method, seed, 1, 0)
-            })?;
-            let Some(record) = record else {
-                break;
+            let method = contender.method;
+            let after_epoch = || self.report(method, seed, 1, 0);
+            let diverged = match number {
+                None => {
+                    let Some(record) = record::run(&run, *epochs, &problem, device, after_epoch)?
+                    else {
+                        break;
+                    };
+                    store.write(&record)?;
+                    record.diverged
+                }
+                Some(number) => {
+                    let inner = problem.inner(seed, device)?;
+                    let validated = record::validate(&run, *epochs, &inner, device, after_epoch)?;
+                    let (validation, diverged) = match validated {
+                        None => break,
+                        Some(Validated::Scored(scores)) => (Some(scores), None),
+                        Some(Validated::Diverged(epoch)) => (None, Some(epoch)),
+                    };
+                    store.write_trial(&Trial {
+                        method,
+                        seed,
+                        number,
+                        strength: contender.strength,
+                        validation,
+                    })?;
+                    diverged
+                }
             };
-            store.write(&record)?;
             // The epochs that a diverged run did not take count as done.
-            let left = record
-                .diverged
-                .map_or(0, |epoch| epochs.saturating_sub(epoch));
-            self.report(contender.method, seed, left, 1);
+            let left = diverged.map_or(0, |epoch| epochs.saturating_sub(epoch));
+            self.report(method, seed, left, 1);
         }
         Ok(())
     }

@@ -3,22 +3,25 @@
 //! ```text
 //! compare.json            what is compared: another comparison may not go on here
 //! runs/METHOD-SEED.json   a finished run each, from which an interrupted comparison goes on
+//! tuning/METHOD-SEED-NUMBER.json   the same for each strength that was tried
 //! runs.csv, statistics.csv, comparison.svg and .png, tradeoff.svg and .png, report.html
 //! ```
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{CompareConfig, RunRecord};
+use super::{CompareConfig, RunRecord, Trial};
 use crate::lock::{self, DirectoryLock};
 use crate::train::Method;
 use crate::{LabError, files};
 
 const FILE: &str = "compare.json";
 const RUNS: &str = "runs";
+const TRIALS: &str = "tuning";
 
 /// `compare.json`.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -59,9 +62,13 @@ pub(super) fn open(directory: &Path, stored: &Stored) -> Result<Store, LabError>
             checksum
         }
     };
-    let runs = directory.join(RUNS);
-    std::fs::create_dir_all(&runs).map_err(LabError::io(&runs, "be created"))?;
-    files::sweep(&runs);
+    for (name, wanted) in [(RUNS, true), (TRIALS, stored.config.tune.is_some())] {
+        let runs = directory.join(name);
+        if wanted {
+            std::fs::create_dir_all(&runs).map_err(LabError::io(&runs, "be created"))?;
+            files::sweep(&runs);
+        }
+    }
     Ok(Store { lock, comparison })
 }
 
@@ -126,39 +133,65 @@ fn shown(value: &Value) -> String {
 }
 
 impl Store {
-    fn file(&self, method: Method, seed: u64) -> PathBuf {
+    fn of_run(&self, method: Method, seed: u64) -> PathBuf {
         let name = format!("{}-{seed}.json", method.name());
         self.lock.directory().join(RUNS).join(name)
+    }
+
+    fn of_trial(&self, method: Method, seed: u64, number: usize) -> PathBuf {
+        let name = format!("{}-{seed}-{number}.json", method.name());
+        self.lock.directory().join(TRIALS).join(name)
     }
 
     /// Stores a finished run.
     pub fn write(&self, record: &RunRecord) -> Result<(), LabError> {
         let (bytes, _) = files::sealed(record, &self.comparison);
-        files::write(&self.file(record.method, record.seed), &bytes)
+        files::write(&self.of_run(record.method, record.seed), &bytes)
+    }
+
+    /// Stores a strength that was tried.
+    pub fn write_trial(&self, trial: &Trial) -> Result<(), LabError> {
+        let (bytes, _) = files::sealed(trial, &self.comparison);
+        let path = self.of_trial(trial.method, trial.seed, trial.number);
+        files::write(&path, &bytes)
     }
 
     /// A finished run; none where it is not finished.
     pub fn read(&self, method: Method, seed: u64) -> Result<Option<RunRecord>, LabError> {
-        let path = self.file(method, seed);
+        self.read_as(self.of_run(method, seed), |record: &RunRecord| {
+            (record.method, record.seed) == (method, seed)
+        })
+    }
+
+    /// A strength that was tried; none where it was not.
+    pub fn read_trial(
+        &self,
+        method: Method,
+        seed: u64,
+        number: usize,
+    ) -> Result<Option<Trial>, LabError> {
+        self.read_as(self.of_trial(method, seed, number), |trial: &Trial| {
+            (trial.method, trial.seed, trial.number) == (method, seed, number)
+        })
+    }
+
+    fn read_as<T: DeserializeOwned>(
+        &self,
+        path: PathBuf,
+        is_that: impl Fn(&T) -> bool,
+    ) -> Result<Option<T>, LabError> {
         let bytes = match files::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(LabError::io(&path, "be read")(error)),
         };
-        let refuse = |message: String| LabError::Run { path, message };
-        let (record, _) =
-            files::unsealed::<RunRecord>(&bytes, &self.comparison).map_err(|error| {
-                refuse(format!(
-                    "is not the record of a run of this comparison: it {error}; delete it to do the run again"
-                ))
-            })?;
-        if (record.method, record.seed) == (method, seed) {
-            Ok(Some(record))
-        } else {
-            Err(LabError::Run {
-                path: self.file(method, seed),
-                message: "is the record of another run; delete it to do the run again".to_owned(),
-            })
-        }
+        let message = match files::unsealed::<T>(&bytes, &self.comparison) {
+            Ok((record, _)) if is_that(&record) => return Ok(Some(record)),
+            Ok(_) => "is the record of another run; delete it to do the run again".to_owned(),
+            Err(error) => format!(
+                "is not the record of a run of this comparison: it {error}; delete it to do the run again"
+            ),
+        };
+        Err(LabError::Run { path, message })
     }
 }

@@ -19,6 +19,8 @@ pub(crate) enum Stream {
     LabelNoise = 5,
     /// Which part of the training split is used.
     Subset = 6,
+    /// Splitting the training split into what is trained on and what is held back to choose by.
+    Validation = 7,
 }
 
 /// The generator of a purpose at one epoch, so that a resumed run shuffles as an uninterrupted one.

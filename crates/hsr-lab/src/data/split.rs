@@ -39,6 +39,17 @@ pub fn stratified_split(
     test_fraction: f64,
     seed: u64,
 ) -> Result<Split, DataError> {
+    split_of(Stream::Split, labels, classes, test_fraction, seed)
+}
+
+/// The same for another purpose than testing, from random numbers of its own.
+pub(crate) fn split_of(
+    stream: Stream,
+    labels: &[usize],
+    classes: usize,
+    test_fraction: f64,
+    seed: u64,
+) -> Result<Split, DataError> {
     if !(test_fraction > 0.0 && test_fraction < 1.0) {
         return Err(DataError::InvalidFraction {
             fraction: test_fraction,
@@ -55,7 +66,7 @@ pub fn stratified_split(
             })?
             .push(sample);
     }
-    let mut random = generator(seed, Stream::Split);
+    let mut random = generator(seed, stream);
     let mut split = Split {
         train: Vec::with_capacity(labels.len()),
         test: Vec::new(),

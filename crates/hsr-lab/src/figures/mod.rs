@@ -3,7 +3,7 @@
 //! [`spectrum`] shows the eigenvalues of loss Hessians above each other and [`density`] the density of them, [`training`]
 //! the course of training, [`decision_boundary`] what two-dimensional classifiers decide, [`loss_plane`] and
 //! [`loss_profile`] the loss around a network and between two; [`distributions`] and [`scatter`] compare the runs of
-//! several methods. Each gives a [`Figure`], an SVG that renders itself to PNG with a typeface of its own: the pictures
+//! several methods, [`mean_ranks`] over several tasks. Each gives a [`Figure`], an SVG that renders itself to PNG with a typeface of its own: the pictures
 //! are the same on every machine, whatever fonts it has.
 //!
 //! ```
@@ -46,6 +46,7 @@ mod legend;
 mod number;
 mod palette;
 mod panel;
+mod ranks;
 mod scatter;
 mod spectrum;
 mod training;
@@ -63,6 +64,7 @@ pub use figure::Figure;
 pub(crate) use font::FACES;
 pub use landscape::{LossPlane, LossProfile, loss_plane, loss_profile};
 pub(crate) use number::value;
+pub use ranks::mean_ranks;
 pub use scatter::{Cloud, ScatterPanel, scatter};
 pub use spectrum::{Spectrum, spectrum};
 pub use training::{TrainingCurve, training};

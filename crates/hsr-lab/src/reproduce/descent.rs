@@ -78,7 +78,10 @@ impl<'a> Descent<'a> {
             return Ok(loss);
         }
         match self.method {
-            Method::Plain => return Ok(loss),
+            Method::Plain
+            | Method::WeightDecay
+            | Method::LabelSmoothing
+            | Method::EarlyStopping => return Ok(loss),
             Method::Sam | Method::Asam => {
                 let adaptive = self.method == Method::Asam;
                 if ascend(self.bed, adaptive, self.strength, theta, gradient, other) {
@@ -244,7 +247,7 @@ mod tests {
                     Method::Plain | Method::Sam | Method::Asam => 0.0,
                 }
             };
-            for method in Method::ALL {
+            for method in Method::OF_CURVATURE {
                 if matches!(method, Method::Sam | Method::Asam) {
                     continue;
                 }

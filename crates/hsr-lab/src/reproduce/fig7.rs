@@ -30,7 +30,7 @@ pub(super) fn plan(extent: Extent) -> Plan {
     let settings = Settings {
         scene: Scene::gaussians(0.6),
         methods: [Method::Plain, Method::Hsr],
-        strength: Method::Hsr.default_strength(),
+        strength: Method::Hsr.fixed_strength(),
         pace: Pace::USUAL,
         epochs: extent.pick(5000, 5000, 30),
     };

@@ -36,8 +36,8 @@ pub(super) fn settings(extent: Extent) -> Settings {
             Scene::moons(0.3),
             Scene::spirals(0.1),
         ],
-        methods: Method::ALL
-            .map(|method| (method, method.default_strength()))
+        methods: Method::OF_CURVATURE
+            .map(|method| (method, method.fixed_strength()))
             .to_vec(),
         pace: Pace::USUAL,
         epochs: extent.pick(20_000, 4000, 30),

@@ -47,9 +47,9 @@ pub(super) fn search(
         lost: 0,
     };
     for start in 0..BATCH {
-        let methods = Method::ALL.len();
-        let method = Method::ALL[(start + start / methods) % methods];
-        let mut descent = Descent::new(bed, method, method.default_strength(), Pace::USUAL);
+        let methods = Method::OF_CURVATURE.len();
+        let method = Method::OF_CURVATURE[(start + start / methods) % methods];
+        let mut descent = Descent::new(bed, method, method.fixed_strength(), Pace::USUAL);
         // A seed of its own for every start on every data set.
         let number = (batch * BATCH + start) as u64;
         let mut theta = bed.start(SCALES[start % 4], (seed << 32) + number);

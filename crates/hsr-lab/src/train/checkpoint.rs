@@ -30,6 +30,9 @@ pub(crate) struct State {
     pub rows: Vec<Row>,
     /// The networks that are done.
     pub finished: Vec<Finished>,
+    /// The validation loss and the epoch of the weights that are kept, where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best: Option<(f64, usize)>,
 }
 
 /// A network that is done.
@@ -49,6 +52,8 @@ pub(crate) struct Checkpoint {
     /// The parameters; activations are not in the file.
     pub weights: Weights,
     pub optimizer: Vec<u8>,
+    /// The weights of the epoch that is kept, where one is.
+    pub best: Option<Weights>,
 }
 
 /// Writes the state of the network in training.
@@ -62,11 +67,14 @@ pub(crate) fn save(folder: &Path, trainer: &Trainer, state: &State) -> Result<()
     let weights = trainer.weights();
     let weights = weights.to_safetensors(None);
     let state = serde_json::to_string(state).map_err(|error| refuse(error.to_string()))?;
-    let sum = files::checksum([state.as_bytes(), &weights, &optimizer]);
+    let best = trainer.best().map(|best| best.weights.to_safetensors(None));
+    let best = best.unwrap_or_default();
+    let sum = files::checksum([state.as_bytes(), &weights, &optimizer, &best]);
     let view = |bytes| TensorView::new(Dtype::U8, vec![<[u8]>::len(bytes)], bytes);
     let views = [
         ("weights", view(&weights)),
         ("optimizer", view(&optimizer)),
+        ("best", view(&best)),
         ("checksum", view(sum.as_bytes())),
     ]
     .map(|(name, view)| (name, view.expect("bytes have the shape of their length")));
@@ -111,7 +119,8 @@ pub(crate) fn load(folder: &Path, config: &str) -> Result<Option<Checkpoint>, La
             })
     };
     let (weights, optimizer) = (tensor("weights")?, tensor("optimizer")?);
-    let sum = files::checksum([state.as_bytes(), &weights, &optimizer]);
+    let best = tensor("best")?;
+    let sum = files::checksum([state.as_bytes(), &weights, &optimizer, &best]);
     if tensor("checksum")? != sum.as_bytes() {
         return Err(refuse(files::CHANGED.to_owned()));
     }
@@ -122,11 +131,14 @@ pub(crate) fn load(folder: &Path, config: &str) -> Result<Option<Checkpoint>, La
             "belongs to a run of another configuration than that of config.json".to_owned(),
         ));
     }
+    let read = |bytes| -> Result<Weights, LabError> {
+        let found = WeightsFile::from_bytes(&path, bytes).weights(&LayerKeys::Found, false)?;
+        Ok(found.weights)
+    };
     Ok(Some(Checkpoint {
+        weights: read(weights)?,
+        best: state.best.map(|_| read(best)).transpose()?,
         state,
-        weights: WeightsFile::from_bytes(&path, weights)
-            .weights(&LayerKeys::Found, false)?
-            .weights,
         optimizer,
     }))
 }

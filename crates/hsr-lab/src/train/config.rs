@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig};
-use burn_hsr::{Backend, Hsr, HsrConfig, Mode, Sharpness, Subsample};
+use burn_hsr::{Backend, Hsr, HsrConfig, Mode, Sharpness, Strength, Subsample};
 use burn_sharpness::{SamConfig, SamGradient};
 use serde::{Deserialize, Serialize};
 
+use super::Refinements;
 use crate::data::{DataWarning, Dataset, FeatureColumn, Roles, Split, Table, TableOptions};
 use crate::memory::MemoryLimit;
 use crate::tasks::{self, TaskOptions};
@@ -177,11 +180,32 @@ pub enum Method {
     Frobenius,
     /// The loss and strength·‖∇L‖.
     GradientNorm,
+    /// The loss, the optimizer's weight decay being the strength.
+    WeightDecay,
+    /// The loss with smoothed labels, ε being the strength.
+    LabelSmoothing,
+    /// The loss alone, the weights kept of the epoch that was best on a validation split.
+    EarlyStopping,
 }
 
 impl Method {
     /// Every method.
-    pub const ALL: [Method; 8] = [
+    pub const ALL: [Method; 11] = [
+        Method::Plain,
+        Method::Hsr,
+        Method::Sam,
+        Method::Asam,
+        Method::Trace,
+        Method::LambdaMax,
+        Method::Frobenius,
+        Method::GradientNorm,
+        Method::WeightDecay,
+        Method::LabelSmoothing,
+        Method::EarlyStopping,
+    ];
+
+    /// Plain training and the methods that lower curvature.
+    pub(crate) const OF_CURVATURE: [Method; 8] = [
         Method::Plain,
         Method::Hsr,
         Method::Sam,
@@ -203,13 +227,21 @@ impl Method {
             Method::LambdaMax => "lambda-max",
             Method::Frobenius => "frobenius",
             Method::GradientNorm => "gradient-norm",
+            Method::WeightDecay => "weight-decay",
+            Method::LabelSmoothing => "label-smoothing",
+            Method::EarlyStopping => "early-stopping",
         }
     }
 
     /// What is added to the loss, for the methods that add something.
     pub fn sharpness(self) -> Option<Sharpness> {
         match self {
-            Method::Plain | Method::Sam | Method::Asam => None,
+            Method::Plain
+            | Method::Sam
+            | Method::Asam
+            | Method::WeightDecay
+            | Method::LabelSmoothing
+            | Method::EarlyStopping => None,
             Method::Hsr => Some(Sharpness::LambdaSup),
             Method::Trace => Some(Sharpness::Trace),
             Method::LambdaMax => Some(Sharpness::LambdaMax),
@@ -218,13 +250,28 @@ impl Method {
         }
     }
 
-    /// The strength where none is given: ρ as in the papers of SAM and ASAM, for the trace a tenth of the other
-    /// penalties, for it sums what they take the largest or the root mean square of.
-    pub fn default_strength(self) -> f64 {
+    /// Whether it can be stronger and weaker.
+    pub fn has_strength(self) -> bool {
+        !matches!(self, Method::Plain | Method::EarlyStopping)
+    }
+
+    /// The strength where none is given: for HSR the rule that needs no number.
+    pub fn default_strength(self) -> Strength {
         match self {
-            Method::Plain => 0.0,
+            Method::Hsr => Strength::Auto,
+            other => Strength::Fixed(other.fixed_strength()),
+        }
+    }
+
+    /// A number for the strength: ρ as in the papers of SAM and ASAM, for the trace a tenth of the other penalties, for it
+    /// sums what they take the largest or the root mean square of.
+    pub(crate) fn fixed_strength(self) -> f64 {
+        match self {
+            Method::Plain | Method::EarlyStopping => 0.0,
             Method::Asam => 0.5,
             Method::Trace => 0.005,
+            Method::WeightDecay => 0.001,
+            Method::LabelSmoothing => 0.1,
             Method::Hsr
             | Method::Sam
             | Method::LambdaMax
@@ -275,16 +322,26 @@ impl Optimizer {
         }
     }
 
-    pub(crate) fn init(self) -> ModuleOptimizer {
+    /// With weight decay, or without one with what it does unless told.
+    pub(crate) fn init(self, decay: Option<f64>) -> ModuleOptimizer {
+        let added = decay.filter(|&decay| decay > 0.0);
+        let added = added.map(|decay| WeightDecayConfig::new(decay as f32));
         match self {
-            Optimizer::Sgd => SgdConfig::new().init(),
+            Optimizer::Sgd => SgdConfig::new().with_weight_decay(added).init(),
             Optimizer::Momentum => SgdConfig::new()
                 .with_momentum(Some(
                     MomentumConfig::new().with_momentum(0.9).with_dampening(0.0),
                 ))
+                .with_weight_decay(added)
                 .init(),
-            Optimizer::Adam => AdamConfig::new().init(),
-            Optimizer::Adamw => AdamWConfig::new().init(),
+            Optimizer::Adam => AdamConfig::new().with_weight_decay(added).init(),
+            Optimizer::Adamw => {
+                let config = AdamWConfig::new();
+                match decay {
+                    Some(decay) => config.with_weight_decay(decay as f32).init(),
+                    None => config.init(),
+                }
+            }
         }
     }
 }
@@ -316,8 +373,9 @@ pub struct TrainConfig {
     /// Whether each hidden layer that is as wide as its inputs adds them to its activations.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub residual: bool,
-    /// The factor of what is added to the loss; ρ for SAM and ASAM.
-    pub strength: f64,
+    /// The factor of what is added to the loss, or the rule for it; ρ for SAM and ASAM. A file holds a fixed one as a
+    /// number.
+    pub strength: Strength,
     /// How the gradient of what is added enters the step.
     pub mode: Mode,
     /// Passes over the training split; none for 100, or as many as make 2000 steps. A run's directory holds what was
@@ -335,6 +393,9 @@ pub struct TrainConfig {
     /// The share of the labels trained on that are replaced by another class; test labels stay.
     #[serde(default)]
     pub label_noise: f64,
+    /// What else is done.
+    #[serde(default)]
+    pub refinements: Refinements,
     /// The most memory that the closed form may take. Not a part of the run: no file holds it.
     #[serde(skip)]
     pub memory: MemoryLimit,
@@ -351,13 +412,51 @@ impl TrainConfig {
                 self.learning_rate
             ));
         }
-        if !self.strength.is_finite() || self.strength < 0.0 {
+        let penalised = self.method.sharpness().is_some();
+        if self.strength.check().is_err() {
             return refuse(format!(
                 "--strength is {}, expected a number, 0 or more",
                 self.strength
             ));
         }
-        if self.mode != Mode::Coupled && self.method.sharpness().is_none() {
+        match self.strength {
+            Strength::Fixed(strength)
+                if self.method == Method::LabelSmoothing && strength > 1.0 =>
+            {
+                return refuse(format!(
+                    "--strength is {strength}, expected a number from 0 to 1 for --method label-smoothing"
+                ));
+            }
+            Strength::Fixed(_) => {}
+            rule if !penalised => {
+                return refuse(format!(
+                    "--strength is {rule}, expected a number for --method {}, which adds no penalty",
+                    self.method.name()
+                ));
+            }
+            _ => {}
+        }
+        self.refinements.check(penalised)?;
+        for (option, method, given) in [
+            (
+                "--weight-decay",
+                Method::WeightDecay,
+                self.refinements.weight_decay.is_some(),
+            ),
+            (
+                "--label-smoothing",
+                Method::LabelSmoothing,
+                self.refinements.label_smoothing > 0.0,
+            ),
+        ] {
+            if given && self.method == method {
+                return refuse(format!(
+                    "{option} and --method {} are one: give its factor as --strength",
+                    method.name()
+                ));
+            }
+        }
+        if self.mode != Mode::Coupled && !penalised {
             return refuse(format!(
                 "--mode belongs to the methods that add a penalty, not to --method {}",
                 self.method.name()
@@ -420,25 +519,65 @@ impl TrainConfig {
         epochs
     }
 
-    /// What a method needs besides the optimizer.
-    pub(crate) fn extra(&self, method: Method) -> Result<Extra, LabError> {
+    /// The strength where it is a number.
+    fn number(&self) -> f64 {
+        self.strength.most().unwrap_or(0.0)
+    }
+
+    /// The loss that a method trains on a training split.
+    pub(crate) fn loss(&self, method: Method, train: &Dataset) -> CrossEntropyLossConfig {
+        let refinements = &self.refinements;
+        let smoothing = match method {
+            Method::LabelSmoothing => self.number(),
+            _ => refinements.label_smoothing,
+        };
+        let weights = refinements.class_weights.as_ref();
+        let weights = weights.map(|it| it.of(train).into_iter().map(|w| w as f32).collect());
+        CrossEntropyLossConfig::new()
+            .with_smoothing((smoothing > 0.0).then_some(smoothing as f32))
+            .with_weights(weights)
+    }
+
+    /// The optimizer of a method.
+    pub(crate) fn optimizer(&self, method: Method) -> ModuleOptimizer {
+        self.optimizer.init(match method {
+            Method::WeightDecay => Some(self.number()),
+            _ => self.refinements.weight_decay,
+        })
+    }
+
+    /// Whether a method keeps the weights that were best on a validation split.
+    pub(crate) fn stops_early(&self, method: Method) -> bool {
+        method == Method::EarlyStopping || self.refinements.early_stopping
+    }
+
+    /// What a method needs besides the optimizer, for the loss that it trains.
+    pub(crate) fn extra(
+        &self,
+        method: Method,
+        loss: &CrossEntropyLossConfig,
+    ) -> Result<Extra, LabError> {
         let sam = |config: SamConfig| -> Result<Extra, LabError> {
             // A gradient that is not finite shows in the loss, which is read after every epoch.
-            let config = config.with_rho(self.strength).with_check_finite(false);
+            let config = config.with_rho(self.number()).with_check_finite(false);
             Ok(Extra::Sam(config.init_gradient()?))
         };
         match (method, method.sharpness()) {
             (Method::Sam, _) => sam(SamConfig::new()),
             (Method::Asam, _) => sam(SamConfig::asam()),
             (_, Some(sharpness)) => {
-                let config = HsrConfig::new()
+                let config = HsrConfig::for_cross_entropy(loss)?
                     .with_sharpness(sharpness)
                     .with_strength(self.strength)
                     .with_mode(self.mode)
-                    // A comparison is of whole batches, whatever they cost.
-                    .with_subsample(Subsample::All)
+                    .with_schedule(self.refinements.schedule.clone())
+                    .with_subsample(self.refinements.subsample)
                     // Runs do not depend on the number of cores, and several of them share its cores.
                     .with_threads(Some(1));
+                let config = match self.refinements.subsample {
+                    Subsample::All => config,
+                    _ => config.with_seed(self.seed),
+                };
                 Ok(Extra::Penalty(Box::new(config.init()?)))
             }
             (_, None) => Ok(Extra::Nothing),

@@ -18,7 +18,7 @@
 //!     hidden: 4.into(),
 //!     activation: Activation::Tanh.into(),
 //!     residual: false,
-//!     strength: 0.1,
+//!     strength: 0.1.into(),
 //!     mode: Mode::Coupled,
 //!     epochs: Some(20),
 //!     batch: Some(32),
@@ -26,6 +26,7 @@
 //!     seed: 0,
 //!     train_samples: None,
 //!     label_noise: 0.0,
+//!     refinements: Default::default(),
 //!     memory: Default::default(),
 //! };
 //! let directory = tempfile::tempdir()?;
@@ -45,12 +46,14 @@ mod figures;
 pub(crate) mod measure;
 pub(crate) mod problem;
 pub(crate) mod reading;
+mod refinements;
 mod run;
 mod saved;
 mod summary;
 pub(crate) mod trainer;
 
 pub use config::{Method, Optimizer, Source, TrainConfig};
+pub use refinements::{ClassWeights, Refinements};
 pub(crate) use run::versions;
 pub use run::{Control, Progress, Run};
 pub(crate) use saved::network_file;

@@ -9,9 +9,9 @@ use super::reading::Reading;
 use super::summary::ClassSummary;
 use crate::architecture::{ends, layers, parameters};
 use crate::data::random::Stream;
-use crate::data::split::subset_of;
+use crate::data::split::{split_of, subset_of};
 use crate::data::{
-    DataError, DataWarning, Dataset, Standardizer, corrupt_labels, stratified_split,
+    DataError, DataWarning, Dataset, Split, Standardizer, corrupt_labels, stratified_split,
 };
 use crate::{About, LabError, memory, network};
 
@@ -24,7 +24,7 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    fn new(data: Dataset, device: &Device) -> Self {
+    pub fn new(data: Dataset, device: &Device) -> Self {
         let (x, y) = network::tensors(&data, device);
         Self { data, x, y }
     }
@@ -39,6 +39,9 @@ impl Part {
         )
     }
 }
+
+/// The share of the training split that is held back to choose by.
+pub(crate) const VALIDATION: f64 = 0.2;
 
 /// What became of a sample.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -91,6 +94,7 @@ impl Problem {
         };
         let classes = data.classes();
         config.check_size(data.inputs, classes)?;
+        config.refinements.check_classes(classes)?;
         let mut train = data.subset(&split.train);
         if let Some(count) = config.train_samples {
             let all = train.samples();
@@ -170,6 +174,29 @@ impl Problem {
     /// D of the networks that are trained on it.
     pub fn parameters(&self) -> usize {
         parameters(&self.layers)
+    }
+
+    /// The training split, split again: what is trained on, and what is held back to choose by.
+    pub fn validation_split(&self, seed: u64) -> Result<Split, DataError> {
+        let labels = &self.train.data.labels;
+        let classes = self.train.data.classes();
+        split_of(Stream::Validation, labels, classes, VALIDATION, seed)
+    }
+
+    /// The training split as a problem of its own, the validation split being what is tested on.
+    pub fn inner(&self, seed: u64, device: &Device) -> Result<Self, DataError> {
+        let split = self.validation_split(seed)?;
+        let part = |samples: &[usize]| Part::new(self.train.data.subset(samples), device);
+        Ok(Self {
+            train: part(&split.train),
+            test: part(&split.test),
+            standardizer: self.standardizer.clone(),
+            layers: self.layers.clone(),
+            fingerprint: self.fingerprint.clone(),
+            warnings: Vec::new(),
+            origin: self.origin.clone(),
+            places: Vec::new(),
+        })
     }
 
     /// What a network that was trained on this says of itself.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +15,7 @@ use super::measure::measure;
 use super::problem::Problem;
 use super::saved;
 use super::summary::Summary;
-use super::trainer::{Row, Trainer, left_the_numbers};
+use super::trainer::{Best, Row, Trainer, left_the_numbers};
 use crate::data::DataWarning;
 use crate::lock::{self, DirectoryLock};
 use crate::memory::MemoryLimit;
@@ -120,7 +121,7 @@ impl Run {
         lock: impl FnOnce() -> Result<DirectoryLock, LabError>,
     ) -> Result<Self, LabError> {
         config.check()?;
-        config.extra(config.method)?;
+        config.extra(config.method, &CrossEntropyLossConfig::new())?;
         let device = config.backend.device()?;
         let problem = Problem::load(&config, &device)?;
         let epochs = config.settle_epochs(problem.train.data.samples());
@@ -295,9 +296,14 @@ impl Run {
                         path: self.directory.join(checkpoint::FILE),
                         message,
                     })?;
-                trainer.epoch = checkpoint.state.epoch;
-                trainer.steps = checkpoint.state.steps;
-                trainer.seconds = checkpoint.state.seconds;
+                let state = checkpoint.state;
+                let best = state.best.zip(checkpoint.best);
+                let best = best.map(|((loss, epoch), weights)| Best {
+                    loss,
+                    epoch,
+                    weights,
+                });
+                trainer.go_on(state.epoch, state.steps, state.seconds, best);
             }
             self.train(&mut trainer, &mut rows, &mut finished, index, &mut observe)?;
         }
@@ -353,6 +359,7 @@ impl Run {
                     seconds: trainer.seconds,
                     rows: rows.clone(),
                     finished: finished.clone(),
+                    best: trainer.best().map(|best| (best.loss, best.epoch)),
                 };
                 checkpoint::save(&self.directory, trainer, &state)?;
                 saved = Instant::now();
@@ -441,11 +448,13 @@ impl Run {
             networks,
             notes: Vec::new(),
         };
+        summary.notes.extend(summary.outweighed());
         // Before the pictures: one that fails takes no number with it.
         let path = self.directory.join("summary.json");
         files::write(&path, &files::json(&summary))?;
-        summary.notes = figures::draw(&self.directory, &self.problem, &trained, rows)?;
-        if !summary.notes.is_empty() {
+        let notes = figures::draw(&self.directory, &self.problem, &trained, rows)?;
+        if !notes.is_empty() {
+            summary.notes.extend(notes);
             files::write(&path, &files::json(&summary))?;
         }
         Ok(summary)
@@ -477,8 +486,8 @@ pub(crate) fn versions() -> BTreeMap<String, String> {
 mod tests {
     use super::*;
     use crate::tasks::TaskOptions;
-    use crate::train::{Optimizer, Source};
-    use burn_hsr::{Activation, Backend, Mode};
+    use crate::train::{ClassWeights, Optimizer, Refinements, Source};
+    use burn_hsr::{Activation, Backend, Mode, Schedule, Subsample};
     use hsr_core::depth::LayerShape;
 
     fn config() -> TrainConfig {
@@ -494,7 +503,7 @@ mod tests {
             hidden: 3.into(),
             activation: Activation::Tanh.into(),
             residual: false,
-            strength: 0.05,
+            strength: 0.05.into(),
             mode: Mode::Coupled,
             epochs: Some(5),
             batch: None,
@@ -502,7 +511,53 @@ mod tests {
             seed: 0,
             train_samples: None,
             label_noise: 0.0,
+            refinements: Default::default(),
             memory: MemoryLimit::default(),
+        }
+    }
+
+    /// The best epoch, the steps of the schedule and the choice of rows are what an interrupted run must remember.
+    #[test]
+    fn early_stopping_and_a_schedule_go_on_where_they_were() {
+        let schedule = Schedule::new()
+            .with_warmup_steps(20)
+            .with_interval(2)
+            .with_stop_after(Some(30));
+        let config = TrainConfig {
+            epochs: Some(12),
+            batch: Some(32),
+            learning_rate: 0.5,
+            label_noise: 0.3,
+            refinements: Refinements {
+                schedule,
+                subsample: Subsample::Rows(16),
+                weight_decay: Some(1e-3),
+                label_smoothing: 0.1,
+                class_weights: Some(ClassWeights::Balanced),
+                early_stopping: true,
+            },
+            ..config()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, cut) = (folder.path().join("whole"), folder.path().join("cut"));
+        let run = Run::create(config.clone(), &whole).unwrap();
+        run.execute(|_| Control::Continue).unwrap();
+        let stop_at = |epoch| {
+            move |progress: Progress| match progress.done == epoch {
+                true => Control::Stop,
+                false => Control::Continue,
+            }
+        };
+        let mut run = Run::create(config, &cut).unwrap();
+        for epoch in [7, 16, 21] {
+            let stopped = run.execute(stop_at(epoch));
+            assert!(matches!(stopped, Err(LabError::Interrupted { .. })));
+            run = Run::resume(&cut).unwrap();
+        }
+        run.execute(|_| Control::Continue).unwrap();
+        for file in ["plain.safetensors", "model.safetensors"] {
+            let [whole, cut] = [&whole, &cut].map(|run| std::fs::read(run.join(file)).unwrap());
+            assert!(whole == cut, "{file}");
         }
     }
 
@@ -584,9 +639,11 @@ mod tests {
                     seconds: 0.0,
                     rows: vec![row; rows],
                     finished: done.iter().map(finished).collect(),
+                    best: None,
                 },
                 weights: Weights::random(layers, 0),
                 optimizer: Vec::new(),
+                best: None,
             });
             let context = format!("{method:?} {epoch} {done:?} {rows} {hidden}");
             match run.check_checkpoint() {

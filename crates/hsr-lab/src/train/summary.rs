@@ -97,12 +97,35 @@ pub struct Summary {
     pub classes: Vec<ClassSummary>,
     /// The networks by method.
     pub networks: BTreeMap<String, NetworkSummary>,
-    /// What could not be drawn, and why.
+    /// What could not be drawn, and why; and that the penalty was too strong, where it was.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
+/// How many times the plain network's training loss is too much.
+const OUTWEIGHED: f64 = 3.0;
+
 impl Summary {
+    /// That what a method adds outweighs the loss, where the training loss is more than [`OUTWEIGHED`] times the plain
+    /// network's, the test split is classified no better, and what the loss rose by is a tenth at least of the loss of
+    /// guessing.
+    pub(super) fn outweighed(&self) -> Option<String> {
+        let plain = self.networks.get("plain")?;
+        let guessing = (self.classes.len() as f64).ln();
+        let (name, other) = self.networks.iter().find(|(name, other)| {
+            name.as_str() != "plain"
+                && other.train_loss > OUTWEIGHED * plain.train_loss
+                && other.train_loss - plain.train_loss > 0.1 * guessing
+                && other.macro_f1 <= plain.macro_f1
+        })?;
+        Some(format!(
+            "{name} outweighs the loss: the training loss is {:.3}, {:.1} times that of the plain network; take a smaller \
+             --strength, or --strength auto with --method hsr",
+            other.train_loss,
+            other.train_loss / plain.train_loss,
+        ))
+    }
+
     /// A table for people: a row a quantity, a column a network.
     pub fn table(&self) -> String {
         // The baseline stands first, whatever the alphabet says.

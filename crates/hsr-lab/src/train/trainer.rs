@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
+use burn::nn::loss::CrossEntropyLoss;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
-use burn_hsr::{Backend, HsrError, Mlp};
+use burn_hsr::{Backend, HsrError, HsrRecord, Mlp};
 use burn_sharpness::SharpnessError;
 use hsr_core::Error;
 use rand::seq::SliceRandom;
@@ -45,6 +45,8 @@ pub(crate) struct Trainer<'a> {
     optimizer: ModuleOptimizer,
     loss: CrossEntropyLoss,
     extra: Extra,
+    /// The samples that are trained on, and the validation split, where the best epoch is kept.
+    early: Option<EarlyStopping>,
     curvature: Curvature,
     /// Epochs done.
     pub epoch: usize,
@@ -62,16 +64,21 @@ impl<'a> Trainer<'a> {
         device: &Device,
         weights: &Weights,
     ) -> Result<Self, LabError> {
+        let early = config
+            .stops_early(method)
+            .then(|| EarlyStopping::new(problem, config.seed, device));
         let device = device.clone().autodiff();
+        let loss = config.loss(method, &problem.train.data);
         Ok(Self {
             config,
             epochs,
             problem,
             method,
             model: network::to_burn(weights, &device),
-            optimizer: config.optimizer.init(),
-            loss: CrossEntropyLossConfig::new().init(&device),
-            extra: config.extra(method)?,
+            optimizer: config.optimizer(method),
+            extra: config.extra(method, &loss)?,
+            loss: loss.init(&device),
+            early: early.transpose()?,
             device,
             curvature: config.memory.single_threaded(),
             epoch: 0,
@@ -94,8 +101,7 @@ impl<'a> Trainer<'a> {
         }
         self.optimizer = self
             .config
-            .optimizer
-            .init()
+            .optimizer(self.method)
             .from_bytes(Bytes::from_bytes_vec(bytes.to_vec()))
             .map_err(|error| error.to_string())?;
         Ok(())
@@ -112,6 +118,26 @@ impl<'a> Trainer<'a> {
 
     pub fn weights(&self) -> Weights {
         network::from_burn(&self.model)
+    }
+
+    /// The epoch that was best on the validation split, where one is kept.
+    pub fn best(&self) -> Option<&Best> {
+        self.early.as_ref()?.best.as_ref()
+    }
+
+    /// Puts network, counts and what depends on the steps where they were.
+    pub fn go_on(&mut self, epoch: usize, steps: usize, seconds: f64, best: Option<Best>) {
+        (self.epoch, self.steps, self.seconds) = (epoch, steps, seconds);
+        if let Extra::Penalty(penalty) = &mut self.extra {
+            let record = HsrRecord {
+                steps: steps as u64,
+                ..HsrRecord::default()
+            };
+            **penalty = penalty.as_ref().clone().load_record(record);
+        }
+        if let Some(early) = &mut self.early {
+            early.best = best;
+        }
     }
 
     pub fn is_done(&self) -> bool {
@@ -136,7 +162,38 @@ impl<'a> Trainer<'a> {
     /// As [`run_epoch`](Self::run_epoch).
     pub fn advance(&mut self) -> Result<(), LabError> {
         let epoch = self.epoch + 1;
-        self.pass().map_err(|error| self.diverged(error, epoch))
+        self.pass()
+            .and_then(|()| self.keep_best())
+            .map_err(|error| self.diverged(error, epoch))
+    }
+
+    /// Notes the epoch where the validation loss is the least so far; after the last one, goes back to the best.
+    fn keep_best(&mut self) -> Result<(), LabError> {
+        if self.early.is_none() {
+            return Ok(());
+        }
+        let weights = self.weights();
+        let Some(early) = &mut self.early else {
+            return Ok(());
+        };
+        if weights.theta.iter().all(|v| v.is_finite()) {
+            let network = weights.network(self.config.activation)?;
+            let loss = self.workspace.loss(&network, &early.validation.batch())?;
+            if early.best.as_ref().is_none_or(|best| loss < best.loss) {
+                early.best = Some(Best {
+                    loss,
+                    epoch: self.epoch,
+                    weights,
+                });
+            }
+        }
+        if self.epoch >= self.epochs
+            && let Some(best) = &early.best
+        {
+            let activation = self.config.activation;
+            self.model = network::to_burn(&best.weights, activation, &self.device);
+        }
+        Ok(())
     }
 
     /// The error of numbers that are no longer finite as one of training, with what can be done about it.
@@ -152,9 +209,13 @@ impl<'a> Trainer<'a> {
     }
 
     fn pass(&mut self) -> Result<(), LabError> {
-        let samples = self.problem.train.data.samples();
+        let all = self.problem.train.data.samples();
+        let mut order: Vec<i64> = match &self.early {
+            Some(early) => early.train.clone(),
+            None => (0..all as i64).collect(),
+        };
+        let samples = order.len();
         let size = self.config.batch.unwrap_or(samples).min(samples);
-        let mut order: Vec<i64> = (0..samples as i64).collect();
         if size < samples {
             order.shuffle(&mut generator_at(
                 self.config.seed,
@@ -164,7 +225,7 @@ impl<'a> Trainer<'a> {
         }
         let started = Instant::now();
         for indices in order.chunks(size) {
-            let (x, y) = self.select(indices, samples);
+            let (x, y) = self.select(indices, all);
             self.step(x, y)?;
             self.steps += 1;
         }
@@ -263,6 +324,34 @@ impl<'a> Trainer<'a> {
     }
 }
 
+/// The epoch that was best on the validation split.
+#[derive(Clone)]
+pub(crate) struct Best {
+    pub loss: f64,
+    pub epoch: usize,
+    pub weights: Weights,
+}
+
+/// What early stopping needs.
+struct EarlyStopping {
+    /// The samples of the training split that are trained on.
+    train: Vec<i64>,
+    validation: Part,
+    best: Option<Best>,
+}
+
+impl EarlyStopping {
+    fn new(problem: &Problem, seed: u64, device: &Device) -> Result<Self, LabError> {
+        let split = problem.validation_split(seed)?;
+        let train = &problem.train.data;
+        Ok(Self {
+            train: split.train.iter().map(|&sample| sample as i64).collect(),
+            validation: Part::new(train.subset(&split.test), device),
+            best: None,
+        })
+    }
+}
+
 /// Whether training is to blame, not the options: a penalty refuses weights that are no longer numbers.
 pub(crate) fn left_the_numbers(error: &LabError) -> bool {
     match error {
@@ -279,5 +368,67 @@ pub(crate) fn left_the_numbers(error: &LabError) -> bool {
             )
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn_hsr::{Activation, Mode};
+
+    use super::*;
+    use crate::tasks::TaskOptions;
+    use crate::train::Source;
+
+    #[test]
+    fn early_stopping_ends_with_the_epoch_that_was_best_on_samples_that_were_not_trained_on() {
+        let config = TrainConfig {
+            source: Source::Task {
+                name: "wine".to_owned(),
+                options: TaskOptions::default(),
+            },
+            method: Method::EarlyStopping,
+            backend: Backend::Flex,
+            optimizer: Optimizer::Adam,
+            learning_rate: 0.05,
+            hidden: 16,
+            activation: Activation::Tanh,
+            strength: 0.0.into(),
+            mode: Mode::Coupled,
+            epochs: Some(40),
+            batch: Some(32),
+            test_fraction: 0.25,
+            seed: 1,
+            train_samples: None,
+            // So that training to the end is worse than stopping.
+            label_noise: 0.3,
+            refinements: Default::default(),
+            memory: Default::default(),
+        };
+        let device = config.backend.device().unwrap();
+        let problem = Problem::load(&config, &device).unwrap();
+        let start = Weights::random(problem.dimensions, config.seed);
+        let mut trainer =
+            Trainer::new(&config, 40, &problem, config.method, &device, &start).unwrap();
+        let split = problem.validation_split(config.seed).unwrap();
+        let (train, held_back) = (split.train.len(), split.test.len());
+        assert_eq!(train + held_back, problem.train.data.samples());
+        assert!((held_back as f64 / (train + held_back) as f64 - 0.2).abs() < 0.02);
+        let validation = Part::new(problem.train.data.subset(&split.test), &device);
+        let mut losses = Vec::new();
+        while !trainer.is_done() {
+            trainer.advance().unwrap();
+            if !trainer.is_done() {
+                let weights = trainer.weights();
+                let network = weights.network(config.activation).unwrap();
+                let loss = Workspace::new().loss(&network, &validation.batch());
+                losses.push(loss.unwrap());
+            }
+        }
+        let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
+        let best = trainer.best().unwrap();
+        assert!((best.loss / least - 1.0).abs() < 1e-12 && best.epoch < 30);
+        assert_eq!(best.loss, losses[best.epoch - 1]);
+        assert!(losses[38] > 1.5 * least, "{losses:?}");
+        assert_eq!(trainer.weights().theta, best.weights.theta);
     }
 }

@@ -40,7 +40,7 @@ struct Settings {
 pub(super) fn plan(extent: Extent) -> Plan {
     let settings = Settings {
         pace: Pace::USUAL,
-        strength: Method::Hsr.default_strength(),
+        strength: Method::Hsr.fixed_strength(),
         strengths: extent.pick(
             vec![0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2],
             vec![0.005, 0.02, 0.05, 0.2],
