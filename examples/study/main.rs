@@ -1,7 +1,8 @@
 //! The study of HSR for any module: what it does to λ_max at equal training loss, beside plain training, SAM and a trace
 //! penalty, each with a strength tuned on seeds of its own. Prints `docs/reproduction/any-module.md`:
 //! `cargo build --release --workspace --bin any_module_study`, then
-//! `target/release/any_module_study > docs/reproduction/any-module.md`. With `quick`, one seed and a grid of one value: to see that it runs.
+//! `target/release/any_module_study > docs/reproduction/any-module.md`. With `quick`, one seed and a grid of one value: to see that it runs; with the name
+//! of a task, `conv`, `perceptron` or `transformer`, that task alone.
 
 mod methods;
 mod networks;
@@ -32,22 +33,27 @@ struct Extent {
 const DEARER: usize = 4;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let extent = match std::env::args().nth(1).as_deref() {
-        Some("quick") => Extent {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let extent = match arguments.iter().any(|argument| argument == "quick") {
+        true => Extent {
             seeds: 0..1,
             tuning: 100..101,
             whole: false,
         },
-        _ => Extent {
+        false => Extent {
             seeds: 0..10,
             tuning: 100..103,
             whole: true,
         },
     };
+    let asked = |name: &str| {
+        let mut names = arguments.iter().filter(|argument| *argument != "quick");
+        names.clone().next().is_none() || names.any(|argument| argument == name)
+    };
     let digits = tasks::load("digits", &TaskOptions::default(), 0)?;
     println!("{}", report::HEAD);
-    study(
-        &Task {
+    if asked("conv") {
+        let task = Task {
             name: "Digits, convolutional network",
             data: digits.clone(),
             train: 200,
@@ -56,11 +62,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             optimizer: || AdamConfig::new().init(),
             learning_rate: 0.003,
             loss: 0.2,
-        },
-        &extent,
-    )?;
-    study(
-        &Task {
+        };
+        study(&task, &extent)?;
+    }
+    if asked("perceptron") {
+        let task = Task {
             name: "Breast cancer, perceptron of five layers",
             data: tasks::load("breast-cancer", &TaskOptions::default(), 0)?,
             train: 300,
@@ -72,11 +78,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             },
             learning_rate: 0.05,
             loss: 0.05,
-        },
-        &extent,
-    )?;
-    study(
-        &Task {
+        };
+        study(&task, &extent)?;
+    }
+    if asked("transformer") {
+        let task = Task {
             name: "Digits as sequences of rows, transformer encoder",
             data: digits,
             train: 400,
@@ -85,9 +91,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             optimizer: || AdamConfig::new().init(),
             learning_rate: 0.01,
             loss: 0.2,
-        },
-        &extent,
-    )?;
+        };
+        study(&task, &extent)?;
+    }
     println!("{}", report::FOOT);
     Ok(())
 }
@@ -164,12 +170,17 @@ fn tuned<N: Network>(
         let best = best(&tried);
         let (first, last) = (tried[0].0, tried[tried.len() - 1].0);
         grid = match best {
-            _ if best == last => vec![last * factor],
-            _ if best == first => vec![first / factor],
+            _ if best == last => vec![rounded(last * factor)],
+            _ if best == first => vec![rounded(first / factor)],
             _ => return Ok(best),
         };
     }
     Ok(best(&tried))
+}
+
+/// To three digits, as it is printed.
+fn rounded(strength: f64) -> f64 {
+    format!("{strength:.2e}").parse().unwrap_or(strength)
 }
 
 /// Of equal ones the smallest.

@@ -83,9 +83,7 @@ pub fn table<N: Network>(task: &Task<N>, rows: &[Row]) -> String {
     for ((row, of_plain), of_sam) in rows.iter().zip(of_plain).zip(of_sam) {
         let strength = match row.method {
             Method::Plain => String::new(),
-            _ => format!("{:.2e}", row.strength)
-                .parse::<f64>()
-                .map_or(String::new(), |s| s.to_string()),
+            _ => row.strength.to_string(),
         };
         let reached = row.runs.iter().filter(|run| run.reached).count();
         text += &format!(
