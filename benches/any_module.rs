@@ -2,7 +2,8 @@
 //! and batch: `cargo bench --workspace --bench any_module`.
 //!
 //! Every turn is 20 steps, in which HSR every fourth and every tenth step acts as often as it should. All candidates take
-//! turns in one run, see `ratios`.
+//! turns in one run; a ratio is the median over rounds of the ratio to the plain turn of the same round, with its
+//! quartiles.
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -11,9 +12,9 @@ use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use burn_penalty::{Schedule, StochasticHsrConfig};
+use burn_penalty::{Objective, Schedule, StochasticHsrConfig};
 use burn_sharpness::SamConfig;
-use hsr_benches::{Candidate, medians};
+use hsr_benches::{Candidate, ratios};
 
 /// A network of 64 inputs and ten classes.
 trait Network: Module {
@@ -66,9 +67,11 @@ fn measure<N: Network>(name: &str, model: &N, device: &Device) {
         let gradients = GradientsParams::from_grads(loss.backward(), &model);
         (loss, gradients)
     };
-    let hsr = |interval: u64| {
+    let hsr = |interval: u64, objective: Objective| {
         let schedule = Schedule::new().with_interval(interval);
-        let config = StochasticHsrConfig::new().with_schedule(schedule);
+        let config = StochasticHsrConfig::new()
+            .with_objective(objective)
+            .with_schedule(schedule);
         let mut hsr = config.init(SgdConfig::new().init()).expect("valid options");
         let mut model = Some(model.valid().train());
         move || {
@@ -105,18 +108,27 @@ fn measure<N: Network>(name: &str, model: &N, device: &Device) {
     let mut candidates: Vec<Candidate> = vec![
         ("plain", Box::new(plain())),
         ("SAM", Box::new(sam())),
-        ("HSR", Box::new(hsr(1))),
-        ("HSR, every 4th step", Box::new(hsr(4))),
-        ("HSR, every 10th step", Box::new(hsr(10))),
+        ("HSR", Box::new(hsr(1, Objective::LambdaSup))),
+        (
+            "HSR, every 4th step",
+            Box::new(hsr(4, Objective::LambdaSup)),
+        ),
+        (
+            "HSR, every 10th step",
+            Box::new(hsr(10, Objective::LambdaSup)),
+        ),
+        (
+            "λ_max, every 4th step",
+            Box::new(hsr(4, Objective::LambdaMax)),
+        ),
     ];
-    let seconds = medians(&mut candidates, 30, 4e-3);
-    let names: Vec<&str> = candidates.iter().map(|(name, _)| *name).collect();
+    let found = ratios(&mut candidates, 30, 4e-3);
     println!("{name}: {} parameters, N = {SAMPLES}", model.num_params());
-    for (method, time) in names.into_iter().zip(&seconds) {
+    for ((method, _), ratio) in candidates.iter().zip(found) {
+        let [lower, median, upper] = ratio.quartiles;
         println!(
-            "  {method:24}{:>12.1} µs{:>10.2} plain steps",
-            1e6 * time / STEPS as f64,
-            time / seconds[0]
+            "  {method:24}{:>10.1} µs{median:>8.2} plain steps ({lower:.2} to {upper:.2})",
+            1e6 * ratio.seconds / STEPS as f64
         );
     }
 }

@@ -268,6 +268,29 @@ pub fn medians(candidates: &mut [Candidate], rounds: usize, turn: f64) -> Vec<f6
         .collect()
 }
 
+/// What a candidate takes beside the first one.
+#[derive(Clone, Copy, Debug)]
+pub struct Ratio {
+    /// Seconds, the median over rounds.
+    pub seconds: f64,
+    /// The ratio to the first candidate's turn in the same round: quartile, median, quartile over rounds.
+    pub quartiles: [f64; 3],
+}
+
+/// Ratios to the first candidate, taken turn by turn: what slows the machine down for longer than a round cancels.
+pub fn ratios(candidates: &mut [Candidate], rounds: usize, turn: f64) -> Vec<Ratio> {
+    let seconds = in_turns(candidates, rounds, turn);
+    let quartiles = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        [1, 2, 3].map(|quarter| values[(values.len() - 1) * quarter / 4])
+    };
+    let of = |all: &Vec<f64>| Ratio {
+        seconds: quartiles(all.clone())[1],
+        quartiles: quartiles(all.iter().zip(&seconds[0]).map(|(a, b)| a / b).collect()),
+    };
+    seconds.iter().map(of).collect()
+}
+
 /// Seconds of each candidate, the least over rounds in which all take turns: what it takes when nothing disturbs it.
 pub fn minima(candidates: &mut [Candidate], rounds: usize, turn: f64) -> Vec<f64> {
     let seconds = in_turns(candidates, rounds, turn);

@@ -1,5 +1,7 @@
-//! What the examples share: the picture that each of them draws where its arguments end in `--picture FILE.svg`. The
-//! gallery of the book shows them.
+//! What the examples share: the picture that each of them draws where its arguments end in `--picture FILE.svg`, which the
+//! gallery of the book shows, and the comparison of ways to train a classifier of [digits].
+
+pub mod digits;
 
 use std::error::Error;
 

@@ -2,10 +2,15 @@
 //! dropout and integer inputs, an LSTM. The mean over probes against the exact bound of the assembled Hessian, and that
 //! nothing else of the module changes.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
+use burn::data::dataset::InMemDataset;
+use burn::lr_scheduler::constant::ConstantLr;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::pool::{AvgPool2d, AvgPool2dConfig};
 use burn::nn::transformer::{
     TransformerEncoder, TransformerEncoderConfig, TransformerEncoderInput,
@@ -17,7 +22,15 @@ use burn::nn::{
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::activation::{log_softmax, tanh};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use burn_penalty::{Objective, Outcome, Scheme, StochasticHsrConfig, StochasticHsrRecord};
+use burn::train::logger::InMemoryMetricLogger;
+use burn::train::metric::{AccuracyMetric, LossMetric};
+use burn::train::{
+    ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep,
+};
+use burn_penalty::train::StochasticHsrModel;
+use burn_penalty::{
+    Mode, Objective, Outcome, Schedule, Scheme, StochasticHsrConfig, StochasticHsrRecord,
+};
 use burn_sharpness::spectrum::assemble;
 use burn_sharpness::{FiniteDifferenceHessian, ParameterSpace};
 use hsr_tests::mlp::noise;
@@ -98,12 +111,16 @@ impl Convolution {
         doubled(module, 3, 0.7)
     }
 
+    fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        let [samples, ..] = images.dims();
+        let x = tanh(self.norm.forward(self.conv.forward(images)));
+        let x = self.pool.forward(x).reshape([samples, 12]);
+        self.last.forward(self.dropout.forward(x))
+    }
+
     fn loss(&self) -> Tensor<1> {
         let x = tensor(&noise(8 * 36, 9), [8, 1, 6, 6], &device(), F64);
-        let x = tanh(self.norm.forward(self.conv.forward(x)));
-        let x = self.pool.forward(x).reshape([8, 12]);
-        let logits = self.last.forward(self.dropout.forward(x));
-        cross_entropy(logits, &[0, 1, 2, 0, 1, 2, 0, 1])
+        cross_entropy(self.forward(x), &[0, 1, 2, 0, 1, 2, 0, 1])
     }
 }
 
@@ -332,7 +349,7 @@ fn a_run_with_dropout_and_adam_resumes_bit_for_bit() {
     for (objective, interval) in [(Objective::LambdaSup, 2), (Objective::LambdaMax, 1)] {
         let config = StochasticHsrConfig::new()
             .with_objective(objective)
-            .with_schedule(burn_penalty::Schedule::new().with_interval(interval))
+            .with_schedule(Schedule::new().with_interval(interval))
             .with_seed(3);
         let step = |hsr: &mut burn_penalty::StochasticHsr, model: Transformer| {
             let step = hsr.step(0.01, model, |model: Transformer| {
@@ -380,6 +397,126 @@ fn a_run_with_dropout_and_adam_resumes_bit_for_bit() {
             .init(adam().load_record(first.optimizer().to_record()))
             .unwrap();
         assert_ne!(bits(&run(&mut without, half, 3..7)), expected);
+    }
+}
+
+// --- burn-train.
+
+/// An image and its class.
+type Item = (Vec<f64>, i64);
+
+#[derive(Clone, Debug)]
+struct Batch {
+    x: Tensor<4>,
+    y: Tensor<1, Int>,
+}
+
+struct Batches;
+
+impl Batcher<Item, Batch> for Batches {
+    fn batch(&self, items: Vec<Item>, device: &Device) -> Batch {
+        let (x, y): (Vec<_>, Vec<_>) = items.into_iter().unzip();
+        Batch {
+            x: tensor(&x.concat(), [y.len(), 1, 6, 6], device, DType::F32),
+            y: classes(&y).to_device(device),
+        }
+    }
+}
+
+impl Convolution {
+    fn classify(&self, batch: Batch) -> ClassificationOutput {
+        let logits = self.forward(batch.x);
+        let loss = CrossEntropyLossConfig::new()
+            .init(&logits.device())
+            .forward(logits.clone(), batch.y.clone());
+        ClassificationOutput::new(loss, logits, batch.y)
+    }
+}
+
+impl TrainStep for Convolution {
+    type Input = Batch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: Batch) -> TrainOutput<ClassificationOutput> {
+        let output = self.classify(batch);
+        TrainOutput::new(self, output.loss.backward(), output)
+    }
+}
+
+impl InferenceStep for Convolution {
+    type Input = Batch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: Batch) -> ClassificationOutput {
+        self.classify(batch)
+    }
+}
+
+/// Five batches of four.
+fn items() -> Vec<Item> {
+    let images = noise(20 * 36, 12);
+    let images = images.chunks(36).map(<[f64]>::to_vec);
+    images.zip((0..20).map(|i| i % 3)).collect()
+}
+
+#[test]
+fn a_training_by_burn_train_is_bit_for_bit_a_loop_with_hsr() {
+    let _turn = turn();
+    for (objective, mode) in [
+        (Objective::LambdaSup, Mode::Coupled),
+        (Objective::LambdaMax, Mode::Direction),
+    ] {
+        let config = StochasticHsrConfig::new()
+            .with_objective(objective)
+            .with_mode(mode)
+            .with_strength(0.1)
+            .with_schedule(Schedule::new().with_interval(2));
+        let start = || Convolution::new().map(&mut Single);
+        let folder = tempfile::tempdir().unwrap();
+        let loader = || -> Arc<dyn DataLoader<Batch>> {
+            DataLoaderBuilder::new(Batches)
+                .batch_size(4)
+                .build(InMemDataset::new(items()))
+        };
+        // Between the steps in which HSR acts, dropout draws on from where the last of them left the generator.
+        device().seed(5);
+        let model = StochasticHsrModel::new(start(), config.init_gradient().unwrap()).unwrap();
+        let result = SupervisedTraining::new(folder.path(), loader(), loader())
+            .metrics((LossMetric::new(), AccuracyMetric::new()))
+            .with_metric_logger(InMemoryMetricLogger::new())
+            .with_application_logger(None)
+            .num_epochs(3)
+            .launch(Learner::new(
+                model,
+                AdamConfig::new().init(),
+                ConstantLr::new(0.02),
+            ));
+        assert!(result.error.is_none(), "{:?}", result.error);
+        let trained = result.model;
+        assert_eq!(trained.skipped(), 0);
+        assert!(trained.refused().is_none());
+
+        device().seed(5);
+        let mut hsr = config.init(AdamConfig::new().init()).unwrap();
+        let mut model = start();
+        for _ in 0..3 {
+            for chunk in items().chunks(4) {
+                let batch = Batches.batch(chunk.to_vec(), &device());
+                let step = hsr.step(0.02, model, |model: Convolution| {
+                    let output = TrainStep::step(&model, batch.clone());
+                    (output.item, output.grads)
+                });
+                let step = step.unwrap();
+                assert_eq!(step.outcome, Outcome::Stepped);
+                model = step.module;
+            }
+        }
+        assert_ne!(bits(&model), bits(&start()));
+        let curvature = trained.curvature().unwrap();
+        assert_eq!(curvature, hsr.gradient().curvature().unwrap());
+        // Eight of fifteen steps.
+        assert_eq!(curvature.unwrap().steps, 8);
+        assert_eq!(bits(&trained.into_model()), bits(&model), "{objective:?}");
     }
 }
 

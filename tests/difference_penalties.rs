@@ -509,6 +509,34 @@ fn running_statistics_are_updated_by_the_loss_alone() {
 }
 
 #[test]
+fn a_space_refuses_another_module_and_takes_copies_of_its_own() {
+    let model = setting(&[2, 3, 2], 4, 1.0, DType::F64).model;
+    let space = ParameterSpace::of(&model).unwrap();
+    let theta = space.read(&model).unwrap();
+    assert_eq!(space.read(&model.valid()).unwrap(), theta);
+    let moved = space.displaced(&model, &theta, 1.0).unwrap();
+    let doubled: Vec<f64> = theta.iter().map(|v| 2.0 * v).collect();
+    assert_eq!(space.read(&moved).unwrap(), doubled);
+    // Of the same sizes, and larger.
+    for other in [&[2, 3, 2][..], &[2, 3, 3, 2]] {
+        let other = setting(other, 4, 1.0, DType::F64).model;
+        for error in [
+            space.read(&other).unwrap_err(),
+            space.to_gradients(&other, &theta).unwrap_err(),
+            space.displaced(&other, &theta, 1.0).unwrap_err(),
+            space
+                .read_gradients(&other, &GradientsParams::new())
+                .unwrap_err(),
+        ] {
+            let place = &space.parameters()[0].path;
+            let found = matches!(&error, SharpnessError::ForeignModule { path } if path == place);
+            assert!(found, "{error}");
+            assert!(!error.to_string().contains('\n'));
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_done_is_an_error_in_one_line() {
     let refuse = |result: Result<(), SharpnessError>| result.unwrap_err().to_string();
     for strength in [-1.0, f64::NAN, f64::INFINITY] {

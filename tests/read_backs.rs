@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_hsr::{
@@ -257,6 +257,41 @@ fn a_step_of_stochastic_hsr_reads_nothing_back_from_wgpu() {
                 assert!(counts.launches > 0, "{objective:?} {mode:?}");
             }
         }
+    }
+}
+
+/// What a step of stochastic HSR launches beyond its four gradients, whatever the batch.
+#[test]
+fn a_step_of_stochastic_hsr_is_a_bounded_number_of_launches_beyond_its_gradients() {
+    let Some((device, _turn)) = wgpu() else {
+        return;
+    };
+    let parameters = 4;
+    for samples in [10, 200] {
+        let Problem { mut model, x, y } = problem_of(&device, [samples, 4, 5, 3]);
+        let pass = |model: ThreeLayerNet| {
+            let loss = loss(&model, &x, &y);
+            let gradients = GradientsParams::from_grads(loss.backward(), &model);
+            ((), gradients)
+        };
+        let mut optimizer = SgdConfig::new().init();
+        let mut hsr = StochasticHsrConfig::new()
+            .init(SgdConfig::new().init())
+            .unwrap();
+        // The first step sees whether the closure repeats itself; the first steps compile kernels.
+        for _ in 0..3 {
+            model = hsr.step(0.01, model, pass).unwrap().module;
+            let ((), gradients) = pass(model.clone());
+            model = optimizer.step(0.01, model, gradients);
+        }
+        let (((), gradients), plain) = count(&device, || pass(model.clone()));
+        let (after, step) = count(&device, || optimizer.step(0.01, model, gradients));
+        let (_, all) = count(&device, || hsr.step(0.01, after, pass).unwrap());
+        let beyond = all.launches - 4 * plain.launches - step.launches;
+        println!("{samples}: {plain:?}, {step:?}, {all:?}: {beyond} beyond");
+        assert!(plain.launches > 0, "{plain:?}");
+        // Some 40 operations on each parameter, of which the reductions can be two launches, and those on numbers.
+        assert!(beyond <= 60 * parameters + 150, "{beyond}");
     }
 }
 

@@ -116,13 +116,36 @@ pub fn combination<M: Module>(module: &M, terms: &[(Factor, &GradientsParams)]) 
     combine.out
 }
 
-/// a − b.
+/// a − b; a parameter that neither has is left out.
 pub fn difference<M: Module>(
     module: &M,
     a: &GradientsParams,
     b: &GradientsParams,
 ) -> GradientsParams {
-    combination(module, &[(1.0.into(), a), ((-1.0).into(), b)])
+    struct Subtract<'a> {
+        a: &'a GradientsParams,
+        b: &'a GradientsParams,
+        out: GradientsParams,
+    }
+    impl ModuleVisitor for Subtract<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let [a, b] = [self.a, self.b].map(|vector| vector.get::<D>(param.id).map(wide));
+            let difference = match (a, b) {
+                (Some(a), Some(b)) => a - b,
+                (Some(a), None) => a,
+                (None, Some(b)) => b.neg(),
+                (None, None) => return,
+            };
+            self.out.register(param.id, difference);
+        }
+    }
+    let mut subtract = Subtract {
+        a,
+        b,
+        out: GradientsParams::new(),
+    };
+    module.visit(&mut subtract);
+    subtract.out
 }
 
 /// factor·vector.

@@ -80,8 +80,8 @@ pub fn second<M: Module>(
     // Differences first: the three gradients are nearly the same.
     let rise = difference(module, ends.after, here);
     let fall = difference(module, ends.before, here);
-    let bend = Factor::from(epsilon.clone().square().recip());
-    combination(module, &[(bend.clone(), &rise), (bend, &fall)])
+    let bend = combination(module, &[(1.0.into(), &rise), (1.0.into(), &fall)]);
+    scale(module, &bend, epsilon.clone().square().recip())
 }
 
 /// factor·[(there.after − there.before) − (here.after − here.before)]: the mixed difference of four gradients, where

@@ -2,37 +2,53 @@
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::{Bool, Tensor};
+use burn::tensor::Tensor;
 
 use crate::PenaltyError;
+use crate::algebra::{together, wide};
 
-/// Flags on the device, one for the gradients of each pass P, read together so that the device is waited for once.
+/// A number on the device for each gradient of each pass P, read together so that the device is waited for once.
+///
+/// The number is the sum of the gradient's components, each over their count: it is finite where all of them are, and
+/// cannot overflow where they do not.
 #[derive(Debug)]
 pub struct Finite<P> {
-    passes: Vec<(P, Tensor<1, Bool>)>,
+    /// The passes, and how many numbers are of each.
+    passes: Vec<(P, usize)>,
+    numbers: Vec<Tensor<1>>,
 }
 
 impl<P> Default for Finite<P> {
     fn default() -> Self {
-        Self { passes: Vec::new() }
+        Self {
+            passes: Vec::new(),
+            numbers: Vec::new(),
+        }
     }
 }
 
 impl<P> Finite<P> {
-    /// Adds the flag of a pass. Gradients of frozen parameters count too: what is registered, the optimizer takes.
+    /// Adds a pass. Gradients of frozen parameters count too: what is registered, the optimizer takes.
     pub fn check<M: Module>(&mut self, pass: P, module: &M, gradients: &GradientsParams) {
-        let mut flags = Flags {
-            gradients,
-            finite: Vec::new(),
-        };
-        module.visit(&mut flags);
-        if !flags.finite.is_empty() {
-            let mut flag = Tensor::cat(flags.finite, 0).all();
-            if let Some((_, first)) = self.passes.first() {
-                flag = flag.to_device(&first.device());
-            }
-            self.passes.push((pass, flag));
+        struct Numbers<'a> {
+            gradients: &'a GradientsParams,
+            numbers: &'a mut Vec<Tensor<1>>,
         }
+        impl ModuleVisitor for Numbers<'_> {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                if let Some(gradient) = self.gradients.get::<D>(param.id) {
+                    let count = gradient.shape().num_elements();
+                    self.numbers
+                        .push((wide(gradient) * (1.0 / count as f64)).sum());
+                }
+            }
+        }
+        let before = self.numbers.len();
+        module.visit(&mut Numbers {
+            gradients,
+            numbers: &mut self.numbers,
+        });
+        self.passes.push((pass, self.numbers.len() - before));
     }
 
     /// The first pass whose gradients are not finite, where there is one.
@@ -41,38 +57,79 @@ impl<P> Finite<P> {
     ///
     /// [`PenaltyError::Read`] where the device cannot be read.
     pub fn read(self) -> Result<Option<P>, PenaltyError> {
-        if self.passes.is_empty() {
+        let Some(numbers) = together(self.numbers) else {
             return Ok(None);
-        }
-        let (passes, flags): (Vec<_>, Vec<_>) = self.passes.into_iter().unzip();
-        let finite = Tensor::cat(flags, 0)
-            .int()
-            .try_into_vec_as::<i64>()
+        };
+        let numbers = numbers
+            .try_into_vec_as::<f64>()
             .map_err(|error| PenaltyError::Read {
                 what: "whether a gradient is finite",
                 message: error.to_string(),
             })?;
-        let mut passes = passes.into_iter().zip(finite);
+        let mut numbers = numbers.into_iter();
+        let mut broken = |count: &usize| {
+            // All of a pass, so that the next one begins at its own.
+            let broken = numbers.by_ref().take(*count).filter(|v| !v.is_finite());
+            broken.count() > 0
+        };
+        let mut passes = self.passes.into_iter();
         Ok(passes
-            .find(|(_, finite)| *finite == 0)
+            .find(|(_, count)| broken(count))
             .map(|(pass, _)| pass))
     }
 }
 
-/// A flag for each gradient.
-struct Flags<'a> {
-    gradients: &'a GradientsParams,
-    finite: Vec<Tensor<1, Bool>>,
-}
+#[cfg(test)]
+mod tests {
+    use burn::module::{Module, Param};
+    use burn::optim::GradientsParams;
+    use burn::tensor::{Device, Tensor};
 
-impl ModuleVisitor for Flags<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = self.gradients.get::<D>(param.id) {
-            let mut flag = gradient.is_finite().all();
-            if let Some(first) = self.finite.first() {
-                flag = flag.to_device(&first.device());
-            }
-            self.finite.push(flag);
+    use super::Finite;
+
+    #[derive(Module, Debug)]
+    struct Two {
+        a: Param<Tensor<1>>,
+        b: Param<Tensor<1>>,
+    }
+
+    /// The first pass that is not finite, of these gradients of a and b.
+    fn first(passes: &[[[f32; 2]; 2]]) -> Option<usize> {
+        let device = Device::flex();
+        let tensor = |values: [f32; 2]| Tensor::<1>::from_floats(values, &device);
+        let module = Two {
+            a: Param::from_tensor(tensor([0.0; 2])),
+            b: Param::from_tensor(tensor([0.0; 2])),
+        };
+        let mut finite = Finite::default();
+        for (pass, [a, b]) in passes.iter().enumerate() {
+            let mut gradients = GradientsParams::new();
+            gradients.register(module.a.id, tensor(*a));
+            gradients.register(module.b.id, tensor(*b));
+            finite.check(pass, &module, &gradients);
         }
+        finite.read().unwrap()
+    }
+
+    #[test]
+    fn the_first_pass_with_anything_that_is_not_finite_is_named() {
+        let fine = [[1.0, -1.0], [0.0, 2.0]];
+        let inf = f32::INFINITY;
+        for broken in [
+            [[f32::NAN, 1.0], [0.0, 0.0]],
+            [[0.0, 0.0], [1.0, -inf]],
+            [[inf, -inf], [0.0, 0.0]],
+        ] {
+            assert_eq!(first(&[broken, fine]), Some(0));
+            assert_eq!(first(&[fine, broken, broken]), Some(1));
+        }
+        assert_eq!(first(&[fine, fine]), None);
+        assert_eq!(first(&[]), None);
+    }
+
+    #[test]
+    fn large_components_are_finite_though_their_sum_is_not() {
+        let large = 0.9 * f32::MAX;
+        assert_eq!(first(&[[[large, large], [-large, -large]]]), None);
     }
 }

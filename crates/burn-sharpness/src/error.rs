@@ -58,6 +58,14 @@ pub enum SharpnessError {
         /// Places and shapes in the first.
         expected: String,
     },
+    /// A module has not the parameters of the space that it is read with.
+    #[error(
+        "the module has no parameter {path} of the identity that the space was made with: a space is of one module, its clones and its copies"
+    )]
+    ForeignModule {
+        /// Where the first parameter that is missing stood in the module of the space.
+        path: String,
+    },
     /// The observer stopped a computation.
     #[error("stopped at {done} of {total}")]
     Stopped {

@@ -1,6 +1,7 @@
 //! The trainable parameters of a module as one vector.
 
 use core::ops::Range;
+use std::collections::HashMap;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
@@ -38,6 +39,9 @@ pub struct Parameter {
 /// let theta = space.read(&layer)?;
 /// let doubled = space.displaced(&layer, &theta, 1.0)?;
 /// assert_eq!(space.read(&doubled)?[0], 2.0 * theta[0]);
+/// // Another layer of the same size is another module.
+/// let other = LinearConfig::new(2, 3).init(&Device::flex().autodiff());
+/// assert!(space.read(&other).is_err());
 /// # Ok::<(), burn_sharpness::SharpnessError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -78,8 +82,10 @@ impl ParameterSpace {
     ///
     /// # Errors
     ///
-    /// [`SharpnessError::Read`] where a tensor cannot be read.
+    /// [`SharpnessError::Read`] where a tensor cannot be read, [`SharpnessError::ForeignModule`] where the module has not
+    /// the parameters of the space.
     pub fn read<M: Module>(&self, module: &M) -> Result<Vec<f64>, SharpnessError> {
+        self.check_module(module)?;
         let mut read = Read {
             space: self,
             gradients: None,
@@ -100,6 +106,7 @@ impl ParameterSpace {
         module: &M,
         gradients: &GradientsParams,
     ) -> Result<Vec<f64>, SharpnessError> {
+        self.check_module(module)?;
         let mut read = Read {
             space: self,
             gradients: Some(gradients),
@@ -114,13 +121,14 @@ impl ParameterSpace {
     ///
     /// # Errors
     ///
-    /// [`SharpnessError::Length`].
+    /// [`SharpnessError::Length`], [`SharpnessError::ForeignModule`].
     pub fn to_gradients<M: Module>(
         &self,
         module: &M,
         vector: &[f64],
     ) -> Result<GradientsParams, SharpnessError> {
         self.check("the vector", vector)?;
+        self.check_module(module)?;
         let mut write = Write {
             space: self,
             vector,
@@ -135,7 +143,7 @@ impl ParameterSpace {
     ///
     /// # Errors
     ///
-    /// [`SharpnessError::Length`].
+    /// As [`to_gradients`](Self::to_gradients).
     pub fn displaced<M: Module>(
         &self,
         module: &M,
@@ -152,6 +160,25 @@ impl ParameterSpace {
     /// The parameter of this identity, where it is trained.
     pub fn parameter(&self, id: ParamId) -> Option<&Parameter> {
         self.parameters.iter().find(|parameter| parameter.id == id)
+    }
+
+    /// Refuses a module that has not all parameters of the space, in their sizes.
+    fn check_module<M: Module>(&self, module: &M) -> Result<(), SharpnessError> {
+        struct Sizes(HashMap<ParamId, usize>);
+        impl ModuleVisitor for Sizes {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                self.0.insert(param.id, param.shape().num_elements());
+            }
+        }
+        let mut sizes = Sizes(HashMap::new());
+        module.visit(&mut sizes);
+        let missing = |place: &&Parameter| sizes.0.get(&place.id) != Some(&place.range.len());
+        match self.parameters.iter().find(missing) {
+            None => Ok(()),
+            Some(place) => Err(SharpnessError::ForeignModule {
+                path: place.path.clone(),
+            }),
+        }
     }
 
     pub(crate) fn check(&self, what: &'static str, vector: &[f64]) -> Result<(), SharpnessError> {

@@ -89,8 +89,8 @@ pub struct StochasticHsrConfig {
     pub group: ParamGroup,
     /// ε in units of θ̄, the root mean square of the parameters; none for one that fits their precision.
     pub step: Option<f64>,
-    /// Whether a step with a gradient that is NaN or infinite is skipped. The check reads one flag from the device a
-    /// step. Without it such a gradient goes to the optimizer, and into the averages.
+    /// Whether a step with a gradient that is NaN or infinite is skipped. The check reads a few numbers from the
+    /// device, once a step. Without it such a gradient goes to the optimizer, and into the averages.
     #[config(default = true)]
     pub check_finite: bool,
 }

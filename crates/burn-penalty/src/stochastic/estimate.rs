@@ -1,19 +1,71 @@
 //! Moving averages of t̂ and q̂, the weights they give, and what they say.
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::Objective;
 use crate::PenaltyError;
 use crate::algebra::reciprocal;
-use crate::precision::placed;
+use crate::precision::{in_precision, placed};
 
-/// Moving averages on the device, and how many estimates are in them.
+/// Moving averages, and how many estimates are in them.
 #[derive(Clone, Debug)]
 pub(super) struct Averages {
-    /// t̂, t̂², ‖u‖ and ‖u‖² = q̂, not yet corrected for their start, \[4\]: what the spread needs without q̂², which
-    /// overflows first.
-    pub numbers: Tensor<1>,
+    /// t̂, t̂², ‖u‖ and ‖u‖² = q̂, not yet corrected for their start: what the spread needs without q̂², which overflows
+    /// first.
+    pub numbers: Numbers,
     pub updates: u64,
+}
+
+/// Where the averages are.
+#[derive(Clone, Debug)]
+pub(super) enum Numbers {
+    /// On the device, \[4\].
+    Device(Tensor<1>),
+    /// Here, from a record, until a step says on which device the module is.
+    Recorded {
+        values: [f64; 4],
+        /// Whether they were in double precision.
+        double: bool,
+    },
+}
+
+impl Numbers {
+    /// On a device, \[4\], in the precision that they have.
+    pub fn on(&self, device: &Device) -> Tensor<1> {
+        match self {
+            Self::Device(numbers) => placed(numbers.clone(), device, numbers.dtype()),
+            Self::Recorded { values, double } => {
+                let dtype = if *double { DType::F64 } else { DType::F32 };
+                Tensor::from_data(TensorData::new(values.to_vec(), [4]), (device, dtype))
+            }
+        }
+    }
+
+    /// Their values; reads the device.
+    pub fn read(&self) -> Result<[f64; 4], PenaltyError> {
+        let message = match self {
+            Self::Recorded { values, .. } => return Ok(*values),
+            Self::Device(numbers) => match numbers.clone().try_into_vec_as::<f64>() {
+                Ok(values) => match values.try_into() {
+                    Ok(values) => return Ok(values),
+                    Err(values) => format!("{values:?} are not four"),
+                },
+                Err(error) => error.to_string(),
+            },
+        };
+        Err(PenaltyError::Read {
+            what: "the moving averages",
+            message,
+        })
+    }
+
+    /// Whether they are in double precision.
+    pub fn double(&self) -> bool {
+        match self {
+            Self::Device(numbers) => numbers.dtype() == DType::F64,
+            Self::Recorded { double, .. } => *double,
+        }
+    }
 }
 
 /// t and q, \[1\] each.
@@ -21,6 +73,20 @@ pub(super) struct Averages {
 pub(super) struct Moments {
     pub trace: Tensor<1>,
     pub square: Tensor<1>,
+}
+
+impl Moments {
+    /// A sum with `share` of those of one more probe in it.
+    pub fn sum(sum: Option<Self>, one: Self, share: f64) -> Self {
+        let (trace, square) = (one.trace * share, one.square * share);
+        match sum {
+            None => Self { trace, square },
+            Some(sum) => Self {
+                trace: sum.trace + trace,
+                square: sum.square + square,
+            },
+        }
+    }
 }
 
 /// ∂λ/∂t and ∂λ/∂q, \[1\] each.
@@ -43,19 +109,16 @@ impl Averages {
             ],
             0,
         ) * (1.0 - decay);
-        match before {
-            None => Self {
-                numbers,
-                updates: 1,
-            },
+        let (numbers, before) = match before {
+            None => (numbers, 0),
             Some(before) => {
-                // Those of a record are on Burn's default device.
-                let old = placed(before.numbers.clone(), &numbers.device(), numbers.dtype());
-                Self {
-                    numbers: old * decay + numbers,
-                    updates: before.updates + 1,
-                }
+                let old = in_precision(before.numbers.on(&numbers.device()), numbers.dtype());
+                (old * decay + numbers, before.updates)
             }
+        };
+        Self {
+            numbers: Numbers::Device(numbers),
+            updates: before + 1,
         }
     }
 
@@ -64,9 +127,9 @@ impl Averages {
         1.0 - decay.powf(self.updates as f64)
     }
 
-    /// t and q, corrected for the start.
-    pub fn moments(&self, decay: f64) -> Moments {
-        let numbers = self.numbers.clone() * (1.0 / self.weight(decay));
+    /// t and q, corrected for the start, on a device.
+    pub fn moments(&self, decay: f64, device: &Device) -> Moments {
+        let numbers = self.numbers.on(device) * (1.0 / self.weight(decay));
         Moments {
             trace: numbers.clone().narrow(0, 0, 1),
             square: numbers.narrow(0, 3, 1),
@@ -75,15 +138,8 @@ impl Averages {
 
     /// What they say; reads the device.
     pub fn read(&self, decay: f64, size: usize) -> Result<Curvature, PenaltyError> {
-        let numbers = self.numbers.clone().try_into_vec_as::<f64>();
-        let numbers = numbers.map_err(|error| PenaltyError::Read {
-            what: "the moving averages",
-            message: error.to_string(),
-        })?;
-        let corrected: Vec<f64> = numbers.iter().map(|v| v / self.weight(decay)).collect();
-        let &[trace, trace_square, length, square] = &corrected[..] else {
-            unreachable!("four averages")
-        };
+        let numbers = self.numbers.read()?;
+        let [trace, trace_square, length, square] = numbers.map(|v| v / self.weight(decay));
         let deviation = |square: f64, mean: f64| (square - mean * mean).max(0.0).sqrt();
         let size = size as f64;
         let mean = trace / size;

@@ -1,20 +1,19 @@
 //! The passes of a step, and the gradient that they give.
 
-use std::collections::HashSet;
-
-use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
 
+#[cfg(test)]
+use super::estimate::Numbers;
 use super::estimate::{Averages, Moments, Weights};
+use super::group::Group;
+use super::probes::Probe;
 use super::record::{self, StochasticHsrRecord};
-use super::{Curvature, Objective, Scheme, StochasticHsrConfig};
-use crate::algebra::{
-    self, Polar, add, combination, dot, filter, norm, polar, reciprocal, reduce, scale, wide,
-};
-use crate::differences::{self, Ends, taken};
+use super::{Curvature, Objective, StochasticHsrConfig};
+use crate::algebra::{self, add, combination, dot, norm, polar, scale};
+use crate::differences::{self, Ends};
 use crate::passes::{check_repeated, training_flags};
-use crate::precision::{rounding_noise, rounding_unit};
+use crate::precision::rounding_noise;
 use crate::probe::{generator, signs};
 use crate::{Finite, Mode, PenaltyError, Randomness, displaced};
 
@@ -123,6 +122,15 @@ impl StochasticHsrGradient {
     /// The steps taken.
     pub fn steps(&self) -> u64 {
         self.steps
+    }
+
+    /// Where the moving averages are.
+    #[cfg(test)]
+    pub(super) fn averages(&self) -> Option<&Numbers> {
+        self.state
+            .averages
+            .as_ref()
+            .map(|averages| &averages.numbers)
     }
 
     /// What the moving averages say of the curvature, where HSR has acted; reads the device.
@@ -304,12 +312,10 @@ impl StochasticHsrGradient {
         let config = &self.config;
         let epsilon = group.step(module, config)?;
         let here = &group.filter(module, here);
-        let weights = self.state.averages.as_ref().map(|averages| {
-            Weights::of(
-                config.objective,
-                &averages.moments(config.decay),
-                group.size,
-            )
+        let before = self.state.averages.as_ref();
+        let weights = before.map(|averages| {
+            let moments = averages.moments(config.decay, &epsilon.device());
+            Weights::of(config.objective, &moments, group.size)
         });
         let mut generator = generator(config.seed, step);
         let share = 1.0 / config.probes as f64;
@@ -318,31 +324,19 @@ impl StochasticHsrGradient {
         for _ in 0..config.probes {
             let probe = signs(module, 1.0, &mut generator, |id| group.has(id));
             let one = Probe::new(module, group, &probe, epsilon.clone(), config, here, at)?;
-            let gradient = match config.objective {
-                Objective::Trace => one.of_trace(module, here),
-                _ => {
-                    let weights = match &weights {
-                        Some(weights) => weights.clone(),
-                        None => Weights::of(config.objective, &one.moments, group.size),
-                    };
-                    one.of_bound(module, group, &weights, here, at)?
+            let of_one = one.moments();
+            let gradient = match (config.objective, &weights) {
+                (Objective::Trace, _) => one.of_trace(module, here),
+                (_, Some(weights)) => one.of_bound(module, group, weights, at),
+                (objective, None) => {
+                    let weights = Weights::of(objective, &of_one, group.size);
+                    one.of_bound(module, group, &weights, at)
                 }
             };
             sum = combination(module, &[(1.0.into(), &sum), (share.into(), &gradient)]);
-            let of_one = Moments {
-                trace: one.moments.trace * share,
-                square: one.moments.square * share,
-            };
-            moments = Some(match moments {
-                None => of_one,
-                Some(moments) => Moments {
-                    trace: moments.trace + of_one.trace,
-                    square: moments.square + of_one.square,
-                },
-            });
+            moments = Some(Moments::sum(moments, of_one, share));
         }
         let moments = moments.ok_or(PenaltyError::NoParameters)?;
-        let before = self.state.averages.as_ref();
         Ok(Estimated {
             gradients: sum,
             averages: Averages::updated(before, config.decay, &moments),
@@ -369,7 +363,7 @@ impl StochasticHsrGradient {
         };
         let kept = kept.map(|direction| group.filter(module, &direction));
         let direction = match kept {
-            Some(direction) if direction.len() == group.ids.len() => direction,
+            Some(direction) if direction.len() == group.len() => direction,
             // The first step, or another module or group than before.
             _ => {
                 let length = 1.0 / (group.size as f64).sqrt();
@@ -408,237 +402,4 @@ impl StochasticHsrGradient {
             previous: Some(direction),
         })
     }
-}
-
-/// The parameters whose curvature it is.
-struct Group {
-    ids: HashSet<ParamId>,
-    size: usize,
-}
-
-impl Group {
-    fn of<M: Module>(module: &M, config: &StochasticHsrConfig) -> Result<Self, PenaltyError> {
-        struct Collect<'a> {
-            config: &'a StochasticHsrConfig,
-            path: Vec<String>,
-            group: Group,
-        }
-        impl ModuleVisitor for Collect<'_> {
-            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-                let path = self.path.join(".");
-                if param.is_require_grad()
-                    && self.config.group.matches(&param.id, Some(&path))
-                    && self.group.ids.insert(param.id)
-                {
-                    self.group.size += param.shape().num_elements();
-                }
-            }
-
-            fn enter_module(&mut self, name: &str, _container_type: &str) {
-                self.path.push(name.to_owned());
-            }
-
-            fn exit_module(&mut self, _name: &str, _container_type: &str) {
-                self.path.pop();
-            }
-        }
-        algebra::count(module)?;
-        let mut collect = Collect {
-            config,
-            path: Vec::new(),
-            group: Group {
-                ids: HashSet::new(),
-                size: 0,
-            },
-        };
-        module.visit(&mut collect);
-        if collect.group.size == 0 {
-            return Err(PenaltyError::NoParameters);
-        }
-        Ok(collect.group)
-    }
-
-    fn has(&self, id: ParamId) -> bool {
-        self.ids.contains(&id)
-    }
-
-    fn filter<M: Module>(&self, module: &M, vector: &GradientsParams) -> GradientsParams {
-        filter(module, vector, |id| self.has(id))
-    }
-
-    /// ε, \[1\].
-    fn step<M: Module>(
-        &self,
-        module: &M,
-        config: &StochasticHsrConfig,
-    ) -> Result<Tensor<1>, PenaltyError> {
-        struct Square<'a>(&'a Group);
-        impl algebra::Part for Square<'_> {
-            fn part<const D: usize>(&self, param: &Param<Tensor<D>>) -> Option<Tensor<1>> {
-                let value = self.0.has(param.id).then(|| param.val().inner())?;
-                Some(wide(value).square().sum())
-            }
-        }
-        let relative = config.step.unwrap_or_else(|| match rounding_unit(module) {
-            unit if unit < 1e-10 => 1e-4,
-            unit if unit < 1e-5 => 2e-3,
-            _ => 0.2,
-        });
-        let squares = reduce(module, &Square(self), Tensor::sum)? * (1.0 / self.size as f64);
-        let mean = squares.sqrt();
-        // Parameters that are all zero have no unit of their own.
-        let zero = mean.clone().equal_elem(0.0);
-        Ok(mean.mask_fill(zero, 1.0) * relative)
-    }
-}
-
-/// One probe and the gradients along it.
-struct Probe {
-    scheme: Scheme,
-    epsilon: Tensor<1>,
-    /// εv as it is taken, and −εv.
-    forward: GradientsParams,
-    backward: Option<GradientsParams>,
-    /// v as it was taken.
-    v: GradientsParams,
-    /// Hv.
-    u: GradientsParams,
-    after: GradientsParams,
-    before: Option<GradientsParams>,
-    moments: Moments,
-}
-
-impl Probe {
-    fn new<M: Module>(
-        module: &M,
-        group: &Group,
-        signs: &GradientsParams,
-        epsilon: Tensor<1>,
-        config: &StochasticHsrConfig,
-        here: &GradientsParams,
-        at: &mut impl FnMut(GradientsParams) -> GradientsParams,
-    ) -> Result<Self, PenaltyError> {
-        let central = config.objective == Objective::Trace || config.scheme != Scheme::S4;
-        let forward = taken(module, &scale(module, signs, epsilon.clone()));
-        let after = group.filter(module, &at(copy(module, &forward)));
-        let (v, u, backward, before);
-        if central {
-            let step = taken(module, &scale(module, signs, epsilon.clone().neg()));
-            let there = group.filter(module, &at(copy(module, &step)));
-            let ends = Ends {
-                after: &after,
-                before: &there,
-            };
-            u = differences::central(module, ends, &epsilon);
-            // The steps stand where gradients stand in the difference.
-            let ends = Ends {
-                after: &forward,
-                before: &step,
-            };
-            v = differences::central(module, ends, &epsilon);
-            (backward, before) = (Some(step), Some(there));
-        } else {
-            u = differences::forward(module, &after, here, &epsilon);
-            v = scale(module, &forward, epsilon.clone().recip());
-            (backward, before) = (None, None);
-        }
-        let moments = Moments {
-            trace: dot(module, &v, &u)?,
-            square: norm(module, &u)?.square(),
-        };
-        Ok(Self {
-            scheme: config.scheme,
-            epsilon,
-            forward,
-            backward,
-            v,
-            u,
-            after,
-            before,
-            moments,
-        })
-    }
-
-    /// ∇(vᵀHv).
-    fn of_trace<M: Module>(&self, module: &M, here: &GradientsParams) -> GradientsParams {
-        let before = self.before.as_ref().unwrap_or(here);
-        let ends = Ends {
-            after: &self.after,
-            before,
-        };
-        differences::second(module, ends, here, &self.epsilon)
-    }
-
-    /// ∇(yᵀHv), y = w_t v + 2w_q Hv.
-    fn of_bound<M: Module>(
-        &self,
-        module: &M,
-        group: &Group,
-        weights: &Weights,
-        here: &GradientsParams,
-        at: &mut impl FnMut(GradientsParams) -> GradientsParams,
-    ) -> Result<GradientsParams, PenaltyError> {
-        let y = combination(
-            module,
-            &[
-                (weights.trace.clone().into(), &self.v),
-                ((weights.square.clone() * 2.0).into(), &self.u),
-            ],
-        );
-        let Polar { norm, direction } = polar(module, &y)?;
-        let eta = self.epsilon.clone() * (0.1 * (group.size as f64).sqrt());
-        let mut along = |sign: f64, step: Option<&GradientsParams>| {
-            let eta = eta.clone() * sign;
-            let there = match step {
-                Some(step) => combination(module, &[(eta.into(), &direction), (1.0.into(), step)]),
-                None => scale(module, &direction, eta),
-            };
-            group.filter(module, &at(there))
-        };
-        // ‖y‖ over the lengths of the differences: half a length where it is one-sided.
-        let factor = norm * reciprocal(self.epsilon.clone() * eta.clone());
-        let (after, before) = (&self.after, self.before.as_ref().unwrap_or(here));
-        let of_probe = Ends { after, before };
-        Ok(match self.scheme {
-            Scheme::S4 => {
-                let (up, level) = (along(1.0, Some(&self.forward)), along(1.0, None));
-                let there = Ends {
-                    after: &up,
-                    before: &level,
-                };
-                differences::mixed(module, there, of_probe, factor)
-            }
-            Scheme::S5 => {
-                let up = along(1.0, Some(&self.forward));
-                let down = along(1.0, self.backward.as_ref());
-                let there = Ends {
-                    after: &up,
-                    before: &down,
-                };
-                differences::mixed(module, there, of_probe, factor * 0.5)
-            }
-            Scheme::S7 => {
-                let [up, down, back_up, back_down] = [
-                    along(1.0, Some(&self.forward)),
-                    along(1.0, self.backward.as_ref()),
-                    along(-1.0, Some(&self.forward)),
-                    along(-1.0, self.backward.as_ref()),
-                ];
-                let there = Ends {
-                    after: &up,
-                    before: &down,
-                };
-                let back = Ends {
-                    after: &back_up,
-                    before: &back_down,
-                };
-                differences::mixed(module, there, back, factor * 0.25)
-            }
-        })
-    }
-}
-
-/// The same tensors, shared.
-fn copy<M: Module>(module: &M, vector: &GradientsParams) -> GradientsParams {
-    filter(module, vector, |_| true)
 }

@@ -42,7 +42,7 @@
 //! | tr H, λ_max | | 2 |
 //!
 //! With [`interval`](crate::Schedule::interval) k, HSR acts every k-th step with k times the strength: 1 + 3/k gradients a
-//! step. A step reads one flag from the device, whether gradients are finite; with
+//! step. A step reads a number for each gradient from the device, all at once, to see whether they are finite; with
 //! [`check_finite`](StochasticHsrConfig::check_finite) off it reads nothing. The first step repeats one pass, to see that
 //! the closure gives the same loss twice, and reads the device once for that.
 //!
@@ -95,7 +95,9 @@
 mod config;
 mod estimate;
 mod gradient;
+mod group;
 mod optimizer;
+mod probes;
 mod record;
 
 pub use config::{Objective, Scheme, StochasticHsrConfig};

@@ -7,7 +7,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::estimate::Averages;
+use super::estimate::{Averages, Numbers};
 use super::gradient::State;
 use crate::PenaltyError;
 
@@ -124,9 +124,8 @@ pub(super) fn of<M: Module>(
     };
     if let Some(averages) = &state.averages {
         record.updates = averages.updates;
-        record.double = averages.numbers.dtype() == DType::F64;
-        let numbers = read(averages.numbers.clone(), "the moving averages")?;
-        record.averages = numbers.try_into().ok();
+        record.double = averages.numbers.double();
+        record.averages = Some(averages.numbers.read()?);
     }
     if let Some(direction) = &state.direction {
         record.direction = Some(values(module, direction)?);
@@ -135,18 +134,12 @@ pub(super) fn of<M: Module>(
 }
 
 pub(super) fn state(record: StochasticHsrRecord) -> State {
-    let averages = record.averages.map(|numbers| {
-        let dtype = if record.double {
-            DType::F64
-        } else {
-            DType::F32
-        };
-        let device = Device::default();
-        let at: (&Device, DType) = (&device, dtype);
-        Averages {
-            numbers: Tensor::from_data(TensorData::new(numbers.to_vec(), [4]), at),
-            updates: record.updates,
-        }
+    let averages = record.averages.map(|values| Averages {
+        numbers: Numbers::Recorded {
+            values,
+            double: record.double,
+        },
+        updates: record.updates,
     });
     State {
         averages,
@@ -154,15 +147,6 @@ pub(super) fn state(record: StochasticHsrRecord) -> State {
         direction: None,
         recorded: record.direction,
     }
-}
-
-fn read<const D: usize>(tensor: Tensor<D>, what: &'static str) -> Result<Vec<f64>, PenaltyError> {
-    tensor
-        .try_into_vec_as::<f64>()
-        .map_err(|error| PenaltyError::Read {
-            what,
-            message: error.to_string(),
-        })
 }
 
 fn values<M: Module>(
@@ -179,12 +163,17 @@ fn values<M: Module>(
             if let Ok(out) = &mut self.out
                 && let Some(part) = self.vector.get::<D>(param.id)
             {
-                match read(part, "the vector of the power iteration") {
+                match part.try_into_vec_as::<f64>() {
                     Ok(values) => out.push(ParameterValues {
                         path: self.path.join("."),
                         values,
                     }),
-                    Err(error) => self.out = Err(error),
+                    Err(error) => {
+                        self.out = Err(PenaltyError::Read {
+                            what: "the vector of the power iteration",
+                            message: error.to_string(),
+                        });
+                    }
                 }
             }
         }
@@ -251,4 +240,55 @@ pub(super) fn direction<M: Module>(module: &M, values: &[ParameterValues]) -> Gr
     };
     module.visit(&mut put);
     put.out
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::nn::{Linear, LinearConfig};
+    use burn::optim::GradientsParams;
+    use burn::tensor::{Device, Tensor};
+
+    use super::super::estimate::Numbers;
+    use super::{StochasticHsrRecord, of, state};
+    use crate::StochasticHsrConfig;
+
+    fn step(hsr: &mut crate::StochasticHsrGradient, layer: &Linear) {
+        let x = Tensor::<2>::from_floats([[1.0, 2.0], [0.5, -1.0]], &layer.weight.device());
+        let passes = hsr.of(layer, |layer| {
+            let loss = layer.forward(x.clone()).powi_scalar(4).mean();
+            let gradients = GradientsParams::from_grads(loss.backward(), &layer);
+            ((), gradients)
+        });
+        assert!(passes.unwrap().not_finite.is_none());
+    }
+
+    /// Burn's default device, where a build has a GPU, is one that a machine need not have.
+    #[test]
+    fn a_records_averages_wait_for_the_device_of_the_module() {
+        // Not the default device of this build.
+        let device = Device::ndarray().autodiff();
+        let layer = LinearConfig::new(2, 2).init(&device);
+        let config = StochasticHsrConfig::new();
+        let mut hsr = config.init_gradient().unwrap();
+        step(&mut hsr, &layer);
+        let record = hsr.to_record(&layer).unwrap();
+        let loaded = state(record.clone());
+        let numbers = loaded.averages.as_ref().unwrap();
+        assert!(matches!(numbers.numbers, Numbers::Recorded { .. }));
+        // What is loaded can be saved and read before it is anywhere.
+        assert_eq!(of(record.steps, &loaded, &layer).unwrap(), record);
+        let mut resumed = config.init_gradient().unwrap().load_record(record.clone());
+        assert_eq!(resumed.curvature().unwrap(), hsr.curvature().unwrap());
+        step(&mut resumed, &layer);
+        step(&mut hsr, &layer);
+        let after = |hsr: &crate::StochasticHsrGradient| -> StochasticHsrRecord {
+            hsr.to_record(&layer).unwrap()
+        };
+        assert_eq!(after(&resumed), after(&hsr));
+        assert_ne!(after(&resumed), record);
+        let Some(Numbers::Device(numbers)) = resumed.averages() else {
+            panic!("not on a device after a step");
+        };
+        assert_eq!(numbers.device(), device.inner());
+    }
 }

@@ -34,8 +34,8 @@ pub struct SamConfig {
     /// η in T = |w| + η, so that a weight of zero can move. Without meaning for SAM.
     #[config(default = 0.01)]
     pub eta: f64,
-    /// Whether a step with a gradient that is NaN or infinite is skipped. The check reads one flag from the device a
-    /// step. Without it such a gradient goes to the optimizer, as it would without SAM.
+    /// Whether a step with a gradient that is NaN or infinite is skipped. The check reads a few numbers from the
+    /// device, once a step. Without it such a gradient goes to the optimizer, as it would without SAM.
     #[config(default = true)]
     pub check_finite: bool,
     /// The seed of the random numbers that both passes of a step draw alike, such as dropout masks; new at every step.

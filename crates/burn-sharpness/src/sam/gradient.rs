@@ -1,10 +1,12 @@
 //! The two passes.
 
 use core::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn_penalty::{Finite, Randomness, displaced};
+use burn_penalty::passes::{check_repeated, training_flags};
+use burn_penalty::{Finite, Randomness, displaced, isolated};
 
 use super::SamConfig;
 use super::ascent::ascent;
@@ -46,6 +48,8 @@ pub struct SamGradient {
     config: SamConfig,
     /// Steps taken. Atomic, so that a loop needs no `&mut`.
     steps: AtomicU64,
+    /// The training flags under which the closure was seen to repeat itself.
+    repeats: Mutex<Option<Vec<bool>>>,
 }
 
 impl Clone for SamGradient {
@@ -54,6 +58,7 @@ impl Clone for SamGradient {
         Self {
             config: self.config.clone(),
             steps: AtomicU64::new(self.steps()),
+            repeats: Mutex::new(self.repeats()),
         }
     }
 }
@@ -86,6 +91,7 @@ impl SamGradient {
         Self {
             config,
             steps: AtomicU64::new(0),
+            repeats: Mutex::default(),
         }
     }
 
@@ -110,30 +116,14 @@ impl SamGradient {
     /// for the running statistics, which the first call updates.
     ///
     /// A gradient that is not finite in the first pass does not keep the second from running: the two are checked
-    /// together, so that the device is waited for once.
+    /// together, so that the device is waited for once. The first step, and one before which a training flag has changed,
+    /// repeats the pass at θ to see whether the closure gives the same gradient.
     ///
     /// # Errors
     ///
-    /// [`SharpnessError::Read`] where the check cannot be read.
-    pub fn of<M, L, F>(&self, module: &M, closure: F) -> Result<SamPasses<L>, SharpnessError>
-    where
-        M: Module,
-        F: FnMut(M) -> (L, GradientsParams),
-    {
-        let (mut passes, finite) = self.unchecked(module, closure);
-        passes.not_finite = finite.read()?;
-        if passes.not_finite.is_some() {
-            passes.gradients = GradientsParams::new();
-        }
-        Ok(passes)
-    }
-
-    /// The passes, and what says whether they are finite.
-    pub(crate) fn unchecked<M, L, F>(
-        &self,
-        module: &M,
-        mut closure: F,
-    ) -> (SamPasses<L>, Finite<Pass>)
+    /// [`SharpnessError::NotRepeatable`] where the closure gives another gradient at every call, as on the next batch: the
+    /// second would not be that of the ascended loss. [`SharpnessError::Read`] where a check cannot be read.
+    pub fn of<M, L, F>(&self, module: &M, mut closure: F) -> Result<SamPasses<L>, SharpnessError>
     where
         M: Module,
         F: FnMut(M) -> (L, GradientsParams),
@@ -152,18 +142,44 @@ impl SamGradient {
         check(Pass::First, &gradients);
         let mut ascended_loss = None;
         if let Some(randomness) = randomness {
+            self.check_closure(module, &gradients, || {
+                randomness.restart();
+                closure(isolated(module)).1
+            })?;
             let there = displaced(module, ascent(&self.config, module, gradients));
             randomness.restart();
             let (loss, of_there) = closure(there);
             check(Pass::Second, &of_there);
             (ascended_loss, gradients) = (Some(loss), of_there);
         }
-        let passes = SamPasses {
+        let not_finite = finite.read()?;
+        if not_finite.is_some() {
+            gradients = GradientsParams::new();
+        }
+        Ok(SamPasses {
             loss,
             ascended_loss,
             gradients,
-            not_finite: None,
-        };
-        (passes, finite)
+            not_finite,
+        })
+    }
+
+    /// Whether the closure is a function, seen once, and again where a training flag has changed.
+    fn check_closure<M: Module>(
+        &self,
+        module: &M,
+        here: &GradientsParams,
+        again: impl FnOnce() -> GradientsParams,
+    ) -> Result<(), SharpnessError> {
+        let flags = training_flags(module);
+        if self.repeats().as_ref() != Some(&flags) && check_repeated(module, here, &again())? {
+            *self.repeats.lock().unwrap_or_else(PoisonError::into_inner) = Some(flags);
+        }
+        Ok(())
+    }
+
+    fn repeats(&self) -> Option<Vec<bool>> {
+        let repeats = self.repeats.lock();
+        repeats.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

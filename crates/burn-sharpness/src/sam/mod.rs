@@ -24,8 +24,9 @@
 //! # Costs
 //!
 //! Two forward and backward passes a step, one where ρ is 0, and memory for one more copy of the trained parameters
-//! while the second runs. Norms stay on the device. One flag is read from it a step, to see whether the gradients are
-//! finite; with [`check_finite`](SamConfig::check_finite) off, nothing is.
+//! while the second runs. Norms stay on the device. A number for each gradient is read from it a step, all at once, to
+//! see whether they are finite; with [`check_finite`](SamConfig::check_finite) off, nothing is. The first step repeats one
+//! pass, to see that the closure gives the same gradient twice, and reads the device once for that.
 //!
 //! # What stands beside it
 //!

@@ -1,14 +1,14 @@
 //! Any model of burn-train with SAM.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, ModuleDisplay};
 use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 
-use crate::SamGradient;
+use crate::{SamGradient, SharpnessError};
 
 /// A model whose training steps give the gradient of SAM's objective (see [the module](super)).
 ///
@@ -24,6 +24,8 @@ pub struct SamLearner<M: Module> {
     gradient: Arc<SamGradient>,
     #[module(skip)]
     skipped: Arc<AtomicUsize>,
+    #[module(skip)]
+    refused: Arc<Mutex<Option<SharpnessError>>>,
 }
 
 impl<M: Module> SamLearner<M> {
@@ -33,13 +35,20 @@ impl<M: Module> SamLearner<M> {
             model,
             gradient: Arc::new(gradient),
             skipped: Arc::default(),
+            refused: Arc::default(),
         }
     }
 
-    /// How many training steps gave no gradients, because one was NaN or infinite or could not be checked: the
-    /// optimizer has skipped them. The model and its clones count together.
+    /// How many training steps gave no gradients, because one was NaN or infinite or the step was refused: the optimizer
+    /// has skipped them. The model and its clones count together.
     pub fn skipped(&self) -> usize {
         self.skipped.load(Ordering::Relaxed)
+    }
+
+    /// Why a training step was refused, the first time that one was; burn-train has no place for it.
+    pub fn refused(&self) -> Option<SharpnessError> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.clone()
     }
 
     /// The training steps taken, which a resumed run needs to draw the same dropout masks
@@ -63,21 +72,28 @@ where
     type Output = <M as TrainStep>::Output;
 
     fn step(&self, batch: Self::Input) -> TrainOutput<Self::Output> {
-        let (mut passes, finite) = self.gradient.unchecked(&self.model, |model: M| {
+        let mut first = None;
+        let passes = self.gradient.of(&self.model, |model: M| {
             let output = TrainStep::step(&model, batch.clone());
-            (output.item, output.grads)
+            first.get_or_insert(output.item);
+            ((), output.grads)
         });
-        // A training step has no result in burn-train, and the check can fail only where the device does, which
-        // burn-train sees for itself when it reads the metrics.
-        let not_finite = finite.read();
-        if !matches!(not_finite, Ok(None)) {
-            passes.gradients = GradientsParams::new();
-            self.skipped.fetch_add(1, Ordering::Relaxed);
-        }
-        TrainOutput {
-            grads: passes.gradients,
-            item: passes.loss,
-        }
+        let grads = match passes {
+            Ok(passes) => {
+                if passes.not_finite.is_some() {
+                    self.skipped.fetch_add(1, Ordering::Relaxed);
+                }
+                passes.gradients
+            }
+            Err(error) => {
+                self.skipped.fetch_add(1, Ordering::Relaxed);
+                let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+                refused.get_or_insert(error);
+                GradientsParams::new()
+            }
+        };
+        let item = first.expect("the closure is called at θ before anything is refused");
+        TrainOutput { grads, item }
     }
 
     fn optimize(
