@@ -41,7 +41,7 @@ pub(super) fn validate(
     device: &Device,
     observe: impl FnMut() -> Control,
 ) -> Result<Option<Validated>, LabError> {
-    let start = Weights::random(problem.dimensions, config.seed);
+    let start = Weights::random(problem.layers.clone(), config.seed);
     let mut trainer = Trainer::new(config, epochs, problem, config.method, device, &start)?;
     match train(&mut trainer, epochs, observe) {
         Ok(None) => return Ok(None),
@@ -52,14 +52,14 @@ pub(super) fn validate(
         Err(error) => return Err(error),
     }
     let (weights, test) = (trainer.weights(), &problem.test);
-    let network = weights.network(config.activation)?;
+    let network = weights.view()?;
     let loss = config
         .memory
         .single_threaded()
         .loss(&network, &test.batch())?;
-    let model = network::to_burn(&weights, config.activation, device);
+    let model = network::to_burn(&weights, device);
     let predicted = network::predict(&model, test.x.clone());
-    let classes = problem.dimensions.outputs;
+    let classes = problem.outputs();
     let score = scores::macro_f1(&predicted, &test.data.labels, classes);
     Ok(Some(match loss.is_finite() {
         true => Validated::Scored([score, loss]),

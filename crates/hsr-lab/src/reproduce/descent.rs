@@ -244,7 +244,12 @@ mod tests {
                             .unwrap();
                         norm(&gradient)
                     }
-                    Method::Plain | Method::Sam | Method::Asam => 0.0,
+                    Method::Plain
+                    | Method::Sam
+                    | Method::Asam
+                    | Method::WeightDecay
+                    | Method::LabelSmoothing
+                    | Method::EarlyStopping => 0.0,
                 }
             };
             for method in Method::OF_CURVATURE {

@@ -177,8 +177,9 @@ impl<'a> Trainer<'a> {
             return Ok(());
         };
         if weights.theta.iter().all(|v| v.is_finite()) {
-            let network = weights.network(self.config.activation)?;
-            let loss = self.workspace.loss(&network, &early.validation.batch())?;
+            let loss = self
+                .curvature
+                .loss(&weights.view()?, &early.validation.batch())?;
             if early.best.as_ref().is_none_or(|best| loss < best.loss) {
                 early.best = Some(Best {
                     loss,
@@ -190,8 +191,7 @@ impl<'a> Trainer<'a> {
         if self.epoch >= self.epochs
             && let Some(best) = &early.best
         {
-            let activation = self.config.activation;
-            self.model = network::to_burn(&best.weights, activation, &self.device);
+            self.model = network::to_burn(&best.weights, &self.device);
         }
         Ok(())
     }
@@ -390,8 +390,9 @@ mod tests {
             backend: Backend::Flex,
             optimizer: Optimizer::Adam,
             learning_rate: 0.05,
-            hidden: 16,
-            activation: Activation::Tanh,
+            hidden: 16.into(),
+            activation: Activation::Tanh.into(),
+            residual: false,
             strength: 0.0.into(),
             mode: Mode::Coupled,
             epochs: Some(40),
@@ -406,7 +407,7 @@ mod tests {
         };
         let device = config.backend.device().unwrap();
         let problem = Problem::load(&config, &device).unwrap();
-        let start = Weights::random(problem.dimensions, config.seed);
+        let start = Weights::random(problem.layers.clone(), config.seed);
         let mut trainer =
             Trainer::new(&config, 40, &problem, config.method, &device, &start).unwrap();
         let split = problem.validation_split(config.seed).unwrap();
@@ -419,8 +420,8 @@ mod tests {
             trainer.advance().unwrap();
             if !trainer.is_done() {
                 let weights = trainer.weights();
-                let network = weights.network(config.activation).unwrap();
-                let loss = Workspace::new().loss(&network, &validation.batch());
+                let mut curvature = config.memory.single_threaded();
+                let loss = curvature.loss(&weights.view().unwrap(), &validation.batch());
                 losses.push(loss.unwrap());
             }
         }
