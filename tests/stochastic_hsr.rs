@@ -446,18 +446,18 @@ fn every_mode_and_objective_takes_the_step_of_plain_arithmetic() {
                         };
                         let (_, gradient) = plain(objective, &theta, at);
                         // A direction's length is 1.
-                        let own = match mode {
+                        let unit = match mode {
                             Mode::Direction => norm(&gradient),
                             _ => 1.0,
                         };
-                        let length = norm(&gradient) / own;
+                        let length = norm(&gradient) / unit;
                         let scale = match rule {
                             Strength::Safe { strength, share } => {
                                 strength.min(share * norm(&of_loss) / length)
                             }
                             Strength::Relative(share) => share * norm(&of_loss) / length,
                             _ => strength,
-                        } / own;
+                        } / unit;
                         added = gradient.iter().map(|g| 2.0 * scale * g).collect();
                         for (average, own) in averages.iter_mut().zip(own) {
                             *average = decay * *average + (1.0 - decay) * own;
