@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod golden;
+mod golden_files;
 pub mod hyper_dual;
 pub mod mlp;
 

@@ -241,16 +241,15 @@ impl<T: Real> Forward<T> {
     /// p, the losses, the residuals and the diagonal of S, all with ω.
     #[inline(always)]
     fn residuals(&mut self, with_loss: bool) {
-        let n = self.stride;
-        let size = self.dims().outputs * n;
-        let kind = self.loss_of();
+        let (n, outputs, kind) = (self.stride, self.dims().outputs, self.loss_of());
+        let size = outputs * n;
         if kind == OutputLoss::SoftmaxCrossEntropy {
             sized(&mut self.top, size);
         }
         let [largest, best, rest] = &mut self.softmax_rows;
         Residuals {
             stride: n,
-            outputs: self.dims().outputs,
+            outputs,
             o: &self.o,
             y: &self.y,
             omega: &self.omega,

@@ -41,11 +41,11 @@ impl<T: Real> Residuals<'_, T> {
     }
 
     #[inline(always)]
-    fn softmax(mut self, with_loss: bool) {
+    fn softmax(self, with_loss: bool) {
         let (n, outputs) = (self.stride, self.outputs);
         let (zero, one) = (T::zero(), T::one());
         // The largest logit and its class, the first where there are several.
-        let [largest, best, rest] = &mut self.rows;
+        let [largest, best, rest] = self.rows;
         best.fill(zero);
         largest.copy_from_slice(row(self.o, n, 0));
         for k in 1..outputs {
