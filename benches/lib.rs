@@ -1,6 +1,8 @@
 //! What the benches share: a network and a batch of the paper's kind, as hsr-core and as Burn see them, a training step
 //! with what can be added to it, and timing in rounds.
 
+pub mod deep;
+
 use std::hint::black_box;
 use std::time::Instant;
 

@@ -8,6 +8,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use hsr_core::depth::{DeepEvaluation, DeepWorkspace, FeedForward, LayerShape, Objective};
 use hsr_core::{
     Activation, Batch, Dimensions, Evaluation, Network, OutputLoss, Real, Targets, Workspace,
 };
@@ -211,6 +212,98 @@ fn check_peers<T: Real>(hidden: usize, parameters: usize) {
 fn the_peers_of_the_bound_allocate_no_buffer_after_the_first_call() {
     check_peers::<f64>(3, 21);
     check_peers::<f32>(100, 603);
+}
+
+/// The gradient verbs at any depth, one after the other in one workspace; then a smaller batch in the same one. λ_blk is
+/// left out: Lanczos finds its eigenvector.
+fn check_depth<T: Real>(shapes: &[LayerShape]) {
+    let inputs = shapes[0].inputs;
+    let outputs = shapes[shapes.len() - 1].outputs;
+    let theta = wave::<T>(shapes.iter().map(LayerShape::values).sum(), 1.7);
+    let network = FeedForward::from_flat(shapes, &theta).unwrap();
+    let parameters = network.parameters();
+    let v = wave::<T>(parameters, 0.3);
+    let mut of_loss = vec![T::zero(); parameters];
+    let mut gradient = vec![T::zero(); parameters];
+    let mut product = vec![T::zero(); parameters];
+    for evaluation in [
+        DeepEvaluation::Assembled,
+        DeepEvaluation::Gram,
+        DeepEvaluation::Auto,
+    ] {
+        let mut workspace = DeepWorkspace::new();
+        for (call, samples) in [SAMPLES, SAMPLES, SAMPLES / 3, 1].into_iter().enumerate() {
+            let x = wave::<T>(inputs * samples, 0.9);
+            let classes: Vec<usize> = (0..samples).map(|n| n % outputs).collect();
+            let targets = Targets::Classes(&classes);
+            let batch = Batch::new(OutputLoss::SoftmaxCrossEntropy, &x, targets);
+            let mut of_x = vec![T::zero(); x.len()];
+            let count = counted(|| {
+                for objective in [
+                    Objective::LambdaSup,
+                    Objective::LambdaDiagonal,
+                    Objective::Layer(0),
+                    Objective::GaussNewton,
+                    Objective::Trace,
+                    Objective::Frobenius,
+                ] {
+                    workspace
+                        .loss_and_objective_gradient(
+                            &network,
+                            &batch,
+                            objective,
+                            &evaluation,
+                            &mut of_loss,
+                            &mut gradient,
+                            Some(&mut of_x),
+                        )
+                        .unwrap();
+                }
+                let to = &mut gradient[..];
+                workspace
+                    .loss_gradient(&network, &batch, to, Some(&mut of_x))
+                    .unwrap();
+                workspace
+                    .gradient_norm_gradient(&network, &batch, to, Some(&mut of_x))
+                    .unwrap();
+                workspace
+                    .hessian_vector_product(&network, &batch, &v, &mut product)
+                    .unwrap();
+                workspace
+                    .bilinear_gradient(&network, &batch, &v, &v, None, to, Some(&mut of_x))
+                    .unwrap();
+                let weights = |_: &_| [T::of(0.1), T::of(0.01)];
+                workspace
+                    .probe_gradient(
+                        &network,
+                        &batch,
+                        &v,
+                        weights,
+                        &mut of_loss,
+                        &mut product,
+                        to,
+                        None,
+                    )
+                    .unwrap();
+            });
+            let name = format!("D = {parameters}, {evaluation:?}, call {call}: {count:?}");
+            if call == 0 {
+                assert!(count.of_scalars > 10, "the count does not count: {name}");
+            } else {
+                assert_eq!((count.of_scalars, count.growths), (0, 0), "{name}");
+                assert_eq!((count.kept, count.kept_of_products), (0, 0), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_deep_network_allocates_no_buffer_after_the_first_call() {
+    let tanh = |inputs, outputs| LayerShape::new(inputs, outputs).with_activation(Activation::Tanh);
+    let last = LayerShape::new(8, 3);
+    check_depth::<f64>(&[tanh(2, 8), tanh(8, 8).with_residual(), last]);
+    check_depth::<f32>(&[tanh(2, 16), tanh(16, 8).frozen(), tanh(8, 8), last]);
+    check_depth::<f64>(&[last]);
 }
 
 #[test]

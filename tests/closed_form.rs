@@ -1,5 +1,6 @@
 //! The closed form against the golden cases, in f64 and f32 and under both evaluations.
 
+use hsr_core::depth::{DeepEvaluation, DeepWorkspace, FeedForward, Layer, Objective};
 use hsr_core::{Batch, Error, Evaluation, Network, Targets, Workspace};
 use hsr_tests::golden::{Golden, cases};
 use hsr_tests::relative_error;
@@ -204,6 +205,57 @@ fn hessian_vector_products_equal_the_golden_ones() {
         let mut product = vec![0.0; case.parameters];
         workspace
             .hessian_vector_product(&case.network(), &case.batch(), &case.v, &mut product)
+            .unwrap();
+        let error = relative_error(&product, &case.hessian_vector_product, 0.0);
+        assert!(error < 1e-10, "{}: {error:e}", case.name);
+    }
+}
+
+#[test]
+fn a_network_of_two_layers_at_any_depth_equals_the_golden_ones() {
+    let mut workspace = DeepWorkspace::new();
+    for case in cases() {
+        let hidden_bias = case.hidden_bias_values.as_deref();
+        let output_bias = case.output_bias_values.as_deref();
+        let network = FeedForward::new([
+            Layer::new(case.inputs, case.hidden, &case.hidden_weight, hidden_bias)
+                .with_activation(case.activation()),
+            Layer::new(case.hidden, case.outputs, &case.output_weight, output_bias),
+        ])
+        .unwrap();
+        let batch = case.batch();
+        for evaluation in [
+            DeepEvaluation::Assembled,
+            DeepEvaluation::Gram,
+            DeepEvaluation::Auto,
+        ] {
+            let mut of_loss = vec![f64::NAN; case.parameters];
+            let mut of_bound = vec![f64::NAN; case.parameters];
+            let mut inputs = vec![f64::NAN; case.x.len()];
+            let (loss, lambda_sup) = workspace
+                .loss_and_objective_gradient(
+                    &network,
+                    &batch,
+                    Objective::LambdaSup,
+                    &evaluation,
+                    &mut of_loss,
+                    &mut of_bound,
+                    Some(&mut inputs),
+                )
+                .unwrap();
+            for (ours, golden) in [
+                (&[loss, lambda_sup][..], &[case.loss, case.lambda_sup][..]),
+                (&of_loss, &case.loss_grad),
+                (&of_bound, &case.grad),
+                (&inputs, &case.input_grad),
+            ] {
+                let error = relative_error(ours, golden, 0.0);
+                assert!(error < 1e-10, "{} {evaluation:?}: {error:e}", case.name);
+            }
+        }
+        let mut product = vec![0.0; case.parameters];
+        workspace
+            .hessian_vector_product(&network, &batch, &case.v, &mut product)
             .unwrap();
         let error = relative_error(&product, &case.hessian_vector_product, 0.0);
         assert!(error < 1e-10, "{}: {error:e}", case.name);

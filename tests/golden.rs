@@ -4,6 +4,8 @@ use hsr_core::depth::LayerShape;
 use hsr_core::{Activation, Batch, Dimensions, Network, OutputLoss, Targets};
 use serde::Deserialize;
 
+use crate::golden_files;
+
 /// One case; every array row-major, shapes in `golden/README.md`.
 #[derive(Clone, Debug, Deserialize)]
 #[allow(missing_docs)] // The fields are the keys of the files, explained there.
@@ -61,22 +63,7 @@ fn flat<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D
 
 /// All cases, sorted by name.
 pub fn cases() -> Vec<Golden> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/golden");
-    let mut cases: Vec<Golden> = std::fs::read_dir(folder)
-        .expect("the folder of golden cases")
-        .map(|entry| entry.expect("a directory entry").path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "json")
-        })
-        .map(|path| {
-            let text = std::fs::read_to_string(&path).expect("a readable case");
-            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path:?}: {error}"))
-        })
-        .collect();
-    cases.sort_by(|a, b| a.name.cmp(&b.name));
-    assert_eq!(cases.len(), 28, "every golden case is there");
-    cases
+    golden_files::read("golden", 28)
 }
 
 impl Golden {
@@ -100,12 +87,7 @@ impl Golden {
 
     /// The loss.
     pub fn loss_kind(&self) -> OutputLoss {
-        match self.loss_kind.as_str() {
-            "softmax" => OutputLoss::SoftmaxCrossEntropy,
-            "sigmoid" => OutputLoss::SigmoidCrossEntropy,
-            "mse" => OutputLoss::MeanSquaredError,
-            other => panic!("unknown loss {other}"),
-        }
+        golden_files::loss_named(&self.loss_kind)
     }
 
     /// θ in the order of the layout.

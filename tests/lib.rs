@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod golden;
 pub mod golden_depth;
+mod golden_files;
 pub mod hyper_dual;
 pub mod mlp;
 

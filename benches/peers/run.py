@@ -21,6 +21,21 @@ ROOT = HERE.parents[1]
 
 # d, h, K, N: two inputs, three classes, 200 samples.
 SIZES = {21: [2, 3, 3, 200], 63: [2, 10, 3, 200], 183: [2, 30, 3, 200], 603: [2, 100, 3, 200]}
+# Deeper networks: widths and N, and whether JAX's Hessian fits (64-64-64-10 takes more than 8 GB).
+DEEP = [
+    ([2, 8, 8, 3, 64], True),
+    ([2, 8, 8, 3, 128], True),
+    ([2, 16, 16, 3, 128], True),
+    ([10, 32, 32, 10, 128], True),
+    ([10, 32, 32, 10, 256], True),
+    ([64, 64, 64, 10, 64], False),
+]
+DEEP_METHODS = [
+    ("JAX, jit, autodiff", "jax", "autodiff"),
+    ("JAX, jit, our pairs, autodiff", "jax", "pairs"),
+    ("closed form, f64", "ours", "f64"),
+    ("closed form, f32", "ours", "f32"),
+]
 # How many central differences are timed; the others take as long, each of them.
 COORDINATES = {21: 21, 63: 63, 183: 10, 603: 2}
 
@@ -37,18 +52,21 @@ METHODS = [
 ]
 
 
-def environment(folder, cuda):
+def environment(folder, cuda, torch=True):
     """The Python of the virtual environment, made and filled where it is not there."""
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     done = folder / "installed"
     pins = "".join((HERE / name).read_text() for name in ["requirements.txt", "requirements-torch.txt"])
-    pins += f"cuda: {cuda}\n"
+    pins += f"cuda: {cuda}\n" if torch else "no torch\n"
     if done.exists() and done.read_text() == pins:
         return python
-    print(f"installing JAX and PyTorch in {folder}", file=sys.stderr)
+    print(f"installing JAX{' and PyTorch' if torch else ''} in {folder}", file=sys.stderr)
     venv.create(folder, with_pip=True, clear=True)
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "-r", HERE / "requirements.txt"], check=True)
+    if not torch:
+        done.write_text(pins)
+        return python
     alone = [] if cuda else ["--no-deps"]
     subprocess.run([*pip, *alone, "-r", HERE / "requirements-torch.txt"], check=True)
     works = [python, "-c", "import torch"]
@@ -118,7 +136,7 @@ def agree(told, size):
         allowed_gradient = 1e-3 if single else 1e-6 if differences else 1e-9
         if not (of_value <= allowed_value and of_gradient <= allowed_gradient):
             sys.exit(
-                f"D = {size}, {title}: λ_sup differs by {of_value:.1e} and its gradient by {of_gradient:.1e} from ours"
+                f"{size}, {title}: λ_sup differs by {of_value:.1e} and its gradient by {of_gradient:.1e} from ours"
             )
         if not (differences or single):
             worst = max(worst, of_value, of_gradient)
@@ -145,10 +163,57 @@ def ratio(value):
     return f"{value:,.0f}" if value >= 10 else f"{value:.2f}"
 
 
+def deep(python, rounds, turn, quick):
+    """The table of deeper networks. What takes longer than a turn is timed in fewer rounds, and the least counts."""
+    peers = {"jax": Peer([python, HERE / "jax_peer.py"]), "ours": Peer([our_program()])}
+    about = [peer.ask(do="about")["about"] for peer in peers.values()]
+    print(f"{', '.join(about)}; {time.strftime('%Y-%m-%d')}, {cpu()}, {os.cpu_count()} cores, {platform.system()}")
+    print(f"Milliseconds, the least of {rounds} rounds in which each has a turn of {turn} s or one evaluation;")
+    print("what takes a second or more, of three rounds.\n")
+    cases = DEEP[:2] if quick else DEEP
+    names = [f"{'-'.join(map(str, sizes[:-1]))}, N = {sizes[-1]}" for sizes, _ in cases]
+    least, worst = {}, 0.0
+    for name, (sizes, hessian_fits) in zip(names, cases):
+        problem = peers["ours"].ask(do="problem", sizes=sizes) | {"sizes": sizes}
+        methods = [row for row in DEEP_METHODS if hessian_fits or row[2] != "autodiff"]
+        asked = {"sizes": sizes, "problem": problem}
+        told = {title: peers[peer].ask(do="value", method=method, **asked) for title, peer, method in methods}
+        worst = max(worst, agree(told, name))
+        turns = {title: [] for title, _, _ in methods}
+        for number in range(rounds + 1):
+            for title, peer, method in methods:
+                if number > 3 and min(turns[title]) >= 1:
+                    continue
+                answer = peers[peer].ask(do="time", method=method, seconds=turn, **asked)
+                if number > 0:
+                    turns[title].append(answer["seconds"])
+        least[name] = {title: min(all_turns) for title, all_turns in turns.items()}
+        print(f"{name} done", file=sys.stderr)
+    for peer in peers.values():
+        peer.process.stdin.close()
+        peer.process.wait()
+
+    def row(cells):
+        print("| " + " | ".join(cells) + " |")
+
+    row(["", *names])
+    row(["---"] * (len(names) + 1))
+    for title, _, _ in DEEP_METHODS:
+        row([title, *(shown(least[name][title]) if title in least[name] else "too large" for name in names)])
+    exact = "closed form, f64"
+    for title, _, _ in DEEP_METHODS[:2]:
+        ratios = [
+            ratio(least[name][title] / least[name][exact]) if title in least[name] else "" for name in names
+        ]
+        row([f"{title} / {exact}", *ratios])
+    print(f"\nλ_sup and its gradient agree to {worst:.0e} between JAX and the closed form in f64.")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--venv", type=Path, default=ROOT / "target" / "peers", help="where JAX and PyTorch go")
-    parser.add_argument("--quick", action="store_true", help="D = 21 and 63, three rounds")
+    parser.add_argument("--venv", type=Path, help="where JAX and PyTorch go (default target/peers)")
+    parser.add_argument("--deep", action="store_true", help="networks of three layers of parameters, beside JAX alone")
+    parser.add_argument("--quick", action="store_true", help="two sizes, three rounds")
     parser.add_argument("--rounds", type=int, default=11, help="turns that each takes (default 11)")
     parser.add_argument("--all-differences", action="store_true", help="time every central difference (minutes)")
     parser.add_argument("--cuda", action="store_true", help="install PyTorch with all it asks for, gigabytes of CUDA")
@@ -157,9 +222,13 @@ def main():
         sys.exit("needs Python 3.11 or later, as JAX does")
     rounds = 3 if arguments.quick else arguments.rounds
     turn = 0.05 if arguments.quick else 0.2
+    if arguments.deep:
+        folder = arguments.venv or ROOT / "target" / "peers-deep"
+        return deep(environment(folder.resolve(), False, torch=False), rounds, turn, arguments.quick)
     sizes = [21, 63] if arguments.quick else list(SIZES)
 
-    python = environment(arguments.venv.resolve(), arguments.cuda)
+    folder = arguments.venv or ROOT / "target" / "peers"
+    python = environment(folder.resolve(), arguments.cuda)
     peers = {
         "jax": Peer([python, HERE / "jax_peer.py"]),
         "torch": Peer([python, HERE / "torch_peer.py"]),
@@ -181,7 +250,7 @@ def main():
             for title, peer, method in METHODS
             if method in ["autodiff", "differences", "f64", "f32"]
         }
-        worst = max(worst, agree(told, size))
+        worst = max(worst, agree(told, f"D = {size}"))
         all_turns = {title: [] for title in titles}
         # The first turn, in which each finds out how often it fits, does not count.
         for number in range(rounds + 1):

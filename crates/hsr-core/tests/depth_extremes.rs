@@ -143,6 +143,70 @@ fn extreme_weights_give_finite_numbers_or_say_that_something_overflows() {
 }
 
 #[test]
+fn extreme_inputs_and_saturated_units_give_finite_numbers() {
+    let shapes = [
+        tanh(3, 4),
+        tanh(4, 4).with_residual(),
+        tanh(4, 3),
+        LayerShape::new(3, 3),
+    ];
+    for loss in LOSSES {
+        for scale in [1e-12, 1e-6, 1e6, 1e12] {
+            let mut case = random_case(&shapes, loss, 6, 1.0, 5);
+            case.x.iter_mut().for_each(|x| *x *= scale);
+            let (by_blocks, gradient) = run(&case, &DeepEvaluation::Assembled).unwrap();
+            let (by_pairs, of_pairs) = run(&case, &DeepEvaluation::Gram).unwrap();
+            let error = (by_blocks - by_pairs).abs() / by_blocks;
+            assert!(error < 1e-8, "{loss:?}, {scale:e}: {error:e}");
+            if scale <= 1.0 {
+                assert!(relative_error(&gradient, &of_pairs, 0.0) < 1e-8);
+            }
+            for evaluation in [DeepEvaluation::Assembled, DeepEvaluation::Gram] {
+                if let Err(error) = run(&case.narrowed(), &evaluation) {
+                    assert!(
+                        matches!(error, Error::Overflow { .. }) && scale > 1e9,
+                        "{error}"
+                    );
+                }
+            }
+        }
+        // A classifier that is certain of every sample: S is tiny, H/σ is not.
+        let mut case = random_case(&shapes, loss, 6, 1.0, 5);
+        let last = case.theta.len() - 12;
+        case.theta[last..].iter_mut().for_each(|w| *w *= 60.0);
+        run(&case, &DeepEvaluation::Auto).unwrap();
+        run(&case.narrowed(), &DeepEvaluation::Auto).unwrap();
+    }
+}
+
+#[test]
+fn outputs_have_their_weights_in_the_squared_error() {
+    // A weight of 0 leaves an output out: the network with the other output alone, whose mean is over one, not two.
+    let shapes = [tanh(2, 3), LayerShape::new(3, 2)];
+    let case = random_case(&shapes, OutputLoss::MeanSquaredError, 5, 1.0, 2);
+    let weights: Vec<f64> = (0..10)
+        .map(|i| if i % 2 == 0 { 2.0 } else { 0.0 })
+        .collect();
+    let whole = case.batch().with_output_weights(&weights);
+    let alone = Case {
+        shapes: vec![tanh(2, 3), LayerShape::new(3, 1)],
+        theta: [&case.theta[..12], &case.theta[15..16]].concat(),
+        y: case.y.iter().copied().step_by(2).collect(),
+        ..case.clone()
+    };
+    let value = |case: &Case<f64>, batch: &Batch<f64>| {
+        let bounds = DeepWorkspace::new()
+            .bounds(&case.network(), batch, &DeepEvaluation::Auto)
+            .unwrap();
+        bounds.whole.moments
+    };
+    let (got, expected) = (value(&case, &whole), value(&alone, &alone.batch()));
+    assert!(relative_error(&[got.trace], &[expected.trace], 0.0) < 1e-13);
+    let squares = (got.frobenius_squared, expected.frobenius_squared);
+    assert!(relative_error(&[squares.0], &[squares.1], 0.0) < 1e-13);
+}
+
+#[test]
 fn two_layers_are_those_of_the_three_layer_workspace() {
     for (loss, activation) in
         LOSSES

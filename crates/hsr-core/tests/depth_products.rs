@@ -215,3 +215,65 @@ fn the_peers_gradients_agree_with_differences() {
         assert!(error < 1e-6, "L = {depth}: ∂λ_max/∂θ {error:e}");
     }
 }
+
+#[test]
+fn a_probe_is_the_loss_a_product_and_a_bilinear_gradient() {
+    for case in varied_cases() {
+        let (network, batch) = (case.network(), case.batch());
+        let size = case.parameters();
+        let mut numbers = Numbers::new(9);
+        let v: Vec<f64> = (0..size).map(|_| numbers.next().signum()).collect();
+        let mut workspace = DeepWorkspace::new();
+        let zeros = || vec![0.0; size];
+        let (mut of_loss, mut hv, mut gradient) = (zeros(), zeros(), zeros());
+        let mut inputs = vec![0.0; case.x.len()];
+        let probe = workspace
+            .probe_gradient(
+                &network,
+                &batch,
+                &v,
+                |probe| [0.3, 1.0 / probe.frobenius_squared.sqrt()],
+                &mut of_loss,
+                &mut hv,
+                &mut gradient,
+                Some(&mut inputs),
+            )
+            .unwrap();
+
+        let (mut expected, mut product) = (zeros(), zeros());
+        let loss = workspace
+            .loss_gradient(&network, &batch, &mut expected, None)
+            .unwrap();
+        assert!(relative_error(&[probe.loss], &[loss], 0.0) < 1e-14);
+        assert!(relative_error(&of_loss, &expected, 0.0) < 1e-13);
+        workspace
+            .hessian_vector_product(&network, &batch, &v, &mut product)
+            .unwrap();
+        assert_eq!(hv, product);
+        let dot = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
+        let scale = dot(&hv, &hv).sqrt() * (size as f64).sqrt();
+        assert!((probe.trace - dot(&v, &hv)).abs() < 1e-13 * scale);
+        let squared = dot(&hv, &hv);
+        assert!(relative_error(&[probe.frobenius_squared], &[squared], 0.0) < 1e-13);
+        let factor = 2.0 / squared.sqrt();
+        let y: Vec<f64> = v
+            .iter()
+            .zip(&hv)
+            .map(|(v, u)| 0.3 * v + factor * u)
+            .collect();
+        let mut of_x = inputs.clone();
+        workspace
+            .bilinear_gradient(
+                &network,
+                &batch,
+                &y,
+                &v,
+                None,
+                &mut expected,
+                Some(&mut of_x),
+            )
+            .unwrap();
+        assert!(relative_error(&gradient, &expected, 0.0) < 1e-12);
+        assert!(relative_error(&inputs, &of_x, 0.0) < 1e-12);
+    }
+}

@@ -193,7 +193,9 @@ fn loss_and_objective_together_are_what_they_are_apart() {
             )
             .unwrap();
         assert_eq!(both, (loss, value));
-        assert_eq!((loss_alone, alone), (loss_together, together));
+        assert_eq!(alone, together);
+        // One goes through r/σ.
+        assert!(relative_error(&loss_together, &loss_alone, 0.0) < 1e-15);
     }
 }
 

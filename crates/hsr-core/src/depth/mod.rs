@@ -28,9 +28,12 @@
 //! ```
 
 mod blocks;
+mod descent;
+mod directions;
 mod gauss_newton;
 mod network;
 mod objective;
+mod operator;
 mod output;
 mod pass;
 mod plan;
@@ -41,7 +44,10 @@ mod tangents;
 mod workspace;
 
 pub use blocks::BlockId;
+pub use directions::Probe;
+pub use gauss_newton::GaussNewton;
 pub use network::{FeedForward, Layer, LayerLayout, LayerShape};
 pub use objective::{BlockMoments, DeepBounds, Objective};
+pub use operator::DeepOperator;
 pub use plan::{DeepEvaluation, DeepPlan};
-pub use workspace::{DeepOperator, DeepWorkspace, GaussNewton};
+pub use workspace::DeepWorkspace;

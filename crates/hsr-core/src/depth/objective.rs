@@ -2,11 +2,13 @@
 //! derivatives (theory-depth §6).
 
 use super::blocks::BlockId;
+use super::network::LayerShape;
+use super::rows::zeros;
 use crate::bounds::SpectralWeights;
 use crate::{Error, LanczosOptions, Moments, Real, SpectralBounds, top_eigenpair};
 
 /// Trace and squared Frobenius norm of every block of the Hessian.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BlockMoments<T> {
     /// t_l = tr H_ll, \[L\].
     pub traces: Vec<T>,
@@ -49,6 +51,16 @@ impl<T: Real> BlockMoments<T> {
         }
     }
 
+    /// Zeros for a network of these layers, without an allocation once it had as many.
+    pub(super) fn clear(&mut self, shapes: &[LayerShape]) {
+        let depth = shapes.len();
+        zeros(&mut self.traces, depth);
+        zeros(&mut self.frobenius_squared, depth * depth);
+        self.parameters.clear();
+        self.parameters
+            .extend(shapes.iter().map(LayerShape::parameters));
+    }
+
     /// Those of σ·H.
     pub(super) fn scaled(mut self, sigma: T) -> Self {
         self.traces.iter_mut().for_each(|t| *t *= sigma);
@@ -84,8 +96,10 @@ impl<T: Real> DeepBounds<T> {
         let of = |unit: Moments<T>, moments| {
             SpectralBounds::scaled(&SpectralWeights::new(&unit), moments, sigma)
         };
-        let value = |objective: Objective| -> Result<T, Error> {
-            Ok(T::of(objective.weights(unit)?.value * sigma.as_f64()))
+        let mut weights = Weights::default();
+        let mut value = |objective: Objective| -> Result<T, Error> {
+            objective.weights(unit, &mut weights)?;
+            Ok(T::of(weights.value * sigma.as_f64()))
         };
         let bounds = Self {
             whole: of(unit.total(), moments.total()),
@@ -128,6 +142,7 @@ pub enum Objective {
 }
 
 /// A value with its derivatives for the moments of the blocks.
+#[derive(Default)]
 pub(super) struct Weights {
     pub value: f64,
     /// ∂/∂t_l.
@@ -148,24 +163,24 @@ impl Objective {
         matches!(self, Self::LambdaDiagonal | Self::Layer(_) | Self::Trace)
     }
 
-    /// Value and derivatives at these moments.
-    pub(super) fn weights<T: Real>(self, moments: &BlockMoments<T>) -> Result<Weights, Error> {
+    /// Value and derivatives at these moments. Allocates nothing once `weights` was as large, except for λ_blk.
+    pub(super) fn weights<T: Real>(
+        self,
+        moments: &BlockMoments<T>,
+        weights: &mut Weights,
+    ) -> Result<(), Error> {
         let depth = moments.depth();
-        let own: Vec<SpectralWeights> = (0..depth)
-            .map(|l| SpectralWeights::new(&moments.layer(l)))
-            .collect();
+        let own = |l: usize| SpectralWeights::new(&moments.layer(l));
         let bound = |weights: &SpectralWeights, parameters: usize| {
             weights.mean + weights.std * (parameters as f64 - 1.0).max(0.0).sqrt()
         };
-        let of_layer = |l: usize| bound(&own[l], moments.parameters[l]);
-        let mut weights = Weights {
-            value: 0.0,
-            traces: vec![0.0; depth],
-            squares: vec![0.0; depth * depth],
-        };
+        let of_layer = |l: usize| bound(&own(l), moments.parameters[l]);
+        weights.value = 0.0;
+        zeros(&mut weights.traces, depth);
+        zeros(&mut weights.squares, depth * depth);
         let add_layer = |weights: &mut Weights, l: usize, share: f64| {
-            weights.traces[l] += share * own[l].trace;
-            weights.squares[l * depth + l] += share * own[l].frobenius_squared;
+            weights.traces[l] += share * own(l).trace;
+            weights.squares[l * depth + l] += share * own(l).frobenius_squared;
         };
         match self {
             Self::LambdaSup | Self::GaussNewton | Self::Trace | Self::Frobenius => {
@@ -192,12 +207,12 @@ impl Objective {
             Self::LambdaDiagonal => {
                 for l in 0..depth {
                     weights.value += of_layer(l);
-                    add_layer(&mut weights, l, 1.0);
+                    add_layer(weights, l, 1.0);
                 }
             }
             Self::Layer(layer) => {
                 weights.value = of_layer(layer);
-                add_layer(&mut weights, layer, 1.0);
+                add_layer(weights, layer, 1.0);
             }
             Self::LambdaBlock => {
                 let root = |k: usize, l: usize| {
@@ -213,7 +228,7 @@ impl Objective {
                 let (value, y) = top(rows.len(), entry)?;
                 weights.value = value;
                 for (j, &l) in rows.iter().enumerate() {
-                    add_layer(&mut weights, l, y[j] * y[j]);
+                    add_layer(weights, l, y[j] * y[j]);
                     for (i, &k) in rows.iter().enumerate().skip(j + 1) {
                         let root = root(k, l);
                         if root > 0.0 {
@@ -223,7 +238,7 @@ impl Objective {
                 }
             }
         }
-        Ok(weights)
+        Ok(())
     }
 }
 

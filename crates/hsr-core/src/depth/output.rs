@@ -5,7 +5,7 @@
 use super::rows::{fit, kernels, zeros};
 use crate::batch::{Batch, OutputLoss};
 use crate::dispatch::{Verb, vectorized};
-use crate::lanes::{flushed, read_samples, row};
+use crate::lanes::{flushed, read_samples};
 use crate::residuals::{Residuals, divide, largest};
 use crate::{Dimensions, Error, Real};
 use pulp::Simd;
@@ -136,56 +136,25 @@ impl<T: Real> Output<T> {
         add_centred_products(bar, q, x, &self.p, of_q, of_x, n);
     }
 
-    /// `bar` += what an entry S̄\[i,j\] (= S̄\[j,i\] where i ≠ j, both counted) means for the pull, for the samples from
-    /// `start` on.
-    pub fn add_adjoint_of_entry(
+    /// `bar` += what the packed S̄ means for the pull: rows of `width` samples from `start` on, one for each of these
+    /// entries on and above the diagonal, those above it √2 times what both of their places have together.
+    pub fn add_adjoint_of_packed(
         &self,
         bar: &mut [T],
-        s_bar: &[T],
-        i: usize,
-        j: usize,
+        packed_bar: &[T],
+        entries: &[(usize, usize)],
         start: usize,
+        width: usize,
     ) {
-        let n = self.stride;
-        let width = s_bar.len();
-        let (one, two) = (T::one(), T::of(2.0));
-        if !self.is_softmax() {
-            if i == j {
-                super::rows::add(&mut bar[i * n + start..][..width], s_bar);
-            }
-            return;
-        }
-        if i == j {
-            let (bar, p) = (&mut bar[i * n + start..][..width], &self.p[i * n + start..]);
-            for s in 0..width {
-                bar[s] += s_bar[s] * (one - two * p[s]);
-            }
-            return;
-        }
-        for (a, b) in [(i, j), (j, i)] {
-            let (bar, p) = (&mut bar[a * n + start..][..width], &self.p[b * n + start..]);
-            for s in 0..width {
-                bar[s] -= two * s_bar[s] * p[s];
-            }
-        }
+        let p = if self.is_softmax() { &self.p[..] } else { &[] };
+        let at = (start, width);
+        add_adjoint_of_packed(bar, packed_bar, p, entries, at, self.stride);
     }
 
-    /// out = S\[i,j\] times `factor`, one row.
-    pub fn entry(&self, i: usize, j: usize, factor: T, out: &mut [T]) {
-        let n = self.stride;
-        if i == j {
-            let s = row(&self.s, n, i);
-            for (out, &s) in out.iter_mut().zip(s) {
-                *out = factor * s;
-            }
-        } else if self.is_softmax() {
-            let (left, right) = (row(&self.p, n, i), row(&self.p, n, j));
-            for s in 0..n {
-                out[s] = flushed(-factor * (self.omega[s] * left[s] * right[s]));
-            }
-        } else {
-            out.fill(T::zero());
-        }
+    /// The packed entries of S, √2 times what is off the diagonal.
+    pub fn pack(&self, entries: &[(usize, usize)], out: &mut [T]) {
+        let p = if self.is_softmax() { &self.p[..] } else { &[] };
+        pack(out, &self.s, p, &self.omega, entries, self.stride);
     }
 
     /// z̄_L = pull(S̄, r̄), with S̄ as the two functions above add it up. `curvature_bar` is overwritten.
@@ -266,6 +235,73 @@ impl<T: Real> Verb for Vectorized<'_, T> {
 }
 
 kernels! {
+    /// S\[i,j\] times √2 where i ≠ j; without p S is diagonal.
+    fn pack(
+        out: &'k mut [T],
+        diagonal: &'k [T],
+        p: &'k [T],
+        omega: &'k [T],
+        entries: &'k [(usize, usize)],
+        n: usize,
+    ) {
+        let root = T::of(core::f64::consts::SQRT_2);
+        let omega = &omega[..n];
+        for (&(i, j), out) in entries.iter().zip(out.chunks_exact_mut(n)) {
+            if i == j {
+                out.copy_from_slice(&diagonal[i * n..][..n]);
+                continue;
+            }
+            if p.is_empty() {
+                out.fill(T::zero());
+                continue;
+            }
+            let (left, right) = (&p[i * n..][..n], &p[j * n..][..n]);
+            for s in 0..n {
+                out[s] = flushed(-root * (omega[s] * left[s] * right[s]));
+            }
+        }
+    }
+
+    /// The adjoint of S for the pull: for the softmax diag S̄ − 2 S̄ p.
+    fn add_adjoint_of_packed(
+        bar: &'k mut [T],
+        packed_bar: &'k [T],
+        p: &'k [T],
+        entries: &'k [(usize, usize)],
+        at: (usize, usize),
+        n: usize,
+    ) {
+        let (start, width) = at;
+        let (one, two) = (T::one(), T::of(2.0));
+        let root = T::of(core::f64::consts::SQRT_2);
+        for (&(i, j), s_bar) in entries.iter().zip(packed_bar.chunks_exact(width)) {
+            if i == j {
+                let bar = &mut bar[i * n + start..][..width];
+                if p.is_empty() {
+                    for s in 0..width {
+                        bar[s] += s_bar[s];
+                    }
+                    continue;
+                }
+                let p = &p[i * n + start..][..width];
+                for s in 0..width {
+                    bar[s] += s_bar[s] * (one - two * p[s]);
+                }
+                continue;
+            }
+            if p.is_empty() {
+                continue;
+            }
+            for (a, b) in [(i, j), (j, i)] {
+                let bar = &mut bar[a * n + start..][..width];
+                let p = &p[b * n + start..][..width];
+                for s in 0..width {
+                    bar[s] -= root * s_bar[s] * p[s];
+                }
+            }
+        }
+    }
+
     /// out = ω p∘(x' − p·x') with x' = x − x\[top class\], for every seed.
     fn apply_softmax(
         out: &'k mut [T],

@@ -192,12 +192,13 @@ impl<T: Real> Pass<T> {
         self.append_ones(l + 1);
     }
 
-    /// δ, u and c of every layer from the residual, after `scale` has divided it and S by σ where that is wanted.
-    /// (theory-depth §1, "Backward vectors".)
-    pub fn backward(&mut self, network: &FeedForward<T>, scaled: bool, part: Part) {
-        if scaled {
-            self.output.scale_to_one();
-        }
+    /// Divides r and S by σ. What is found from them after that is too.
+    pub fn scale_to_one(&mut self) {
+        self.output.scale_to_one();
+    }
+
+    /// δ, u and c of every layer from the residual (theory-depth §1, "Backward vectors").
+    pub fn backward(&mut self, network: &FeedForward<T>, part: Part) {
         let n = self.stride;
         let last = self.depth() - 1;
         let delta = fit(&mut self.layers[last].delta, self.output.outputs * n);

@@ -123,6 +123,9 @@ impl<'a> Sizes<'a> {
             let columns = triangle(l.inputs_extended());
             // x̃x̃ᵀ of every sample, and one row of C at least.
             columns * self.samples
+        } else if id.is_between_neighbours() {
+            // x̃_k x̃_lᵀ of every sample, and the rows of one component at least.
+            k.inputs_extended() * l.inputs_extended() * self.samples.max(l.outputs)
         } else {
             k.inputs_extended() * l.outputs * self.samples.max(l.inputs_extended())
         }
@@ -175,6 +178,18 @@ impl<'a> Sizes<'a> {
                         + n * n * (of_pairs + flag * below_l)
                         + (ELEMENTWISE * 3.0 + VALUES) * n * n * n_l
                 }
+            }
+            BlockEvaluation::Assembled if id.is_between_neighbours() => {
+                let both = m_k * m_l;
+                let of_r = if k.weight_frozen {
+                    0.0
+                } else {
+                    (2.0 + flag) * n * rows * m_l + ELEMENTWISE * 3.0 * n * rows
+                };
+                3.0 * n * rows * both
+                    + of_r
+                    + ELEMENTWISE * 3.0 * n * both
+                    + VALUES * (n * (2.0 * rows + 2.0 * both) + 2.0 * rows * both)
             }
             BlockEvaluation::Assembled => {
                 let rows = n_k * m_k * n_l;

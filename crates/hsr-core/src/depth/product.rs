@@ -130,7 +130,8 @@ fn add_gradient<T: Real>(
 }
 
 impl<T: Real> Product<T> {
-    /// `product = H v`, where `pass` has been through both directions; its r and S are divided by σ.
+    /// `product = H v`, where `pass` has been through both directions; its r and S are divided by σ. What is found on the
+    /// way is kept for [`bilinear`](Self::bilinear).
     ///
     /// Where the gradient for the inputs of vᵀ∇L is wanted, it is u̇_0 = W_1ᵀδ̇_1 + V_1ᵀδ_1 + ρ_1u̇_1.
     pub fn hessian_vector(
@@ -182,22 +183,20 @@ impl<T: Real> Product<T> {
         }
     }
 
-    /// pᵀHv and, in `gradient`, its gradient with p and v fixed; in `input_gradient`, where given, that for the inputs;
-    /// in `hv`, where given, H v.
+    /// pᵀHv and, in `gradient`, its gradient with p fixed and v that of the last product
+    /// ([`hessian_vector`](Self::hessian_vector)); in `input_gradient`, where given, that for the inputs.
     pub fn bilinear(
         &mut self,
         network: &FeedForward<T>,
         pass: &mut Pass<T>,
         p: &[T],
         v: &[T],
-        hv: Option<&mut [T]>,
         gradient: &mut [T],
         input_gradient: Option<&mut [T]>,
     ) -> T {
         let (n, depth) = (pass.stride, pass.depth());
         let last = depth - 1;
         let sigma = pass.output.sigma;
-        forward_along(&mut self.along, network, pass, v);
         forward_along(&mut self.beside, network, pass, p);
         self.forward_both(network, pass, v, p);
 
@@ -207,7 +206,6 @@ impl<T: Real> Product<T> {
             .apply(&both.z, fit(&mut both.delta, pass.width(last) * n));
         pass.output
             .add_derivative(&self.beside[last].z, &self.along[last].z, &mut both.delta);
-        backward_along(&mut self.along, network, pass, v);
         backward_along(&mut self.beside, network, pass, p);
         self.backward_both(network, pass, v, p);
 
@@ -242,11 +240,7 @@ impl<T: Real> Product<T> {
             }
             write_samples(out, u, n, sigma);
         }
-        let along = self.value(pass);
-        if let Some(hv) = hv {
-            self.write_product(network, pass, sigma, hv);
-        }
-        sigma * along
+        sigma * self.value(pass)
     }
 
     /// pᵀHv = Σ_n zᵖ_L·S zᵛ_L + Σ_l c_l∘zᵛ_l·zᵖ_l + δ·(V aᵖ + P aᵛ): what is left of the second derivative of the loss

@@ -127,9 +127,9 @@ impl<T: Real> Bars<T> {
             let q = &mut adjoints.block(BlockId::new(l, l)).q;
             for i in 0..width {
                 if l == last {
-                    let bar = &mut self.curvature;
-                    pass.output
-                        .add_adjoint_of_entry(bar, &self.squares, i, i, 0);
+                    let (bar, squares) = (&mut self.curvature, &self.squares);
+                    let output = &pass.output;
+                    output.add_adjoint_of_packed(bar, squares, &[(i, i)], 0, n);
                 } else {
                     rows::add(row_mut(q, n, i * (width + 1)), &self.squares);
                 }

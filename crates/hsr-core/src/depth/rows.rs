@@ -122,6 +122,56 @@ kernels! {
         }
     }
 
+    /// out\[i,j\] = d\[i\]∘x\[i,j\] and, in the same pass over x, sums\[i\] += Σ_j x\[i,j\]∘y\[i,j\].
+    fn scale_components_and_sum(
+        out: &'k mut [T],
+        sums: &'k mut [T],
+        d: &'k [T],
+        x: &'k [T],
+        y: &'k [T],
+        n: usize,
+    ) {
+        let seeds = x.len() / d.len();
+        for (i, (d, sums)) in d.chunks_exact(n).zip(sums.chunks_exact_mut(n)).enumerate() {
+            for j in i * seeds..(i + 1) * seeds {
+                let (x, y) = (&x[j * n..][..n], &y[j * n..][..n]);
+                let out = &mut out[j * n..][..n];
+                for s in 0..n {
+                    out[s] = d[s] * x[s];
+                    sums[s] += x[s] * y[s];
+                }
+            }
+        }
+    }
+
+    /// out\[i,j\] = d\[i\]∘x\[i,j\] + c\[i\]∘y\[i,j\], and sums\[i\] += Σ_j x\[i,j\]∘z\[i,j\], others\[i\] += Σ_j y\[i,j\]∘z\[i,j\].
+    fn combine_components_and_sum(
+        out: &'k mut [T],
+        sums: &'k mut [T],
+        others: &'k mut [T],
+        d: &'k [T],
+        x: &'k [T],
+        c: &'k [T],
+        y: &'k [T],
+        z: &'k [T],
+        n: usize,
+    ) {
+        let seeds = x.len() / d.len();
+        let sums = sums.chunks_exact_mut(n).zip(others.chunks_exact_mut(n));
+        let factors = d.chunks_exact(n).zip(c.chunks_exact(n));
+        for (i, ((d, c), (sums, others))) in factors.zip(sums).enumerate() {
+            for j in i * seeds..(i + 1) * seeds {
+                let (x, y, z) = (&x[j * n..][..n], &y[j * n..][..n], &z[j * n..][..n]);
+                let out = &mut out[j * n..][..n];
+                for s in 0..n {
+                    out[s] = d[s] * x[s] + c[s] * y[s];
+                    sums[s] += x[s] * z[s];
+                    others[s] += y[s] * z[s];
+                }
+            }
+        }
+    }
+
     /// out\[i\] += Σ_j x\[i,j\]∘y\[i,j\].
     fn add_inner_products(out: &'k mut [T], x: &'k [T], y: &'k [T], n: usize) {
         let seeds = x.len() / out.len();
@@ -154,6 +204,17 @@ kernels! {
             let d = &d[row % seeds * n..][..n];
             for s in 0..n {
                 out[s] += x[s] * d[s];
+            }
+        }
+    }
+
+    /// out\[i\] += Σ_j x\[i,j\]∘d\[j\] for as many i as `out` has.
+    fn add_contracted_seeds_of_first(out: &'k mut [T], x: &'k [T], d: &'k [T], n: usize) {
+        for (out, x) in out.chunks_exact_mut(n).zip(x.chunks_exact(d.len())) {
+            for (x, d) in x.chunks_exact(n).zip(d.chunks_exact(n)) {
+                for s in 0..n {
+                    out[s] += x[s] * d[s];
+                }
             }
         }
     }

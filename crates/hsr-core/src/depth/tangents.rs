@@ -88,17 +88,14 @@ impl<T: Real> Tangents<T> {
                 let q_bar = adjoints.take_q(BlockId::new(k, l));
                 let [before, u_bar] = &mut self.u_bar;
                 let u_bar = fit(u_bar, q_bar.len());
-                rows::scale_components(u_bar, &pass.layers[k].d1, &q_bar, n);
+                let (d1, d1_bar) = (&pass.layers[k].d1, &mut bars.d1[k]);
+                rows::scale_components_and_sum(u_bar, d1_bar, d1, &q_bar, &seed.u[k], n);
                 if k > l && pass.shapes[k].residual {
                     rows::add(u_bar, before);
                 }
-                rows::add_inner_products(&mut bars.d1[k], &q_bar, &seed.u[k], n);
-                if part == Part::Whole {
-                    if k == l {
-                        rows::add_diagonal_of(&mut bars.c[k], &q_bar, n);
-                    } else {
-                        rows::add_inner_products(&mut bars.c[k], &q_bar, &seed.j[k], n);
-                    }
+                // Above the seed's own layer c̄ is summed where J̄ is.
+                if k == l && part == Part::Whole {
+                    rows::add_diagonal_of(&mut bars.c[k], &q_bar, n);
                 }
                 adjoints.put_q(BlockId::new(k, l), q_bar);
                 let u_bar = components(u_bar, pass.width(k));
@@ -131,9 +128,19 @@ impl<T: Real> Tangents<T> {
                     output.add_adjoint_of_curvature(&mut bars.curvature, &q_bar, &seed.j[k]);
                     output.apply(&q_bar, j_bar);
                 } else {
+                    // (Without the residual c is 0, and its adjoint is not asked for.)
                     let layer = &pass.layers[k];
-                    rows::combine_components(j_bar, &layer.d1, &a_bar, &layer.c, &q_bar, n);
-                    rows::add_inner_products(&mut bars.d1[k], &a_bar, &seed.j[k], n);
+                    rows::combine_components_and_sum(
+                        j_bar,
+                        &mut bars.d1[k],
+                        &mut bars.c[k],
+                        &layer.d1,
+                        &a_bar,
+                        &layer.c,
+                        &q_bar,
+                        &seed.j[k],
+                        n,
+                    );
                 }
                 adjoints.put_q(BlockId::new(k, l), q_bar);
                 let weight = own_weight(network, k);

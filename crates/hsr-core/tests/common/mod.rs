@@ -3,6 +3,9 @@
 
 #![allow(dead_code)] // Each test file uses a part.
 
+#[path = "../../../../tests/golden_files.rs"]
+mod golden_files;
+
 use hsr_core::depth::{FeedForward, LayerShape};
 use hsr_core::{Activation, Batch, OutputLoss, Real, Targets};
 use serde::Deserialize;
@@ -58,32 +61,7 @@ pub struct Golden {
 
 /// All cases, sorted by name.
 pub fn golden() -> Vec<Golden> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden-depth");
-    let mut cases: Vec<Golden> = std::fs::read_dir(folder)
-        .expect("the folder of golden cases")
-        .map(|entry| entry.expect("a directory entry").path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "json")
-        })
-        .map(|path| {
-            let text = std::fs::read_to_string(&path).expect("a readable case");
-            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path:?}: {error}"))
-        })
-        .collect();
-    cases.sort_by(|a, b| a.name.cmp(&b.name));
-    assert_eq!(cases.len(), 24, "every golden case is there");
-    cases
-}
-
-/// A loss by its name in the golden cases.
-pub fn loss_named(name: &str) -> OutputLoss {
-    match name {
-        "softmax" => OutputLoss::SoftmaxCrossEntropy,
-        "sigmoid" => OutputLoss::SigmoidCrossEntropy,
-        "mse" => OutputLoss::MeanSquaredError,
-        other => panic!("unknown loss {other}"),
-    }
+    golden_files::read("golden-depth", 24)
 }
 
 /// A network and a batch that own their data, in any scalar type.
@@ -157,7 +135,7 @@ impl Golden {
         Case {
             shapes,
             theta,
-            loss: loss_named(&self.loss_kind),
+            loss: golden_files::loss_named(&self.loss_kind),
             x: self.x.concat(),
             y: self.y.concat(),
             weights: self.sample_weights.clone(),

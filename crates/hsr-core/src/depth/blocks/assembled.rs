@@ -1,4 +1,4 @@
-//! A block between two layers formed: E = Σ_n vec(B) x̃_lᵀ with B\[(i,c),j\] = Q_{kl}\[i,j\] x̃_k\[c\] + δ_k\[i\]
+//! A block between two layers with others between them, formed: E = Σ_n vec(B) x̃_lᵀ with B\[(i,c),j\] = Q_{kl}\[i,j\] x̃_k\[c\] + δ_k\[i\]
 //! A_{k−1,l}\[c,j\]. A tile holds the rows of some components i of layer k.
 
 use super::{BlockAdjoints, BlockId, Scratch, Source};
@@ -26,13 +26,7 @@ pub(super) fn assembled<T: Real>(
     let columns = pass.shapes[l].inputs_extended();
     let input = pass.extended_values(k);
     let inputs = pass.shapes[k].trained_inputs();
-    let neighbours = id.is_between_neighbours();
-    // A_{k−1,l}, or the diagonal of A_{ll}.
-    let a = if neighbours {
-        &pass.layers[l].d1
-    } else {
-        &seed.a[k - 1]
-    };
+    let a = &seed.a[k - 1];
     let per_component = extended * seeds;
     let some = (ROWS / (per_component * n)).max(1);
     let x = pass.input_extended(l);
@@ -43,7 +37,7 @@ pub(super) fn assembled<T: Real>(
         let formed = fit(&mut scratch.formed, count * per_component * n);
         let of_q = &seed.q[k][first * per_q..][..count * per_q];
         let delta = &pass.layers[k].delta[first * n..][..count * n];
-        form(formed, of_q, input, delta, a, seeds, neighbours, inputs, n);
+        form(formed, of_q, input, delta, a, seeds, inputs, n);
         let rows = count * per_component;
         let values = Mat::new(formed, rows, n, n);
         let block = fit(&mut scratch.packed, rows * columns);
@@ -71,7 +65,6 @@ pub(super) fn assembled<T: Real>(
             &mut adjoints.delta[first * n..][..count * n],
             &mut adjoints.a,
             seeds,
-            neighbours,
             inputs,
             n,
         );
@@ -88,7 +81,6 @@ kernels! {
         delta: &'k [T],
         a: &'k [T],
         seeds: usize,
-        neighbours: bool,
         inputs: usize,
         n: usize,
     ) {
@@ -99,8 +91,8 @@ kernels! {
                 for j in 0..seeds {
                     let out = &mut out[((i * extended + c) * seeds + j) * n..][..n];
                     let q = &q[j * n..][..n];
-                    if c < inputs && (!neighbours || c == j) {
-                        let a = &a[if neighbours { c } else { c * seeds + j } * n..][..n];
+                    if c < inputs {
+                        let a = &a[(c * seeds + j) * n..][..n];
                         for s in 0..n {
                             out[s] = q[s] * x[s] + delta[s] * a[s];
                         }
@@ -126,7 +118,6 @@ kernels! {
         delta_bar: &'k mut [T],
         a_bar: &'k mut [T],
         seeds: usize,
-        neighbours: bool,
         inputs: usize,
         n: usize,
     ) {
@@ -149,16 +140,11 @@ kernels! {
                     }
                     let q = &q[(i * seeds + j) * n..][..n];
                     let input_bar = &mut input_bar[c * n..][..n];
+                    let at = (c * seeds + j) * n;
+                    let (a, a_bar) = (&a[at..][..n], &mut a_bar[at..][..n]);
                     for s in 0..n {
                         q_bar[s] += bar[s] * x[s];
                         input_bar[s] += bar[s] * q[s];
-                    }
-                    if neighbours && c != j {
-                        continue;
-                    }
-                    let at = if neighbours { c } else { c * seeds + j } * n;
-                    let (a, a_bar) = (&a[at..][..n], &mut a_bar[at..][..n]);
-                    for s in 0..n {
                         delta_bar[s] += bar[s] * a[s];
                         a_bar[s] += bar[s] * delta[s];
                     }

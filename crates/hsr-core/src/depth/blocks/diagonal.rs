@@ -25,20 +25,11 @@ fn entries<T: Real>(source: &Source<T>, l: usize, out: &mut Vec<(usize, usize)>)
 /// Writes the packed rows of these entries of Γ_l.
 fn pack<T: Real>(source: &Source<T>, l: usize, entries: &[(usize, usize)], out: &mut Vec<T>) {
     let pass = source.pass;
-    let (n, width) = (pass.stride, pass.width(l));
+    let n = pass.stride;
     let out = fit(out, entries.len() * n);
-    let root = T::of(core::f64::consts::SQRT_2);
-    for (&(i, j), out) in entries.iter().zip(out.chunks_exact_mut(n)) {
-        let factor = if i == j { T::one() } else { root };
-        match source.tangents.seeds.get(l) {
-            Some(seed) => {
-                let row = &seed.q[l][(i * width + j) * n..][..n];
-                for (out, &q) in out.iter_mut().zip(row) {
-                    *out = factor * q;
-                }
-            }
-            None => pass.output.entry(i, j, factor, out),
-        }
+    match source.tangents.seeds.get(l) {
+        Some(seed) => pack_rows(out, &seed.q[l], entries, pass.width(l), n),
+        None => pass.output.pack(entries, out),
     }
 }
 
@@ -47,28 +38,19 @@ fn unpack<T: Real>(
     source: &Source<T>,
     l: usize,
     entries: &[(usize, usize)],
-    packed_bar: &mut [T],
+    packed_bar: &[T],
     width: usize,
     start: usize,
     adjoints: &mut BlockAdjoints<T>,
 ) {
     let pass = source.pass;
-    let (n, outputs) = (pass.stride, pass.width(l));
-    let is_last = l + 1 == pass.depth();
-    let half_root = T::of(core::f64::consts::FRAC_1_SQRT_2);
-    for (&(i, j), bar) in entries.iter().zip(packed_bar.chunks_exact_mut(width)) {
-        if i != j {
-            bar.iter_mut().for_each(|bar| *bar *= half_root);
-        }
-        if is_last {
-            let output = &pass.output;
-            output.add_adjoint_of_entry(&mut adjoints.q, bar, i, j, start);
-            continue;
-        }
-        adjoints.q[(i * outputs + j) * n + start..][..width].copy_from_slice(bar);
-        if i != j {
-            adjoints.q[(j * outputs + i) * n + start..][..width].copy_from_slice(bar);
-        }
+    let q_bar = &mut adjoints.q;
+    if l + 1 == pass.depth() {
+        pass.output
+            .add_adjoint_of_packed(q_bar, packed_bar, entries, start, width);
+    } else {
+        let at = (start, width);
+        unpack_rows(q_bar, packed_bar, entries, pass.width(l), at, pass.stride);
     }
 }
 
@@ -196,6 +178,51 @@ pub(super) fn assembled<T: Real>(
 }
 
 kernels! {
+    /// The entries of a symmetric matrix, √2 times what is off the diagonal.
+    fn pack_rows(
+        out: &'k mut [T],
+        q: &'k [T],
+        entries: &'k [(usize, usize)],
+        outputs: usize,
+        n: usize,
+    ) {
+        let root = T::of(core::f64::consts::SQRT_2);
+        for (&(i, j), out) in entries.iter().zip(out.chunks_exact_mut(n)) {
+            let factor = if i == j { T::one() } else { root };
+            let q = &q[(i * outputs + j) * n..][..n];
+            for s in 0..n {
+                out[s] = factor * q[s];
+            }
+        }
+    }
+
+    /// The adjoint of a symmetric matrix from that of its packed entries, for (start, width) of the samples.
+    fn unpack_rows(
+        q_bar: &'k mut [T],
+        packed_bar: &'k [T],
+        entries: &'k [(usize, usize)],
+        outputs: usize,
+        at: (usize, usize),
+        n: usize,
+    ) {
+        let (start, width) = at;
+        let half_root = T::of(core::f64::consts::FRAC_1_SQRT_2);
+        for (&(i, j), bar) in entries.iter().zip(packed_bar.chunks_exact(width)) {
+            let upper = &mut q_bar[(i * outputs + j) * n + start..][..width];
+            if i == j {
+                upper.copy_from_slice(bar);
+                continue;
+            }
+            for s in 0..width {
+                upper[s] = half_root * bar[s];
+            }
+            let lower = &mut q_bar[(j * outputs + i) * n + start..][..width];
+            for s in 0..width {
+                lower[s] = half_root * bar[s];
+            }
+        }
+    }
+
     /// The upper triangle of x̃x̃ᵀ, √2 times what is off the diagonal.
     fn pack_squares(out: &'k mut [T], x: &'k [T], n: usize) {
         let root = T::of(core::f64::consts::SQRT_2);

@@ -3,13 +3,14 @@
 
 mod assembled;
 mod diagonal;
+mod neighbours;
 mod pairs;
 
 pub(super) use pairs::through_inputs;
 
 use super::network::LayerShape;
 use super::pass::Pass;
-use super::rows::zeros;
+use super::rows::{fit, zeros};
 use super::tangents::Tangents;
 use crate::lanes::whole;
 use crate::{BlockEvaluation, Real};
@@ -77,8 +78,8 @@ pub(super) struct Adjoints<T> {
 }
 
 impl<T: Real> Adjoints<T> {
-    /// Zeros for every block of this network.
-    pub fn clear(&mut self, pass: &Pass<T>) {
+    /// Room for every block of this network, with zeros where an evaluation does not write before it adds.
+    pub fn clear(&mut self, pass: &Pass<T>, want: &Want, plan: &[BlockEvaluation]) {
         let (n, depth) = (pass.stride, pass.depth());
         self.blocks
             .resize_with(depth * (depth + 1) / 2, BlockAdjoints::default);
@@ -96,7 +97,14 @@ impl<T: Real> Adjoints<T> {
             } else {
                 rows * seeds
             };
-            zeros(&mut block.q, of_q * n);
+            if want.block(id)
+                && overwrites(id, depth, plan[id.index()])
+                && pass.shapes[k].is_trained()
+            {
+                fit(&mut block.q, of_q * n);
+            } else {
+                zeros(&mut block.q, of_q * n);
+            }
             zeros(&mut block.lower, pass.shapes[l].inputs * n);
             let (of_a, of_delta, of_upper) = if k == l {
                 (0, 0, 0)
@@ -167,6 +175,15 @@ pub(super) struct Want {
 }
 
 impl Want {
+    /// Whether a block is wanted.
+    pub fn block(&self, id: BlockId) -> bool {
+        if id.is_diagonal() {
+            self.diagonal
+        } else {
+            self.cross
+        }
+    }
+
     /// Whether the adjoint of x̃_l is needed: not where it is data, or nothing but ones.
     pub fn lower(&self, l: usize, shape: &LayerShape) -> bool {
         self.gradient && (l > 0 || self.inputs) && !shape.weight_frozen
@@ -225,7 +242,20 @@ pub(super) fn evaluate<T: Real>(
             diagonal::assembled(source, id.row, adjoints, scratch)
         }
         (false, BlockEvaluation::Gram) => pairs::gram(source, id, adjoints, scratch),
+        (false, BlockEvaluation::Assembled) if id.is_between_neighbours() => {
+            neighbours::assembled(source, id, adjoints, scratch)
+        }
         (false, BlockEvaluation::Assembled) => assembled::assembled(source, id, adjoints, scratch),
+    }
+}
+
+/// Whether Q̄ of a block is written whole before anything is added to it.
+fn overwrites(id: BlockId, depth: usize, evaluation: BlockEvaluation) -> bool {
+    let adds_rows = evaluation == BlockEvaluation::Assembled && !id.is_between_neighbours();
+    if id.is_diagonal() {
+        id.row + 1 < depth
+    } else {
+        !adds_rows
     }
 }
 

@@ -1,0 +1,152 @@
+//! A block between neighbours, k = l + 1, formed. There A_{ll} is diagonal: of B\[(i,c),j\] = Q\[i,j\] x̃_k\[c\] +
+//! δ_k\[i\] d1_l\[j\] δ_cj the first term is a product and the second has few entries. So E = Σ_n vec(Q) vec(x̃_k x̃_lᵀ)ᵀ, with
+//! Σ_n R x̃_lᵀ, R = δ_k d1_lᵀ, added where c = j, and B itself is never formed.
+
+use super::{BlockAdjoints, BlockId, Scratch, Source};
+use crate::Real;
+use crate::depth::rows::{self, dot, fit, kernels, zeros};
+use crate::matmul::{Mat, Write, matmul};
+
+/// Values of E that a tile of some components i of layer k holds.
+const VALUES: usize = 1 << 16;
+
+/// q_{kl} = ‖E‖².
+pub(super) fn assembled<T: Real>(
+    source: &Source<T>,
+    id: BlockId,
+    adjoints: &mut BlockAdjoints<T>,
+    scratch: &mut Scratch<T>,
+) -> T {
+    let BlockId { row: k, column: l } = id;
+    let (pass, want) = (source.pass, source.want);
+    let n = pass.stride;
+    let (one, two) = (T::one(), T::of(2.0));
+    let (outputs, seeds) = (pass.width(k), pass.width(l));
+    let (extended, columns) = (
+        pass.shapes[k].inputs_extended(),
+        pass.shapes[l].inputs_extended(),
+    );
+    let both = extended * columns;
+    let with_weight = !pass.shapes[k].weight_frozen;
+    let lower = want.lower(l, &pass.shapes[l]);
+    let q_values = &source.tangents.seeds[l].q[k];
+    let delta = &pass.layers[k].delta;
+    let d1 = &pass.layers[l].d1;
+    let x = pass.input_extended(l);
+    let Scratch {
+        squares,
+        squares_bar,
+        formed,
+        packed,
+        r,
+        r_bar,
+        ..
+    } = scratch;
+    let products = fit(squares, both * n);
+    rows::outer(
+        products,
+        pass.extended_values(k),
+        pass.extended_values(l),
+        n,
+    );
+    let products = Mat::new(products, both, n, n);
+    if with_weight {
+        rows::outer(fit(r, outputs * seeds * n), delta, d1, n);
+        fit(r_bar, outputs * seeds * n);
+    }
+    zeros(squares_bar, both * n);
+    let mut q = T::zero();
+    let some = (VALUES / (seeds * both)).max(1);
+    for first in (0..outputs).step_by(some) {
+        let rows = some.min(outputs - first) * seeds;
+        let from = first * seeds * n;
+        let of_q = Mat::new(&q_values[from..], rows, n, n);
+        let block = fit(formed, rows * both);
+        matmul(block, both, Write::Replace, one, of_q, products.t());
+        if with_weight {
+            let of_r = fit(packed, rows * columns);
+            let tile = Mat::new(&r[from..], rows, n, n);
+            matmul(of_r, columns, Write::Replace, one, tile, x.t());
+            for (block, of_r) in on_diagonal(block, seeds, both, columns).zip(of_r.chunks(columns))
+            {
+                for (block, of_r) in block.iter_mut().zip(of_r) {
+                    *block += *of_r;
+                }
+            }
+        }
+        q += dot(block, block);
+        if !want.gradient {
+            continue;
+        }
+        if with_weight {
+            // R̄, and x̄_l through R.
+            for (block, of_r) in
+                on_diagonal(block, seeds, both, columns).zip(packed.chunks_mut(columns))
+            {
+                of_r.copy_from_slice(block);
+            }
+            let of_r = Mat::new(packed, rows, columns, columns);
+            matmul(&mut r_bar[from..], n, Write::Replace, two, of_r, x);
+            if lower {
+                let of_r = Mat::new(packed, rows, pass.shapes[l].inputs, columns);
+                let tile = Mat::new(&r[from..], rows, n, n);
+                matmul(&mut adjoints.lower, n, Write::Add, two, of_r.t(), tile);
+            }
+        }
+        let block = Mat::new(block, rows, both, both);
+        matmul(
+            &mut adjoints.q[from..],
+            n,
+            Write::Replace,
+            two,
+            block,
+            products,
+        );
+        if with_weight || lower {
+            matmul(squares_bar, n, Write::Add, two, block.t(), of_q);
+        }
+    }
+    if !want.gradient {
+        return q;
+    }
+    if with_weight {
+        rows::add_contracted_seeds(&mut adjoints.delta, r_bar, d1, n);
+        rows::add_contracted_components(&mut adjoints.a, r_bar, delta, n);
+        let input = pass.extended_values(l);
+        rows::add_contracted_seeds_of_first(&mut adjoints.upper, squares_bar, input, n);
+    }
+    if lower {
+        contract_components(
+            &mut adjoints.lower,
+            squares_bar,
+            pass.extended_values(k),
+            columns,
+            n,
+        );
+    }
+    q
+}
+
+/// The entries of E with c = j, a run of columns for each (i, j).
+fn on_diagonal<T>(
+    block: &mut [T],
+    seeds: usize,
+    both: usize,
+    columns: usize,
+) -> impl Iterator<Item = &mut [T]> {
+    let rows = block.chunks_exact_mut(both).enumerate();
+    rows.map(move |(row, values)| &mut values[row % seeds * columns..][..columns])
+}
+
+kernels! {
+    /// out\[e\] += Σ_c x\[c,e\]∘d\[c\] for as many e as `out` has.
+    fn contract_components(out: &'k mut [T], x: &'k [T], d: &'k [T], columns: usize, n: usize) {
+        for (d, x) in d.chunks_exact(n).zip(x.chunks_exact(columns * n)) {
+            for (out, x) in out.chunks_exact_mut(n).zip(x.chunks_exact(n)) {
+                for s in 0..n {
+                    out[s] += d[s] * x[s];
+                }
+            }
+        }
+    }
+}
