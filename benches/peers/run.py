@@ -163,9 +163,9 @@ def ratio(value):
     return f"{value:,.0f}" if value >= 10 else f"{value:.2f}"
 
 
-def deep(python, rounds, turn, quick):
+def deep(python, program, rounds, turn, quick):
     """The table of deeper networks. What takes longer than a turn is timed in fewer rounds, and the least counts."""
-    peers = {"jax": Peer([python, HERE / "jax_peer.py"]), "ours": Peer([our_program()])}
+    peers = {"jax": Peer([python, HERE / "jax_peer.py"]), "ours": Peer([program or our_program()])}
     about = [peer.ask(do="about")["about"] for peer in peers.values()]
     print(f"{', '.join(about)}; {time.strftime('%Y-%m-%d')}, {cpu()}, {os.cpu_count()} cores, {platform.system()}")
     print(f"Milliseconds, the least of {rounds} rounds in which each has a turn of {turn} s or one evaluation;")
@@ -212,6 +212,7 @@ def deep(python, rounds, turn, quick):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--venv", type=Path, help="where JAX and PyTorch go (default target/peers)")
+    parser.add_argument("--program", type=Path, help="our program, hsr-peer, where it is built already")
     parser.add_argument("--deep", action="store_true", help="networks of three layers of parameters, beside JAX alone")
     parser.add_argument("--quick", action="store_true", help="two sizes, three rounds")
     parser.add_argument("--rounds", type=int, default=11, help="turns that each takes (default 11)")
@@ -224,7 +225,8 @@ def main():
     turn = 0.05 if arguments.quick else 0.2
     if arguments.deep:
         folder = arguments.venv or ROOT / "target" / "peers-deep"
-        return deep(environment(folder.resolve(), False, torch=False), rounds, turn, arguments.quick)
+        python = environment(folder.resolve(), False, torch=False)
+        return deep(python, arguments.program, rounds, turn, arguments.quick)
     sizes = [21, 63] if arguments.quick else list(SIZES)
 
     folder = arguments.venv or ROOT / "target" / "peers"
@@ -232,7 +234,7 @@ def main():
     peers = {
         "jax": Peer([python, HERE / "jax_peer.py"]),
         "torch": Peer([python, HERE / "torch_peer.py"]),
-        "ours": Peer([our_program()]),
+        "ours": Peer([arguments.program or our_program()]),
     }
     about = [peer.ask(do="about")["about"] for peer in peers.values()]
     print(f"{', '.join(about)}; {time.strftime('%Y-%m-%d')}, {cpu()}, {os.cpu_count()} cores, {platform.system()}")

@@ -157,7 +157,7 @@ impl<T: Real> Verb for SmallProduct<'_, T> {
     }
 }
 
-/// A small matrix times rows of samples: each vector of samples is summed in registers.
+/// A small matrix times rows of samples: vectors of samples are summed in registers.
 #[inline(always)]
 fn broadcast<T: Real, S: Simd>(
     unit: Unit<T, S>,
@@ -181,6 +181,7 @@ fn broadcast<T: Real, S: Simd>(
     }
 }
 
+/// A group of rows, two vectors of samples at once, for each coefficient to be read once for both.
 #[inline(always)]
 fn broadcast_rows<T: Real, S: Simd, const ROWS: usize>(
     unit: Unit<T, S>,
@@ -192,27 +193,62 @@ fn broadcast_rows<T: Real, S: Simd, const ROWS: usize>(
     b: Mat<T>,
     first: usize,
 ) {
-    for from in (0..b.cols).step_by(Unit::<T, S>::WIDTH) {
-        let mut sums = unit.zeros::<ROWS>();
-        for j in 0..a.cols {
-            let b = unit.load(b.data, j * b.row_stride + from);
-            for (i, sum) in sums.iter_mut().enumerate() {
-                let a = a.data[(first + i) * a.row_stride + j * a.col_stride];
-                unit.add_scaled_to(sum, a, b);
-            }
+    // The coefficients next to one another, column by column.
+    let mut copied = [T::zero(); SMALL];
+    let columns = copied.as_chunks_mut::<ROWS>().0;
+    for (j, column) in columns[..a.cols].iter_mut().enumerate() {
+        for (i, value) in column.iter_mut().enumerate() {
+            *value = a.data[(first + i) * a.row_stride + j * a.col_stride];
         }
-        for (i, &sum) in sums.iter().enumerate() {
-            let at = (first + i) * stride + from;
-            let mut sum = unit.scaled(alpha, sum);
-            if write == Write::Add {
-                sum = unit.plus(sum, unit.load(out, at));
-            }
-            unit.store(out, at, sum);
-        }
+    }
+    let columns = &columns[..a.cols];
+    let mut from = 0;
+    while from + 2 * Unit::<T, S>::WIDTH <= b.cols {
+        broadcast_run::<T, S, ROWS, 2>(unit, out, stride, write, alpha, columns, b, first, from);
+        from += 2 * Unit::<T, S>::WIDTH;
+    }
+    while from < b.cols {
+        broadcast_run::<T, S, ROWS, 1>(unit, out, stride, write, alpha, columns, b, first, from);
+        from += Unit::<T, S>::WIDTH;
     }
 }
 
-/// Rows of samples times rows of samples.
+#[inline(always)]
+fn broadcast_run<T: Real, S: Simd, const ROWS: usize, const RUN: usize>(
+    unit: Unit<T, S>,
+    out: &mut [T],
+    stride: usize,
+    write: Write,
+    alpha: T,
+    columns: &[[T; ROWS]],
+    b: Mat<T>,
+    first: usize,
+    from: usize,
+) {
+    let mut sums = [unit.zeros::<RUN>(); ROWS];
+    for (j, column) in columns.iter().enumerate() {
+        let b = unit.load_run::<RUN>(b.data, j * b.row_stride + from);
+        for (sums, &a) in sums.iter_mut().zip(column) {
+            let a = unit.splat(a);
+            for (sum, &b) in sums.iter_mut().zip(&b) {
+                unit.add_to(sum, a, b);
+            }
+        }
+    }
+    for (i, sums) in sums.iter().enumerate() {
+        let at = (first + i) * stride + from;
+        let mut result = sums.map(|sum| unit.scaled(alpha, sum));
+        if write == Write::Add {
+            let old = unit.load_run::<RUN>(out, at);
+            for (result, &old) in result.iter_mut().zip(&old) {
+                *result = unit.plus(*result, old);
+            }
+        }
+        unit.store_run(&result, out, at);
+    }
+}
+
+/// Rows of samples times rows of samples, two by four at once, for each vector to be read once for several products.
 #[inline(always)]
 fn inner_products<T: Real, S: Simd>(
     unit: Unit<T, S>,
@@ -223,21 +259,66 @@ fn inner_products<T: Real, S: Simd>(
     a: Mat<T>,
     b: Mat<T>,
 ) {
-    for i in 0..a.rows {
-        for j in 0..b.cols {
-            let left = T::vectors::<S>(&a.data[i * a.row_stride..][..a.cols]);
-            let right = T::vectors::<S>(&b.data[j * b.col_stride..][..a.cols]);
-            let [mut even, mut odd] = unit.zeros();
-            for (left, right) in left.chunks(2).zip(right.chunks(2)) {
-                unit.add_to(&mut even, left[0], right[0]);
-                if let ([_, left], [_, right]) = (left, right) {
-                    unit.add_to(&mut odd, *left, *right);
+    let mut i = 0;
+    while i < a.rows {
+        let pair = i + 1 < a.rows;
+        let mut j = 0;
+        while j < b.cols {
+            let four = j + 3 < b.cols;
+            match (pair, four) {
+                (true, true) => products::<T, S, 2, 4>(unit, out, stride, write, alpha, a, b, i, j),
+                (true, false) => {
+                    products::<T, S, 2, 1>(unit, out, stride, write, alpha, a, b, i, j)
+                }
+                (false, true) => {
+                    products::<T, S, 1, 4>(unit, out, stride, write, alpha, a, b, i, j)
+                }
+                (false, false) => {
+                    products::<T, S, 1, 1>(unit, out, stride, write, alpha, a, b, i, j)
                 }
             }
-            let sum = unit.total(unit.plus(even, odd));
-            let out = &mut out[i * stride + j];
+            j += if four { 4 } else { 1 };
+        }
+        i += if pair { 2 } else { 1 };
+    }
+}
+
+#[inline(always)]
+fn products<T: Real, S: Simd, const ROWS: usize, const COLS: usize>(
+    unit: Unit<T, S>,
+    out: &mut [T],
+    stride: usize,
+    write: Write,
+    alpha: T,
+    a: Mat<T>,
+    b: Mat<T>,
+    first: usize,
+    column: usize,
+) {
+    let vectors = a.cols / Unit::<T, S>::WIDTH;
+    let mut left = [&[][..]; ROWS];
+    for (i, left) in left.iter_mut().enumerate() {
+        let row = &a.data[(first + i) * a.row_stride..][..a.cols];
+        *left = &T::vectors::<S>(row)[..vectors];
+    }
+    let mut right = [&[][..]; COLS];
+    for (j, right) in right.iter_mut().enumerate() {
+        let row = &b.data[(column + j) * b.col_stride..][..a.cols];
+        *right = &T::vectors::<S>(row)[..vectors];
+    }
+    let mut sums = [unit.zeros::<COLS>(); ROWS];
+    for v in 0..vectors {
+        for (sums, left) in sums.iter_mut().zip(&left) {
+            for (sum, right) in sums.iter_mut().zip(&right) {
+                unit.add_to(sum, left[v], right[v]);
+            }
+        }
+    }
+    for (i, sums) in sums.iter().enumerate() {
+        for (j, &sum) in sums.iter().enumerate() {
+            let out = &mut out[(first + i) * stride + column + j];
             let old = if write == Write::Add { *out } else { T::zero() };
-            *out = old + alpha * sum;
+            *out = old + alpha * unit.total(sum);
         }
     }
 }
