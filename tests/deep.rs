@@ -300,11 +300,11 @@ fn a_state_dict_that_leaves_a_choice_is_refused_with_what_it_holds() {
         &["--layers", "--hidden-key"],
     );
     // Shapes that fit onto each other in one way need no numbers in the names.
-    let case = "L3-3-5-4-3-gelu+silu-softmax-n12-b111";
+    let case = "L3-2-4-3-3-tanh+gelu-softmax-n1-b111";
     let folder = deep_folder(case, &["last", "first", "middle"]);
     let output = inspect_deep(
         folder.path(),
-        &["--loss", "softmax", "--activation", "gelu,silu"],
+        &["--loss", "softmax", "--activation", "tanh,gelu"],
     );
     let names: Vec<String> = json(&output)["layers"]
         .as_array()
