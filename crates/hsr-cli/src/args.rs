@@ -116,7 +116,7 @@ pub struct TrainOptions {
     /// and label-smoothing. A rule is auto, which needs no number, relative:X (what is added is always X·‖∇L‖ long) or
     /// safe:X (X, but what is added is never longer than half of ‖∇L‖) [default: auto for hsr; 0.005 for trace, 0.5 for
     /// asam, 0.001 for weight-decay, 0.1 for label-smoothing, 0.05 for the others].
-    #[arg(long, value_name = "auto|X|relative:X|safe:X")]
+    #[arg(long, value_name = "X|RULE")]
     pub strength: Option<Strength>,
     /// The seed of data, split, start and order.
     #[arg(long, value_name = "N", default_value_t = 0)]

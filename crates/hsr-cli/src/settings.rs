@@ -64,10 +64,16 @@ fn source(
     synthetic: SyntheticOptions,
     given: &[String],
 ) -> Result<Source, LabError> {
-    if data.task.len() > 1 || data.data.len() > 1 || data.label.len() > 1 {
-        return Err(LabError::Option(
-            "expected one --task, or one --data and one --label; several are compared by hsr compare".to_owned(),
-        ));
+    for (option, given) in [
+        ("task", data.task.len()),
+        ("data", data.data.len()),
+        ("label", data.label.len()),
+    ] {
+        if given > 1 {
+            return Err(LabError::Option(format!(
+                "--{option} is given twice, expected once: hsr compare takes several"
+            )));
+        }
     }
     let [task, label] = [data.task, data.label].map(|given| given.into_iter().next());
     let of_task = TaskOptions {
