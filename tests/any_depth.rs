@@ -1,7 +1,7 @@
 //! burn-hsr at any depth: the golden cases by every execution, one `Linear`, heads of deeper models, frozen parameters,
 //! modes, probes, records and the learner.
 
-use burn::module::{Module, ModuleDisplay, ParamId};
+use burn::module::{Module, ModuleDisplay};
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{GradientsParams, SgdConfig};
@@ -61,14 +61,13 @@ fn hsr(config: HsrConfig) -> Hsr {
     config.with_strength(STRENGTH).init().unwrap()
 }
 
-/// Every parameter of a module, in the order in which it is visited, with its name and whether it is trained.
-fn parameters<M: Module>(model: &M) -> Vec<(ParamId, Vec<f64>, bool)> {
+/// The numbers of every parameter, in the order in which a module is visited, and whether they are trained.
+fn parameters<M: Module>(model: &M) -> Vec<(Vec<f64>, bool)> {
     #[derive(Default)]
-    struct Read(Vec<(ParamId, Vec<f64>, bool)>);
+    struct Read(Vec<(Vec<f64>, bool)>);
     impl burn::module::ModuleVisitor for Read {
         fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
-            let numbers = values(param.val());
-            self.0.push((param.id, numbers, param.is_require_grad()));
+            self.0.push((values(param.val()), param.is_require_grad()));
         }
     }
     let mut read = Read::default();
@@ -78,7 +77,7 @@ fn parameters<M: Module>(model: &M) -> Vec<(ParamId, Vec<f64>, bool)> {
 
 fn theta<M: Module>(model: &M) -> Vec<f64> {
     let parts = parameters(model).into_iter();
-    parts.flat_map(|(_, numbers, _)| numbers).collect()
+    parts.flat_map(|(numbers, _)| numbers).collect()
 }
 
 /// The same module at other numbers.
@@ -104,14 +103,17 @@ fn at<M: Module>(model: &M, theta: &[f64]) -> M {
 
 /// What is registered for the parameters; zeros where nothing is.
 fn registered<M: Module>(gradients: &GradientsParams, model: &M) -> Vec<f64> {
-    let parts = parameters(model).into_iter();
-    parts
-        .flat_map(|(id, numbers, _)| {
-            let matrix = gradients.get::<2>(id).map(values);
-            let found = matrix.or_else(|| gradients.get::<1>(id).map(values));
-            found.unwrap_or_else(|| vec![0.0; numbers.len()])
-        })
-        .collect()
+    struct Read<'a>(&'a GradientsParams, Vec<f64>);
+    impl burn::module::ModuleVisitor for Read<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
+            let found = self.0.get::<D>(param.id).map(values);
+            let zeros = || vec![0.0; param.shape().num_elements()];
+            self.1.extend(found.unwrap_or_else(zeros));
+        }
+    }
+    let mut read = Read(gradients, Vec::new());
+    model.visit(&mut read);
+    read.1
 }
 
 /// A gradient in Burn's order, with zeros for frozen parameters.
@@ -280,7 +282,7 @@ fn frozen_parameters_are_no_part_of_the_hessian() {
         }
         let trained: Vec<bool> = parameters(&model)
             .into_iter()
-            .flat_map(|(_, numbers, trained)| vec![trained; numbers.len()])
+            .flat_map(|(numbers, trained)| vec![trained; numbers.len()])
             .collect();
         let kept: Vec<usize> = (0..size).filter(|&i| trained[i]).collect();
         let trace: f64 = kept.iter().map(|&i| hessian[i * size + i]).sum();

@@ -108,8 +108,8 @@ fn penalty(config: &HsrConfig, shapes: &[LayerShape], rows: usize) -> Result<f64
     // Tensors are read and made, the gradient is transposed and added to the loss's.
     let reading = 1.3e6 + 400.0 * values(shapes);
     if config.probes > 0 {
-        // Products with H and the gradient of one, some eight gradients of the loss.
-        return Ok(reading + of(config.probes) * 8.0 * 3.0 * pass(shapes, rows));
+        // A product with H is 8 matrix products a layer, the gradient of yᵀHv 22: ten gradients of the loss.
+        return Ok(reading + of(config.probes) * 10.0 * 3.0 * pass(shapes, rows));
     }
     let three = three_layers(shapes).filter(|_| !config.sharpness.is_of_blocks());
     let around = match &three {

@@ -53,7 +53,7 @@ pub struct HsrConfig {
     #[config(default = "Schedule::new()")]
     pub schedule: Schedule,
     /// Random probes that a step takes in place of the exact gradient, 0 for none: exact Hessian-vector products of random
-    /// signs, at about the price of eight gradients of the loss for each, whatever the depth and the width. The mean over
+    /// signs, at the counted price of ten gradients of the loss for each, whatever the depth and the width. The mean over
     /// probes is the exact gradient, the spread around it that of its size; deep networks in training want no more. For
     /// λ_sup, tr H and ‖H‖, on the host. The value given is that of moving averages over the steps.
     #[config(default = 0)]
