@@ -79,22 +79,6 @@ fn table(inspection: &Inspection) -> String {
     for (name, value) in curvature(inspection) {
         let _ = writeln!(text, "{name:24}{value:>19}");
     }
-    if let (Some(layers), Some(lambda_block)) = (&inspection.layers, inspection.lambda_block) {
-        let _ = writeln!(text, "{:24}{lambda_block:>19.9e}", "λ_blk");
-        let _ = writeln!(
-            text,
-            "\n{:24}{:>12}{:>18}{:>18}{:>18}",
-            "layers", "parameters", "tr H", "‖H‖²", "λ_sup"
-        );
-        for layer in layers {
-            let name = visible(&layer.name);
-            let _ = writeln!(
-                text,
-                "{name:24}{:>12}{:>18.9e}{:>18.9e}{:>18.9e}",
-                layer.parameters, layer.trace, layer.frobenius_squared, layer.lambda_sup
-            );
-        }
-    }
     text.push_str(
         "\nmeasures                              value   layers rescaled*  logits scaled\n",
     );
@@ -119,12 +103,12 @@ fn table(inspection: &Inspection) -> String {
     text
 }
 
-/// The numbers about the Hessian.
-fn curvature(inspection: &Inspection) -> Vec<(&'static str, String)> {
+/// The numbers about the Hessian, those of single layers last.
+fn curvature(inspection: &Inspection) -> Vec<(String, String)> {
     let tightness = inspection
         .tightness
         .map_or_else(|| "–".to_owned(), |v| format!("{v:.6}"));
-    vec![
+    let whole = [
         ("loss", format!("{:.9e}", inspection.loss)),
         ("tr H", format!("{:.9e}", inspection.trace)),
         ("‖H‖²", format!("{:.9e}", inspection.frobenius_squared)),
@@ -151,7 +135,14 @@ fn curvature(inspection: &Inspection) -> Vec<(&'static str, String)> {
             "Gauss-Newton share",
             format!("{:.6}", inspection.gauss_newton_share),
         ),
-    ]
+    ];
+    let block = inspection.lambda_block.map(|it| ("λ_blk".to_owned(), it));
+    let layers = inspection.layers.iter().flatten();
+    let layers = layers.map(|it| (format!("λ_sup of {}", visible(&it.name)), it.lambda_sup));
+    let of_layers = block.into_iter().chain(layers);
+    let of_layers = of_layers.map(|(name, value)| (name, format!("{value:.9e}")));
+    let whole = whole.map(|(name, value)| (name.to_owned(), value));
+    whole.into_iter().chain(of_layers).collect()
 }
 
 /// The measures, and whether each stays the same where layers are rescaled or logits are scaled.
