@@ -92,7 +92,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// What the study tuned for such a network: `docs/reproduction/any-module.md`.
+/// Of the sizes that the study tuned, but not tuned for this network: `docs/reproduction/any-module.md`.
 const RHO: f64 = 0.4;
 /// The same.
 const STRENGTH: f64 = 0.1;
