@@ -10,7 +10,7 @@ use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Tensor};
 use burn_hsr::Backend;
-use burn_penalty::{Schedule, StochasticHsrConfig};
+use burn_penalty::{Schedule, StochasticHsrConfig, Strength};
 use burn_sharpness::SamConfig;
 use hsr_examples::digits::{Classifier, Digits, Way};
 
@@ -101,4 +101,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// Of the sizes that the study tuned, but not tuned for this network: `docs/reproduction/any-module.md`.
 const RHO: f64 = 0.4;
 /// The same.
-const STRENGTH: f64 = 0.01;
+const STRENGTH: Strength = Strength::Safe {
+    strength: 0.01,
+    share: 1.0,
+};

@@ -7,7 +7,7 @@ use burn::nn::loss::CrossEntropyLoss;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Int, Tensor};
 use burn_hsr::{Hsr, HsrConfig};
-use burn_penalty::{Objective, Schedule, StochasticHsr, StochasticHsrConfig};
+use burn_penalty::{Objective, Schedule, StochasticHsr, StochasticHsrConfig, Strength};
 use burn_sharpness::{Sam, SamConfig};
 
 use crate::networks::Network;
@@ -77,7 +77,11 @@ impl Method {
         let stochastic = |objective, interval| {
             StochasticHsrConfig::new()
                 .with_objective(objective)
-                .with_strength(strength)
+                // The gradient of a curvature can be of any size beside the loss's.
+                .with_strength(Strength::Safe {
+                    strength,
+                    share: 1.0,
+                })
                 .with_schedule(Schedule::new().with_interval(interval))
                 .with_seed(seed)
         };

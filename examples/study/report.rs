@@ -112,7 +112,9 @@ names. There λ_max and λ_min are measured, the ends of the spectrum of that lo
 
 ρ and the strengths were tuned on three other seeds: the value of a grid with the smallest λ_max (geometric mean) among those with
 which all three seeds reached the level within four times the gradients of plain training. A grid whose best value was its first
-or last went on; of a method none of whose strengths passed, the smallest is shown. A strength is that of a `StochasticHsrConfig` with everything else as it is by default, or of a `HsrConfig`.
+or last went on; of a method none of whose strengths passed, the smallest is shown. A strength of stochastic HSR is
+that of a `StochasticHsrConfig` whose added gradient is never longer than the loss's (`Strength::Safe` with share 1), everything else
+being as it is by default; that of the head is a fixed one of a `HsrConfig`.
 
 Medians over seeds. *Gradients* are forward and backward passes of the loss, the repeated one of a first step included; *time* is
 that of the steps in units of plain training's, on a machine that others shared. The ratios of λ_max are medians of paired ratios;

@@ -264,6 +264,11 @@ mod tests {
 
     /// Burn's default device, where a build has a GPU, is one that a machine need not have.
     #[test]
+    #[cfg(feature = "ndarray")]
+    #[expect(
+        deprecated,
+        reason = "Burn's own word for it; the suite runs on it while it lives"
+    )]
     fn a_records_averages_wait_for_the_device_of_the_module() {
         // Not the default device of this build.
         let device = Device::ndarray().autodiff();
