@@ -5,7 +5,7 @@
 //! from moving averages over the steps, which do not depend on the step's own v; the first step has only its own.
 
 use burn_penalty::probe::generator;
-use hsr_core::depth::{DeepWorkspace, FeedForward};
+use hsr_core::depth::{DeepWorkspace, FeedForward, Probe};
 use hsr_core::{Batch, Error, Real};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -72,9 +72,10 @@ pub(crate) struct Probing {
 
 /// What one direction gives, and the vectors on the way.
 struct Along<T> {
-    /// H v and y, \[D\].
+    /// H v, \[D\].
     product: Vec<T>,
-    weighted: Vec<T>,
+    /// ∂L/∂θ \[D\].
+    of_loss: Vec<T>,
     /// ∂(yᵀHv)/∂θ \[D\], and ∂(yᵀHv)/∂x \[N, d\] where it is wanted.
     gradient: Vec<T>,
     inputs: Option<Vec<T>>,
@@ -85,7 +86,7 @@ impl<T: Real> Along<T> {
         let zeros = |size| vec![T::zero(); size];
         Self {
             product: zeros(parameters),
-            weighted: zeros(parameters),
+            of_loss: zeros(parameters),
             gradient: zeros(parameters),
             inputs: inputs.map(zeros),
         }
@@ -93,45 +94,51 @@ impl<T: Real> Along<T> {
 }
 
 impl Probing {
-    /// What probes say of the moments, and in `gradient` \[D\] and `input_gradient` \[N, d\] the estimate of the measure's.
+    /// The loss and what probes say of the moments; in `of_loss` \[D\] the loss's gradient, in `gradient` \[D\] and
+    /// `input_gradient` \[N, d\] the estimate of the measure's.
     pub fn gradient<T: Real>(
         &self,
         workspace: &mut DeepWorkspace<T>,
         network: &FeedForward<T>,
         batch: &Batch<T>,
+        of_loss: &mut [T],
         gradient: &mut [T],
         mut input_gradient: Option<&mut [T]>,
-    ) -> Result<Estimate, Error> {
+    ) -> Result<(T, Estimate), Error> {
         let parameters = network.parameters();
         let mut generator = generator(self.seed ^ STREAMS, self.step);
         let mut v = vec![T::zero(); parameters];
         let mut along = Along::new(parameters, input_gradient.as_deref().map(<[T]>::len));
         let share = 1.0 / self.probes as f64;
         let mut moments = [0.0; 2];
+        let mut loss = T::zero();
         gradient.fill(T::zero());
         if let Some(sum) = input_gradient.as_deref_mut() {
             sum.fill(T::zero());
         }
         for _ in 0..self.probes {
             signs(&mut generator, &mut v);
-            let of_probe = self.along(workspace, network, batch, &v, &mut along)?;
+            let probe = self.along(workspace, network, batch, &v, &mut along)?;
+            loss = probe.loss;
             add(gradient, T::of(share), &along.gradient);
             if let (Some(sum), Some(one)) = (input_gradient.as_deref_mut(), &along.inputs) {
                 add(sum, T::of(share), one);
             }
-            for (sum, of_one) in moments.iter_mut().zip(of_probe) {
+            for (sum, of_one) in moments.iter_mut().zip(numbers(&probe)) {
                 *sum += share * of_one;
             }
         }
+        of_loss.copy_from_slice(&along.of_loss);
         let [trace, frobenius_squared] = moments;
-        Ok(Estimate {
+        let estimate = Estimate {
             trace,
             frobenius_squared,
             parameters,
-        })
+        };
+        Ok((loss, estimate))
     }
 
-    /// vᵀHv and ‖Hv‖², and the gradient of yᵀHv.
+    /// The loss with its gradient, vᵀHv and ‖Hv‖², and the gradient of yᵀHv, from one forward pass.
     fn along<T: Real>(
         &self,
         workspace: &mut DeepWorkspace<T>,
@@ -139,25 +146,20 @@ impl Probing {
         batch: &Batch<T>,
         v: &[T],
         along: &mut Along<T>,
-    ) -> Result<[f64; 2], Error> {
+    ) -> Result<Probe<T>, Error> {
         let Along {
-            product: u,
-            weighted: y,
+            product,
+            of_loss,
             gradient,
             inputs,
         } = along;
-        workspace.hessian_vector_product(network, batch, v, u)?;
-        let of_direction = [dot(v, u), dot(u, u)];
-        let at = self
-            .before
-            .map_or(of_direction, |averages| averages.moments());
-        let [of_trace, of_square] = weights(self.sharpness, at, v.len()).map(T::of);
-        for ((y, &v), &u) in y.iter_mut().zip(v).zip(&*u) {
-            *y = of_trace * v + T::of(2.0) * of_square * u;
-        }
+        let at = |probe: &Probe<T>| {
+            let before = self.before.map(|averages| averages.moments());
+            let moments = before.unwrap_or_else(|| numbers(probe));
+            weights(self.sharpness, moments, v.len()).map(T::of)
+        };
         let x = inputs.as_deref_mut();
-        workspace.bilinear_gradient(network, batch, y, v, None, gradient, x)?;
-        Ok(of_direction)
+        workspace.probe_gradient(network, batch, v, at, of_loss, product, gradient, x)
     }
 
     /// The measure as the averages estimate it, with this step's estimates in them.
@@ -176,9 +178,9 @@ fn add<T: Real>(sum: &mut [T], factor: T, part: &[T]) {
     }
 }
 
-fn dot<T: Real>(a: &[T], b: &[T]) -> f64 {
-    let products = a.iter().zip(b).map(|(a, b)| a.as_f64() * b.as_f64());
-    products.sum()
+/// t̂ and q̂.
+fn numbers<T: Real>(probe: &Probe<T>) -> [f64; 2] {
+    [probe.trace, probe.frobenius_squared].map(Real::as_f64)
 }
 
 /// ±1, each as likely.
@@ -284,9 +286,10 @@ mod tests {
             for i in 0..size {
                 let mut v = vec![0.0; size];
                 v[i] = 1.0;
-                let [t, q] = probing
+                let probe = probing
                     .along(&mut workspace, &network, &batch, &v, &mut along)
                     .unwrap();
+                let [t, q] = super::numbers(&probe);
                 found = [found[0] + t, found[1] + q];
                 add(&mut sum, 1.0, &along.gradient);
                 add(&mut sum_of_inputs, 1.0, along.inputs.as_ref().unwrap());

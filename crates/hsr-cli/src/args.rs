@@ -271,6 +271,10 @@ pub struct TrainingOptions {
     /// all].
     #[arg(long, value_name = "N|all|auto", value_parser = subsample)]
     pub subsample: Option<Subsample>,
+    /// Estimate the penalty from N random probes at every step, without bias, in place of its exact gradient: far cheaper in
+    /// deep networks [default: 0, the exact gradient].
+    #[arg(long, value_name = "N")]
+    pub probes: Option<usize>,
     /// The optimizer's weight decay, for every network [default: 0, or 0.0001 for adamw].
     #[arg(long, value_name = "X")]
     pub weight_decay: Option<f64>,

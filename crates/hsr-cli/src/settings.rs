@@ -30,6 +30,7 @@ pub fn config(
                 .with_stop_after(training.stop_after)
                 .with_interval(training.interval.unwrap_or(1)),
             subsample: training.subsample.unwrap_or(Subsample::All),
+            probes: training.probes.unwrap_or(0),
             weight_decay: training.weight_decay,
             label_smoothing: training.label_smoothing.unwrap_or(0.0),
             class_weights: training.class_weights,

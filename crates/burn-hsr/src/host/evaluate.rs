@@ -260,7 +260,10 @@ impl<T: Real + Element> Buffers<T> {
                 match (probing, &view) {
                     (Some(probing), View::Deep(network)) => {
                         let deep = &mut workspaces.deep;
-                        let found = probing.gradient(deep, network, &batch, &mut parameters, x)?;
+                        self.of_measure = zeros(core::mem::take(&mut self.of_measure), size);
+                        let of_loss = &mut self.of_measure;
+                        let (_, found) =
+                            probing.gradient(deep, network, &batch, of_loss, &mut parameters, x)?;
                         estimate = Some(found);
                         T::of(probing.value(found))
                     }
@@ -274,9 +277,11 @@ impl<T: Real + Element> Buffers<T> {
                 let loss = match (probing, &view) {
                     (Some(probing), View::Deep(network)) => {
                         let deep = &mut workspaces.deep;
-                        let found = probing.gradient(deep, network, &batch, of_measure, None)?;
+                        let of_loss = &mut parameters;
+                        let (loss, found) =
+                            probing.gradient(deep, network, &batch, of_loss, of_measure, None)?;
                         estimate = Some(found);
-                        deep.loss_gradient(network, &batch, &mut parameters, None)?
+                        loss
                     }
                     _ => workspaces.both_gradients(
                         config,

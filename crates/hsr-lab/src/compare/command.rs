@@ -105,6 +105,7 @@ impl Line {
         let Refinements {
             schedule,
             subsample,
+            probes,
             weight_decay,
             label_smoothing,
             class_weights,
@@ -126,6 +127,9 @@ impl Line {
             Subsample::All => {}
             Subsample::Auto => self.option("subsample", "auto"),
             Subsample::Rows(rows) => self.whole("subsample", *rows as u64),
+        }
+        if *probes > 0 {
+            self.whole("probes", *probes as u64);
         }
         if let Some(decay) = weight_decay {
             self.number("weight-decay", *decay);

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use burn_hsr::ProbeAverages;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,9 @@ pub(crate) struct State {
     /// The validation loss and the epoch of the weights that are kept, where they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best: Option<(f64, usize)>,
+    /// What the penalty's probes said so far, where it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub averages: Option<ProbeAverages>,
 }
 
 /// A network that is done.

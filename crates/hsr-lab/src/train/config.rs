@@ -574,9 +574,13 @@ impl TrainConfig {
                     .with_subsample(self.refinements.subsample)
                     // Runs do not depend on the number of cores, and several of them share its cores.
                     .with_threads(Some(1));
-                let config = match self.refinements.subsample {
-                    Subsample::All => config,
-                    _ => config.with_seed(self.seed),
+                let config = match self.refinements {
+                    Refinements {
+                        subsample: Subsample::All,
+                        probes: 0,
+                        ..
+                    } => config,
+                    Refinements { probes, .. } => config.with_seed(self.seed).with_probes(probes),
                 };
                 Ok(Extra::Penalty(Box::new(config.init()?)))
             }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::LabError;
 use crate::data::Dataset;
 
-/// Options that are off unless they are given. They apply to every network of a run, the plain one too, but for schedule
-/// and subsample, which are those of a penalty.
+/// Options that are off unless they are given. They apply to every network of a run, the plain one too, but for schedule,
+/// subsample and probes, which are those of a penalty.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Refinements {
@@ -18,6 +18,9 @@ pub struct Refinements {
     pub schedule: Schedule,
     /// The rows of a batch that the penalty takes.
     pub subsample: Subsample,
+    /// Random probes from which a penalty is estimated at every step; 0 for its exact gradient.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub probes: usize,
     /// The factor of weight decay; none for what the optimizer does unless told, which is 10⁻⁴ for AdamW and nothing for
     /// the others.
     pub weight_decay: Option<f64>,
@@ -30,12 +33,17 @@ pub struct Refinements {
     pub early_stopping: bool,
 }
 
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
 impl Default for Refinements {
     fn default() -> Self {
         Self {
             schedule: Schedule::new(),
             // A comparison is of whole batches, whatever they cost.
             subsample: Subsample::All,
+            probes: 0,
             weight_decay: None,
             label_smoothing: 0.0,
             class_weights: None,
@@ -134,6 +142,7 @@ impl Refinements {
                 ("--stop-after", self.schedule.stop_after.is_some()),
                 ("--interval", self.schedule.interval > 1),
                 ("--subsample", self.subsample != plain.subsample),
+                ("--probes", self.probes != plain.probes),
             ] {
                 if given {
                     return refuse(format!(

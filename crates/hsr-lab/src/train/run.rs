@@ -303,7 +303,14 @@ impl Run {
                     epoch,
                     weights,
                 });
-                trainer.go_on(state.epoch, state.steps, state.seconds, best);
+                let State {
+                    epoch,
+                    steps,
+                    seconds,
+                    averages,
+                    ..
+                } = state;
+                trainer.go_on(epoch, steps, seconds, best, averages);
             }
             self.train(&mut trainer, &mut rows, &mut finished, index, &mut observe)?;
         }
@@ -360,6 +367,7 @@ impl Run {
                     rows: rows.clone(),
                     finished: finished.clone(),
                     best: trainer.best().map(|best| (best.loss, best.epoch)),
+                    averages: trainer.averages(),
                 };
                 checkpoint::save(&self.directory, trainer, &state)?;
                 saved = Instant::now();
@@ -531,6 +539,7 @@ mod tests {
             refinements: Refinements {
                 schedule,
                 subsample: Subsample::Rows(16),
+                probes: 2,
                 weight_decay: Some(1e-3),
                 label_smoothing: 0.1,
                 class_weights: Some(ClassWeights::Balanced),
@@ -640,6 +649,7 @@ mod tests {
                     rows: vec![row; rows],
                     finished: done.iter().map(finished).collect(),
                     best: None,
+                    averages: None,
                 },
                 weights: Weights::random(layers, 0),
                 optimizer: Vec::new(),

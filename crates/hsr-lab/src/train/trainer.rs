@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::nn::loss::CrossEntropyLoss;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
-use burn_hsr::{Backend, HsrError, HsrRecord, Mlp};
+use burn_hsr::{Backend, HsrError, HsrRecord, Mlp, ProbeAverages};
 use burn_sharpness::SharpnessError;
 use hsr_core::Error;
 use rand::seq::SliceRandom;
@@ -125,13 +125,28 @@ impl<'a> Trainer<'a> {
         self.early.as_ref()?.best.as_ref()
     }
 
+    /// What a penalty's probes said so far.
+    pub fn averages(&self) -> Option<ProbeAverages> {
+        match &self.extra {
+            Extra::Penalty(penalty) => penalty.to_record().averages,
+            Extra::Nothing | Extra::Sam(_) => None,
+        }
+    }
+
     /// Puts network, counts and what depends on the steps where they were.
-    pub fn go_on(&mut self, epoch: usize, steps: usize, seconds: f64, best: Option<Best>) {
+    pub fn go_on(
+        &mut self,
+        epoch: usize,
+        steps: usize,
+        seconds: f64,
+        best: Option<Best>,
+        averages: Option<ProbeAverages>,
+    ) {
         (self.epoch, self.steps, self.seconds) = (epoch, steps, seconds);
         if let Extra::Penalty(penalty) = &mut self.extra {
             let record = HsrRecord {
                 steps: steps as u64,
-                ..HsrRecord::default()
+                averages,
             };
             **penalty = penalty.as_ref().clone().load_record(record);
         }
