@@ -651,12 +651,14 @@ fn runs_that_leave_the_range_of_numbers_are_counted_and_left_out() {
     let rows = runs(&folder.path().join("out"));
     assert_eq!(rows.len(), 6);
     for row in &rows {
+        let (measured, strength) = row.rsplit_once(',').unwrap();
+        assert!(strength.parse::<f64>().is_ok(), "{row}");
         assert_eq!(
-            row.starts_with("trace"),
-            row.ends_with(&",".repeat(17)),
+            measured.starts_with("trace"),
+            measured.ends_with(&",".repeat(17)),
             "{row}"
         );
-        assert_eq!(row.matches(',').count(), 18, "{row}");
+        assert_eq!(measured.matches(',').count(), 18, "{row}");
     }
     let pairs: Vec<_> = statistics(&folder.path().join("out"))
         .iter()

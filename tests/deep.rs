@@ -378,7 +378,16 @@ const DEEP: [&str; 9] = [
 fn a_deep_run_is_kept_and_every_command_reads_it() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let options = ["--epochs", "30", "--optimizer", "adam", "--out", "run"];
+    let options = [
+        "--epochs",
+        "30",
+        "--optimizer",
+        "adam",
+        "--strength",
+        "0.05",
+        "--out",
+        "run",
+    ];
     let summary = json(&hsr(folder, &[&DEEP[..], &options].concat()));
     let parameters = 13 * 14 + 6 * 14 + 6 * 7 + 3 * 7;
     assert_eq!(number(&summary, "parameters") as usize, parameters);
@@ -528,6 +537,8 @@ fn digits_with_two_hidden_layers_get_a_narrower_spectrum_at_no_worse_macro_f1() 
         "32,32",
         "--method",
         "hsr",
+        "--strength",
+        "0.05",
         "--train-samples",
         "300",
         "--epochs",

@@ -240,7 +240,7 @@ fn no_strength_is_auto_and_rules_are_options() {
 fn every_refinement_changes_training_and_too_much_strength_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let weights = |arguments: &[&str]| {
-        let out = arguments.join("");
+        let out = format!("out{}", arguments.join(""));
         let output = train(
             folder.path(),
             &[arguments, &["--out", &out, "--json"]].concat(),

@@ -13,8 +13,8 @@
 //! [objectives](Objective). One mixed second difference gives both parts. Three gradients beyond the loss's own do:
 //!
 //! ```text
-//! u      = [g(εv) − g(0)]/ε,   ŷ = y/‖y‖
-//! ∇λ ≈ ‖y‖ [g(ηŷ + εv) − g(ηŷ) − g(εv) + g(0)]/εη
+//! u      = (g(εv) − g(0))/ε,   ŷ = y/‖y‖
+//! ∇λ ≈ ‖y‖ (g(ηŷ + εv) − g(ηŷ) − g(εv) + g(0))/(εη)
 //! ```
 //!
 //! All errors of first order in ε and η are odd in v and vanish in the mean: the bias is of second order

@@ -50,7 +50,11 @@ impl Batch {
             Sharpness::LambdaSup => Measure::LambdaSup,
             Sharpness::Trace => Measure::Trace,
             Sharpness::Frobenius => Measure::Frobenius,
-            Sharpness::LambdaMax | Sharpness::GradientNorm => return None,
+            Sharpness::LambdaMax
+            | Sharpness::GradientNorm
+            | Sharpness::LambdaBlock
+            | Sharpness::LambdaDiagonal
+            | Sharpness::GaussNewton => return None,
         };
         let parameters = problem.dims.parameters() as f64;
         let (value, weights) = (place.room(1), place.room(4));
