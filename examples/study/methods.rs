@@ -105,6 +105,7 @@ impl Method {
 }
 
 /// A method in the course of a run.
+#[expect(clippy::large_enum_variant, reason = "there is one of them")]
 pub enum Stepper {
     /// See [`Method::Plain`].
     Plain(ModuleOptimizer),

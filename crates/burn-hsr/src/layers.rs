@@ -117,7 +117,7 @@ pub(crate) fn three_layers(shapes: &[LayerShape]) -> Option<(Dimensions, Activat
         return None;
     };
     let plain = |shape: &LayerShape| {
-        !shape.residual && !shape.weight_frozen && !(shape.bias && shape.bias_frozen)
+        !(shape.residual || shape.weight_frozen || shape.bias && shape.bias_frozen)
     };
     let fits = plain(hidden)
         && plain(output)

@@ -66,6 +66,7 @@ fn reciprocal(x: Tensor<1>) -> Tensor<1> {
 }
 
 /// What each trained parameter contributes to a measure.
+#[expect(clippy::large_enum_variant, reason = "there is one of them")]
 enum Part<'a> {
     /// max |∂P|.
     Largest,

@@ -18,6 +18,7 @@ pub(super) struct Averages {
 
 /// Where the averages are.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one of them")]
 pub(super) enum Numbers {
     /// On the device, \[4\].
     Device(Tensor<1>),

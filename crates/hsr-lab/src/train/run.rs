@@ -278,7 +278,7 @@ impl Run {
             let resumed = resumed.take().filter(|it| it.state.method == method);
             // The file of a checkpoint has no activations.
             let resumed = resumed.and_then(|mut it| {
-                it.weights = it.weights.as_layers(&self.problem.layers)?;
+                it.weights = it.weights.into_layers(&self.problem.layers)?;
                 Some(it)
             });
             let mut trainer = Trainer::new(

@@ -200,7 +200,7 @@ pub(super) fn own_weights(file: &WeightsFile, layers: &[LayerShape]) -> Result<W
     let found = file.weights(&keys, false)?;
     found
         .weights
-        .as_layers(layers)
+        .into_layers(layers)
         .ok_or_else(|| LabError::Run {
             path: file.path().to_owned(),
             message: "has not the layers that config.json says".to_owned(),

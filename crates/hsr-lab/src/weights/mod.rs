@@ -68,7 +68,7 @@ impl Weights {
     }
 
     /// The same as layers of these activations; none where the sizes are others.
-    pub(crate) fn as_layers(mut self, layers: &[LayerShape]) -> Option<Self> {
+    pub(crate) fn into_layers(mut self, layers: &[LayerShape]) -> Option<Self> {
         if !self.has_sizes_of(layers) {
             return None;
         }
@@ -213,7 +213,7 @@ mod tests {
             if widths.len() > 2 {
                 let bent = weights.clone().with_activations(&tanh, false).unwrap();
                 assert!(bent.has_sizes_of(&weights.layers) && bent != weights);
-                assert_eq!(weights.clone().as_layers(&bent.layers), Some(bent));
+                assert_eq!(weights.clone().into_layers(&bent.layers), Some(bent));
             }
             assert!(!weights.has_sizes_of(&weights.layers[1..]));
         }
