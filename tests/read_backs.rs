@@ -320,6 +320,7 @@ fn a_penalty_is_at_most_sixty_launches_on_wgpu_and_reads_back_only_on_the_host()
                 for tracked in [false, true] {
                     let name = format!("{}, {evaluation:?}, {sizes:?}, {tracked}", loss.name());
                     let config = HsrConfig::new()
+                        .with_strength(0.1)
                         .with_loss(loss)
                         .with_evaluation(evaluation)
                         .with_execution(Execution::Device);
@@ -340,6 +341,16 @@ fn a_penalty_is_at_most_sixty_launches_on_wgpu_and_reads_back_only_on_the_host()
                     assert!(forward.launches >= 20, "{name}: {forward:?}");
                 }
             }
+            // A strength that follows the loss's gradient takes that gradient too, and reads nothing back for it.
+            let config = HsrConfig::new().with_loss(loss);
+            let hsr = config.with_execution(Execution::Device).init().unwrap();
+            let penalty = || hsr.penalty(&model, x.clone(), targets.clone()).unwrap();
+            for _ in 0..2 {
+                penalty().backward();
+            }
+            let (_, auto) = count(&device, penalty);
+            println!("{}, {sizes:?}, auto: {}", loss.name(), auto.launches);
+            assert_eq!(auto.read_backs, 0, "{}: {auto:?}", loss.name());
             // The control: the host execution reads W1, b1, W2, b2, inputs and targets.
             let config = HsrConfig::new().with_loss(loss);
             let hsr = config.with_execution(Execution::Host).init().unwrap();
