@@ -102,9 +102,7 @@ fn main() -> Result<(), Error> {
     let resumed = second.lambda_sup(&x, &y)?;
     println!("λ_sup after 200 steps: {without:.4} plain, {with:.4} with HSR, {resumed:.4} resumed");
     let [_, at_stop] = whole_course[160 / 4];
-    println!(
-        "It was {at_stop:.4} after 160 steps, where HSR stops: curvature comes back without it"
-    );
+    println!("It was {at_stop:.4} after 160 steps, where HSR stops");
     if resumed != with {
         return Err("the resumed run is another".into());
     }

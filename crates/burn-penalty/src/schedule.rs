@@ -17,7 +17,7 @@ use burn::config::Config;
 /// ```
 /// use burn_penalty::Schedule;
 ///
-/// // Off for the last phase, so that training ends at a critical point of the loss itself. Curvature then comes back, in
+/// // Off for the last phase, so that training ends at a critical point of the loss itself. Curvature can then come back, in
 /// // a few dozen steps of Adam: to keep what HSR gained, let it act to the end.
 /// let schedule = Schedule::new().with_warmup_steps(100).with_stop_after(Some(2000));
 /// assert_eq!(schedule.factor(0), 0.01);
