@@ -12,9 +12,11 @@ use hsr_benches::{Candidate, Extra, Loop, medians};
 /// A method's name, its passes a step, and what it adds.
 type Method = (&'static str, f64, fn() -> Extra);
 
-/// Whole batches, whatever they cost.
+/// Whole batches, whatever they cost, at a fixed strength.
 fn whole() -> HsrConfig {
-    HsrConfig::new().with_subsample(Subsample::All)
+    HsrConfig::new()
+        .with_strength(0.01)
+        .with_subsample(Subsample::All)
 }
 
 fn penalty(sharpness: Sharpness) -> Extra {

@@ -23,14 +23,19 @@ fn main() {
         let mut double = Case::<f64>::new(sizes);
         let mut single = Case::<f32>::new(sizes);
         let mut plain = Loop::new(sizes, Extra::Nothing);
-        let all = HsrConfig::new().with_subsample(Subsample::All);
+        // The steps of a fixed strength; what the rule by default adds to them has a row of its own.
+        let fixed = HsrConfig::new().with_strength(0.01);
+        let all = fixed.clone().with_subsample(Subsample::All);
         let mut hsr = Loop::new(sizes, Extra::Penalty(all.clone()));
-        let mut auto = Loop::new(sizes, Extra::Penalty(HsrConfig::new()));
+        let rule = HsrConfig::new().with_subsample(Subsample::All);
+        let mut rule = Loop::new(sizes, Extra::Penalty(rule));
+        let mut auto = Loop::new(sizes, Extra::Penalty(fixed));
         let mut one_call = Loop::new(sizes, Extra::LossStep(all));
         let parameters = double.dimensions.parameters();
         let mut candidates: Vec<Candidate> = vec![
             ("plain step, f32", Box::new(|| plain.step())),
             ("step with HSR, f32", Box::new(|| hsr.step())),
+            ("the same, Strength::Auto, f32", Box::new(|| rule.step())),
             ("the same, Subsample::Auto, f32", Box::new(|| auto.step())),
             (
                 "step with HSR in one call, f32",
