@@ -47,7 +47,7 @@ pub use stochastic::{
     Curvature, Objective, Outcome, Scheme, StochasticHsr, StochasticHsrConfig,
     StochasticHsrGradient, StochasticHsrPasses, StochasticHsrRecord, StochasticHsrStep,
 };
-pub use strength::{ParseStrengthError, Strength, check_strength, limited};
+pub use strength::{ParseStrengthError, Strength, check_strength};
 
 /// The programs in the README are compiled and run.
 #[cfg(doctest)]

@@ -238,26 +238,6 @@ impl<'de> Deserialize<'de> for Strength {
     }
 }
 
-/// The factor of a penalty's gradient: `strength`, and where a limit is set as much less as makes strength·‖penalty‖ no
-/// more than limit·‖gradients‖. On the device.
-///
-/// # Errors
-///
-/// As [`Strength::factor`].
-pub fn limited<M: Module>(
-    module: &M,
-    strength: f64,
-    limit: Option<f64>,
-    gradients: &GradientsParams,
-    penalty: &GradientsParams,
-) -> Result<Factor, PenaltyError> {
-    let rule = match limit {
-        Some(share) => Strength::Safe { strength, share },
-        None => Strength::Fixed(strength),
-    };
-    rule.factor(module, gradients, penalty)
-}
-
 /// Refuses what is no strength.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use burn_penalty::differences::{self, Ends};
 use burn_penalty::passes::gradients_at;
 use burn_penalty::precision::rounding_noise;
 use burn_penalty::probe::{generator, signs};
-use burn_penalty::{Randomness, check_strength, isolated, limited};
+use burn_penalty::{Randomness, Strength, check_strength, isolated};
 
 use super::PenaltyGradient;
 use super::baseline::Baseline;
@@ -233,8 +233,12 @@ impl HutchinsonTrace {
             return Ok(gradients);
         }
         let penalty = self.gradient(module, loss, &gradients)?.gradients;
-        let (strength, limit) = (self.config.strength, self.config.limit);
-        let factor = limited(module, strength, limit, &gradients, &penalty)?;
+        let strength = self.config.strength;
+        let rule = match self.config.limit {
+            Some(share) => Strength::Safe { strength, share },
+            None => Strength::Fixed(strength),
+        };
+        let factor = rule.factor(module, &gradients, &penalty)?;
         Ok(add(module, gradients, factor, &penalty))
     }
 }
