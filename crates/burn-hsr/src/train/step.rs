@@ -231,9 +231,7 @@ const STEPS: (&str, &str) = ("steps", "Struct:HsrStep");
 fn beside() -> Device {
     #[cfg(feature = "flex")]
     return Device::flex();
-    #[cfg(all(feature = "ndarray", not(feature = "flex")))]
-    return Device::ndarray();
-    #[cfg(not(any(feature = "flex", feature = "ndarray")))]
+    #[cfg(not(feature = "flex"))]
     Device::default()
 }
 

@@ -264,14 +264,9 @@ mod tests {
 
     /// Burn's default device, where a build has a GPU, is one that a machine need not have.
     #[test]
-    #[cfg(feature = "ndarray")]
-    #[expect(
-        deprecated,
-        reason = "Burn's own word for it; the suite runs on it while it lives"
-    )]
     fn a_records_averages_wait_for_the_device_of_the_module() {
-        // Not the default device of this build.
-        let device = Device::ndarray().autodiff();
+        // In a build with a GPU not the default device.
+        let device = Device::flex().autodiff();
         let layer = LinearConfig::new(2, 2).init(&device);
         let config = StochasticHsrConfig::new();
         let mut hsr = config.init_gradient().unwrap();
