@@ -231,7 +231,8 @@ fn every_crate_that_is_published_has_what_crates_io_shows() {
                 .lines()
                 .skip(2)
                 .take_while(|line| line.starts_with('|'))
-                .filter_map(|line| line.split('`').nth(1))
+                .filter_map(|line| line.split('|').nth(1))
+                .flat_map(|names| names.split('`').skip(1).step_by(2))
                 .collect();
             assert_eq!(listed, features, "{name}");
         }

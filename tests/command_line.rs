@@ -18,7 +18,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use hsr_tests::golden::{Golden, cases};
-use hsr_tests::relative_error;
+use hsr_tests::{cpu_backends, relative_error};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
@@ -767,7 +767,9 @@ fn train_refuses_bad_options_before_it_writes_anything() {
         assert!(!folder.path().join("never").exists(), "{arguments:?}");
     };
     refuse(&["--task", "irsi"], &["irsi", "iris"]);
-    refuse(&["--backend", "cuda"], &["cuda", "flex, ndarray, wgpu"]);
+    refuse(&["--backend", "gpu"], &["gpu", "flex, ndarray", "remote"]);
+    refuse(&["--backend", "flex:1"], &["flex", "1"]);
+    refuse(&["--backend", "cuda:x"], &["cuda", "x"]);
     refuse(&["--strength", "-1"], &["--strength", "-1"]);
     refuse(&["--lr", "0"], &["--lr"]);
     refuse(&["--hidden", "0"], &["--hidden"]);
@@ -838,7 +840,7 @@ fn a_csv_of_the_users_own_is_trained_on() {
 #[test]
 fn every_mode_and_optimizer_trains_on_every_cpu_backend() {
     let folder = tempfile::tempdir().unwrap();
-    for backend in ["flex", "ndarray"] {
+    for backend in cpu_backends() {
         for optimizer in ["sgd", "momentum", "adam", "adamw"] {
             for mode in ["coupled", "decoupled", "direction"] {
                 let out = format!("{backend}-{optimizer}-{mode}");

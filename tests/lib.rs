@@ -11,32 +11,48 @@ pub mod mlp;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use burn_hsr::Backend;
 
-/// The backends to test, each with the types it has; wgpu has no f64. Where wgpu has no adapter this says so, and fails
-/// where `HSR_REQUIRE_WGPU` is set, as in CI.
+/// The backends to test, each with the types that it has. Where one has no device this says so, and fails where
+/// `HSR_REQUIRE_WGPU` is set, as in CI. What runs on a server of Burn has a test of its own, and Burn's own choice is one
+/// of the others.
 pub fn backends() -> Vec<(Backend, Device, Vec<DType>)> {
     let mut found = Vec::new();
+    let required = std::env::var_os("HSR_REQUIRE_WGPU").is_some();
     for backend in Backend::ALL {
+        if matches!(backend, Backend::Default | Backend::Remote) {
+            continue;
+        }
         if !backend.is_compiled() {
             println!("SKIPPED: {backend} is not in this build");
-            assert!(backend != Backend::Wgpu || std::env::var_os("HSR_REQUIRE_WGPU").is_none());
+            assert!(backend != Backend::Wgpu || !required);
             continue;
         }
         match backend.device() {
             Ok(device) => {
-                let dtypes = match backend {
-                    Backend::Wgpu => vec![DType::F32],
-                    Backend::Flex | Backend::NdArray => vec![DType::F64, DType::F32],
-                };
+                let mut dtypes = vec![DType::F64, DType::F32];
+                dtypes.retain(|dtype| device.supports_dtype(*dtype));
                 found.push((backend, device, dtypes));
             }
             Err(error) => {
-                assert_eq!(backend, Backend::Wgpu, "{error}");
+                assert!(!is_host(backend), "{error}");
                 println!("SKIPPED: {error}");
-                assert!(std::env::var_os("HSR_REQUIRE_WGPU").is_none(), "{error}");
+                assert!(!required, "{error}");
             }
         }
     }
     found
+}
+
+/// Whether a backend computes in the host's memory, with no driver that could be missing.
+pub fn is_host(backend: Backend) -> bool {
+    matches!(backend, Backend::Flex | Backend::NdArray)
+}
+
+/// The names of this build's backends that need no driver.
+pub fn cpu_backends() -> Vec<&'static str> {
+    let here = Backend::ALL.into_iter().filter(|it| is_host(*it));
+    here.filter(|it| it.is_compiled())
+        .map(Backend::name)
+        .collect()
 }
 
 /// Numbers as a tensor of any type.

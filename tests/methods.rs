@@ -1,5 +1,6 @@
 //! `hsr train --method X` for every X and backend, part of the suite of the command line.
 
+use hsr_tests::cpu_backends;
 use serde_json::Value;
 
 use super::{hsr, json, number, refused, text, train};
@@ -24,26 +25,31 @@ fn networks<'a>(summary: &'a Value, method: &str) -> [&'a Value; 2] {
 fn every_method_trains_and_cpu_backends_agree() {
     let folder = tempfile::tempdir().unwrap();
     for method in METHODS {
-        let [flex, ndarray] = ["flex", "ndarray"].map(|backend| {
-            let out = format!("{method}-{backend}");
-            let arguments = [
-                "--method",
-                method,
-                "--backend",
-                backend,
-                "--strength",
-                "0.1",
-                "--out",
-                &out,
-                "--json",
-            ];
-            json(&train(folder.path(), &arguments))
-        });
-        let [plain, other] = networks(&flex, method);
-        let [_, same] = networks(&ndarray, method);
-        for key in ["train_loss", "lambda_max", "lambda_sup", "grad_norm"] {
-            let (a, b) = (number(other, key), number(same, key));
-            assert!((a - b).abs() <= 1e-3 * a.abs(), "{method} {key}: {a} {b}");
+        let summaries: Vec<Value> = cpu_backends()
+            .into_iter()
+            .map(|backend| {
+                let out = format!("{method}-{backend}");
+                let arguments = [
+                    "--method",
+                    method,
+                    "--backend",
+                    backend,
+                    "--strength",
+                    "0.1",
+                    "--out",
+                    &out,
+                    "--json",
+                ];
+                json(&train(folder.path(), &arguments))
+            })
+            .collect();
+        let [plain, other] = networks(&summaries[0], method);
+        for summary in &summaries {
+            let [_, same] = networks(summary, method);
+            for key in ["train_loss", "lambda_max", "lambda_sup", "grad_norm"] {
+                let (a, b) = (number(other, key), number(same, key));
+                assert!((a - b).abs() <= 1e-3 * a.abs(), "{method} {key}: {a} {b}");
+            }
         }
         let lambda_sup = number(other, "lambda_sup");
         assert!(

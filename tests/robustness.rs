@@ -109,7 +109,7 @@ fn small(epochs: usize) -> TrainConfig {
             },
         },
         method: Method::Hsr,
-        backend: Backend::Flex,
+        backend: Backend::Flex.into(),
         optimizer: Optimizer::Adam,
         learning_rate: 0.02,
         hidden: 2.into(),

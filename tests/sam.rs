@@ -23,11 +23,10 @@ use burn::train::metric::LossMetric;
 use burn::train::{
     ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep,
 };
-use burn_hsr::Backend;
 use burn_sharpness::sam::Pass;
 use burn_sharpness::train::SamLearner;
 use burn_sharpness::{Outcome, Sam, SamConfig, SharpnessError};
-use hsr_tests::{relative_error, tensor, values};
+use hsr_tests::{backends, relative_error, tensor, values};
 
 const INPUTS: usize = 3;
 const HIDDEN: usize = 4;
@@ -268,24 +267,10 @@ fn both() -> [(SamConfig, Option<f64>); 2] {
 /// The devices to test, each with a type and the accuracy that it has.
 fn devices() -> Vec<(Device, DType, f64)> {
     let mut found = Vec::new();
-    for backend in Backend::ALL {
-        let device = if backend.is_compiled() {
-            backend.device().map_err(|error| error.to_string())
-        } else {
-            Err(format!("{backend} is not in this build"))
-        };
-        match device {
-            Ok(device) => {
-                let device = device.autodiff();
-                found.push((device.clone(), DType::F32, 1e-5));
-                if backend != Backend::Wgpu {
-                    found.push((device, DType::F64, 1e-13));
-                }
-            }
-            Err(why) => {
-                println!("SKIPPED: {why}");
-                assert!(backend != Backend::Wgpu || std::env::var_os("HSR_REQUIRE_WGPU").is_none());
-            }
+    for (_, device, dtypes) in backends() {
+        for dtype in dtypes {
+            let accuracy = if dtype == DType::F64 { 1e-13 } else { 1e-5 };
+            found.push((device.clone().autodiff(), dtype, accuracy));
         }
     }
     found

@@ -82,6 +82,12 @@ pub(crate) fn plain_steps(
     Ok(1.0 + penalty / plain_step(shapes, samples))
 }
 
+/// Whether the host has the measure of a batch of `samples` rows, with its gradient, in some hundredths of a second: less
+/// than what hundreds of operations take on a device at the other end of a network.
+pub(crate) fn is_small<M: Layers>(config: &HsrConfig, model: &M, samples: usize) -> bool {
+    penalty(config, &shapes(model), samples).is_ok_and(|work| work < 1e9)
+}
+
 /// A plain step of Burn with SGD: bookkeeping whatever the sizes, three matrix products a layer, the hidden units' activation
 /// and its derivative, and the parameters, each of which is copied and updated.
 fn plain_step(shapes: &[LayerShape], samples: usize) -> f64 {

@@ -62,12 +62,20 @@
 //!
 //! # Features
 //!
-//! | feature | default | |
-//! |---|---|---|
-//! | `flex` | yes | Burn's CPU backend, pure Rust |
-//! | `ndarray` | yes | Burn's deprecated CPU backend |
-//! | `wgpu` | no | GPU: Vulkan, Metal, DirectX 12 |
-//! | `train` | no | `HsrLearner` and metrics for burn-train |
+//! None is a default. Backends have Burn's own names, and a program may as well choose them in its dependency on `burn`;
+//! only the kernels on GPUs and the names of [`Backend`] need them here.
+//!
+//! | feature | |
+//! |---|---|
+//! | `flex` | CPU, pure Rust, Burn's default |
+//! | `ndarray` | CPU, deprecated by Burn |
+//! | `wgpu` | GPU: Vulkan, Metal, DirectX 12, WebGPU |
+//! | `vulkan`, `metal`, `webgpu` | GPU through wgpu on that graphics API |
+//! | `cuda`, `rocm` | NVIDIA and AMD GPUs |
+//! | `cpu` | CPU through CubeCL; its build downloads LLVM |
+//! | `kernels` | implied by every runtime of CubeCL: kernels for the device execution |
+//! | `remote` | devices of another machine, through Burn's server |
+//! | `train` | `HsrLearner` and metrics for burn-train |
 
 mod activation;
 mod backend;
@@ -94,7 +102,7 @@ pub mod train;
 mod verify;
 
 pub use activation::{activation_of, forward as activation_forward};
-pub use backend::{Backend, BackendError};
+pub use backend::{Backend, BackendError, DeviceDescription, DeviceName};
 pub use burn_penalty::{Mode, ParseStrengthError, Schedule, Strength};
 pub use closed_form::ClosedForm;
 pub use cost::StepCost;

@@ -82,7 +82,7 @@ impl Hsr {
         self.refuse_decoupled("Hsr::loss_gradients")?;
         refuse_tracked("Hsr::loss_gradients", &inputs)?;
         let targets = targets.into();
-        if self.on_host(&inputs)
+        if self.on_host(model, &inputs)
             && let Some((strength, schedule)) = self.strength_of_sum(model, &inputs)
         {
             let objective = Objective::Sum { strength, schedule };
@@ -134,7 +134,7 @@ impl Hsr {
         targets: &Targets,
     ) -> Result<LossGradients, HsrError> {
         let (inputs, targets) = (inputs.clone(), targets.clone());
-        if self.on_host(&inputs) {
+        if self.on_host(model, &inputs) {
             let (of_loss, _) = self.on_host_gradients(model, inputs, targets, Objective::Loss)?;
             return Ok(of_loss);
         }

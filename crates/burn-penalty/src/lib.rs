@@ -15,12 +15,11 @@
 //!
 //! # Features
 //!
-//! | feature | default | |
-//! |---|---|---|
-//! | `flex` | yes | Burn's CPU backend, pure Rust |
-//! | `ndarray` | yes | Burn's deprecated CPU backend |
-//! | `wgpu` | no | GPU: Vulkan, Metal, DirectX 12 |
-//! | `train` | no | `StochasticHsrModel` for burn-train |
+//! The program chooses the backend through Burn's features.
+//!
+//! | feature | |
+//! |---|---|
+//! | `train` | `StochasticHsrModel` for burn-train |
 
 pub mod algebra;
 mod copies;

@@ -72,12 +72,11 @@
 //!
 //! # Features
 //!
-//! | feature | default | |
-//! |---|---|---|
-//! | `flex` | yes | Burn's CPU backend, pure Rust |
-//! | `ndarray` | yes | Burn's deprecated CPU backend |
-//! | `wgpu` | no | GPU: Vulkan, Metal, DirectX 12 |
-//! | `train` | no | `SamLearner` for burn-train |
+//! The program chooses the backend through Burn's features.
+//!
+//! | feature | |
+//! |---|---|
+//! | `train` | `SamLearner` for burn-train |
 
 mod error;
 pub mod landscape;

@@ -1,12 +1,13 @@
 //! The arguments as a person types them.
 
+use std::ffi::OsStr;
 use std::num::NonZero;
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use hsr_lab::burn_hsr::{Activation, Backend, ParseStrengthError, Strength, Subsample};
+use hsr_lab::burn_hsr::{Activation, Backend, DeviceName, ParseStrengthError, Strength, Subsample};
 use hsr_lab::data::{Missing, Separator, TableOptions, name_list, nearest};
 use hsr_lab::hsr_core::OutputLoss;
 use hsr_lab::memory::MemoryLimit;
@@ -51,6 +52,8 @@ pub struct Arguments {
 pub enum Command {
     /// List the built-in tasks.
     Tasks(TasksOptions),
+    /// List the backends: which are in this build, which device each opens, and with which precision.
+    Backends(BackendsOptions),
     /// Train a network with HSR and a plain one from the same start, and compare them.
     Train(Box<TrainOptions>),
     /// Compare methods over seeds: a table with significance tests, figures and a report.
@@ -79,6 +82,18 @@ pub enum Command {
     ("the names alone", "hsr tasks --quiet"),
 ]))]
 pub struct TasksOptions {
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hsr backends`.
+#[derive(Debug, Args)]
+#[command(after_help = examples("", &[
+    ("a table", "hsr backends"),
+    ("the names of those that work here", "hsr backends --quiet"),
+]))]
+pub struct BackendsOptions {
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -221,9 +236,9 @@ pub struct CompareOptions {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Training")]
 pub struct TrainingOptions {
-    /// What computes.
-    #[arg(long, value_name = "NAME", default_value = "flex", value_parser = backends())]
-    pub backend: Backend,
+    /// What computes; hsr backends lists what works here. Where there are several devices, NAME:1 is the second.
+    #[arg(long, value_name = "NAME", default_value = "flex", value_parser = DeviceNames)]
+    pub backend: DeviceName,
     /// The optimizer.
     #[arg(long, value_enum, value_name = "NAME", default_value = "sgd")]
     pub optimizer: OptimizerName,
@@ -859,16 +874,29 @@ fn activations() -> impl TypedValueParser<Value = Activation> {
         .try_map(|name| name.parse::<Activation>())
 }
 
-fn backends() -> impl TypedValueParser<Value = Backend> {
-    let named = Backend::ALL.map(|backend| {
-        let what = match backend {
-            Backend::Flex => "CPU",
-            Backend::NdArray => "CPU, deprecated by Burn",
-            Backend::Wgpu => "GPU: Vulkan, Metal, DX12; in builds with --features wgpu",
+/// Reads `--backend`, and tells shells the names.
+#[derive(Clone)]
+struct DeviceNames;
+
+impl TypedValueParser for DeviceNames {
+    type Value = DeviceName;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<DeviceName, clap::Error> {
+        let parser = StringValueParser::new().try_map(|name| name.parse::<DeviceName>());
+        parser.parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let named = |backend: Backend| {
+            PossibleValue::new(backend.name()).help(crate::backends::description(backend))
         };
-        PossibleValue::new(backend.name()).help(what)
-    });
-    PossibleValuesParser::new(named).try_map(|name| name.parse::<Backend>())
+        Some(Box::new(Backend::ALL.into_iter().map(named)))
+    }
 }
 
 /// `--method`.

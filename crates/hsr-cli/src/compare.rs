@@ -113,10 +113,10 @@ fn compared(
     quiet: bool,
     stop: &Stop,
 ) -> Result<Findings, LabError> {
-    let jobs = jobs::wanted(asked.or(match config.training.backend {
+    let jobs = jobs::wanted(asked.or(match config.training.backend.backend {
+        Backend::Flex | Backend::NdArray => None,
         // One device does the work of all.
-        Backend::Wgpu => Some(1),
-        _ => None,
+        _ => Some(1),
     }))?;
     config.training.memory = config.training.memory.divided(jobs.get());
     let comparison = Comparison::open(config, directory)?;

@@ -4,6 +4,7 @@
 //! written), standard error progress and messages. Exit codes: 0 done, 2 bad arguments or input, 1 anything else.
 
 mod args;
+mod backends;
 mod compare;
 mod completions;
 mod inspect;
@@ -52,6 +53,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match arguments.command {
         None => Ok(style::introduction()),
         Some(Command::Tasks(options)) => tasks::run(&options, quiet),
+        Some(Command::Backends(options)) => backends::run(&options, quiet),
         Some(Command::Train(options)) => train::run(*options, quiet, &given),
         Some(Command::Compare(options)) => compare::run(*options, quiet, &given),
         Some(Command::Inspect(options)) => inspect::run(*options, quiet),

@@ -44,12 +44,13 @@
 //!
 //! # Features
 //!
-//! | feature | default | |
-//! |---|---|---|
-//! | `flex` | yes | Burn's CPU backend, pure Rust |
-//! | `ndarray` | yes | Burn's deprecated CPU backend |
-//! | `wgpu` | no | GPU: Vulkan, Metal, DirectX 12 |
-//! | `download` | no | fetches the files of MNIST where none are given; a heavy network client |
+//! None is a default.
+//!
+//! | feature | |
+//! |---|---|
+//! | `flex`, `ndarray`, `cpu`, `wgpu`, `vulkan`, `metal`, `webgpu`, `cuda`, `rocm`, `remote` | backends, as in burn-hsr |
+//! | `fusion` | Burn's `fusion` and `autotune`, which programs on a GPU have by default |
+//! | `download` | fetches the files of MNIST where none are given; a heavy network client |
 
 mod about;
 mod architecture;

@@ -5,10 +5,10 @@
 //!
 //! * [`tensors`]: plain tensor operations, on every backend;
 //! * [`depth`]: any depth, the value in tensor operations and its gradient by autodiff;
-//! * [`kernels`]: CubeCL kernels beside Burn's matrix products, for single precision on wgpu (feature `wgpu`).
+//! * [`kernels`]: CubeCL kernels beside Burn's matrix products, for single precision on its devices (feature `kernels`).
 
 mod depth;
-#[cfg(feature = "wgpu")]
+#[cfg(feature = "kernels")]
 mod kernels;
 mod output;
 pub(crate) mod tensors;
@@ -111,12 +111,28 @@ pub(crate) fn gradient<M: Layers>(
         biases: [hidden, output].map(bias),
         with_inputs,
     };
+    #[cfg(not(feature = "kernels"))]
+    warn_of_kernels(&problem.inputs.device());
     // The kernels know no weights of outputs.
-    #[cfg(feature = "wgpu")]
+    #[cfg(feature = "kernels")]
     if problem.targets.output_weights.is_none()
         && let Some(gradient) = kernels::gradient(&problem)
     {
         return Ok(gradient.cast(given));
     }
     Ok(tensors::gradient(problem).cast(given))
+}
+
+/// Says once that a GPU is there and its kernels are not: Burn's features alone do not bring them.
+#[cfg(not(feature = "kernels"))]
+fn warn_of_kernels(device: &burn::tensor::Device) {
+    static SAID: std::sync::Once = std::sync::Once::new();
+    if crate::backend::Reach::of(device) == crate::backend::Reach::Device {
+        SAID.call_once(|| {
+            log::warn!(
+                "burn-hsr was built without the feature of this GPU's backend, such as wgpu: without its kernels a \
+                 penalty takes some 300 operations"
+            );
+        });
+    }
 }

@@ -1,6 +1,6 @@
 //! The closed form as plain tensor operations.
 //!
-//! The path of every backend without kernels of its own, and the one that [`kernels`](super::kernels) are tested
+//! The path of every device on which the kernels do not run, and the one that [`kernels`](super::kernels) are tested
 //! against. A penalty is some 300 operations (304 launches on wgpu for the softmax, before the kernels took over there),
 //! so it pays for large models, not small ones.
 

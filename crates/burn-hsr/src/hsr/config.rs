@@ -15,13 +15,15 @@ use crate::{HsrError, Mode, Schedule, Sharpness, Strength, Subsample};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Execution {
-    /// On the host for CPU backends, on the device for all others.
+    /// On the host for CPU backends, on the device for those of CubeCL (GPUs). For all others, such as the devices of
+    /// another machine, on the host where the evaluation is less than 10⁹ multiply-adds: that is less than what
+    /// hundreds of operations take there.
     #[default]
     Auto,
     /// Through hsr-core: parameters and batch are read into the host's memory. In f64 for f64 models, else in f32.
     Host,
-    /// On the model's device, in some 30 kernels and matrix products on wgpu, with some 300 tensor operations on other
-    /// backends (and on wgpu under Burn's `fusion`); nothing is read back. Labels are not checked, for that would be a
+    /// On the model's device, in some 30 kernels and matrix products on devices of CubeCL, with some 300 tensor
+    /// operations on other backends; nothing is read back. Labels are not checked, for that would be a
     /// read-back: a class index out of range counts as no class at all.
     Device,
 }

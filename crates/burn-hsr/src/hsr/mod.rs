@@ -19,13 +19,14 @@ use hsr_core::{Extremes, LanczosOptions, Real, SpectralBounds};
 use self::due::Due;
 use self::length::{Applied, applied};
 use self::surrogate::Surrogate;
+use crate::backend::Reach;
 use crate::closed_form::{ClosedForm, Spare};
 use crate::gradient::{HsrGradient, ScaledBy, add_to, for_each_parameter};
 use crate::head::HeadTerm;
 use crate::host::{Host, Objective, Task};
 use crate::probes::{Estimate, ProbeAverages, Probing};
 use crate::targets::Targets;
-use crate::{HsrError, HsrRecord, Layers, Mode, backend, device};
+use crate::{HsrError, HsrRecord, Layers, Mode, cost, device};
 
 pub(crate) use self::checks::refuse_tracked;
 pub use self::config::{Execution, HsrConfig};
@@ -193,7 +194,7 @@ impl Hsr {
         factor: f64,
     ) -> Result<(HsrGradient, Option<Estimate>), HsrError> {
         let targets = self.checked(model, &inputs, targets)?;
-        if self.on_host(&inputs) {
+        if self.on_host(model, &inputs) {
             let objective = Objective::Measure { with_inputs };
             self.on_host_gradient(objective, factor, model, inputs, targets)
         } else {
@@ -229,11 +230,18 @@ impl Hsr {
     }
 
     /// Whether the measure of a batch is computed on the host.
-    pub(crate) fn on_host(&self, inputs: &Tensor<2>) -> bool {
+    pub(crate) fn on_host<M: Layers>(&self, model: &M, inputs: &Tensor<2>) -> bool {
         match self.config.execution {
             Execution::Host => true,
             Execution::Device => false,
-            Execution::Auto => !self.config.is_on_device() || backend::is_host(&inputs.device()),
+            Execution::Auto => {
+                !self.config.is_on_device()
+                    || match Reach::of(&inputs.device()) {
+                        Reach::Host => true,
+                        Reach::Device => false,
+                        Reach::Far => cost::is_small(&self.config, model, inputs.dims()[0]),
+                    }
+            }
         }
     }
 

@@ -43,7 +43,7 @@ impl CompareConfig {
         }
         command.whole("seeds", *seeds as u64);
         command.whole("seed", training.seed);
-        command.option("backend", training.backend.name());
+        command.option("backend", training.backend.to_string());
         command.option("optimizer", training.optimizer.name());
         command.number("lr", training.learning_rate);
         command.option("hidden", training.hidden.to_string());

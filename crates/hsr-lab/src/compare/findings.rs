@@ -94,7 +94,7 @@ impl Findings {
         let methods: Vec<Method> = config.methods.iter().map(|it| it.method).collect();
         Self {
             task: config.training.source.name(),
-            backend: config.training.backend.name().to_owned(),
+            backend: config.training.backend.to_string(),
             parameters: problem.parameters(),
             train_samples: problem.train.data.samples(),
             test_samples: problem.test.data.samples(),

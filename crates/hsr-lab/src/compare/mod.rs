@@ -18,7 +18,7 @@
 //! let training = TrainConfig {
 //!     source: Source::Task { name: "iris".to_owned(), options: TaskOptions::default() },
 //!     method: Method::Hsr,
-//!     backend: Backend::Flex,
+//!     backend: Backend::Flex.into(),
 //!     optimizer: Optimizer::Sgd,
 //!     learning_rate: 0.1,
 //!     hidden: 4.into(),

@@ -310,7 +310,7 @@ fn settings(config: &CompareConfig) -> Vec<(&'static str, String)> {
                 .batch
                 .map_or("all".to_owned(), |batch| batch.to_string()),
         ),
-        ("backend", training.backend.name().to_owned()),
+        ("backend", training.backend.to_string()),
         (
             "test split",
             if training.source.has_fixed_split() {

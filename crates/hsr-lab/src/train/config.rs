@@ -6,7 +6,7 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig};
-use burn_hsr::{Backend, Hsr, HsrConfig, Mode, Sharpness, Strength, Subsample};
+use burn_hsr::{DeviceName, Hsr, HsrConfig, Mode, Sharpness, Strength, Subsample};
 use burn_sharpness::{SamConfig, SamGradient};
 use serde::{Deserialize, Serialize};
 
@@ -360,8 +360,8 @@ pub struct TrainConfig {
     pub source: Source,
     /// The method; anything but plain is compared with plain.
     pub method: Method,
-    /// The backend.
-    pub backend: Backend,
+    /// The device.
+    pub backend: DeviceName,
     /// The optimizer.
     pub optimizer: Optimizer,
     /// The learning rate.

@@ -446,7 +446,7 @@ impl Run {
         }
         let mut summary = Summary {
             task: self.config.source.name(),
-            backend: self.config.backend.name().to_owned(),
+            backend: self.config.backend.to_string(),
             parameters: self.problem.parameters(),
             train_samples: self.problem.train.data.samples(),
             test_samples: self.problem.test.data.samples(),
@@ -505,7 +505,7 @@ mod tests {
                 options: TaskOptions::default(),
             },
             method: Method::Hsr,
-            backend: Backend::Flex,
+            backend: Backend::Flex.into(),
             optimizer: Optimizer::Sgd,
             learning_rate: 0.1,
             hidden: 3.into(),

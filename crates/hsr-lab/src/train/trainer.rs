@@ -89,14 +89,13 @@ impl<'a> Trainer<'a> {
 
     /// Puts the optimizer where it was.
     pub fn restore_optimizer(&mut self, bytes: &[u8]) -> Result<(), String> {
-        // Burn materialises the state on its default device, which is wgpu wherever that is compiled in, before the
-        // next step moves it to the parameters' own. Without an adapter it would panic.
-        if Backend::Wgpu.is_compiled()
-            && self.config.optimizer != Optimizer::Sgd
-            && let Err(error) = Backend::Wgpu.device()
+        // Burn materialises the state on its default device, a GPU wherever one is compiled in, before the next step
+        // moves it to the parameters' own. Without a GPU it would panic.
+        if self.config.optimizer != Optimizer::Sgd
+            && let Err(error) = Backend::Default.device()
         {
             return Err(format!(
-                "cannot restore the optimizer in a build with wgpu: {error}"
+                "cannot restore the optimizer in this build: {error}"
             ));
         }
         self.optimizer = self
@@ -402,7 +401,7 @@ mod tests {
                 options: TaskOptions::default(),
             },
             method: Method::EarlyStopping,
-            backend: Backend::Flex,
+            backend: Backend::Flex.into(),
             optimizer: Optimizer::Adam,
             learning_rate: 0.05,
             hidden: 16.into(),

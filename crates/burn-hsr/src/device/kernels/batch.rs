@@ -3,11 +3,11 @@
 use burn::tensor::{Tensor, TensorData};
 use hsr_core::{BlockEvaluation, OutputLoss};
 
+use super::Sizes;
 use super::activation::Function;
-use super::buffer::{Buffer, Place};
+use super::buffer::{Buffer, Matrix, Place, product};
 use super::common::Loss;
 use super::forward::{self, Labels};
-use super::{Sizes, product};
 use crate::device::Problem;
 use crate::targets;
 
@@ -17,6 +17,7 @@ pub(super) struct Batch {
     pub(super) sizes: Sizes,
     pub(super) loss: Loss,
     pub(super) x: Buffer,
+    pub(super) w1: Buffer,
     pub(super) w2: Buffer,
     pub(super) a: Buffer,
     pub(super) derivatives: Buffer,
@@ -55,7 +56,7 @@ impl Batch {
         };
         let x = Buffer::of(problem.inputs.clone())?;
         let [w1, w2] = problem.weights.clone();
-        let w2 = Buffer::of(w2)?;
+        let (w1, w2) = (Buffer::of(w1)?, Buffer::of(w2)?);
         let place = Place::of(&x);
         if !place.is_sufficient() {
             return None;
@@ -70,7 +71,10 @@ impl Batch {
             hidden, outputs, ..
         } = sizes;
         let units = samples * hidden;
-        let z = product(problem.inputs.clone(), w1)?;
+        let z = product(
+            x.matrix([samples, sizes.inputs]),
+            w1.matrix([sizes.inputs, hidden]),
+        )?;
         let a = place.room(units);
         let derivatives = place.room(3 * units);
         let (count, dim) = place.each(units);
@@ -88,7 +92,7 @@ impl Batch {
             dims.hidden_bias,
             function,
         );
-        let o = product(a.tensor([samples, hidden])?, w2.tensor([hidden, outputs])?)?;
+        let o = product(a.matrix([samples, hidden]), w2.matrix([hidden, outputs]))?;
         let (out, rows) = residuals(problem, &place, loss, &o, &bias(1)?, &nothing)?;
         let scale = place.room(3);
         let (count, dim) = place.cubes(1);
@@ -182,6 +186,7 @@ impl Batch {
             sizes,
             loss,
             x,
+            w1,
             w2,
             a,
             derivatives,
@@ -200,8 +205,8 @@ impl Batch {
     }
 
     /// x and a as matrices.
-    pub(super) fn rows_of(&self, buffer: &Buffer, columns: usize) -> Option<Tensor<2>> {
-        buffer.tensor([self.sizes.samples, columns])
+    pub(super) fn rows_of(&self, buffer: &Buffer, columns: usize) -> Matrix {
+        buffer.matrix([self.sizes.samples, columns])
     }
 }
 

@@ -1,11 +1,9 @@
 //! The blocks of the Hessian by either evaluation: matrix products and, between them, the launches of [`contraction`].
 
-use burn::tensor::Tensor;
-
+use super::Sizes;
 use super::batch::Batch;
-use super::buffer::Buffer;
+use super::buffer::{Buffer, Matrix, product};
 use super::contraction::{self, Blocks};
-use super::{Sizes, product};
 
 /// The contractions of the blocks with the samples, as in hsr-core: without w_q, which they precede.
 pub(super) struct Contraction {
@@ -38,26 +36,25 @@ impl Batch {
             hidden_extended,
         } = self.sizes;
         let (place, nothing) = (&self.place, &self.nothing);
-        let x = self.rows_of(&self.x, inputs)?;
-        let a = self.rows_of(&self.a, hidden)?;
-        let s = self.rows_of(&self.s, outputs * outputs)?;
-        let m = self.rows_of(&self.m, hidden * hidden)?;
+        let x = self.rows_of(&self.x, inputs);
+        let a = self.rows_of(&self.a, hidden);
+        let s = self.rows_of(&self.s, outputs * outputs);
+        let m = self.rows_of(&self.m, hidden * hidden);
         let [q, r] = [&self.q, &self.r].map(|b| self.rows_of(b, outputs * hidden));
-        let (q, r) = (q?, r?);
         let pairs = Pairs::of(self, gram, &x, &a)?;
         let outer = Outer::of(self, assembled);
 
         let [of_s, ss];
         let (s_norm, s_contracted) = if gram.output {
-            let contracted = product(pairs.alpha_squared()?, s.clone())?;
+            let contracted = product(pairs.alpha_squared(), s.clone())?;
             [of_s, ss] = [None, Some(product(s.clone(), s.transpose())?)];
             let numbers = samples * outputs * outputs;
             ((self.s.clone(), contracted.clone(), numbers), contracted)
         } else {
             let columns = hidden_extended * hidden_extended;
-            let aa = self.rows_of(&outer.aa, columns)?;
+            let aa = self.rows_of(&outer.aa, columns);
             let block = product(s.clone().transpose(), aa.clone())?;
-            let matrix = block.tensor([outputs * outputs, columns])?;
+            let matrix = block.matrix([outputs * outputs, columns]);
             [of_s, ss] = [Some(product(s, matrix.clone())?), None];
             let contracted = product(aa, matrix.transpose())?;
             let numbers = outputs * outputs * columns;
@@ -66,7 +63,7 @@ impl Batch {
 
         let [of_m, mm];
         let (m_norm, m_contracted) = if gram.hidden {
-            let contracted = product(pairs.inner_squared()?, m.clone())?;
+            let contracted = product(pairs.inner_squared(), m.clone())?;
             let products = match with_inputs {
                 true => Some(product(m.clone(), m.transpose())?),
                 false => None,
@@ -76,9 +73,9 @@ impl Batch {
             ((self.m.clone(), contracted.clone(), numbers), contracted)
         } else {
             let columns = inputs_extended * inputs_extended;
-            let xx = self.rows_of(&outer.xx, columns)?;
+            let xx = self.rows_of(&outer.xx, columns);
             let block = product(m.clone().transpose(), xx.clone())?;
-            let matrix = block.tensor([hidden * hidden, columns])?;
+            let matrix = block.matrix([hidden * hidden, columns]);
             let products = match with_inputs {
                 true => Some(product(m, matrix.clone())?),
                 false => None,
@@ -90,10 +87,10 @@ impl Batch {
         };
 
         let cross = if gram.cross {
-            let coupled = self.rows_of(&self.coupled, outputs * hidden)?;
-            let first = product(pairs.inner()?, r.clone())?;
-            let second = product(pairs.inner()?, coupled.clone())?;
-            let contracted = product(pairs.both()?, q.clone())?;
+            let coupled = self.rows_of(&self.coupled, outputs * hidden);
+            let first = product(pairs.inner(), r.clone())?;
+            let second = product(pairs.inner(), coupled.clone())?;
+            let contracted = product(pairs.both(), q.clone())?;
             let rf = match with_inputs {
                 true => Some(product(r, coupled.transpose())?),
                 false => None,
@@ -134,7 +131,7 @@ impl Batch {
                 one_a,
                 gram,
             );
-            Some(product(weights.tensor([samples; 2])?, a)?)
+            Some(product(weights.matrix([samples; 2]), a)?)
         } else {
             None
         };
@@ -179,7 +176,7 @@ impl Batch {
                 one_a,
                 gram,
             );
-            Some(product(weights.tensor([samples; 2])?, x)?)
+            Some(product(weights.matrix([samples; 2]), x)?)
         } else {
             None
         };
@@ -222,8 +219,8 @@ impl Batch {
     /// E = Q (ã ⊗ x̃)ᵀ, and R on its columns with i = j: rows (k, j), columns (i, e).
     fn assembled_cross(
         &self,
-        q: Tensor<2>,
-        r: Tensor<2>,
+        q: Matrix,
+        r: Matrix,
         outer: &Outer,
         with_inputs: bool,
     ) -> Option<Cross> {
@@ -235,8 +232,8 @@ impl Batch {
             ..
         } = self.sizes;
         let columns = hidden_extended * inputs_extended;
-        let x = self.rows_of(&outer.x_extended, inputs_extended)?;
-        let ax = self.rows_of(&outer.ax, columns)?;
+        let x = self.rows_of(&outer.x_extended, inputs_extended);
+        let ax = self.rows_of(&outer.ax, columns);
         let block = product(q.clone().transpose(), ax.clone())?;
         let of_r = product(r.clone().transpose(), x.clone())?;
         let numbers = outputs * hidden * inputs_extended;
@@ -254,8 +251,8 @@ impl Batch {
             hidden_extended,
             inputs_extended,
         );
-        let matrix = block.tensor([outputs * hidden, columns])?;
-        let on_diagonal = on_diagonal.tensor([outputs * hidden, inputs_extended])?;
+        let matrix = block.matrix([outputs * hidden, columns]);
+        let on_diagonal = on_diagonal.matrix([outputs * hidden, inputs_extended]);
         let first = product(x, on_diagonal.clone().transpose())?;
         let of_r = match with_inputs {
             true => Some(product(r, on_diagonal)?),
@@ -359,9 +356,9 @@ struct Pairs {
 }
 
 impl Pairs {
-    fn of(batch: &Batch, gram: Blocks, x: &Tensor<2>, a: &Tensor<2>) -> Option<Self> {
+    fn of(batch: &Batch, gram: Blocks, x: &Matrix, a: &Matrix) -> Option<Self> {
         let samples = batch.sizes.samples;
-        let squares = |wanted: bool, rows: &Tensor<2>| match wanted {
+        let squares = |wanted: bool, rows: &Matrix| match wanted {
             true => product(rows.clone(), rows.clone().transpose()).map(Some),
             false => Some(None),
         };
@@ -404,19 +401,19 @@ impl Pairs {
         Some(pairs)
     }
 
-    fn inner(&self) -> Option<Tensor<2>> {
-        self.inner.tensor([self.samples; 2])
+    fn inner(&self) -> Matrix {
+        self.inner.matrix([self.samples; 2])
     }
 
-    fn both(&self) -> Option<Tensor<2>> {
-        self.both.tensor([self.samples; 2])
+    fn both(&self) -> Matrix {
+        self.both.matrix([self.samples; 2])
     }
 
-    fn inner_squared(&self) -> Option<Tensor<2>> {
-        self.inner_squared.tensor([self.samples; 2])
+    fn inner_squared(&self) -> Matrix {
+        self.inner_squared.matrix([self.samples; 2])
     }
 
-    fn alpha_squared(&self) -> Option<Tensor<2>> {
-        self.alpha_squared.tensor([self.samples; 2])
+    fn alpha_squared(&self) -> Matrix {
+        self.alpha_squared.matrix([self.samples; 2])
     }
 }

@@ -1,17 +1,18 @@
-//! Burn's tensors as the kernels take them, and how many units a kernel is launched with.
+//! Memory of a device as the kernels take it, products of matrices in it, and how many units a kernel is launched with.
 
-use core::any::Any;
-
-use burn::backend::BackendTypes;
 use burn::tensor::{DType, Int, Shape, Tensor};
+use burn_cubecl::CubeDevice;
 use burn_cubecl::kernel::into_contiguous;
+use burn_cubecl::kernel::matmul::{MatmulStrategy, matmul};
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
+use burn_cubecl::ops::permute;
 use burn_cubecl::tensor::CubeTensor;
-use burn_cubecl::{Cube, CubeDevice};
 use cubecl::calculate_cube_count_elemwise;
 use cubecl::client::Client;
 use cubecl::prelude::*;
 use cubecl::server::CubeCountSelection;
+
+use super::boundary;
 
 /// Units of a cube that adds something up together; a power of two, and what every device offers.
 pub(super) const UNITS: usize = 64;
@@ -19,52 +20,62 @@ pub(super) const UNITS: usize = 64;
 /// The most buffers that a kernel binds: [`adjoints`](super::pullback::adjoints).
 const BUFFERS: u32 = 21;
 
-type FloatPrimitive = <Cube as BackendTypes>::FloatTensorPrimitive;
-type IntPrimitive = <Cube as BackendTypes>::IntTensorPrimitive;
-
 /// A contiguous block of numbers on the device.
 #[derive(Clone)]
 pub(super) struct Buffer(CubeTensor);
 
 impl Buffer {
-    /// The tensor in memory order; `None` where it is not single precision on wgpu, the one runtime of CubeCL on which
-    /// the kernels are tested. Burn's `fusion` wraps its tensors so that they are not seen to be: then plain
-    /// operations, which it fuses, are the way.
+    /// The tensor in memory order; `None` where it is not on a device of CubeCL or not in single precision.
     pub(super) fn of<const D: usize>(tensor: Tensor<D>) -> Option<Self> {
-        let primitive: Box<dyn Any> = Box::new(tensor.try_into_primitive::<Cube>().ok()?);
-        let tensor = primitive.downcast::<CubeTensor>().ok()?;
-        let ours = tensor.dtype == DType::F32 && matches!(tensor.device, CubeDevice::Wgpu(_));
-        ours.then(|| Self(into_contiguous(*tensor)))
+        let tensor = boundary::float(tensor)?;
+        (tensor.dtype == DType::F32).then(|| Self(into_contiguous(tensor)))
     }
 
     /// The same for class indices.
     pub(super) fn of_indices(tensor: Tensor<1, Int>) -> Option<Self> {
-        let tensor = tensor.cast(DType::I32);
-        let primitive: IntPrimitive = tensor.try_into_primitive::<Cube>().ok()?;
-        let primitive: Box<dyn Any> = Box::new(primitive);
-        let tensor = primitive.downcast::<CubeTensor>().ok()?;
-        Some(Self(into_contiguous(*tensor)))
+        let tensor = boundary::int(tensor.cast(DType::I32))?;
+        Some(Self(into_contiguous(tensor)))
     }
 
-    /// As a tensor of Burn, for its matrix products. The buffer may be longer than the shape.
-    pub(super) fn tensor<const D: usize>(&self, shape: [usize; D]) -> Option<Tensor<D>> {
+    /// As a factor of a product. The buffer may be longer than the shape.
+    pub(super) fn matrix<const D: usize>(&self, shape: [usize; D]) -> Matrix {
         let Self(tensor) = self.clone();
-        let shaped = CubeTensor::new_contiguous(
+        Matrix(CubeTensor::new_contiguous(
             tensor.client,
             tensor.device,
             Shape::from(shape),
             tensor.handle,
             tensor.dtype,
-        );
-        let primitive: Box<dyn Any> = Box::new(shaped);
-        let primitive = primitive.downcast::<FloatPrimitive>().ok()?;
-        Some(Tensor::from_primitive::<Cube>(*primitive))
+        ))
+    }
+
+    /// As a tensor of Burn.
+    pub(super) fn tensor<const D: usize>(&self, shape: [usize; D]) -> Tensor<D> {
+        boundary::tensor(self.matrix(shape).0)
     }
 
     /// As an argument of a kernel.
     pub(super) fn arg(&self) -> BufferArg {
         self.0.clone().into_buffer_arg()
     }
+}
+
+/// A matrix, or a batch of them, rows first.
+#[derive(Clone)]
+pub(super) struct Matrix(CubeTensor);
+
+impl Matrix {
+    /// Read by columns; nothing is moved.
+    pub(super) fn transpose(self) -> Self {
+        Self(permute(self.0, &[1, 0]))
+    }
+}
+
+/// A product of matrices, by Burn: it has kernels for every shape and layout, and reads a transposed factor as it is.
+pub(super) fn product(left: Matrix, right: Matrix) -> Option<Buffer> {
+    let strategy = MatmulStrategy::default();
+    let product = matmul(left.0, right.0, None, strategy, DType::F32).ok()?;
+    Some(Buffer(into_contiguous(product)))
 }
 
 /// Where the kernels run.

@@ -2,11 +2,11 @@
 
 use super::batch::Batch;
 use super::blocks::Contraction;
-use super::buffer::{Buffer, UNITS};
+use super::buffer::{Buffer, UNITS, product};
 use super::common::Loss;
 use super::contraction::Blocks;
 use super::moments::{self, Measure};
-use super::{Sizes, product, pullback};
+use super::{Sizes, pullback};
 use crate::Sharpness;
 use crate::device::Problem;
 use crate::device::of_three_layers;
@@ -96,9 +96,10 @@ impl Batch {
         let units = samples * hidden;
         let or_nothing = |buffer: &Option<Buffer>| buffer.as_ref().unwrap_or(&self.nothing).arg();
 
-        let u = self.u.tensor::<3>([samples, outputs, hidden])?;
-        let um = u.matmul(contraction.m.tensor::<3>([samples, hidden, hidden])?);
-        let um = Buffer::of(um)?;
+        let um = product(
+            self.u.matrix([samples, outputs, hidden]),
+            contraction.m.matrix([samples, hidden, hidden]),
+        )?;
         let [q_bar, of_w2, of_r] = [(); 3].map(|()| place.room(units * outputs));
         let of_hidden = place.room(3 * units);
         let [of_pairs, of_blocks] = &contraction.hidden;
@@ -208,8 +209,8 @@ impl Batch {
             sums,
         );
 
-        let z_bar = z_bar.tensor([samples, hidden])?;
-        let x = self.rows_of(&self.x, inputs)?;
+        let z_bar = z_bar.matrix([samples, hidden]);
+        let x = self.rows_of(&self.x, inputs);
         let w1_bar = product(x.transpose(), z_bar.clone())?;
         let (count, dim) = place.each(inputs * hidden);
         pullback::checked::launch(
@@ -221,7 +222,7 @@ impl Batch {
             inputs * hidden,
         );
         let x_bar = if problem.with_inputs {
-            let [w1, _] = problem.weights.clone();
+            let w1 = self.w1.matrix([inputs, hidden]);
             let x_bar = product(z_bar, w1.transpose())?;
             let [of_pairs, of_blocks] = &contraction.inputs;
             let (count, dim) = place.each(samples * inputs);
@@ -240,23 +241,20 @@ impl Batch {
                 of_pairs.is_some(),
                 of_blocks.is_some(),
             );
-            Some(x_bar.tensor([samples, inputs])?)
+            Some(x_bar.tensor([samples, inputs]))
         } else {
             None
         };
-        let bias = |there: bool, bar: &Buffer, numbers: usize| match there {
-            true => bar.tensor([numbers]).map(Some),
-            false => Some(None),
-        };
+        let bias = |there: bool, bar: &Buffer, numbers: usize| there.then(|| bar.tensor([numbers]));
         Some(of_three_layers(
-            moments.value.tensor([1])?,
+            moments.value.tensor([1]),
             [
-                w1_bar.tensor([inputs, hidden])?,
-                w2_bar.tensor([hidden, outputs])?,
+                w1_bar.tensor([inputs, hidden]),
+                w2_bar.tensor([hidden, outputs]),
             ],
             [
-                bias(problem.dims.hidden_bias, &b1_bar, hidden)?,
-                bias(problem.dims.output_bias, &b2_bar, outputs)?,
+                bias(problem.dims.hidden_bias, &b1_bar, hidden),
+                bias(problem.dims.output_bias, &b2_bar, outputs),
             ],
             x_bar,
         ))

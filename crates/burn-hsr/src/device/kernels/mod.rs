@@ -7,8 +7,8 @@
 //! parameter and each part of the gradient is also cast.
 //!
 //! The kernels are compiled for a loss, an activation and a plan, not for sizes. They bind up to 21 buffers, more than
-//! WebGPU in a browser and some software drivers offer: the device is asked first, and [`tensors`](super::tensors)
-//! takes over where it binds fewer.
+//! WebGPU in a browser and some software drivers offer: the device is asked first, whatever its runtime, and
+//! [`tensors`](super::tensors) takes over where it binds fewer.
 //!
 //! The kernels are in [`forward`] (theory §1), [`contraction`] (§3), [`moments`] and [`pullback`] (§4); who launches them,
 //! with the matrix products between, in [`batch`], [`blocks`] and [`descent`].
@@ -23,6 +23,7 @@
 mod activation;
 mod batch;
 mod blocks;
+mod boundary;
 mod buffer;
 mod common;
 mod contraction;
@@ -31,17 +32,15 @@ mod forward;
 mod moments;
 mod pullback;
 
-use burn::tensor::Tensor;
 use hsr_core::{BlockEvaluation, Plan};
 
 use batch::Batch;
-use buffer::Buffer;
 use contraction::Blocks;
 
 use super::Problem;
 use crate::gradient::HsrGradient;
 
-/// λ_sup or the trace or the norm of H, and its gradient; `None` where the tensors are not on wgpu or not in single
+/// λ_sup or the trace or the norm of H, and its gradient; `None` where the tensors are not on a device of CubeCL or not in single
 /// precision, the device binds too few buffers, or the activation has no kernel.
 pub(super) fn gradient(problem: &Problem) -> Option<HsrGradient> {
     let batch = Batch::run(problem)?;
@@ -82,9 +81,4 @@ impl Blocks {
             cross: plan.cross == evaluation,
         }
     }
-}
-
-/// A product of matrices, by Burn: it has kernels for every shape and layout, and reads a transposed factor as it is.
-fn product(left: Tensor<2>, right: Tensor<2>) -> Option<Buffer> {
-    Buffer::of(left.matmul(right))
 }
