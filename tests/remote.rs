@@ -71,11 +71,14 @@ mod remote {
             }
         }
 
-        fn pass(&self, model: Mlp) -> (Tensor<1>, GradientsParams) {
+        fn loss(&self, model: &Mlp) -> Tensor<1> {
             let logits = model.forward(self.x.clone());
-            let loss = CrossEntropyLossConfig::new()
-                .init(&logits.device())
-                .forward(logits, self.y.clone());
+            let loss_fn = CrossEntropyLossConfig::new().init(&logits.device());
+            loss_fn.forward(logits, self.y.clone())
+        }
+
+        fn pass(&self, model: Mlp) -> (Tensor<1>, GradientsParams) {
+            let loss = self.loss(&model);
             let gradients = GradientsParams::from_grads(loss.backward(), &model);
             (loss, gradients)
         }
@@ -176,8 +179,8 @@ mod remote {
             for _ in 0..4 {
                 let (x, y) = (problem.x.clone(), problem.y.clone());
                 let penalty = hsr.penalty(&model, x, y).unwrap();
-                let (loss, _) = problem.pass(model.clone());
-                let gradients = GradientsParams::from_grads((loss + penalty).backward(), &model);
+                let loss = problem.loss(&model) + penalty;
+                let gradients = GradientsParams::from_grads(loss.backward(), &model);
                 model = optimizer.step(0.01, model, gradients);
             }
             numbers(&model)

@@ -327,7 +327,8 @@ impl Layer<'_> {
         let [n, _, _] = q.dims();
         let columns = |rows: &Tensor<2>| rows.clone().transpose();
         let t = through(q, columns(&self.delta));
-        let v = through(a.clone(), columns(&self.input)).permute([2, 1, 0]);
+        // No `permute`: under `fusion` Burn 0.22.1 sends that of floats to a server as one of integers.
+        let v = through(a.clone(), columns(&self.input)).swap_dims(0, 2);
         let p = (t * v).sum_dim(1).reshape([n, n]);
         let both = gram(self.delta.clone()) * gram(flat(a));
         p.clone() + p.transpose() + both
