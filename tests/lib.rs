@@ -29,7 +29,10 @@ pub fn backends() -> Vec<(Backend, Device, Vec<DType>)> {
         match backend.device() {
             Ok(device) => {
                 let mut dtypes = vec![DType::F64, DType::F32];
-                dtypes.retain(|dtype| device.supports_dtype(*dtype));
+                // Graphics APIs that have double precision have no exponential in it.
+                dtypes.retain(|dtype| {
+                    *dtype == DType::F32 || !is_graphics(backend) && device.supports_dtype(*dtype)
+                });
                 found.push((backend, device, dtypes));
             }
             Err(error) => {
@@ -40,6 +43,14 @@ pub fn backends() -> Vec<(Backend, Device, Vec<DType>)> {
         }
     }
     found
+}
+
+/// Whether a backend goes through a graphics API.
+fn is_graphics(backend: Backend) -> bool {
+    matches!(
+        backend,
+        Backend::Wgpu | Backend::Vulkan | Backend::Metal | Backend::WebGpu
+    )
 }
 
 /// Whether a backend computes in the host's memory, with no driver that could be missing.

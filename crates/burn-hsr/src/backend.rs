@@ -211,7 +211,7 @@ impl DeviceName {
 pub struct DeviceDescription {
     /// As the driver names it; `None` where Burn does not know it.
     pub name: Option<String>,
-    /// Whether it computes in double precision.
+    /// Whether it has double precision. Graphics APIs that have it add and multiply in it, and have no exponential.
     pub f64: bool,
     /// Whether it computes in half precision.
     pub f16: bool,

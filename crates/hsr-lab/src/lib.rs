@@ -49,7 +49,7 @@
 //! | feature | |
 //! |---|---|
 //! | `flex`, `ndarray`, `cpu`, `wgpu`, `vulkan`, `metal`, `webgpu`, `cuda`, `rocm`, `remote` | backends, as in burn-hsr |
-//! | `fusion` | Burn's `fusion` and `autotune`, which programs on a GPU have by default |
+//! | `fusion`, `autotune` | Burn's, which programs on a GPU have by default |
 //! | `download` | fetches the files of MNIST where none are given; a heavy network client |
 
 mod about;
