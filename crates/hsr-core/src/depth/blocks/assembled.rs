@@ -7,7 +7,7 @@ use crate::depth::rows::{dot, fit, kernels};
 use crate::matmul::{Mat, Write, matmul};
 
 /// Values that a tile of rows of B holds.
-const ROWS: usize = 1 << 15;
+const ROWS: usize = 1 << 13;
 
 /// q_{kl} = ‖E‖².
 pub(super) fn assembled<T: Real>(

@@ -8,6 +8,8 @@ mod pairs;
 
 pub(super) use pairs::through_inputs;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use super::network::LayerShape;
 use super::pass::Pass;
 use super::rows::{fit, zeros};
@@ -131,32 +133,6 @@ impl<T: Real> Adjoints<T> {
     pub fn block(&mut self, id: BlockId) -> &mut BlockAdjoints<T> {
         &mut self.blocks[id.index()]
     }
-
-    pub fn q(&mut self, id: BlockId) -> &mut [T] {
-        &mut self.blocks[id.index()].q
-    }
-
-    pub fn a(&mut self, id: BlockId) -> &mut [T] {
-        &mut self.blocks[id.index()].a
-    }
-
-    /// Q̄, to be put back.
-    pub fn take_q(&mut self, id: BlockId) -> Vec<T> {
-        core::mem::take(&mut self.blocks[id.index()].q)
-    }
-
-    pub fn put_q(&mut self, id: BlockId, q: Vec<T>) {
-        self.blocks[id.index()].q = q;
-    }
-
-    /// Ā, to be put back.
-    pub fn take_a(&mut self, id: BlockId) -> Vec<T> {
-        core::mem::take(&mut self.blocks[id.index()].a)
-    }
-
-    pub fn put_a(&mut self, id: BlockId, a: Vec<T>) {
-        self.blocks[id.index()].a = a;
-    }
 }
 
 /// What an evaluation has to produce.
@@ -219,6 +195,25 @@ pub(super) struct Scratch<T> {
     entries: Vec<(usize, usize)>,
     /// A formed block.
     formed: Vec<T>,
+}
+
+/// The buffers of as many threads as have evaluated blocks at once.
+#[derive(Default)]
+pub(super) struct Pool<T>(Mutex<Vec<Scratch<T>>>);
+
+impl<T: Real> Pool<T> {
+    /// Buffers, to be put back.
+    pub fn take(&self) -> Scratch<T> {
+        self.lock().pop().unwrap_or_default()
+    }
+
+    pub fn put(&self, scratch: Scratch<T>) {
+        self.lock().push(scratch);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Scratch<T>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The inputs of an evaluation.
