@@ -10,6 +10,7 @@ use super::plan::{DeepEvaluation, Sizes};
 use super::pullback::traces;
 use super::workspace::{DeepWorkspace, check_outputs, checked};
 use crate::team::Helpers;
+use crate::watch::{Parts, Watch};
 use crate::{Batch, BlockEvaluation, Error, Real};
 
 /// Multiply-adds that pay for another thread: some 50 µs.
@@ -233,6 +234,7 @@ impl<T: Real> DeepWorkspace<T> {
             pass,
             tangents: &self.tangents,
             want,
+            parts: Parts::new(self.watch.as_ref()),
         };
         for task in &mut self.tasks {
             task.adjoints = core::mem::take(self.adjoints.block_or_none(task.id, depth));
@@ -245,6 +247,7 @@ impl<T: Real> DeepWorkspace<T> {
             task.square = evaluate(&source, task.id, task.evaluation, adjoints, &mut buffers);
             scratch.put(buffers);
         });
+        self.watch.as_ref().map_or(Ok(()), Watch::check)?;
         for task in &mut self.tasks {
             let id = task.id;
             *self.adjoints.block(id) = core::mem::take(&mut task.adjoints);
@@ -296,7 +299,7 @@ fn spread<T>(tasks: &mut [Task<T>]) {
 }
 
 /// How many threads an evaluation of so many multiply-adds is worth.
-fn threads_that_pay(most: Option<NonZeroUsize>, multiplications: f64) -> usize {
+pub(super) fn threads_that_pay(most: Option<NonZeroUsize>, multiplications: f64) -> usize {
     let pays = (multiplications / SHARE) as usize;
     if pays < 2 {
         return 1;

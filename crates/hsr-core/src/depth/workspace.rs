@@ -2,6 +2,7 @@
 //! `directions`, `descent` and `gauss_newton`.
 
 use core::num::NonZeroUsize;
+use core::ops::ControlFlow;
 
 use super::blocks::{Adjoints, Pool};
 use super::descent::Task;
@@ -16,6 +17,7 @@ use super::tangents::Tangents;
 use crate::error::check_length;
 use crate::lanes::finite;
 use crate::team::Team;
+use crate::watch::{Progress, Watch};
 use crate::{Batch, BlockEvaluation, Error, Real};
 
 /// Evaluates curvature of networks of any depth. It owns every buffer that an evaluation needs and keeps them: after the
@@ -42,6 +44,7 @@ pub struct DeepWorkspace<T> {
     pub(super) tile: Option<usize>,
     pub(super) threads: Option<NonZeroUsize>,
     pub(super) team: Team,
+    pub(super) watch: Option<Watch>,
     /// A vector in the parameter space.
     pub(super) direction: Vec<T>,
     /// Sums of samples.
@@ -57,6 +60,17 @@ impl<T: Real> DeepWorkspace<T> {
     /// The most threads that an evaluation may take; without this call, as many as Rayon's pool has.
     pub fn with_threads(mut self, threads: NonZeroUsize) -> Self {
         self.threads = Some(threads);
+        self
+    }
+
+    /// Calls `observe` while an evaluation goes on: before each part of a block of the Hessian, and after each product
+    /// with it. Where it breaks, the evaluation ends with [`Error::Stopped`], and so does every one after it. It may be
+    /// called by several threads at once.
+    pub fn with_watch(
+        mut self,
+        observe: impl Fn(Progress) -> ControlFlow<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.watch = Some(Watch::new(observe));
         self
     }
 
