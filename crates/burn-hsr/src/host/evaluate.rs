@@ -312,7 +312,7 @@ impl<T: Real + Element> Buffers<T> {
 }
 
 /// ‖v‖, also where squares leave the range of numbers.
-fn norm<T: Real>(v: &[T]) -> f64 {
+pub(crate) fn norm<T: Real>(v: &[T]) -> f64 {
     let size = |v: &T| v.as_f64().abs();
     let largest = v.iter().map(size).fold(0.0, f64::max);
     if largest == 0.0 {
