@@ -7,12 +7,13 @@ use burn::tensor::Tensor;
 
 use super::Hsr;
 use super::length::length_on_host;
+use crate::backend::Reach;
 use crate::gradient::HsrGradient;
 use crate::host::Factor;
 use crate::layers::shapes;
 use crate::probes::{Estimate, ProbeAverages};
 use crate::targets::Targets;
-use crate::{HsrError, Layers, Mode, Strength, Subsample, backend, subsample};
+use crate::{HsrError, Layers, Mode, Strength, Subsample, subsample};
 
 /// What a step adds.
 pub(super) struct Due {
@@ -61,7 +62,9 @@ impl Hsr {
                 }
                 _ => None,
             };
-            let in_memory = || self.on_host(&inputs) && backend::is_host(&inputs.device());
+            let in_memory = || {
+                self.on_host(model, &inputs) && matches!(Reach::of(&inputs.device()), Reach::Host)
+            };
             let factor = match (scale, strength) {
                 (Scale::Known | Scale::Lengths(_), Some(strength)) => Some(Factor::Known(strength)),
                 (Scale::Lengths(of_loss), None) if in_memory() => {

@@ -245,7 +245,7 @@ fn beside() -> Device {
 fn integers(
     id: ParamId,
     size: usize,
-    values: impl Fn() -> Vec<i64> + Send + 'static,
+    values: impl Fn() -> Vec<i64> + Send + Sync + 'static,
 ) -> Param<Tensor<1, Int>> {
     let init = move |device: &Device, _: bool| {
         Tensor::from_data(TensorData::new(values(), [size]), device)
