@@ -1,5 +1,5 @@
 //! λ_sup and its gradient for networks of three layers of parameters, in the closed form, in milliseconds, and a random
-//! probe beside a plain step: `cargo bench --workspace --bench depth`. The least of several runs; tanh, softmax, one thread.
+//! probe beside a plain step: `cargo bench --workspace --bench depth`. The least of several runs; tanh, softmax.
 //!
 //! The plan is written as one letter a block, A for assembled and G for Gram, in the order of `BlockId::every`. With
 //! `HSR_BENCH=blocks` each block is timed under both evaluations, the others as planned.

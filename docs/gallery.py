@@ -34,7 +34,7 @@ COMMANDS = [
 ]
 
 # What docs/reproduction.py has made: the book's pictures must lie within the book.
-REPRODUCED = ["fig2", "referee-equal-loss", "referee-saddles"]
+REPRODUCED = ["fig2", "referee-equal-loss", "referee-saddles", "depth"]
 
 
 def run(command):

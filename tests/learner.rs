@@ -555,6 +555,13 @@ fn early_stopping_follows_lambda_sup() {
 
 #[test]
 fn a_resumed_training_is_bit_for_bit_the_uninterrupted_one() {
+    for probes in [0, 2] {
+        resumes_bit_for_bit(probes);
+    }
+}
+
+/// With so many probes, or with the closed form where there are none.
+fn resumes_bit_for_bit(probes: usize) {
     let run = |directory: &std::path::Path, epochs: usize, resume: Option<usize>| {
         let recorder = Recorder::default();
         // A run that resumes starts in a new process: with other parameters, and other identifiers of them.
@@ -565,6 +572,7 @@ fn a_resumed_training_is_bit_for_bit_the_uninterrupted_one() {
         // A strength and rows that depend on the step: a run that counted from 0 again would be another.
         let hsr = HsrConfig::new()
             .with_strength(0.2)
+            .with_probes(probes)
             .with_subsample(Subsample::Rows(5))
             .with_schedule(Schedule::new().with_cosine_steps(Some(20)))
             .init()
@@ -585,8 +593,11 @@ fn a_resumed_training_is_bit_for_bit_the_uninterrupted_one() {
         let result = training.launch(Learner::new(learner, AdamConfig::new().init(), schedule));
         assert!(result.error.is_none(), "{:?}", result.error);
         // Three batches an epoch.
-        assert_eq!(result.model.hsr().to_record().steps, 3 * epochs as u64);
-        (theta(&result.model.into_model()), recorder)
+        let record = result.model.hsr().to_record();
+        assert_eq!(record.steps, 3 * epochs as u64);
+        assert_eq!(record.averages.is_some(), probes > 0);
+        let trained = (theta(&result.model.into_model()), record.averages);
+        (trained, recorder)
     };
     let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (uninterrupted, of_all) = run(whole.path(), 4, None);

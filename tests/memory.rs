@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use hsr_core::depth::{DeepEvaluation, DeepWorkspace, FeedForward, LayerShape, Objective};
 use hsr_core::{
     Activation, Batch, BlockEvaluation, Dimensions, Error, Evaluation, Network, OutputLoss, Plan,
     Quantity, Real, Targets, Workspace,
@@ -616,4 +617,172 @@ fn who_watches_sees_progress_and_may_stop() {
     assert_eq!(stopped, Some(Error::Stopped));
     let after = workspace.bounds(&network, &batch, Evaluation::Gram);
     assert_eq!(after.err(), Some(Error::Stopped));
+}
+
+/// A tanh network of these widths, its parameters, and a batch of N samples.
+struct DeepProblem {
+    shapes: Vec<LayerShape>,
+    theta: Vec<f64>,
+    x: Vec<f64>,
+    classes: Vec<usize>,
+}
+
+impl DeepProblem {
+    fn new(widths: &[usize], samples: usize) -> Self {
+        let last = widths.len() - 2;
+        let shapes: Vec<LayerShape> = widths
+            .windows(2)
+            .enumerate()
+            .map(|(l, pair)| {
+                LayerShape::new(pair[0], pair[1]).with_activation(if l < last {
+                    Activation::Tanh
+                } else {
+                    Activation::Identity
+                })
+            })
+            .collect();
+        let size = shapes.iter().map(LayerShape::parameters).sum();
+        let wave =
+            |count: usize, pace: f64| (1..=count).map(|i| (pace * i as f64).sin() / 2.0).collect();
+        Self {
+            theta: wave(size, 1.7),
+            x: wave(samples * widths[0], 0.9),
+            classes: (0..samples).map(|n| n % widths[last + 1]).collect(),
+            shapes,
+        }
+    }
+
+    fn network(&self) -> FeedForward<'_, f64> {
+        FeedForward::from_flat(&self.shapes, &self.theta).unwrap()
+    }
+
+    fn batch(&self) -> Batch<'_, f64> {
+        let targets = Targets::Classes(&self.classes);
+        Batch::new(OutputLoss::SoftmaxCrossEntropy, &self.x, targets)
+    }
+}
+
+#[test]
+fn what_a_deep_evaluation_takes_is_what_was_counted() {
+    let _alone = alone();
+    let cases: [(&[usize], usize); 5] = [
+        (&[2, 8, 8, 3], 64),
+        (&[10, 32, 32, 10], 100),
+        (&[64, 40, 40, 10], 40),
+        (&[3, 6, 6, 6, 6, 2], 500),
+        (&[5, 4], 300),
+    ];
+    for (widths, samples) in cases {
+        let problem = DeepProblem::new(widths, samples);
+        let (network, batch) = (problem.network(), problem.batch());
+        let mut gradient = vec![0.0; problem.theta.len()];
+        let mut inputs = vec![0.0; problem.x.len()];
+        let v = problem.theta.clone();
+        for evaluation in [
+            DeepEvaluation::Auto,
+            DeepEvaluation::Gram,
+            DeepEvaluation::Assembled,
+        ] {
+            for quantity in [
+                Quantity::Loss,
+                Quantity::LossGradient,
+                Quantity::HessianProduct,
+                Quantity::Bounds,
+                Quantity::BoundsGradient,
+                Quantity::BoundsInputGradient,
+            ] {
+                let mut workspace = DeepWorkspace::new().with_threads(core::num::NonZeroUsize::MIN);
+                let counted = workspace
+                    .memory(
+                        quantity,
+                        &problem.shapes,
+                        batch.loss(),
+                        samples,
+                        &evaluation,
+                    )
+                    .unwrap();
+                let objective = Objective::LambdaSup;
+                let (taken, ()) = peak(|| match quantity {
+                    Quantity::Loss => drop(workspace.loss(&network, &batch).unwrap()),
+                    Quantity::LossGradient => {
+                        let x = Some(&mut inputs[..]);
+                        workspace
+                            .loss_gradient(&network, &batch, &mut gradient, x)
+                            .unwrap();
+                    }
+                    Quantity::HessianProduct => workspace
+                        .hessian_vector_product(&network, &batch, &v, &mut gradient)
+                        .unwrap(),
+                    Quantity::Bounds => {
+                        workspace.bounds(&network, &batch, &evaluation).unwrap();
+                    }
+                    _ => {
+                        let with_inputs = quantity == Quantity::BoundsInputGradient;
+                        let x = with_inputs.then_some(&mut inputs[..]);
+                        workspace
+                            .objective_gradient(
+                                &network,
+                                &batch,
+                                objective,
+                                &evaluation,
+                                &mut gradient,
+                                x,
+                            )
+                            .unwrap();
+                    }
+                });
+                // Beside the arrays of numbers there are some of layers and blocks.
+                let (taken, counted) = (taken as f64, counted as f64);
+                let told = format!("{widths:?}, {samples}, {evaluation:?}, {quantity:?}");
+                assert!(
+                    taken <= counted * 1.02 + 16e3,
+                    "{told}: {taken} of {counted}"
+                );
+                assert!(
+                    counted <= taken * 1.4 + 16e3,
+                    "{told}: {taken} of {counted}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_deep_evaluation_that_is_watched_tells_its_progress_and_can_be_stopped() {
+    let problem = DeepProblem::new(&[4, 12, 12, 3], 90);
+    let (network, batch) = (problem.network(), problem.batch());
+    let told = Arc::new(AtomicUsize::new(0));
+    let most = Arc::new(AtomicUsize::new(usize::MAX));
+    let (count, limit) = (told.clone(), most.clone());
+    let mut workspace = DeepWorkspace::new().with_watch(move |_| {
+        let calls = count.fetch_add(1, Ordering::Relaxed) + 1;
+        match calls > limit.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    });
+    let mut gradient = vec![0.0; problem.theta.len()];
+    let mut evaluate = |workspace: &mut DeepWorkspace<f64>| {
+        let objective = Objective::LambdaSup;
+        let evaluation = DeepEvaluation::Gram;
+        workspace.objective_gradient(
+            &network,
+            &batch,
+            objective,
+            &evaluation,
+            &mut gradient,
+            None,
+        )
+    };
+    evaluate(&mut workspace).unwrap();
+    let calls = told.load(Ordering::Relaxed);
+    // Once a block at least.
+    assert!(calls >= 6, "{calls}");
+    most.store(calls + 3, Ordering::Relaxed);
+    assert_eq!(evaluate(&mut workspace), Err(Error::Stopped));
+    assert_eq!(evaluate(&mut workspace), Err(Error::Stopped));
+    let v = problem.theta.clone();
+    let mut product = v.clone();
+    let stopped = workspace.hessian_vector_product(&network, &batch, &v, &mut product);
+    assert_eq!(stopped, Err(Error::Stopped));
 }

@@ -52,7 +52,7 @@ fn every_experiment_leaves_pictures_numbers_and_claims() {
         names,
         [
             "fig2", "fig3", "fig5", "fig6", "fig7", "fig9", "fig10", "fig11", "fig12", "fig14",
-            "fig15", "referee"
+            "fig15", "referee", "depth"
         ]
     );
     let report = std::fs::read_to_string(&reproduction.report).unwrap();

@@ -65,7 +65,7 @@ enum HostLabels<T> {
     Values(Vec<T>),
 }
 
-fn read<T: Element, const D: usize>(
+pub(crate) fn read<T: Element, const D: usize>(
     what: &'static str,
     tensor: Tensor<D>,
 ) -> Result<Vec<T>, HsrError> {

@@ -11,7 +11,7 @@ use hsr_core::OutputLoss;
 use crate::activation::softplus;
 use crate::device::tensors::reduce;
 use crate::gradient::add_to;
-use crate::host::Objective;
+use crate::host::{Factor, Objective};
 use crate::hsr::refuse_tracked;
 use crate::probes::Estimate;
 use crate::targets::{Labels, Targets};
@@ -156,7 +156,8 @@ impl Hsr {
         objective: Objective,
     ) -> Result<(LossGradients, Option<Estimate>), HsrError> {
         let targets = self.checked(model, &inputs, targets)?;
-        let (gradient, estimate) = self.on_host_gradient(objective, 1.0, model, inputs, targets)?;
+        let (gradient, estimate) =
+            self.on_host_gradient(objective, Factor::Known(1.0), model, inputs, targets)?;
         let loss = gradient.value.clone();
         let mut gradients = GradientsParams::new();
         add_to(model, gradient, &mut gradients);

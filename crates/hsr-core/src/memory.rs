@@ -53,7 +53,8 @@ impl Quantity {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// What it is called in the refusal of what does not fit into the memory.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Loss => "the loss",
             Self::LossGradient => "the gradient of the loss",

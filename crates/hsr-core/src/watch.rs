@@ -64,6 +64,33 @@ impl Watch {
     }
 }
 
+/// Parts of an evaluation that several threads do, each loop for itself.
+pub(crate) struct Parts<'a> {
+    watch: Option<&'a Watch>,
+    done: AtomicUsize,
+}
+
+impl<'a> Parts<'a> {
+    pub fn new(watch: Option<&'a Watch>) -> Self {
+        Self {
+            watch,
+            done: AtomicUsize::new(0),
+        }
+    }
+
+    /// Before the next part: whether the caller wants no more.
+    pub fn stopped(&self) -> bool {
+        let Some(watch) = self.watch else {
+            return false;
+        };
+        watch.tell(Progress {
+            what: "parts of the blocks",
+            done: self.done.fetch_add(1, Ordering::Relaxed),
+            total: None,
+        })
+    }
+}
+
 /// Steps of a loop whose number is known.
 pub(crate) struct Ticks<'a> {
     watch: Option<&'a Watch>,

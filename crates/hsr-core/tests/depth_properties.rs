@@ -3,8 +3,11 @@
 
 mod common;
 
-use common::{Case, gradient_by_differences, relative_error, varied_cases};
-use hsr_core::depth::{BlockId, DeepEvaluation, DeepWorkspace, FeedForward, Objective};
+use core::num::NonZeroUsize;
+
+use common::{Case, gradient_by_differences, random_case, relative_error, varied_cases};
+use hsr_core::depth::{BlockId, DeepEvaluation, DeepWorkspace, FeedForward, LayerShape, Objective};
+use hsr_core::{Activation, OutputLoss};
 
 const OBJECTIVES: [Objective; 7] = [
     Objective::LambdaSup,
@@ -228,6 +231,43 @@ fn the_operator_of_one_layer_is_its_block() {
                 })
                 .collect();
             assert!(relative_error(&product, &expected, 0.0) < 1e-12);
+        }
+    }
+}
+
+#[test]
+fn results_are_the_same_to_the_bit_on_any_number_of_threads() {
+    // Large enough for an evaluation to be divided.
+    let hidden = LayerShape::new(16, 16).with_activation(Activation::Tanh);
+    let shapes = [
+        LayerShape::new(5, 16).with_activation(Activation::Silu),
+        hidden.with_residual(),
+        hidden,
+        LayerShape::new(16, 4),
+    ];
+    let case = random_case(&shapes, OutputLoss::SoftmaxCrossEntropy, 96, 0.9, 7);
+    let (network, batch) = (case.network(), case.batch());
+    for objective in OBJECTIVES {
+        let with_threads = |threads: usize| {
+            let mut workspace =
+                DeepWorkspace::new().with_threads(NonZeroUsize::new(threads).unwrap());
+            let (mut gradient, mut inputs) =
+                (vec![0.0; case.parameters()], vec![0.0; case.x.len()]);
+            let value = workspace
+                .objective_gradient(
+                    &network,
+                    &batch,
+                    objective,
+                    &DeepEvaluation::Auto,
+                    &mut gradient,
+                    Some(&mut inputs),
+                )
+                .unwrap();
+            (value, gradient, inputs)
+        };
+        let alone = with_threads(1);
+        for threads in [2, 3, 8] {
+            assert_eq!(alone, with_threads(threads), "{objective:?}, {threads}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use hsr_core::depth::LayerShape;
 use hsr_core::{Error, Evaluation, OutputLoss, Quantity, Workspace};
 
-use crate::curvature::{Needed, check_memory, sizes, three_layers};
+use crate::curvature::{check_memory, sizes, three_layers};
 use crate::{Curvature, LabError};
 
 /// The most memory that the closed form may take. It belongs to the machine and not to what is computed: a
@@ -169,19 +169,6 @@ impl Training<'_> {
         if needed > limit as f64 {
             return Err(refuse(needed as u64));
         }
-        let Some(dimensions) = three_layers(layers) else {
-            let of_penalty = penalty.then_some((Needed::Gradient, step));
-            let asked = [
-                (Needed::Bounds, train),
-                (Needed::Product, train),
-                (Needed::Loss, test),
-            ];
-            for (needed, samples) in asked.into_iter().chain(of_penalty) {
-                check_memory(needed, layers, samples, limit)?;
-            }
-            return Ok(());
-        };
-        let workspace = Workspace::<f64>::single_threaded().with_memory_limit(limit);
         let of_penalty = penalty.then_some((Quantity::BoundsGradient, step));
         let asked = [
             (Quantity::Bounds, train),
@@ -189,8 +176,15 @@ impl Training<'_> {
             (Quantity::Loss, test),
         ];
         let loss = OutputLoss::SoftmaxCrossEntropy;
+        let dimensions = three_layers(layers);
+        let workspace = Workspace::<f64>::single_threaded().with_memory_limit(limit);
         for (quantity, samples) in asked.into_iter().chain(of_penalty) {
-            workspace.memory(quantity, &dimensions, loss, samples, Evaluation::Auto)?;
+            match &dimensions {
+                Some(it) => {
+                    workspace.memory(quantity, it, loss, samples, Evaluation::Auto)?;
+                }
+                None => check_memory(quantity, layers, loss, samples, limit)?,
+            }
         }
         Ok(())
     }

@@ -40,15 +40,13 @@ pub(super) struct Workspaces<T> {
 impl<T: Real> Buffers<T> {
     /// Without memory yet; `threads` is the most that an evaluation takes.
     pub fn new(threads: Option<usize>) -> Self {
-        let three = Workspace::new();
+        let (three, deep) = (Workspace::new(), DeepWorkspace::new());
+        let (three, deep) = match threads.and_then(NonZeroUsize::new) {
+            Some(threads) => (three.with_threads(threads), deep.with_threads(threads)),
+            None => (three, deep),
+        };
         Self {
-            workspaces: Workspaces {
-                three: match threads.and_then(NonZeroUsize::new) {
-                    Some(threads) => three.with_threads(threads),
-                    None => three,
-                },
-                deep: DeepWorkspace::new(),
-            },
+            workspaces: Workspaces { three, deep },
             spare: Spare::default(),
             gradient: Vec::new(),
             of_measure: Vec::new(),
@@ -314,7 +312,7 @@ impl<T: Real + Element> Buffers<T> {
 }
 
 /// ‖v‖, also where squares leave the range of numbers.
-fn norm<T: Real>(v: &[T]) -> f64 {
+pub(crate) fn norm<T: Real>(v: &[T]) -> f64 {
     let size = |v: &T| v.as_f64().abs();
     let largest = v.iter().map(size).fold(0.0, f64::max);
     if largest == 0.0 {

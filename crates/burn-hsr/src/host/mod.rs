@@ -7,16 +7,16 @@ use std::sync::{Mutex, MutexGuard};
 
 use burn::tensor::{DType, Tensor};
 use hsr_core::depth::DeepBounds;
-use hsr_core::{Error, Extremes, LanczosOptions, SpectralBounds};
+use hsr_core::{Error, Extremes, LanczosOptions, Real, SpectralBounds};
 
-pub(crate) use self::evaluate::Objective;
 use self::evaluate::{Buffers, LAMBDA_MAX, View, deep_evaluation, verb};
+pub(crate) use self::evaluate::{Objective, norm};
 use self::tensors::{HostGradient, to_tensors};
 use crate::gradient::HsrGradient;
 use crate::layers::shapes;
 use crate::probes::{Estimate, Probing};
 use crate::targets::Targets;
-use crate::{ClosedForm, HsrConfig, HsrError, Layers};
+use crate::{ClosedForm, HsrConfig, HsrError, Layers, Strength};
 
 /// The buffers of the host execution in both precisions, kept between steps.
 pub(crate) struct Host {
@@ -32,7 +32,51 @@ pub(crate) struct Task<'a> {
     /// How the measure is estimated, where it is not exact.
     pub probing: Option<&'a Probing>,
     /// What the gradient, not the value, is multiplied by.
-    pub factor: f64,
+    pub factor: Factor,
+}
+
+/// The factor of a gradient.
+#[derive(Clone, Copy)]
+pub(crate) enum Factor {
+    /// Known before the gradient is.
+    Known(f64),
+    /// What a rule about lengths gives, times the schedule's.
+    Rule {
+        rule: Strength,
+        schedule: f64,
+        /// Whether the rule is about the gradient's direction, whose length is 1.
+        direction: bool,
+        /// ‖∇L‖.
+        of_loss: f64,
+    },
+}
+
+impl Factor {
+    /// For a gradient of these numbers.
+    fn of<T: Real>(self, gradient: &[T]) -> f64 {
+        let Self::Rule {
+            rule,
+            schedule,
+            direction,
+            of_loss,
+        } = self
+        else {
+            return self.known();
+        };
+        match (norm(gradient), direction) {
+            (0.0, _) => 0.0,
+            (length, true) => schedule * rule.of_norms(of_loss, 1.0) / length,
+            (length, false) => schedule * rule.of_norms(of_loss, length),
+        }
+    }
+
+    /// The number that does not depend on the gradient; 1 where there is none.
+    pub fn known(self) -> f64 {
+        match self {
+            Self::Known(factor) => factor,
+            Self::Rule { .. } => 1.0,
+        }
+    }
 }
 
 impl Host {
@@ -73,6 +117,7 @@ impl Host {
         };
         if dtype == DType::F64 {
             let mut gradient = double(inputs, targets)?;
+            let factor = factor.of(&gradient.parameters);
             let tensors = to_tensors(&mut gradient, factor, &shapes, &device, dtype);
             locked(&self.double).gradient = gradient.parameters;
             return Ok((tensors, gradient.estimate));
@@ -96,6 +141,7 @@ impl Host {
                 gradient
             }
         };
+        let factor = factor.of(&gradient.parameters);
         let tensors = to_tensors(&mut gradient, factor, &shapes, &device, dtype);
         locked(&self.single).gradient = gradient.parameters;
         Ok((tensors, gradient.estimate))

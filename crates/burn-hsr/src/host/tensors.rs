@@ -50,10 +50,10 @@ pub(super) fn to_tensors<T: Real + Element>(
     dtype: DType,
 ) -> HsrGradient {
     if factor != 1.0 {
-        let factor = T::of(factor);
         let inputs = gradient.inputs.iter_mut().flatten();
         for value in gradient.parameters.iter_mut().chain(inputs) {
-            *value *= factor;
+            // In double precision: the factor of a gradient that is almost 0 can be beyond single.
+            *value = T::of(factor * value.as_f64());
         }
     }
     let matrix = |values: Vec<T>, shape: [usize; 2]| {

@@ -2,10 +2,14 @@
 
 use core::sync::atomic::Ordering;
 
+use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::Hsr;
+use super::length::length_on_host;
+use crate::backend::Reach;
 use crate::gradient::HsrGradient;
+use crate::host::Factor;
 use crate::layers::shapes;
 use crate::probes::{Estimate, ProbeAverages};
 use crate::targets::Targets;
@@ -17,22 +21,33 @@ pub(super) struct Due {
     pub schedule: f64,
     /// The strength times that, where it is known before the gradient is.
     pub strength: Option<f64>,
-    /// Times the strength where that was asked for and is known.
     pub gradient: HsrGradient,
+    /// Whether it is what is added, times its factor.
+    pub scaled: bool,
     /// The rows it was taken at, where it has a part for them.
     pub inputs: Option<Tensor<2>>,
 }
 
+/// Whether a gradient is to come with its factor.
+pub(super) enum Scale<'a> {
+    /// Without.
+    No,
+    /// With it where it is known before the gradient is.
+    Known,
+    /// With it also where it depends on the lengths of the gradient and of this one of the loss, and both are in the
+    /// host's memory.
+    Lengths(&'a GradientsParams),
+}
+
 impl Hsr {
     /// What this step adds, at the rows that it takes; `None` where the schedule pauses. Inputs that autodiff tracks get
-    /// their gradient. `scaled` asks for the strength in it, where that does not depend on lengths. The step counts
-    /// unless it is refused.
+    /// their gradient. The step counts unless it is refused.
     pub(super) fn next_step<M: Layers>(
         &self,
         model: &M,
         inputs: Tensor<2>,
         targets: Targets,
-        scaled: bool,
+        scale: Scale,
     ) -> Result<Option<Due>, HsrError> {
         let (step, schedule) = self.schedule_of_step();
         let mut estimate = None;
@@ -47,7 +62,27 @@ impl Hsr {
                 }
                 _ => None,
             };
-            let factor = strength.filter(|_| scaled).unwrap_or(1.0);
+            let in_memory = || {
+                self.on_host(model, &inputs) && matches!(Reach::of(&inputs.device()), Reach::Host)
+            };
+            let factor = match (scale, strength) {
+                (Scale::Known | Scale::Lengths(_), Some(strength)) => Some(Factor::Known(strength)),
+                (Scale::Lengths(of_loss), None) if in_memory() => {
+                    let rule = self.config.strength();
+                    Some(Factor::Rule {
+                        rule,
+                        schedule,
+                        direction: self.config.mode == Mode::Direction,
+                        of_loss: match rule.share() {
+                            Some(_) => length_on_host(model, of_loss)?,
+                            None => 0.0,
+                        },
+                    })
+                }
+                _ => None,
+            };
+            let scaled = factor.is_some();
+            let factor = factor.unwrap_or(Factor::Known(1.0));
             let at = with_inputs.then(|| inputs.clone());
             let (gradient, found) = self.of_step(model, inputs, targets, with_inputs, factor)?;
             estimate = found;
@@ -55,6 +90,7 @@ impl Hsr {
                 schedule,
                 strength,
                 gradient,
+                scaled,
                 inputs: at,
             })
         };

@@ -1,11 +1,13 @@
 //! The factor of a penalty's gradient where it depends on lengths.
 
-use burn::module::ParamId;
+use burn::module::{Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
+use crate::closed_form::read;
 use crate::gradient::{HsrGradient, Scaled, Visit, for_each_parameter};
-use crate::{Layers, Strength, device};
+use crate::host::norm;
+use crate::{HsrError, Layers, Strength, device};
 
 /// A gradient times its factor.
 pub(super) struct Applied {
@@ -47,6 +49,34 @@ pub(super) fn applied<M: Layers>(
         factor: length.clone() * reciprocal(norm),
         gradient: gradient.map(&Scaled(length * reciprocal(scaled_norm))),
     }
+}
+
+/// ‖∇L‖ over the parameters that are trained, of tensors in the host's memory.
+pub(super) fn length_on_host<M: Layers>(
+    model: &M,
+    of_loss: &GradientsParams,
+) -> Result<f64, HsrError> {
+    fn of<const D: usize>(
+        param: &Param<Tensor<D>>,
+        of_loss: &GradientsParams,
+        lengths: &mut Vec<f64>,
+    ) -> Result<(), HsrError> {
+        if param.is_require_grad()
+            && let Some(part) = of_loss.get::<D>(param.id)
+        {
+            lengths.push(norm(&read::<f64, D>("a gradient of the loss", part)?));
+        }
+        Ok(())
+    }
+    let mut lengths = Vec::new();
+    for layer in model.layers() {
+        let linear = layer.linear();
+        of(&linear.weight, of_loss, &mut lengths)?;
+        if let Some(bias) = &linear.bias {
+            of(bias, of_loss, &mut lengths)?;
+        }
+    }
+    Ok(norm(&lengths))
 }
 
 /// ‖∇L‖ over the parameters that `gradient` has a part for.

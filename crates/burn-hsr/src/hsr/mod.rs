@@ -16,14 +16,14 @@ use burn::tensor::{Element, Tensor};
 use hsr_core::depth::DeepBounds;
 use hsr_core::{Extremes, LanczosOptions, Real, SpectralBounds};
 
-use self::due::Due;
+use self::due::{Due, Scale};
 use self::length::{Applied, applied};
 use self::surrogate::Surrogate;
 use crate::backend::Reach;
 use crate::closed_form::{ClosedForm, Spare};
 use crate::gradient::{HsrGradient, ScaledBy, add_to, for_each_parameter};
 use crate::head::HeadTerm;
-use crate::host::{Host, Objective, Task};
+use crate::host::{Factor, Host, Objective, Task};
 use crate::probes::{Estimate, ProbeAverages, Probing};
 use crate::targets::Targets;
 use crate::{HsrError, HsrRecord, Layers, Mode, cost, device};
@@ -161,6 +161,12 @@ impl Hsr {
         self.steps.store(steps, Ordering::Relaxed);
     }
 
+    /// Goes on with what probes said, through what is shared.
+    #[cfg(feature = "train")]
+    pub(crate) fn resume_with(&self, averages: Option<ProbeAverages>) {
+        *self.averages() = averages;
+    }
+
     /// λ_sup (or its [peer](crate::Sharpness)) and its gradient, without strength, schedule or mode; with `with_inputs`
     /// also the gradient for the inputs. With [probes](HsrConfig::probes) it is the estimate of the step that comes.
     ///
@@ -180,7 +186,13 @@ impl Hsr {
         targets: impl Into<Targets>,
         with_inputs: bool,
     ) -> Result<HsrGradient, HsrError> {
-        let of_step = self.of_step(model, inputs, targets.into(), with_inputs, 1.0)?;
+        let of_step = self.of_step(
+            model,
+            inputs,
+            targets.into(),
+            with_inputs,
+            Factor::Known(1.0),
+        )?;
         Ok(of_step.0)
     }
 
@@ -191,7 +203,7 @@ impl Hsr {
         inputs: Tensor<2>,
         targets: Targets,
         with_inputs: bool,
-        factor: f64,
+        factor: Factor,
     ) -> Result<(HsrGradient, Option<Estimate>), HsrError> {
         let targets = self.checked(model, &inputs, targets)?;
         if self.on_host(model, &inputs) {
@@ -199,7 +211,7 @@ impl Hsr {
             self.on_host_gradient(objective, factor, model, inputs, targets)
         } else {
             let gradient = device::gradient(&self.config, model, inputs, targets, with_inputs)?;
-            Ok((gradient.map(&ScaledBy(factor)), None))
+            Ok((gradient.map(&ScaledBy(factor.known())), None))
         }
     }
 
@@ -207,7 +219,7 @@ impl Hsr {
     pub(crate) fn on_host_gradient<M: Layers>(
         &self,
         objective: Objective,
-        factor: f64,
+        factor: Factor,
         model: &M,
         inputs: Tensor<2>,
         targets: Targets,
@@ -345,7 +357,7 @@ impl Hsr {
         self.refuse_decoupled("Hsr::penalty")?;
         let zero = Tensor::zeros([1], (&inputs.device(), inputs.dtype()));
         let (batch, targets) = (inputs.clone(), targets.into());
-        let Some(mut due) = self.next_step(model, inputs, targets.clone(), false)? else {
+        let Some(mut due) = self.next_step(model, inputs, targets.clone(), Scale::No)? else {
             return Ok(zero);
         };
         let inputs = due.inputs.take();
@@ -390,7 +402,9 @@ impl Hsr {
     ) -> Result<GradientsParams, HsrError> {
         self.refuse_decoupled("Hsr::inject")?;
         refuse_tracked("Hsr::inject", &inputs)?;
-        if let Some(due) = self.next_step(model, inputs, targets.into(), true)? {
+        if let Some(due) =
+            self.next_step(model, inputs, targets.into(), Scale::Lengths(&gradients))?
+        {
             let gradient = self.directed(model, due, Some(&gradients));
             add_to(model, gradient, &mut gradients);
         }
@@ -447,7 +461,7 @@ impl Hsr {
             gradient: None,
         };
         let (batch, targets) = (features.clone(), targets.into());
-        if let Some(mut due) = self.next_step(head, features, targets.clone(), true)? {
+        if let Some(mut due) = self.next_step(head, features, targets.clone(), Scale::Known)? {
             let inputs = due.inputs.take();
             let of_loss = match due.strength {
                 Some(_) => None,
@@ -485,7 +499,9 @@ impl Hsr {
             let gradients = self.inject(&model, inputs, targets, gradients)?;
             return Ok(optimizer.step(lr, model, gradients));
         }
-        let Some(due) = self.next_step(&model, inputs, targets.into(), true)? else {
+        let Some(due) =
+            self.next_step(&model, inputs, targets.into(), Scale::Lengths(&gradients))?
+        else {
             return Ok(optimizer.step(lr, model, gradients));
         };
         let decrement = self.directed(&model, due, Some(&gradients));
@@ -498,16 +514,16 @@ impl Hsr {
         Ok(SgdConfig::new().init().step(lr, model, decrements))
     }
 
-    /// What is added: strength·∇λ_sup, or in the mode Direction its direction. `due` is scaled where it can be.
+    /// What is added: strength·∇λ_sup, or in the mode Direction its direction.
     fn directed<M: Layers>(
         &self,
         model: &M,
         due: Due,
         of_loss: Option<&GradientsParams>,
     ) -> HsrGradient {
-        match due.strength {
-            Some(_) => due.gradient,
-            None => self.applied(model, due, of_loss).gradient,
+        match due.scaled {
+            true => due.gradient,
+            false => self.applied(model, due, of_loss).gradient,
         }
     }
 

@@ -15,7 +15,7 @@ use hsr_core::LanczosOptions;
 
 use super::{Curvature, HsrOutput};
 use crate::objective::loss;
-use crate::{Hsr, HsrError, Layers, Mlp, Targets};
+use crate::{Hsr, HsrError, Layers, Mlp, ProbeAverages, Targets};
 
 /// The steps of [`HsrLearner`](super::HsrLearner) as parts, for a model with a `TrainStep` of its own, in a field of that
 /// model.
@@ -59,9 +59,9 @@ use crate::{Hsr, HsrError, Layers, Mlp, Targets};
 ///
 /// It is a module whose record is one integer, the steps that the regulariser has taken, under `steps` in the field's
 /// name. burn-train's checkpoints hold it, and a training that resumes from one goes on at that step of the
-/// [`Schedule`](crate::Schedule) and of the choice of rows. What [probes](crate::HsrConfig::probes) said so far is not in it:
-/// their averages begin anew. Under `#[module(skip)]` nothing is recorded: right where the
-/// strength is constant, and for records without it.
+/// [`Schedule`](crate::Schedule) and of the choice of rows. With [probes](crate::HsrConfig::probes) there are 24 integers
+/// more under `averages`, the bytes of what probes said so far, and the resumed steps are the same to the bit. Under
+/// `#[module(skip)]` nothing is recorded: right where the strength is constant, and for records without it.
 #[derive(Clone)]
 pub struct HsrStep {
     hsr: Arc<Hsr>,
@@ -72,8 +72,8 @@ pub struct HsrStep {
     lanczos: LanczosOptions,
     /// burn-train clones a model for every step and device; all clones count together.
     batches: Arc<Batches>,
-    /// The name of the steps in a record.
-    id: ParamId,
+    /// The names of the steps and of the averages in a record.
+    ids: [ParamId; 2],
 }
 
 impl core::fmt::Debug for HsrStep {
@@ -116,7 +116,7 @@ impl HsrStep {
                 seed: 0,
             },
             batches: Arc::default(),
-            id: ParamId::new(),
+            ids: [ParamId::new(), ParamId::new()],
         })
     }
 
@@ -224,10 +224,15 @@ impl HsrStep {
     }
 }
 
-/// The name of the count in a record, and the type in which it stands.
-const STEPS: (&str, &str) = ("steps", "Struct:HsrStep");
+/// The type in which numbers stand in a record, and their names.
+const CONTAINER: &str = "Struct:HsrStep";
+const STEPS: &str = "steps";
+const AVERAGES: &str = "averages";
 
-/// Where the count stands while it is recorded: in the host's memory, where the build has a backend there.
+/// The bytes of the averages in a record.
+const BYTES: usize = 24;
+
+/// Where numbers stand while they are recorded: in the host's memory, where the build has a backend there.
 fn beside() -> Device {
     #[cfg(feature = "flex")]
     return Device::flex();
@@ -235,36 +240,108 @@ fn beside() -> Device {
     Device::default()
 }
 
+/// Integers as a parameter, no tensor until somebody asks for it: an optimizer, which maps modules at every step, never
+/// does.
+fn integers(
+    id: ParamId,
+    size: usize,
+    values: impl Fn() -> Vec<i64> + Send + Sync + 'static,
+) -> Param<Tensor<1, Int>> {
+    let init = move |device: &Device, _: bool| {
+        Tensor::from_data(TensorData::new(values(), [size]), device)
+    };
+    Param::uninitialized(id, init, beside(), false, Shape::new([size]))
+}
+
+/// The integers of a parameter that was loaded; none where it was only passed through.
+fn loaded(param: Param<Tensor<1, Int>>) -> Option<Vec<i64>> {
+    if !param.is_initialized() {
+        return None;
+    }
+    param.into_value().try_into_vec_as::<i64>().ok()
+}
+
+/// The averages as bytes, which an integer of any width holds; zeros where there are none yet.
+fn to_bytes(averages: Option<ProbeAverages>) -> Vec<i64> {
+    let words = match averages {
+        Some(it) => [
+            it.updates,
+            it.trace.to_bits(),
+            it.frobenius_squared.to_bits(),
+        ],
+        None => [0; 3],
+    };
+    let bytes = words.into_iter().flat_map(u64::to_le_bytes);
+    bytes.map(i64::from).collect()
+}
+
+fn from_bytes(bytes: &[i64]) -> Option<ProbeAverages> {
+    let bytes: Vec<u8> = bytes.iter().filter_map(|&b| u8::try_from(b).ok()).collect();
+    let bytes: [u8; BYTES] = bytes.try_into().ok()?;
+    let (words, _) = bytes.as_chunks::<8>();
+    let &[updates, trace, square] = words else {
+        return None;
+    };
+    let averages = ProbeAverages {
+        updates: u64::from_le_bytes(updates),
+        trace: f64::from_le_bytes(trace),
+        frobenius_squared: f64::from_le_bytes(square),
+    };
+    (averages.updates > 0).then_some(averages)
+}
+
 impl HsrStep {
-    /// The count as a parameter, no tensor until somebody asks for it: an optimizer, which maps modules at every step,
-    /// never does.
-    fn count(&self) -> Param<Tensor<1, Int>> {
+    /// The steps taken.
+    fn steps(&self) -> Param<Tensor<1, Int>> {
         let hsr = self.hsr.clone();
-        let init = move |device: &Device, _: bool| {
-            let steps = i64::try_from(hsr.to_record().steps).unwrap_or(i64::MAX);
-            Tensor::from_data(TensorData::new(vec![steps], [1]), device)
-        };
-        Param::uninitialized(self.id, init, beside(), false, Shape::new([1]))
+        integers(self.ids[0], 1, move || {
+            vec![i64::try_from(hsr.to_record().steps).unwrap_or(i64::MAX)]
+        })
+    }
+
+    /// What probes said so far.
+    fn averages(&self) -> Param<Tensor<1, Int>> {
+        let hsr = self.hsr.clone();
+        integers(self.ids[1], BYTES, move || {
+            to_bytes(hsr.to_record().averages)
+        })
+    }
+
+    fn has_probes(&self) -> bool {
+        self.hsr.config().probes > 0
     }
 }
 
 impl Module for HsrStep {
     fn visit<Visitor: ModuleVisitor>(&self, visitor: &mut Visitor) {
-        visitor.enter_module(STEPS.0, STEPS.1);
-        visitor.visit_int(&self.count());
-        visitor.exit_module(STEPS.0, STEPS.1);
+        visitor.enter_module(STEPS, CONTAINER);
+        visitor.visit_int(&self.steps());
+        visitor.exit_module(STEPS, CONTAINER);
+        if self.has_probes() {
+            visitor.enter_module(AVERAGES, CONTAINER);
+            visitor.visit_int(&self.averages());
+            visitor.exit_module(AVERAGES, CONTAINER);
+        }
     }
 
     fn map<Mapper: ModuleMapper>(mut self, mapper: &mut Mapper) -> Self {
-        mapper.enter_module(STEPS.0, STEPS.1);
-        let count = mapper.map_int(self.count());
-        mapper.exit_module(STEPS.0, STEPS.1);
-        self.id = count.id;
-        if count.is_initialized()
-            && let Ok(steps) = count.into_value().try_into_vec_as::<i64>()
+        mapper.enter_module(STEPS, CONTAINER);
+        let steps = mapper.map_int(self.steps());
+        mapper.exit_module(STEPS, CONTAINER);
+        self.ids[0] = steps.id;
+        if let Some(steps) = loaded(steps)
             && let Some(steps) = steps.first().and_then(|&steps| u64::try_from(steps).ok())
         {
             self.hsr.resume_at(steps);
+        }
+        if self.has_probes() {
+            mapper.enter_module(AVERAGES, CONTAINER);
+            let averages = mapper.map_int(self.averages());
+            mapper.exit_module(AVERAGES, CONTAINER);
+            self.ids[1] = averages.id;
+            if let Some(bytes) = loaded(averages) {
+                self.hsr.resume_with(from_bytes(&bytes));
+            }
         }
         self
     }

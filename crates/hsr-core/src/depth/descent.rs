@@ -1,13 +1,20 @@
 //! Moments of the blocks, the bounds, and the gradients of objectives.
 
-use super::blocks::{BlockId, Source, Want, evaluate};
+use core::num::NonZeroUsize;
+
+use super::blocks::{BlockAdjoints, BlockId, Source, Want, evaluate};
 use super::network::FeedForward;
 use super::objective::{BlockMoments, DeepBounds, Objective};
 use super::pass::Part;
 use super::plan::{DeepEvaluation, Sizes};
 use super::pullback::traces;
 use super::workspace::{DeepWorkspace, check_outputs, checked};
-use crate::{Batch, Error, Real};
+use crate::team::Helpers;
+use crate::watch::{Parts, Watch};
+use crate::{Batch, BlockEvaluation, Error, Real};
+
+/// Multiply-adds that pay for another thread: some 50 µs.
+const SHARE: f64 = 1e6;
 
 impl<T: Real> DeepWorkspace<T> {
     /// t_l and q_{kl} of every block.
@@ -144,18 +151,21 @@ impl<T: Real> DeepWorkspace<T> {
             cross: !objective.is_diagonal(),
             tile: self.tile,
         };
-        let loss = self.contract(network, batch, evaluation, part, want, loss_gradient)?;
+        let (loss, helpers) =
+            self.contract(network, batch, evaluation, part, want, loss_gradient)?;
         objective.weights(&self.unit, &mut self.weights)?;
         self.bars.pull_back(
             network,
-            &mut self.pass,
+            &self.pass,
             part,
             &mut self.tangents,
             &mut self.adjoints,
             &self.weights,
             gradient,
             input_gradient,
+            &mut self.team,
         );
+        drop(helpers);
         let value = T::of(self.weights.value * self.pass.output.sigma.as_f64());
         if !value.is_finite() {
             return Err(Error::Overflow {
@@ -166,7 +176,8 @@ impl<T: Real> DeepWorkspace<T> {
         Ok((loss, value))
     }
 
-    /// The loss; and in `unit` the moments of the blocks of H/σ, with the adjoints that are wanted.
+    /// The loss; and in `unit` the moments of the blocks of H/σ, with the adjoints that are wanted. The helpers that the
+    /// evaluation is worth are still there.
     fn contract(
         &mut self,
         network: &FeedForward<T>,
@@ -175,11 +186,24 @@ impl<T: Real> DeepWorkspace<T> {
         part: Part,
         want: Want,
         loss_gradient: Option<&mut [T]>,
-    ) -> Result<T, Error> {
+    ) -> Result<(T, Option<Helpers>), Error> {
         let pass = &mut self.pass;
         let loss = pass.forward(network, batch)?;
         let sizes = Sizes::new::<T>(&pass.shapes, batch.loss(), pass.samples, want.inputs);
         sizes.plan(evaluation, &mut self.plan)?;
+        self.tasks.clear();
+        for id in BlockId::every(pass.depth()) {
+            let last = id.is_diagonal() && id.row + 1 == pass.depth();
+            // Without S the last layer's own block is 0.
+            if want.block(id) && !id.is_empty(&pass.shapes) && !(last && part == Part::Residual) {
+                let evaluation = self.plan[id.index()];
+                let cost = sizes.cost(id, evaluation);
+                self.tasks.push(Task::new(id, evaluation, cost));
+            }
+        }
+        let costs = self.tasks.iter().map(|task| task.cost);
+        let count = threads_that_pay(self.threads, costs.sum()).min(self.tasks.len());
+        let helpers = (count > 1).then(|| self.team.call(count - 1));
         pass.scale_to_one();
         let of_loss = loss_gradient.is_some();
         if let Some(gradient) = loss_gradient {
@@ -189,7 +213,7 @@ impl<T: Real> DeepWorkspace<T> {
         if !of_loss || part != Part::Whole {
             pass.backward(network, part);
         }
-        self.tangents.run(network, pass, part);
+        self.tangents.run(network, pass, part, &mut self.team);
         if want.gradient {
             self.adjoints.clear(pass, &want, &self.plan);
         }
@@ -210,23 +234,76 @@ impl<T: Real> DeepWorkspace<T> {
             pass,
             tangents: &self.tangents,
             want,
+            parts: Parts::new(self.watch.as_ref()),
         };
-        for id in BlockId::every(depth) {
-            let last = id.is_diagonal() && id.row + 1 == depth;
-            if !want.block(id) || id.is_empty(&pass.shapes) || (last && part == Part::Residual) {
-                continue;
-            }
-            let evaluation = self.plan[id.index()];
-            let adjoints = self.adjoints.block_or_none(id, depth);
-            let q = evaluate(&source, id, evaluation, adjoints, &mut self.scratch);
-            moments.frobenius_squared[id.row * depth + id.column] = q;
-            moments.frobenius_squared[id.column * depth + id.row] = q;
+        for task in &mut self.tasks {
+            task.adjoints = core::mem::take(self.adjoints.block_or_none(task.id, depth));
+        }
+        spread(&mut self.tasks);
+        let scratch = &self.scratch;
+        self.team.each(self.tasks.iter_mut(), |_, task| {
+            let mut buffers = scratch.take();
+            let adjoints = &mut task.adjoints;
+            task.square = evaluate(&source, task.id, task.evaluation, adjoints, &mut buffers);
+            scratch.put(buffers);
+        });
+        self.watch.as_ref().map_or(Ok(()), Watch::check)?;
+        for task in &mut self.tasks {
+            let id = task.id;
+            *self.adjoints.block(id) = core::mem::take(&mut task.adjoints);
+            moments.frobenius_squared[id.row * depth + id.column] = task.square;
+            moments.frobenius_squared[id.column * depth + id.row] = task.square;
         }
         let total = moments.total();
         if total.frobenius_squared.is_finite() && total.trace.is_finite() {
-            Ok(loss)
+            Ok((loss, helpers))
         } else {
             Err(Error::Overflow { what: "‖H‖²" })
         }
     }
+}
+
+/// One block that a thread evaluates.
+pub(super) struct Task<T> {
+    id: BlockId,
+    evaluation: BlockEvaluation,
+    /// In multiply-adds.
+    cost: f64,
+    adjoints: BlockAdjoints<T>,
+    /// q_{kl}.
+    square: T,
+}
+
+impl<T: Real> Task<T> {
+    fn new(id: BlockId, evaluation: BlockEvaluation, cost: f64) -> Self {
+        Self {
+            id,
+            evaluation,
+            cost,
+            adjoints: BlockAdjoints::default(),
+            square: T::zero(),
+        }
+    }
+}
+
+/// The longest tasks at both ends, where threads begin, the shortest in the middle, where they meet.
+fn spread<T>(tasks: &mut [Task<T>]) {
+    tasks.sort_unstable_by(|a, b| b.cost.total_cmp(&a.cost));
+    let mut rest = tasks;
+    while rest.len() > 2 {
+        // The second longest goes to the end; what it passes keeps its order.
+        rest[1..].rotate_left(1);
+        let end = rest.len() - 1;
+        rest = &mut rest[1..end];
+    }
+}
+
+/// How many threads an evaluation of so many multiply-adds is worth.
+pub(super) fn threads_that_pay(most: Option<NonZeroUsize>, multiplications: f64) -> usize {
+    let pays = (multiplications / SHARE) as usize;
+    if pays < 2 {
+        return 1;
+    }
+    // Asking for the pool's size starts its threads.
+    pays.min(most.map_or_else(rayon::current_num_threads, NonZeroUsize::get))
 }

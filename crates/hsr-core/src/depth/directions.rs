@@ -76,6 +76,7 @@ impl<T: Real> DeepWorkspace<T> {
             product: &mut self.product,
             inside: &mut self.direction,
             layer: None,
+            watch: self.watch.as_ref(),
         })
     }
 

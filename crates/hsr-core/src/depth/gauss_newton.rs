@@ -84,7 +84,7 @@ impl<T: Real> DeepWorkspace<T> {
         self.pass.scale_to_one();
         self.pass.backward(network, Part::GaussNewton);
         self.tangents
-            .run(network, &mut self.pass, Part::GaussNewton);
+            .run(network, &self.pass, Part::GaussNewton, &mut self.team);
         self.kernel.run(&self.pass, &self.tangents);
         let matrix = &self.kernel.matrix;
         let apply = |v: &[f64], out: &mut [f64]| {

@@ -31,6 +31,7 @@ mod blocks;
 mod descent;
 mod directions;
 mod gauss_newton;
+mod memory;
 mod network;
 mod objective;
 mod operator;

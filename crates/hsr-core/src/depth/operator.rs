@@ -5,6 +5,7 @@ use super::pass::Pass;
 use super::product::Product;
 use crate::error::check_length;
 use crate::lanes::sized;
+use crate::watch::Watch;
 use crate::{Error, Real};
 
 /// The Hessian at one point as an operator, from [`DeepWorkspace::linearize`](super::DeepWorkspace::linearize).
@@ -15,6 +16,7 @@ pub struct DeepOperator<'a, T> {
     /// A direction restricted to one layer.
     pub(super) inside: &'a mut Vec<T>,
     pub(super) layer: Option<usize>,
+    pub(super) watch: Option<&'a Watch>,
 }
 
 impl<T: Real> DeepOperator<'_, T> {
@@ -39,14 +41,14 @@ impl<T: Real> DeepOperator<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Length`] where a vector has not D values.
+    /// [`Error::Length`] where a vector has not D values, [`Error::Stopped`] where who watches wants no more.
     pub fn apply(&mut self, v: &[T], product: &mut [T]) -> Result<(), Error> {
         check_length("v", "parameters", v.len(), self.parameters())?;
         check_length("product", "parameters", product.len(), self.parameters())?;
         let Some(layer) = self.layer else {
             self.product
                 .hessian_vector(self.network, self.pass, v, product, None);
-            return Ok(());
+            return self.watch.map_or(Ok(()), Watch::product);
         };
         let range = self.network.layout(layer).all();
         let inside = sized(self.inside, v.len());
@@ -56,7 +58,7 @@ impl<T: Real> DeepOperator<'_, T> {
             .hessian_vector(self.network, self.pass, inside, product, None);
         product[..range.start].fill(T::zero());
         product[range.end..].fill(T::zero());
-        Ok(())
+        self.watch.map_or(Ok(()), Watch::product)
     }
 
     /// [`apply`](Self::apply) for vectors in f64, as eigensolvers have them. Allocates both vectors in `T`.

@@ -10,6 +10,12 @@ use crate::residuals::{Residuals, divide, largest};
 use crate::{Dimensions, Error, Real};
 use pulp::Simd;
 
+/// Some samples of a row, so few that sums over the classes stay in registers. Rows hold a multiple of eight.
+#[inline(always)]
+fn run<T, const RUN: usize>(values: &[T], at: usize) -> &[T] {
+    &values[at..][..RUN]
+}
+
 /// The loss of a batch at its outputs, feature-major.
 #[derive(Default)]
 pub(super) struct Output<T> {
@@ -116,24 +122,22 @@ impl<T: Real> Output<T> {
     }
 
     /// out = S x for every seed: x and out are \[K, seeds\].
-    pub fn apply(&mut self, x: &[T], out: &mut [T]) {
+    pub fn apply(&self, x: &[T], out: &mut [T]) {
         let n = self.stride;
         if !self.is_softmax() {
             return super::rows::scale_components(out, &self.s, x, n);
         }
-        let [reference, mean, _] = &mut self.rows;
-        apply_softmax(out, x, &self.p, &self.top, &self.omega, reference, mean, n);
+        apply_softmax(out, x, &self.p, &self.top, &self.omega, n);
     }
 
     /// `bar` += what the adjoint S̄ = Σ_seeds q xᵀ means for the pull. For the softmax q∘x − q(p·x) − x(p·q) is
     /// (q − p·q)∘(x − p·x) but for a constant, which S annihilates.
-    pub fn add_adjoint_of_curvature(&mut self, bar: &mut [T], q: &[T], x: &[T]) {
+    pub fn add_adjoint_of_curvature(&self, bar: &mut [T], q: &[T], x: &[T]) {
         let n = self.stride;
         if !self.is_softmax() {
             return super::rows::add_inner_products(bar, q, x, n);
         }
-        let [of_q, of_x, _] = &mut self.rows;
-        add_centred_products(bar, q, x, &self.p, of_q, of_x, n);
+        add_centred_products(bar, q, x, &self.p, n);
     }
 
     /// `bar` += what the packed S̄ means for the pull: rows of `width` samples from `start` on, one for each of these
@@ -158,7 +162,7 @@ impl<T: Real> Output<T> {
     }
 
     /// z̄_L = pull(S̄, r̄), with S̄ as the two functions above add it up. `curvature_bar` is overwritten.
-    pub fn pull(&mut self, curvature_bar: &mut [T], r_bar: &[T], out: &mut [T]) {
+    pub fn pull(&self, curvature_bar: &mut [T], r_bar: &[T], out: &mut [T]) {
         let two = T::of(2.0);
         match self.loss {
             Some(OutputLoss::SoftmaxCrossEntropy) => super::rows::add(curvature_bar, r_bar),
@@ -309,36 +313,56 @@ kernels! {
         p: &'k [T],
         top: &'k [T],
         omega: &'k [T],
-        reference: &'k mut [T],
-        mean: &'k mut [T],
         n: usize,
     ) {
-        let outputs = p.len() / n;
-        let seeds = x.len() / p.len();
-        let (reference, mean) = (&mut reference[..n], &mut mean[..n]);
-        let omega = &omega[..n];
-        for j in 0..seeds {
-            reference.fill(T::zero());
-            mean.fill(T::zero());
-            for k in 0..outputs {
-                let (x, top) = (&x[(k * seeds + j) * n..][..n], &top[k * n..][..n]);
-                for s in 0..n {
-                    reference[s] += top[s] * x[s];
+        #[inline(always)]
+        fn of_run<T: Real, const RUN: usize>(
+            out: &mut [T],
+            x: &[T],
+            p: &[T],
+            top: &[T],
+            omega: &[T],
+            n: usize,
+            from: usize,
+        ) {
+            let outputs = p.len() / n;
+            let seeds = x.len() / p.len();
+            let omega = run::<T, RUN>(omega, from);
+            for j in 0..seeds {
+                let (mut reference, mut mean) = ([T::zero(); RUN], [T::zero(); RUN]);
+                for k in 0..outputs {
+                    let x = run::<T, RUN>(x, (k * seeds + j) * n + from);
+                    let top = run::<T, RUN>(top, k * n + from);
+                    for s in 0..RUN {
+                        reference[s] += top[s] * x[s];
+                    }
+                }
+                for k in 0..outputs {
+                    let x = run::<T, RUN>(x, (k * seeds + j) * n + from);
+                    let p = run::<T, RUN>(p, k * n + from);
+                    for s in 0..RUN {
+                        mean[s] += p[s] * (x[s] - reference[s]);
+                    }
+                }
+                for k in 0..outputs {
+                    let at = (k * seeds + j) * n + from;
+                    let x = run::<T, RUN>(x, at);
+                    let p = run::<T, RUN>(p, k * n + from);
+                    let out = &mut out[at..][..RUN];
+                    for s in 0..RUN {
+                        out[s] = omega[s] * p[s] * ((x[s] - reference[s]) - mean[s]);
+                    }
                 }
             }
-            for k in 0..outputs {
-                let (x, p) = (&x[(k * seeds + j) * n..][..n], &p[k * n..][..n]);
-                for s in 0..n {
-                    mean[s] += p[s] * (x[s] - reference[s]);
-                }
-            }
-            for k in 0..outputs {
-                let (x, p) = (&x[(k * seeds + j) * n..][..n], &p[k * n..][..n]);
-                let out = &mut out[(k * seeds + j) * n..][..n];
-                for s in 0..n {
-                    out[s] = omega[s] * p[s] * ((x[s] - reference[s]) - mean[s]);
-                }
-            }
+        }
+        let mut from = 0;
+        while from + 16 <= n {
+            of_run::<T, 16>(out, x, p, top, omega, n, from);
+            from += 16;
+        }
+        while from < n {
+            of_run::<T, 8>(out, x, p, top, omega, n, from);
+            from += 8;
         }
     }
 
@@ -348,31 +372,48 @@ kernels! {
         q: &'k [T],
         x: &'k [T],
         p: &'k [T],
-        of_q: &'k mut [T],
-        of_x: &'k mut [T],
         n: usize,
     ) {
-        let outputs = p.len() / n;
-        let seeds = x.len() / p.len();
-        let (of_q, of_x) = (&mut of_q[..n], &mut of_x[..n]);
-        for j in 0..seeds {
-            of_q.fill(T::zero());
-            of_x.fill(T::zero());
-            for k in 0..outputs {
-                let at = (k * seeds + j) * n;
-                let (q, x, p) = (&q[at..][..n], &x[at..][..n], &p[k * n..][..n]);
-                for s in 0..n {
-                    of_q[s] += p[s] * q[s];
-                    of_x[s] += p[s] * x[s];
+        #[inline(always)]
+        fn of_run<T: Real, const RUN: usize>(
+            bar: &mut [T],
+            q: &[T],
+            x: &[T],
+            p: &[T],
+            n: usize,
+            from: usize,
+        ) {
+            let outputs = p.len() / n;
+            let seeds = x.len() / p.len();
+            for j in 0..seeds {
+                let (mut of_q, mut of_x) = ([T::zero(); RUN], [T::zero(); RUN]);
+                for k in 0..outputs {
+                    let at = (k * seeds + j) * n + from;
+                    let (q, x) = (run::<T, RUN>(q, at), run::<T, RUN>(x, at));
+                    let p = run::<T, RUN>(p, k * n + from);
+                    for s in 0..RUN {
+                        of_q[s] += p[s] * q[s];
+                        of_x[s] += p[s] * x[s];
+                    }
+                }
+                for k in 0..outputs {
+                    let at = (k * seeds + j) * n + from;
+                    let (q, x) = (run::<T, RUN>(q, at), run::<T, RUN>(x, at));
+                    let bar = &mut bar[k * n + from..][..RUN];
+                    for s in 0..RUN {
+                        bar[s] += (q[s] - of_q[s]) * (x[s] - of_x[s]);
+                    }
                 }
             }
-            for k in 0..outputs {
-                let at = (k * seeds + j) * n;
-                let (q, x, bar) = (&q[at..][..n], &x[at..][..n], &mut bar[k * n..][..n]);
-                for s in 0..n {
-                    bar[s] += (q[s] - of_q[s]) * (x[s] - of_x[s]);
-                }
-            }
+        }
+        let mut from = 0;
+        while from + 16 <= n {
+            of_run::<T, 16>(bar, q, x, p, n, from);
+            from += 16;
+        }
+        while from < n {
+            of_run::<T, 8>(bar, q, x, p, n, from);
+            from += 8;
         }
     }
 }

@@ -77,6 +77,19 @@ impl<'a> Sizes<'a> {
         }
     }
 
+    pub fn shapes(&self) -> &'a [LayerShape] {
+        self.shapes
+    }
+
+    /// N, padded.
+    pub fn samples(&self) -> usize {
+        self.samples
+    }
+
+    pub fn is_softmax(&self) -> bool {
+        self.softmax
+    }
+
     /// Writes the evaluation of every block.
     pub fn plan(
         &self,

@@ -12,6 +12,7 @@ use super::tangents::Tangents;
 use crate::Real;
 use crate::lanes::{row_mut, write_samples};
 use crate::matmul::{Mat, Write, matmul};
+use crate::team::Team;
 
 /// Adjoints of the per-sample quantities of every layer.
 #[derive(Default)]
@@ -63,18 +64,19 @@ impl<T: Real> Bars<T> {
     pub fn pull_back(
         &mut self,
         network: &FeedForward<T>,
-        pass: &mut Pass<T>,
+        pass: &Pass<T>,
         part: Part,
         tangents: &mut Tangents<T>,
         adjoints: &mut Adjoints<T>,
         weights: &Weights,
         gradient: &mut [T],
         input_gradient: Option<&mut [T]>,
+        team: &mut Team,
     ) {
         self.clear(pass);
         gradient.fill(T::zero());
         self.gather(pass, tangents, adjoints, weights);
-        tangents.pull_back(network, pass, part, adjoints, self, gradient);
+        tangents.pull_back(network, pass, part, adjoints, self, gradient, team);
         match part {
             Part::Whole | Part::Residual => self.backward_vectors(network, pass, gradient),
             // The Gauss-Newton part does not depend on the residual.
@@ -184,7 +186,7 @@ impl<T: Real> Bars<T> {
     fn forward_pass(
         &mut self,
         network: &FeedForward<T>,
-        pass: &mut Pass<T>,
+        pass: &Pass<T>,
         gradient: &mut [T],
         inputs_too: bool,
     ) {

@@ -8,6 +8,10 @@ use crate::Real;
 
 /// A buffer of exactly `size` values, without an allocation once it was that large. Old values may remain.
 pub(super) fn fit<T: Real>(buffer: &mut Vec<T>, size: usize) -> &mut [T] {
+    if buffer.capacity() < size {
+        buffer.clear();
+        buffer.reserve_exact(size);
+    }
     buffer.resize(size, T::zero());
     buffer
 }
@@ -15,6 +19,7 @@ pub(super) fn fit<T: Real>(buffer: &mut Vec<T>, size: usize) -> &mut [T] {
 /// A buffer of exactly `size` zeros, without an allocation once it was that large.
 pub(super) fn zeros<T: Real>(buffer: &mut Vec<T>, size: usize) -> &mut [T] {
     buffer.clear();
+    buffer.reserve_exact(size);
     buffer.resize(size, T::zero());
     buffer
 }

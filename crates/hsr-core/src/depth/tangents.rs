@@ -2,15 +2,16 @@
 //! vectors; and their adjoints (theory-depth §1 and §4.2). One array a pair of layers, components × (seeds·samples), so
 //! that every step is one plain product with a weight.
 
-use super::blocks::{Adjoints, BlockId};
+use super::blocks::{Adjoints, BlockAdjoints, BlockId};
 use super::network::FeedForward;
 use super::pass::{Part, Pass};
 use super::product::own_weight;
 use super::pullback::Bars;
 use super::rows;
-use super::rows::fit;
+use super::rows::{fit, zeros};
 use crate::Real;
 use crate::matmul::{Mat, Write, matmul};
+use crate::team::Team;
 
 /// The tangents of one seed layer l; index k is the layer that they are of.
 #[derive(Default)]
@@ -23,15 +24,30 @@ pub(super) struct Seed<T> {
     u: Vec<Vec<T>>,
     /// Q_{kl} = ∂δ_k/∂z_l, for k ≥ l. (Q_{LL} = S is not formed.)
     pub q: Vec<Vec<T>>,
+    bars: SeedBars<T>,
+}
+
+/// What the adjoints of a seed layer's tangents add to those of the quantities that all seeds share.
+#[derive(Default)]
+struct SeedBars<T> {
+    /// Of φ' and c of every hidden layer k ≥ l, [n_k].
+    d1: Vec<Vec<T>>,
+    c: Vec<Vec<T>>,
+    /// What S̄ means for the pull, [K].
+    curvature: Vec<T>,
+    /// Of the parameters above layer l.
+    gradient: Vec<T>,
+    /// The blocks of the column l while they are pulled back, the diagonal one first.
+    blocks: Vec<BlockAdjoints<T>>,
+    u: [Vec<T>; 2],
+    j: Vec<T>,
+    diagonal: Vec<T>,
 }
 
 /// The tangents of all seed layers below the last.
 #[derive(Default)]
 pub(super) struct Tangents<T> {
     pub seeds: Vec<Seed<T>>,
-    u_bar: [Vec<T>; 2],
-    j_bar: Vec<T>,
-    diagonal: Vec<T>,
 }
 
 /// A tangent as a matrix of components by seeds and samples.
@@ -42,13 +58,13 @@ fn components<T: Real>(values: &[T], rows: usize) -> Mat<'_, T> {
 
 impl<T: Real> Tangents<T> {
     /// J, A, U and Q of every seed layer.
-    pub fn run(&mut self, network: &FeedForward<T>, pass: &mut Pass<T>, part: Part) {
+    pub fn run(&mut self, network: &FeedForward<T>, pass: &Pass<T>, part: Part, team: &mut Team) {
         let last = pass.depth() - 1;
         self.seeds.resize_with(last, Seed::default);
-        for (l, seed) in self.seeds.iter_mut().enumerate() {
+        team.each(self.seeds.iter_mut(), |l, seed| {
             // No block has this layer's columns.
             if !pass.shapes[l].is_trained() {
-                continue;
+                return;
             }
             for values in [&mut seed.j, &mut seed.a, &mut seed.u, &mut seed.q] {
                 values.resize_with(last + 1, Vec::new);
@@ -60,122 +76,165 @@ impl<T: Real> Tangents<T> {
                 Part::Whole | Part::GaussNewton => pass.output.apply(&seed.j[last], q),
             }
             downward(seed, network, pass, l);
-        }
+        });
     }
 
     /// The adjoints of the tangents become those of d1, c, S and the weights. `adjoints` holds those of Q and A, with
-    /// their weights; they are overwritten.
+    /// their weights; they are overwritten. Each seed layer adds up its own, and the sums are added in one order, so that
+    /// the number of threads does not change how they round.
     pub fn pull_back(
         &mut self,
         network: &FeedForward<T>,
-        pass: &mut Pass<T>,
+        pass: &Pass<T>,
         part: Part,
         adjoints: &mut Adjoints<T>,
         bars: &mut Bars<T>,
         gradient: &mut [T],
+        team: &mut Team,
     ) {
+        let depth = pass.depth();
+        let trained = |l: usize| pass.shapes[l].is_trained();
+        for (l, seed) in self.seeds.iter_mut().enumerate() {
+            let column = (l..depth).map(|k| BlockId::new(k, l));
+            let blocks = column.map(|id| core::mem::take(adjoints.block(id)));
+            seed.bars.blocks.extend(blocks);
+        }
+        team.each(self.seeds.iter_mut(), |l, seed| {
+            if trained(l) {
+                seed.pull_back(network, pass, part, l);
+            }
+        });
+        for (l, seed) in self.seeds.iter_mut().enumerate() {
+            let of_seed = &mut seed.bars;
+            for (k, block) in (l..).zip(of_seed.blocks.drain(..)) {
+                *adjoints.block(BlockId::new(k, l)) = block;
+            }
+            if !trained(l) {
+                continue;
+            }
+            rows::add(&mut bars.curvature, &of_seed.curvature);
+            for k in l..depth - 1 {
+                rows::add(&mut bars.d1[k], &of_seed.d1[k]);
+                rows::add(&mut bars.c[k], &of_seed.c[k]);
+            }
+            let above = network.layout(l + 1).weight.start;
+            rows::add(&mut gradient[above..], &of_seed.gradient[above..]);
+        }
+    }
+}
+
+impl<T: Real> Seed<T> {
+    fn pull_back(&mut self, network: &FeedForward<T>, pass: &Pass<T>, part: Part, l: usize) {
         let n = pass.stride;
         let last = pass.depth() - 1;
         let one = T::one();
-        for l in 0..last {
-            if !pass.shapes[l].is_trained() {
-                continue;
+        let row = pass.width(l) * n;
+        let Self { j, a, u, q, bars } = self;
+        bars.clear(network, pass, l);
+        let SeedBars {
+            d1: d1_bar,
+            c: c_bar,
+            curvature,
+            gradient,
+            blocks,
+            u: of_u,
+            j: of_j,
+            diagonal,
+        } = bars;
+        // Against the downward tangents.
+        for k in l..last {
+            let (below, above) = blocks.split_at_mut(k + 1 - l);
+            let (q_bar, above) = (&below[k - l].q, &mut above[0].q);
+            let [before, u_bar] = &mut *of_u;
+            let u_bar = fit(u_bar, q_bar.len());
+            let d1 = &pass.layers[k].d1;
+            rows::scale_components_and_sum(u_bar, &mut d1_bar[k], d1, q_bar, &u[k], n);
+            if k > l && pass.shapes[k].residual {
+                rows::add(u_bar, before);
             }
-            let seed = &self.seeds[l];
-            let row = pass.width(l) * n;
-            // Against the downward tangents.
-            for k in l..last {
-                let q_bar = adjoints.take_q(BlockId::new(k, l));
-                let [before, u_bar] = &mut self.u_bar;
-                let u_bar = fit(u_bar, q_bar.len());
-                let (d1, d1_bar) = (&pass.layers[k].d1, &mut bars.d1[k]);
-                rows::scale_components_and_sum(u_bar, d1_bar, d1, &q_bar, &seed.u[k], n);
-                if k > l && pass.shapes[k].residual {
-                    rows::add(u_bar, before);
-                }
-                // Above the seed's own layer c̄ is summed where J̄ is.
-                if k == l && part == Part::Whole {
-                    rows::add_diagonal_of(&mut bars.c[k], &q_bar, n);
-                }
-                adjoints.put_q(BlockId::new(k, l), q_bar);
-                let u_bar = components(u_bar, pass.width(k));
-                let above = adjoints.q(BlockId::new(k + 1, l));
-                matmul(
-                    above,
-                    row,
-                    Write::Add,
-                    one,
-                    own_weight(network, k + 1),
-                    u_bar,
+            // Above the seed's own layer c̄ is summed where J̄ is.
+            if k == l && part == Part::Whole {
+                rows::add_diagonal_of(&mut c_bar[k], q_bar, n);
+            }
+            let u_bar = components(u_bar, pass.width(k));
+            let weight = own_weight(network, k + 1);
+            matmul(above, row, Write::Add, one, weight, u_bar);
+            if let Some(weight_bar) = network.weight_of_mut(gradient, k + 1) {
+                let q = components(&q[k + 1], pass.width(k + 1));
+                matmul(weight_bar, pass.width(k), Write::Add, one, q, u_bar.t());
+            }
+            of_u.swap(0, 1);
+        }
+        // Against the upward tangents.
+        for k in (l + 1..=last).rev() {
+            let (below, above) = blocks.split_at_mut(k + 1 - l);
+            let BlockAdjoints {
+                q: q_bar, a: below, ..
+            } = &mut below[k - l];
+            let a_bar = above.first().map_or(&[][..], |above| &above.a);
+            let j_bar = fit(of_j, q_bar.len());
+            if k == last {
+                pass.output
+                    .add_adjoint_of_curvature(curvature, q_bar, &j[k]);
+                pass.output.apply(q_bar, j_bar);
+            } else {
+                // (Without the residual c is 0, and its adjoint is not asked for.)
+                let layer = &pass.layers[k];
+                rows::combine_components_and_sum(
+                    j_bar,
+                    &mut d1_bar[k],
+                    &mut c_bar[k],
+                    &layer.d1,
+                    a_bar,
+                    &layer.c,
+                    q_bar,
+                    &j[k],
+                    n,
                 );
-                if let Some(weight_bar) = network.weight_of_mut(gradient, k + 1) {
-                    let q = components(&seed.q[k + 1], pass.width(k + 1));
-                    matmul(weight_bar, pass.width(k), Write::Add, one, q, u_bar.t());
-                }
-                self.u_bar.swap(0, 1);
             }
-            // Against the upward tangents.
-            for k in (l + 1..=last).rev() {
-                let q_bar = adjoints.take_q(BlockId::new(k, l));
-                let j_bar = fit(&mut self.j_bar, q_bar.len());
-                let a_bar = if k < last {
-                    adjoints.take_a(BlockId::new(k + 1, l))
-                } else {
-                    Vec::new()
-                };
-                if k == last {
-                    let output = &mut pass.output;
-                    output.add_adjoint_of_curvature(&mut bars.curvature, &q_bar, &seed.j[k]);
-                    output.apply(&q_bar, j_bar);
-                } else {
-                    // (Without the residual c is 0, and its adjoint is not asked for.)
-                    let layer = &pass.layers[k];
-                    rows::combine_components_and_sum(
-                        j_bar,
-                        &mut bars.d1[k],
-                        &mut bars.c[k],
-                        &layer.d1,
-                        &a_bar,
-                        &layer.c,
-                        &q_bar,
-                        &seed.j[k],
-                        n,
-                    );
+            let weight_bar = network.weight_of_mut(gradient, k);
+            let residual = pass.shapes[k].residual;
+            if k == l + 1 {
+                // A_{ll} is diagonal.
+                let layer = &network.layers()[k];
+                let diagonal = fit(diagonal, row);
+                diagonal.copy_from_slice(below);
+                rows::add_weighted_rows(diagonal, layer.weight(), j_bar, n);
+                if let Some(weight_bar) = weight_bar {
+                    rows::add_sums_with_seeds(weight_bar, j_bar, &pass.layers[l].d1, n);
                 }
-                adjoints.put_q(BlockId::new(k, l), q_bar);
-                let weight = own_weight(network, k);
-                let weight_bar = network.weight_of_mut(gradient, k);
-                let residual = pass.shapes[k].residual;
-                if k == l + 1 {
-                    // A_{ll} is diagonal.
-                    let layer = &network.layers()[k];
-                    let diagonal = fit(&mut self.diagonal, row);
-                    diagonal.copy_from_slice(adjoints.a(BlockId::new(k, l)));
-                    rows::add_weighted_rows(diagonal, layer.weight(), j_bar, n);
-                    if let Some(weight_bar) = weight_bar {
-                        rows::add_sums_with_seeds(weight_bar, j_bar, &pass.layers[l].d1, n);
-                    }
-                    if residual {
-                        rows::add_diagonal_of(diagonal, &a_bar, n);
-                    }
-                    rows::add(&mut bars.d1[l], diagonal);
-                } else {
-                    let below = adjoints.a(BlockId::new(k, l));
-                    let j_bar = components(j_bar, pass.width(k));
-                    matmul(below, row, Write::Add, one, weight.t(), j_bar);
-                    if residual {
-                        rows::add(below, &a_bar);
-                    }
-                    if let Some(weight_bar) = weight_bar {
-                        let a = components(&seed.a[k - 1], pass.width(k - 1));
-                        matmul(weight_bar, pass.width(k - 1), Write::Add, one, j_bar, a.t());
-                    }
+                if residual {
+                    rows::add_diagonal_of(diagonal, a_bar, n);
                 }
-                if k < last {
-                    adjoints.put_a(BlockId::new(k + 1, l), a_bar);
+                rows::add(&mut d1_bar[l], diagonal);
+            } else {
+                let j_bar = components(j_bar, pass.width(k));
+                let weight = own_weight(network, k).t();
+                matmul(below, row, Write::Add, one, weight, j_bar);
+                if residual {
+                    rows::add(below, a_bar);
+                }
+                if let Some(weight_bar) = weight_bar {
+                    let a = components(&a[k - 1], pass.width(k - 1));
+                    matmul(weight_bar, pass.width(k - 1), Write::Add, one, j_bar, a.t());
                 }
             }
         }
+    }
+}
+
+impl<T: Real> SeedBars<T> {
+    /// Zeros for the seed layer l.
+    fn clear(&mut self, network: &FeedForward<T>, pass: &Pass<T>, l: usize) {
+        let (n, last) = (pass.stride, pass.depth() - 1);
+        for values in [&mut self.d1, &mut self.c] {
+            values.resize_with(last, Vec::new);
+            for (k, values) in values.iter_mut().enumerate().skip(l) {
+                zeros(values, pass.width(k) * n);
+            }
+        }
+        zeros(&mut self.curvature, pass.output.outputs * n);
+        zeros(&mut self.gradient, network.parameters());
     }
 }
 

@@ -2,8 +2,10 @@
 //! `directions`, `descent` and `gauss_newton`.
 
 use core::num::NonZeroUsize;
+use core::ops::ControlFlow;
 
-use super::blocks::{Adjoints, Scratch};
+use super::blocks::{Adjoints, Pool};
+use super::descent::Task;
 use super::gauss_newton::Kernel;
 use super::network::FeedForward;
 use super::objective::{BlockMoments, Weights};
@@ -14,19 +16,25 @@ use super::pullback::Bars;
 use super::tangents::Tangents;
 use crate::error::check_length;
 use crate::lanes::finite;
+use crate::team::Team;
+use crate::watch::{Progress, Watch};
 use crate::{Batch, BlockEvaluation, Error, Real};
 
 /// Evaluates curvature of networks of any depth. It owns every buffer that an evaluation needs and keeps them: after the
 /// first call with a given size no buffer is allocated any more, except where a verb says so.
 ///
-/// Gradients are written in the order of [`FeedForward::layout`], without what is frozen. Evaluations use one thread.
+/// Gradients are written in the order of [`FeedForward::layout`], without what is frozen. The bounds and the gradients of
+/// objectives are divided among threads by blocks and layers, where that pays; results do not depend on their number, to
+/// the bit.
 #[derive(Default)]
 pub struct DeepWorkspace<T> {
     pub(super) pass: Pass<T>,
     pub(super) product: Product<T>,
     pub(super) tangents: Tangents<T>,
     pub(super) adjoints: Adjoints<T>,
-    pub(super) scratch: Scratch<T>,
+    pub(super) scratch: Pool<T>,
+    /// The blocks of the last evaluation.
+    pub(super) tasks: Vec<Task<T>>,
     pub(super) bars: Bars<T>,
     pub(super) kernel: Kernel<T>,
     /// The moments of H/σ, and what an objective makes of them.
@@ -34,6 +42,9 @@ pub struct DeepWorkspace<T> {
     pub(super) weights: Weights,
     pub(super) plan: Vec<BlockEvaluation>,
     pub(super) tile: Option<usize>,
+    pub(super) threads: Option<NonZeroUsize>,
+    pub(super) team: Team,
+    pub(super) watch: Option<Watch>,
     /// A vector in the parameter space.
     pub(super) direction: Vec<T>,
     /// Sums of samples.
@@ -44,6 +55,23 @@ impl<T: Real> DeepWorkspace<T> {
     /// An empty workspace. Buffers grow when they are needed.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The most threads that an evaluation may take; without this call, as many as Rayon's pool has.
+    pub fn with_threads(mut self, threads: NonZeroUsize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Calls `observe` while an evaluation goes on: before each part of a block of the Hessian, and after each product
+    /// with it. Where it breaks, the evaluation ends with [`Error::Stopped`], and so does every one after it. It may be
+    /// called by several threads at once.
+    pub fn with_watch(
+        mut self,
+        observe: impl Fn(Progress) -> ControlFlow<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.watch = Some(Watch::new(observe));
+        self
     }
 
     /// The most samples that a tile of pairs takes on one side; without this call as many as keep its arrays in the

@@ -8,17 +8,18 @@ mod memory;
 mod operator;
 
 use core::ops::ControlFlow;
+use std::sync::Arc;
 
 use hsr_core::depth::{DeepBounds, DeepEvaluation, DeepWorkspace, FeedForward, LayerShape};
 use hsr_core::{
-    Batch, BlockEvaluation, Dimensions, Error, Evaluation, Network, Progress, SpectralBounds,
-    Targets, Workspace,
+    Batch, BlockEvaluation, Dimensions, Error, Evaluation, Network, Progress, Quantity,
+    SpectralBounds, Targets, Workspace,
 };
 
 use crate::LabError;
 use crate::architecture::ends;
 
-pub(crate) use memory::{Needed, check as check_memory};
+pub(crate) use memory::check as check_memory;
 pub use operator::Operator;
 
 /// A network as the closed form sees it.
@@ -117,12 +118,15 @@ impl Curvature {
         }
     }
 
-    /// Calls `observe` while an evaluation of three layers goes on, as [`Workspace::with_watch`].
+    /// Calls `observe` while an evaluation goes on, as [`Workspace::with_watch`] and [`DeepWorkspace::with_watch`].
     pub fn with_watch(
         mut self,
         observe: impl Fn(Progress) -> ControlFlow<()> + Send + Sync + 'static,
     ) -> Self {
-        self.three = self.three.with_watch(observe);
+        let observe = Arc::new(observe);
+        let of_deep = observe.clone();
+        self.three = self.three.with_watch(move |progress| observe(progress));
+        self.deep = self.deep.with_watch(move |progress| of_deep(progress));
         self
     }
 
@@ -131,13 +135,14 @@ impl Curvature {
         &self,
         network: &FeedForward<f64>,
         batch: &Batch<f64>,
-        needed: Needed,
+        quantity: Quantity,
     ) -> Result<(), Error> {
         let Some(limit) = self.limit else {
             return Ok(());
         };
         let layers: Vec<LayerShape> = network.layers().iter().map(|it| it.shape()).collect();
-        check_memory(needed, &layers, samples(batch, network.outputs()), limit)
+        let samples = samples(batch, network.outputs());
+        check_memory(quantity, &layers, batch.loss(), samples, limit)
     }
 
     /// The loss L.
@@ -150,7 +155,7 @@ impl Curvature {
         match view {
             View::ThreeLayers(network) => self.three.loss(network, batch),
             View::Layers(network) => {
-                self.admit(network, batch, Needed::Loss)?;
+                self.admit(network, batch, Quantity::Loss)?;
                 self.deep.loss(network, batch)
             }
         }
@@ -170,7 +175,7 @@ impl Curvature {
         match view {
             View::ThreeLayers(network) => self.three.loss_gradient(network, batch, gradient),
             View::Layers(network) => {
-                self.admit(network, batch, Needed::Loss)?;
+                self.admit(network, batch, Quantity::LossGradient)?;
                 self.deep.loss_gradient(network, batch, gradient, None)
             }
         }
@@ -185,7 +190,7 @@ impl Curvature {
         match view {
             View::ThreeLayers(network) => self.three.logits(network, batch),
             View::Layers(network) => {
-                self.admit(network, batch, Needed::Loss)?;
+                self.admit(network, batch, Quantity::Loss)?;
                 self.deep.logits(network, batch)
             }
         }
@@ -204,7 +209,7 @@ impl Curvature {
         match view {
             View::ThreeLayers(network) => self.three.bounds(network, batch, Evaluation::Auto),
             View::Layers(network) => {
-                self.admit(network, batch, Needed::Bounds)?;
+                self.admit(network, batch, Quantity::Bounds)?;
                 let bounds = self.deep.bounds(network, batch, &DeepEvaluation::Auto)?;
                 Ok(bounds.whole)
             }
@@ -236,7 +241,7 @@ impl Curvature {
                 Ok(bounds.lambda_sup)
             }
             View::Layers(network) => {
-                self.admit(network, batch, Needed::Gradient)?;
+                self.admit(network, batch, Quantity::BoundsInputGradient)?;
                 self.deep.objective_gradient(
                     network,
                     batch,
@@ -283,7 +288,7 @@ impl Curvature {
         batch: &Batch<f64>,
     ) -> Result<DeepBounds<f64>, LabError> {
         let network = FeedForward::from_flat(&weights.layers, &weights.theta)?;
-        self.admit(&network, batch, Needed::Bounds)?;
+        self.admit(&network, batch, Quantity::Bounds)?;
         Ok(self.deep.bounds(&network, batch, &DeepEvaluation::Auto)?)
     }
 
@@ -300,7 +305,7 @@ impl Curvature {
                     .gauss_newton_share(network, batch, Evaluation::Auto)
             }
             View::Layers(network) => {
-                self.admit(network, batch, Needed::Bounds)?;
+                self.admit(network, batch, Quantity::Bounds)?;
                 let split = self
                     .deep
                     .gauss_newton(network, batch, &DeepEvaluation::Auto)?;
@@ -331,7 +336,7 @@ impl Curvature {
         match view {
             View::ThreeLayers(network) => self.three.hessian(network, batch, hessian),
             View::Layers(network) => {
-                self.admit(network, batch, Needed::Product)?;
+                self.admit(network, batch, Quantity::HessianProduct)?;
                 self.deep.hessian(network, batch, hessian)
             }
         }
@@ -352,7 +357,7 @@ impl Curvature {
                 Operator::ThreeLayers(self.three.linearize(network, batch)?)
             }
             View::Layers(network) => {
-                self.admit(network, batch, Needed::Product)?;
+                self.admit(network, batch, Quantity::HessianProduct)?;
                 Operator::Layers(self.deep.linearize(network, batch)?)
             }
         })

@@ -10,7 +10,7 @@ use super::context::{Context, Shared};
 use super::finding::Finding;
 use crate::LabError;
 
-/// A figure of the paper, or the answer to its referee.
+/// A figure of the paper, the answer to its referee, or what lies beyond both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Experiment {
@@ -38,6 +38,8 @@ pub enum Experiment {
     Fig15,
     /// What a referee asked.
     Referee,
+    /// How tight λ_sup is at any depth and width.
+    Depth,
 }
 
 /// How much is done.
@@ -103,7 +105,7 @@ impl Plan {
 
 impl Experiment {
     /// Every experiment, in the paper's order.
-    pub const ALL: [Experiment; 12] = [
+    pub const ALL: [Experiment; 13] = [
         Experiment::Fig2,
         Experiment::Fig3,
         Experiment::Fig5,
@@ -116,6 +118,7 @@ impl Experiment {
         Experiment::Fig14,
         Experiment::Fig15,
         Experiment::Referee,
+        Experiment::Depth,
     ];
 
     /// The name on the command line and of the files.
@@ -133,6 +136,7 @@ impl Experiment {
             Experiment::Fig14 => "fig14",
             Experiment::Fig15 => "fig15",
             Experiment::Referee => "referee",
+            Experiment::Depth => "depth",
         }
     }
 
@@ -151,6 +155,7 @@ impl Experiment {
             Experiment::Fig14 => "Macro-F1 of every method",
             Experiment::Fig15 => "Decision boundaries and λ_1",
             Experiment::Referee => "The referee's objections",
+            Experiment::Depth => "How tight λ_sup is over depth and width",
         }
     }
 
@@ -168,6 +173,7 @@ impl Experiment {
             Experiment::Fig14 => super::fig14::plan(extent),
             Experiment::Fig15 => super::fig15::plan(extent),
             Experiment::Referee => super::referee::plan(extent),
+            Experiment::Depth => super::depth::plan(extent),
         }
     }
 }

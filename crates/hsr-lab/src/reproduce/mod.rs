@@ -1,4 +1,5 @@
-//! The paper, reproduced: each figure with its claims checked, and the objections of its referee.
+//! The paper, reproduced: each figure with its claims checked, the objections of its referee, and beyond three layers how
+//! tight the bound is.
 //!
 //! ```text
 //! reproduce ── Experiment ── Plan (settings) ── Context (threads, parts, progress) ── Finding (claims, pictures, table)
@@ -11,6 +12,7 @@
 mod context;
 mod critical;
 mod curvature;
+mod depth;
 mod descent;
 mod experiment;
 mod fig10;

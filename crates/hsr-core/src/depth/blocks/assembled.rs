@@ -7,7 +7,7 @@ use crate::depth::rows::{dot, fit, kernels};
 use crate::matmul::{Mat, Write, matmul};
 
 /// Values that a tile of rows of B holds.
-const ROWS: usize = 1 << 15;
+pub(super) const ROWS: usize = 1 << 13;
 
 /// q_{kl} = ‖E‖².
 pub(super) fn assembled<T: Real>(
@@ -33,6 +33,9 @@ pub(super) fn assembled<T: Real>(
     let mut q = T::zero();
     let per_q = seeds * n;
     for first in (0..pass.width(k)).step_by(some) {
+        if source.parts.stopped() {
+            break;
+        }
         let count = some.min(pass.width(k) - first);
         let formed = fit(&mut scratch.formed, count * per_component * n);
         let of_q = &seed.q[k][first * per_q..][..count * per_q];

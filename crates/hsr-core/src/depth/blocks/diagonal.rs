@@ -7,7 +7,7 @@ use crate::depth::rows::{self, dot, fit, kernels, zeros};
 use crate::matmul::{Mat, Write, matmul};
 
 /// Values that a tile of packed rows holds.
-const ROWS: usize = 1 << 17;
+pub(super) const ROWS: usize = 1 << 17;
 
 /// The entries of the packed Γ_l, row by row.
 fn entries<T: Real>(source: &Source<T>, l: usize, out: &mut Vec<(usize, usize)>) {
@@ -81,6 +81,9 @@ pub(super) fn gram<T: Real>(
     let x = pass.input_extended(l);
     let mut q = T::zero();
     for (start, width) in tiles::<T>(n, &want, n, super::pairs::PAIRS) {
+        if source.parts.stopped() {
+            break;
+        }
         let extended = pass.shapes[l].inputs_extended();
         let own = Mat::new(&pass.extended_values(l)[start..], extended, width, n);
         let gram = fit(gram_lower, width * n);
@@ -155,6 +158,9 @@ pub(super) fn assembled<T: Real>(
     }
     let mut q = T::zero();
     for some in all.chunks((ROWS / n).max(1)) {
+        if source.parts.stopped() {
+            break;
+        }
         pack(source, l, some, packed);
         let values = Mat::new(packed, some.len(), n, n);
         let block = fit(formed, some.len() * columns);

@@ -8,7 +8,7 @@ use crate::depth::rows::{self, dot, fit, kernels, zeros};
 use crate::matmul::{Mat, Write, matmul};
 
 /// Values of E that a tile of some components i of layer k holds.
-const VALUES: usize = 1 << 16;
+pub(super) const VALUES: usize = 1 << 16;
 
 /// q_{kl} = ‖E‖².
 pub(super) fn assembled<T: Real>(
@@ -58,6 +58,9 @@ pub(super) fn assembled<T: Real>(
     let mut q = T::zero();
     let some = (VALUES / (seeds * both)).max(1);
     for first in (0..outputs).step_by(some) {
+        if source.parts.stopped() {
+            break;
+        }
         let rows = some.min(outputs - first) * seeds;
         let from = first * seeds * n;
         let of_q = Mat::new(&q_values[from..], rows, n, n);

@@ -9,7 +9,7 @@ use crate::matmul::{Mat, Write, matmul};
 /// Values that one array of pairs holds.
 pub(super) const PAIRS: usize = 1 << 18;
 /// Values that T and V hold together.
-const COUPLED: usize = 1 << 17;
+pub(super) const COUPLED: usize = 1 << 17;
 
 /// Whether what R of neighbours meets is cheaper through x̃_l (m_l values a sample) than over the pairs: six products of
 /// m_l against three or four of N, two less of each where the inputs' adjoint is not wanted.
@@ -59,6 +59,9 @@ pub(super) fn gram<T: Real>(
         (n, PAIRS)
     };
     for (start, width) in tiles::<T>(n, &want, values, limit) {
+        if source.parts.stopped() {
+            break;
+        }
         for (layer, gram) in [(l, &mut scratch.gram_lower), (k, &mut scratch.gram_upper)] {
             let x = pass.input_extended(layer);
             let extended = pass.shapes[layer].inputs_extended();
