@@ -5,10 +5,16 @@ use serde_json::Value;
 
 use super::{hsr, json, number, refused, text, train};
 
-const METHODS: [&str; 9] = [
+const METHODS: [&str; 15] = [
     "hsr",
     "sam",
     "asam",
+    "gsam",
+    "fsam",
+    "looksam",
+    "wsam",
+    "nso",
+    "eigen-sam",
     "trace",
     "lambda-max",
     "frobenius",
@@ -70,6 +76,11 @@ fn methods_lower_what_they_descend() {
         ("gradient-norm", "0.05", "grad_norm"),
         ("sam", "0.3", "lambda_max"),
         ("asam", "0.5", "lambda_max"),
+        ("gsam", "0.3", "lambda_max"),
+        ("looksam", "0.3", "lambda_max"),
+        ("wsam", "0.3", "lambda_max"),
+        ("nso", "0.3", "lambda_max"),
+        ("eigen-sam", "0.3", "lambda_max"),
     ] {
         let arguments = [
             "train",
@@ -134,7 +145,7 @@ fn strength_zero_is_the_plain_network_bit_for_bit_whatever_the_method() {
 #[test]
 fn a_mode_is_refused_where_nothing_is_added_to_the_loss() {
     let folder = tempfile::tempdir().unwrap();
-    for method in ["plain", "sam", "asam"] {
+    for method in ["plain", "sam", "asam", "looksam"] {
         let arguments = ["--method", method, "--mode", "direction", "--out", "never"];
         refused(&train(folder.path(), &arguments), &["--mode", method]);
         assert!(!folder.path().join("never").exists());

@@ -94,29 +94,38 @@ impl Problem {
         }
     }
 
+    /// The logits of a sample at any θ, computed without Burn.
+    pub fn logits(&self, theta: &[HyperDual], sample: usize) -> Vec<HyperDual> {
+        let inputs = self.sizes[0];
+        let x = &self.x[sample * inputs..(sample + 1) * inputs];
+        let mut a: Vec<HyperDual> = x.iter().map(|&v| HyperDual::constant(v)).collect();
+        let mut rest = theta;
+        for (layer, pair) in self.sizes.windows(2).enumerate() {
+            let (inputs, outputs) = (pair[0], pair[1]);
+            let (weight, after) = rest.split_at(inputs * outputs);
+            let (bias, after) = after.split_at(outputs);
+            rest = after;
+            let z = (0..outputs).map(|j| {
+                let terms = (0..inputs).map(|i| a[i] * weight[i * outputs + j]);
+                bias[j] + terms.sum()
+            });
+            let last = layer + 2 == self.sizes.len();
+            a = z.map(|z| if last { z } else { z.tanh() }).collect();
+        }
+        a
+    }
+
+    /// The softmax cross-entropy of a sample at any θ, computed without Burn.
+    pub fn sample_loss(&self, theta: &[HyperDual], sample: usize) -> HyperDual {
+        let logits = self.logits(theta, sample);
+        let total: HyperDual = logits.iter().map(|o| o.exp()).sum();
+        total.ln() - logits[self.y[sample]]
+    }
+
     /// The mean softmax cross-entropy at any θ, computed without Burn.
     pub fn loss(&self, theta: &[HyperDual]) -> HyperDual {
-        let samples = self.x.chunks(self.sizes[0]).zip(&self.y);
-        let sum: HyperDual = samples
-            .map(|(x, &y)| {
-                let mut a: Vec<HyperDual> = x.iter().map(|&v| HyperDual::constant(v)).collect();
-                let mut rest = theta;
-                for (layer, pair) in self.sizes.windows(2).enumerate() {
-                    let (inputs, outputs) = (pair[0], pair[1]);
-                    let (weight, after) = rest.split_at(inputs * outputs);
-                    let (bias, after) = after.split_at(outputs);
-                    rest = after;
-                    let z = (0..outputs).map(|j| {
-                        let terms = (0..inputs).map(|i| a[i] * weight[i * outputs + j]);
-                        bias[j] + terms.sum()
-                    });
-                    let last = layer + 2 == self.sizes.len();
-                    a = z.map(|z| if last { z } else { z.tanh() }).collect();
-                }
-                let total: HyperDual = a.iter().map(|o| o.exp()).sum();
-                total.ln() - a[y]
-            })
-            .sum();
+        let samples = 0..self.y.len();
+        let sum: HyperDual = samples.map(|sample| self.sample_loss(theta, sample)).sum();
         sum * HyperDual::constant(1.0 / self.y.len() as f64)
     }
 

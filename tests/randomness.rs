@@ -12,6 +12,7 @@ use burn::tensor::{DType, Device, Distribution, Tensor};
 use burn_sharpness::landscape::{Line, Plane};
 use burn_sharpness::measures::WorstCase;
 use burn_sharpness::penalty::{Difference, GradientNormConfig, HutchinsonTraceConfig};
+use burn_sharpness::sam::SamRecord;
 use burn_sharpness::{FiniteDifferenceHessian, SamConfig, SharpnessError, SymmetricOperator};
 use hsr_tests::mlp::noise;
 use hsr_tests::{backends, relative_error, tensor, values};
@@ -197,7 +198,11 @@ fn both_passes_of_sam_draw_the_same_mask_and_the_next_step_another() {
         }
         assert!(masks[0] != masks[2] && masks[2] != masks[4]);
         assert_eq!(sam.steps(), 3);
-        let mut resumed = config.init(SgdConfig::new().init()).unwrap().resume_at(2);
+        let record = SamRecord {
+            steps: 2,
+            ..SamRecord::default()
+        };
+        let mut resumed = config.init(SgdConfig::new().init()).unwrap().resume(record);
         assert_eq!(run(1, &mut resumed)[1..], masks[4..]);
     }
 }

@@ -1079,7 +1079,7 @@ fn train(
             .build(InMemDataset::new(items.clone()))
     };
     let (optimizer, rates) = groups();
-    let model = SamLearner::new(Normed::new(device), gradient);
+    let model = SamLearner::new(Normed::new(device), gradient).unwrap();
     let result = SupervisedTraining::new(folder.path(), loader(), loader())
         .metrics((LossMetric::new(),))
         .with_metric_logger(InMemoryMetricLogger::new())
@@ -1158,7 +1158,7 @@ fn a_training_step_gives_the_output_of_the_first_pass_and_the_gradient_of_the_se
     assert!(passes.ascended_loss.unwrap() > passes.loss);
 
     let plain = TrainStep::step(&model, batch.clone()).grads;
-    let learner = SamLearner::new(model, gradient);
+    let learner = SamLearner::new(model, gradient).unwrap();
     let output = TrainStep::step(&learner, batch);
     assert_eq!(values(output.item.loss), [passes.loss]);
     assert_eq!(output.grads.len(), passes.gradients.len());

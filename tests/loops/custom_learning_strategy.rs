@@ -52,7 +52,7 @@ pub fn train(method: Method) -> Result<Outcome, Error> {
     let (before, _) = measure(&model.valid())?;
     let trained = if method == Method::Sam {
         let sam = SamConfig::new().with_rho(0.05).init_gradient()?;
-        launch(SamLearner::new(model, sam), device)?.into_model()
+        launch(SamLearner::new(model, sam)?, device)?.into_model()
     } else {
         launch(model, device)?
     };

@@ -9,9 +9,11 @@
 //! * `train` (feature `train`): `StochasticHsrModel`, the same in Burn's `SupervisedTraining`.
 //! * [`algebra`]: gradients as vectors, on the device.
 //! * [`differences`]: Hessian-vector products and their derivatives from gradients.
+//! * [`Group`]: some of a module's parameters, by name.
 //! * [`passes`]: passes of one loss at several parameters: the same random numbers, running statistics left alone.
 //! * [`Strength`], [`Mode`], [`Schedule`]: how strong a penalty is and how it enters a step.
 //! * [`probe`], [`precision`]: random signs, and how long a step must be.
+//! * [`files`], [`values`]: what records are made of.
 //!
 //! # Features
 //!
@@ -25,7 +27,9 @@ pub mod algebra;
 mod copies;
 pub mod differences;
 mod error;
+pub mod files;
 mod finite;
+mod group;
 mod mode;
 pub mod passes;
 pub mod precision;
@@ -35,10 +39,13 @@ pub mod stochastic;
 mod strength;
 #[cfg(feature = "train")]
 pub mod train;
+pub mod values;
 
 pub use copies::{displaced, isolated};
 pub use error::PenaltyError;
+pub use files::RecordError;
 pub use finite::Finite;
+pub use group::Group;
 pub use mode::Mode;
 pub use passes::Randomness;
 pub use schedule::Schedule;
@@ -47,6 +54,7 @@ pub use stochastic::{
     StochasticHsrGradient, StochasticHsrPasses, StochasticHsrRecord, StochasticHsrStep,
 };
 pub use strength::{ParseStrengthError, Strength, check_strength};
+pub use values::ParameterValues;
 
 /// The programs in the README are compiled and run.
 #[cfg(doctest)]

@@ -93,6 +93,11 @@ pub enum SharpnessError {
         /// The largest component.
         largest: f64,
     },
+    /// What is decoupled from the gradient cannot enter through it.
+    #[error(
+        "decoupled WSAM needs the optimizer's own step: use Sam::step, or WsamConfig::with_decoupled(false)"
+    )]
+    DecoupledStep,
     /// A batch could not be had.
     #[error("cannot get a batch: {message}")]
     Batch {

@@ -62,13 +62,27 @@
 //! # Map
 //!
 //! * [`ParameterSpace`]: a module's trainable parameters as one vector.
-//! * [`operator`]: Hessian-vector products.
-//! * [`Sam`], [`SamConfig`]: SAM and ASAM around any optimizer, see [`sam`].
+//! * [`operator`]: products with the Hessian, Gauss-Newton and Fisher matrices, and with their blocks.
+//! * [`Sam`], [`SamConfig`]: SAM and its family around any optimizer, see [`sam`].
 //! * `train` (feature `train`): `SamLearner`, SAM in Burn's `SupervisedTraining`.
 //! * [`measures`]: sharpness that survives a rescaled layer or scaled logits, beside the plain one.
 //! * [`landscape`]: the loss on planes and lines through models.
 //! * [`penalty`]: gradient norm and Hessian trace as terms of a loss.
-//! * [`spectrum`]: eigenvalues, traces and densities of whatever has products.
+//! * [`spectrum`]: eigenvalues, traces, diagonals and densities of whatever has products.
+//!
+//! # SAM's family
+//!
+//! `SamConfig::of(LookSamConfig::new())` in the place of `SamConfig::new()` makes the same loop LookSAM's.
+//!
+//! | method | configuration | gradients a step |
+//! |---|---|---|
+//! | SAM, ASAM | [`SamConfig::new`], [`SamConfig::asam`] | 2 |
+//! | GSAM, surrogate gap | [`GsamConfig`](sam::GsamConfig) | 2 |
+//! | Friendly-SAM | [`FriendlySamConfig`](sam::FriendlySamConfig) | 2 |
+//! | LookSAM, every k-th step | [`LookSamConfig`](sam::LookSamConfig) | 1 + 1/k |
+//! | WSAM, coupled or decoupled | [`WsamConfig`](sam::WsamConfig) | 2 |
+//! | NSO, n pairs of Gaussian noise | [`NsoConfig`](sam::NsoConfig) | 2n |
+//! | Eigen-SAM, p products every k steps | [`EigenSamConfig`](sam::EigenSamConfig) | 2 + 2p/k |
 //!
 //! # Features
 //!

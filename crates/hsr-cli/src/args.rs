@@ -127,10 +127,11 @@ pub struct TrainOptions {
     /// What is compared with the plain network; `plain` trains that alone.
     #[arg(long, value_enum, default_value = "hsr")]
     pub method: MethodName,
-    /// The factor of what is added to the loss, or the rule for it; ρ for sam and asam, the factor or ε of weight-decay
-    /// and label-smoothing. A rule is auto, which needs no number, relative:X (what is added is always X·‖∇L‖ long) or
-    /// safe:X (X, but what is added is never longer than half of ‖∇L‖) [default: auto for hsr; 0.005 for trace, 0.5 for
-    /// asam, 0.001 for weight-decay, 0.1 for label-smoothing, 0.05 for the others].
+    /// The factor of what is added to the loss, or the rule for it; ρ for sam and its family, the noise's standard
+    /// deviation for nso, the factor or ε of weight-decay and label-smoothing. A rule is auto, which needs no number,
+    /// relative:X (what is added is always X·‖∇L‖ long) or safe:X (X, but what is added is never longer than half of ‖∇L‖)
+    /// [default: auto for hsr; 0.005 for trace, 0.5 for asam, 0.2 for fsam, 0.1 for looksam and eigen-sam, 0.01 for nso,
+    /// 0.001 for weight-decay, 0.1 for label-smoothing, 0.05 for the others].
     #[arg(long, value_name = "X|RULE")]
     pub strength: Option<Strength>,
     /// The seed of data, split, start and order.
@@ -201,9 +202,9 @@ pub struct CompareOptions {
     #[arg(long, value_name = "METHOD=X", value_parser = strength)]
     pub strength: Vec<MethodStrength>,
     /// Choose each method's strength, at each seed, from N on a logarithmic grid, by a validation split: a fifth of the
-    /// training split. Grids are 0.005 to 0.5 for sam, 0.05 to 5 for asam, 0.0001 to 0.1 for trace, 0.00001 to 0.1 for
-    /// weight-decay, 0.01 to 0.5 for label-smoothing, 0.001 to 1 for the others, and 0.05 to 5 for a --strength of
-    /// relative:X.
+    /// training split. Grids go from a tenth of the default to ten times as much for sam and its family; they are 0.0001
+    /// to 0.1 for trace, 0.00001 to 0.1 for weight-decay, 0.01 to 0.5 for label-smoothing, 0.001 to 1 for the others, and
+    /// 0.05 to 5 for a --strength of relative:X.
     #[arg(long, value_name = "N")]
     pub tune: Option<usize>,
     /// Runs at the same time [default: one a processor, one on wgpu].
@@ -910,6 +911,18 @@ pub enum MethodName {
     Sam,
     /// Adaptive sharpness-aware minimisation.
     Asam,
+    /// SAM that also closes the gap between the loss and the ascended loss.
+    Gsam,
+    /// Friendly-SAM: ascends along the noise of the batch's gradient.
+    Fsam,
+    /// LookSAM: SAM every fifth step, its direction kept between.
+    Looksam,
+    /// WSAM: sharpness with a weight, beside the optimizer's step.
+    Wsam,
+    /// The mean gradient over Gaussian noise in the weights, in both directions.
+    Nso,
+    /// SAM, the ascent turned to the Hessian's top eigenvector.
+    EigenSam,
     /// The loss and the trace of its Hessian.
     Trace,
     /// The loss and the largest eigenvalue of its Hessian itself.
@@ -933,6 +946,12 @@ impl From<MethodName> for Method {
             MethodName::Hsr => Method::Hsr,
             MethodName::Sam => Method::Sam,
             MethodName::Asam => Method::Asam,
+            MethodName::Gsam => Method::Gsam,
+            MethodName::Fsam => Method::Fsam,
+            MethodName::Looksam => Method::Looksam,
+            MethodName::Wsam => Method::Wsam,
+            MethodName::Nso => Method::Nso,
+            MethodName::EigenSam => Method::EigenSam,
             MethodName::Trace => Method::Trace,
             MethodName::LambdaMax => Method::LambdaMax,
             MethodName::Frobenius => Method::Frobenius,

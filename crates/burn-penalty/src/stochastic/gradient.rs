@@ -6,16 +6,17 @@ use burn::optim::GradientsParams;
 #[cfg(test)]
 use super::estimate::Numbers;
 use super::estimate::{Averages, Moments, Weights};
-use super::group::Group;
 use super::probes::Probe;
 use super::record::{self, StochasticHsrRecord};
+use super::step::step_length;
 use super::{Curvature, Objective, StochasticHsrConfig};
 use crate::algebra::{self, add, combination, dot, norm, polar, scale};
 use crate::differences::{self, Ends};
 use crate::passes::{check_repeated, training_flags};
 use crate::precision::rounding_noise;
 use crate::probe::{generator, signs};
-use crate::{Finite, Mode, PenaltyError, Randomness, displaced};
+use crate::values::{self, ParameterValues};
+use crate::{Finite, Group, Mode, PenaltyError, Randomness, displaced};
 
 /// Stochastic HSR without an optimizer: the gradients for a loop of one's own or a `TrainStep`.
 ///
@@ -66,7 +67,7 @@ pub(super) struct State {
     /// The vector of λ_max's iteration, of length 1.
     pub direction: Option<GradientsParams>,
     /// The same from a record, until there is a module to put it into.
-    pub recorded: Option<Vec<record::ParameterValues>>,
+    pub recorded: Option<Vec<ParameterValues>>,
 }
 
 /// What the passes of a step gave.
@@ -291,7 +292,7 @@ impl StochasticHsrGradient {
         here: &GradientsParams,
         at: &mut impl FnMut(GradientsParams) -> GradientsParams,
     ) -> Result<Estimated, PenaltyError> {
-        let group = Group::of(module, &self.config)?;
+        let group = Group::of(module, &self.config.group)?;
         match self.config.objective {
             Objective::LambdaMax => self.iterate(module, step, &group, here, at),
             Objective::LambdaSup | Objective::Frobenius | Objective::Trace => {
@@ -310,12 +311,12 @@ impl StochasticHsrGradient {
         at: &mut impl FnMut(GradientsParams) -> GradientsParams,
     ) -> Result<Estimated, PenaltyError> {
         let config = &self.config;
-        let epsilon = group.step(module, config)?;
+        let epsilon = step_length(module, group, config)?;
         let here = &group.filter(module, here);
         let before = self.state.averages.as_ref();
         let weights = before.map(|averages| {
             let moments = averages.moments(config.decay, &epsilon.device());
-            Weights::of(config.objective, &moments, group.size)
+            Weights::of(config.objective, &moments, group.size())
         });
         let mut generator = generator(config.seed, step);
         let share = 1.0 / config.probes as f64;
@@ -329,7 +330,7 @@ impl StochasticHsrGradient {
                 (Objective::Trace, _) => one.of_trace(module, here),
                 (_, Some(weights)) => one.of_bound(module, group, weights, at),
                 (objective, None) => {
-                    let weights = Weights::of(objective, &of_one, group.size);
+                    let weights = Weights::of(objective, &of_one, group.size());
                     one.of_bound(module, group, &weights, at)
                 }
             };
@@ -340,7 +341,7 @@ impl StochasticHsrGradient {
         Ok(Estimated {
             gradients: sum,
             averages: Averages::updated(before, config.decay, &moments),
-            size: group.size,
+            size: group.size(),
             direction: None,
             previous: None,
         })
@@ -358,21 +359,21 @@ impl StochasticHsrGradient {
         let config = &self.config;
         let here = &group.filter(module, here);
         let kept = match self.state.recorded.take() {
-            Some(values) => Some(record::direction(module, &values)),
+            Some(values) => Some(values::write(module, &values)),
             None => self.state.direction.take(),
         };
         let kept = kept.map(|direction| group.filter(module, &direction));
         let direction = match kept {
-            Some(direction) if direction.len() == group.len() => direction,
+            Some(direction) if direction.len() == group.parameters() => direction,
             // The first step, or another module or group than before.
             _ => {
-                let length = 1.0 / (group.size as f64).sqrt();
+                let length = 1.0 / (group.size() as f64).sqrt();
                 let mut generator = generator(config.seed, step);
                 signs(module, length, &mut generator, |id| group.has(id))
             }
         };
         let epsilon = match config.step {
-            Some(_) => group.step(module, config)?,
+            Some(_) => step_length(module, group, config)?,
             None => rounding_noise(module)?.powf_scalar(0.25) * 2.0,
         };
         let after = group.filter(module, &at(scale(module, &direction, epsilon.clone())));
@@ -397,7 +398,7 @@ impl StochasticHsrGradient {
         Ok(Estimated {
             gradients: differences::second(module, ends, here, &epsilon),
             averages: Averages::updated(self.state.averages.as_ref(), config.decay, &moments),
-            size: group.size,
+            size: group.size(),
             direction: Some(next),
             previous: Some(direction),
         })

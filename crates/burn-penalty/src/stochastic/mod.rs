@@ -95,13 +95,13 @@
 mod config;
 mod estimate;
 mod gradient;
-mod group;
 mod optimizer;
 mod probes;
 mod record;
+mod step;
 
 pub use config::{Objective, Scheme, StochasticHsrConfig};
 pub use estimate::Curvature;
 pub use gradient::{Part, StochasticHsrGradient, StochasticHsrPasses};
 pub use optimizer::{Outcome, StochasticHsr, StochasticHsrStep};
-pub use record::{ParameterValues, RecordError, StochasticHsrRecord};
+pub use record::StochasticHsrRecord;

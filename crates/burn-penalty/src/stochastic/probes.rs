@@ -8,12 +8,11 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::estimate::{Moments, Weights};
-use super::group::Group;
 use super::{Objective, Scheme, StochasticHsrConfig};
-use crate::PenaltyError;
 use crate::algebra::{combination, difference, dot, filter, largest, reciprocal, scale};
 use crate::differences::{self, Ends, taken};
 use crate::precision::placed;
+use crate::{Group, PenaltyError};
 
 /// One probe v and the gradients along it, on a step of h = ε where the difference is one-sided, else 2ε.
 pub(super) struct Probe {
@@ -78,7 +77,7 @@ impl Probe {
             scheme: config.scheme,
             epsilon,
             h,
-            size: group.size,
+            size: group.size(),
             across,
             square,
             forward,

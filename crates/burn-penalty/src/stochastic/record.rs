@@ -1,15 +1,14 @@
 //! What stochastic HSR must remember to go on where it was.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::optim::GradientsParams;
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 use super::estimate::{Averages, Numbers};
 use super::gradient::State;
-use crate::PenaltyError;
+use crate::values::{self, ParameterValues};
+use crate::{PenaltyError, RecordError, files};
 
 /// The state of a [`StochasticHsrGradient`](super::StochasticHsrGradient), to be saved beside the model's and the
 /// optimizer's records. With it and the same configuration a resumed run takes the very steps that an uninterrupted one
@@ -31,40 +30,13 @@ pub struct StochasticHsrRecord {
     pub direction: Option<Vec<ParameterValues>>,
 }
 
-/// A parameter's part of a vector.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ParameterValues {
-    /// Where the parameter stands in the module: `layer.weight`.
-    pub path: String,
-    /// The numbers, in the order of its tensor.
-    pub values: Vec<f64>,
-}
-
-/// Why a record could not be written or read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RecordError {
-    /// The bytes are not a record.
-    #[error("not the record of a stochastic regulariser: {message}")]
-    Format {
-        /// What is wrong.
-        message: String,
-    },
-    /// The file could not be written or read.
-    #[error("{path}: {error}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        error: std::io::Error,
-    },
-}
+/// Its name in messages.
+const WHAT: &str = "the record of a stochastic regulariser";
 
 impl StochasticHsrRecord {
     /// The record as JSON.
     pub fn into_bytes(self) -> Vec<u8> {
-        serde_json::to_vec(&self).expect("finite numbers are JSON, and others become null")
+        files::to_bytes(&self)
     }
 
     /// The record from its bytes.
@@ -73,9 +45,7 @@ impl StochasticHsrRecord {
     ///
     /// [`RecordError::Format`] where the bytes are no record.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
-        serde_json::from_slice(bytes).map_err(|error| RecordError::Format {
-            message: error.to_string(),
-        })
+        files::from_bytes(bytes, WHAT)
     }
 
     /// Writes the record, whole or not at all.
@@ -84,16 +54,7 @@ impl StochasticHsrRecord {
     ///
     /// [`RecordError::File`] where the file cannot be written.
     pub fn save(self, path: impl AsRef<Path>) -> Result<(), RecordError> {
-        let path = path.as_ref();
-        let refuse = |error| RecordError::File {
-            path: path.to_owned(),
-            error,
-        };
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(".tmp");
-        let beside = PathBuf::from(beside);
-        std::fs::write(&beside, self.into_bytes()).map_err(refuse)?;
-        std::fs::rename(&beside, path).map_err(refuse)
+        files::save(&self, path.as_ref())
     }
 
     /// Reads a record.
@@ -102,12 +63,7 @@ impl StochasticHsrRecord {
     ///
     /// [`RecordError`] where the file cannot be read or is no record.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, RecordError> {
-        let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|error| RecordError::File {
-            path: path.to_owned(),
-            error,
-        })?;
-        Self::from_bytes(&bytes)
+        files::load(path.as_ref(), WHAT)
     }
 }
 
@@ -128,7 +84,11 @@ pub(super) fn of<M: Module>(
         record.averages = Some(averages.numbers.read()?);
     }
     if let Some(direction) = &state.direction {
-        record.direction = Some(values(module, direction)?);
+        record.direction = Some(values::read(
+            module,
+            direction,
+            "the vector of the power iteration",
+        )?);
     }
     Ok(record)
 }
@@ -147,99 +107,6 @@ pub(super) fn state(record: StochasticHsrRecord) -> State {
         direction: None,
         recorded: record.direction,
     }
-}
-
-fn values<M: Module>(
-    module: &M,
-    vector: &GradientsParams,
-) -> Result<Vec<ParameterValues>, PenaltyError> {
-    struct Values<'a> {
-        vector: &'a GradientsParams,
-        path: Vec<String>,
-        out: Result<Vec<ParameterValues>, PenaltyError>,
-    }
-    impl ModuleVisitor for Values<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Ok(out) = &mut self.out
-                && let Some(part) = self.vector.get::<D>(param.id)
-            {
-                match part.try_into_vec_as::<f64>() {
-                    Ok(values) => out.push(ParameterValues {
-                        path: self.path.join("."),
-                        values,
-                    }),
-                    Err(error) => {
-                        self.out = Err(PenaltyError::Read {
-                            what: "the vector of the power iteration",
-                            message: error.to_string(),
-                        });
-                    }
-                }
-            }
-        }
-
-        fn enter_module(&mut self, name: &str, _container_type: &str) {
-            self.path.push(name.to_owned());
-        }
-
-        fn exit_module(&mut self, _name: &str, _container_type: &str) {
-            self.path.pop();
-        }
-    }
-    let mut values = Values {
-        vector,
-        path: Vec::new(),
-        out: Ok(Vec::new()),
-    };
-    module.visit(&mut values);
-    values.out
-}
-
-/// The vector for a module, of the parameters that it has in the same places and sizes.
-pub(super) fn direction<M: Module>(module: &M, values: &[ParameterValues]) -> GradientsParams {
-    struct Put<'a> {
-        values: &'a [ParameterValues],
-        path: Vec<String>,
-        out: GradientsParams,
-    }
-    impl ModuleVisitor for Put<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let path = self.path.join(".");
-            let shape = param.shape();
-            let found = self
-                .values
-                .iter()
-                .find(|values| values.path == path && values.values.len() == shape.num_elements());
-            if let Some(found) = found
-                && param.is_require_grad()
-            {
-                let value = param.val().inner();
-                let dtype = match value.dtype() {
-                    DType::F64 => DType::F64,
-                    _ => DType::F32,
-                };
-                let at: (&Device, DType) = (&value.device(), dtype);
-                let data = TensorData::new(found.values.clone(), shape);
-                self.out
-                    .register(param.id, Tensor::<D>::from_data(data, at));
-            }
-        }
-
-        fn enter_module(&mut self, name: &str, _container_type: &str) {
-            self.path.push(name.to_owned());
-        }
-
-        fn exit_module(&mut self, _name: &str, _container_type: &str) {
-            self.path.pop();
-        }
-    }
-    let mut put = Put {
-        values,
-        path: Vec::new(),
-        out: GradientsParams::new(),
-    };
-    module.visit(&mut put);
-    put.out
 }
 
 #[cfg(test)]

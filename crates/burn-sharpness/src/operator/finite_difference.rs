@@ -3,6 +3,7 @@
 use core::fmt::Display;
 
 use burn::module::Module;
+use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use burn_penalty::passes::{backward, repeats};
 use burn_penalty::precision::rounding_unit;
@@ -210,23 +211,36 @@ impl<'a, M: Module> FiniteDifferenceHessian<'a, M> {
         )
     }
 
+    /// The Hessian of a loss whose gradients are given, and which is known to be the same at every call.
+    pub(crate) fn of_gradients(
+        module: &M,
+        mut gradients: impl FnMut(&M) -> GradientsParams + 'a,
+    ) -> Result<Self, SharpnessError> {
+        let hessian = Self::with_gradient(
+            module,
+            Box::new(move |module, space| space.read_gradients(module, &gradients(module))),
+        )?;
+        Ok(Self {
+            repeats: true,
+            ..hessian
+        })
+    }
+
+    /// With the random numbers of other passes.
+    pub(crate) fn with_randomness(self, randomness: Randomness) -> Self {
+        Self { randomness, ..self }
+    }
+
     fn with_gradient(module: &M, gradient: Gradient<'a, M>) -> Result<Self, SharpnessError> {
         let space = ParameterSpace::of(module)?;
-        let theta = space.read(module)?;
-        let norm = norm(&theta);
-        if !norm.is_finite() {
-            let what = "a parameter";
-            return Err(SharpnessError::NotFinite { what });
-        }
-        let rms = norm / (space.size() as f64).sqrt();
-        let noise = rounding_unit(module) * (1.0 + rms);
+        let noise = rounding_noise(module, &space)?;
         Ok(Self {
             module: isolated(module),
             randomness: Randomness::new(module, 0, 0),
             repeats: false,
             space,
             gradient,
-            step: 0.5 * noise.cbrt(),
+            step: step_length(noise),
             noise,
         })
     }
@@ -271,13 +285,17 @@ impl<'a, M: Module> FiniteDifferenceHessian<'a, M> {
     /// As [`apply`](SymmetricOperator::apply).
     pub fn gradient(&mut self) -> Result<Vec<f64>, SharpnessError> {
         self.randomness.restart();
-        finite((self.gradient)(&self.module, &self.space)?)
+        let gradient = (self.gradient)(&self.module, &self.space)?;
+        finite(&gradient)?;
+        Ok(gradient)
     }
 
     fn gradient_at(&mut self, direction: &[f64], step: f64) -> Result<Vec<f64>, SharpnessError> {
         let displaced = self.space.displaced(&self.module, direction, step)?;
         self.randomness.restart();
-        finite((self.gradient)(&displaced, &self.space)?)
+        let gradient = (self.gradient)(&displaced, &self.space)?;
+        finite(&gradient)?;
+        Ok(gradient)
     }
 }
 
@@ -334,22 +352,41 @@ impl<M: Module> SymmetricOperator for FiniteDifferenceHessian<'_, M> {
     }
 }
 
-fn add_scaled(sum: &mut [f64], scale: f64, vector: &[f64]) {
+/// u(1 + θ̄).
+pub(super) fn rounding_noise<M: Module>(
+    module: &M,
+    space: &ParameterSpace,
+) -> Result<f64, SharpnessError> {
+    let norm = norm(&space.read(module)?);
+    if !norm.is_finite() {
+        let what = "a parameter";
+        return Err(SharpnessError::NotFinite { what });
+    }
+    let rms = norm / (space.size() as f64).sqrt();
+    Ok(rounding_unit(module) * (1.0 + rms))
+}
+
+/// ε of the noise.
+pub(super) fn step_length(noise: f64) -> f64 {
+    0.5 * noise.cbrt()
+}
+
+pub(super) fn add_scaled(sum: &mut [f64], scale: f64, vector: &[f64]) {
     for (sum, v) in sum.iter_mut().zip(vector) {
         *sum += scale * v;
     }
 }
 
-fn finite(gradient: Vec<f64>) -> Result<Vec<f64>, SharpnessError> {
+pub(super) fn finite(gradient: &[f64]) -> Result<(), SharpnessError> {
     if gradient.iter().all(|v| v.is_finite()) {
-        return Ok(gradient);
+        return Ok(());
     }
     let what = "the gradient";
     Err(SharpnessError::NotFinite { what })
 }
 
 /// ‖v‖ without overflow or underflow on the way.
-fn norm(v: &[f64]) -> f64 {
+pub(super) fn norm(v: &[f64]) -> f64 {
     let largest = v.iter().fold(0.0, |max: f64, v| max.max(v.abs()));
     if largest == 0.0 || v.iter().any(|v| !v.is_finite()) {
         return v.iter().map(|v| v.abs()).sum();

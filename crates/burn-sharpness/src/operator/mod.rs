@@ -1,7 +1,10 @@
 //! Symmetric operators on a parameter space: what an eigenvalue iteration needs of a Hessian.
 //!
 //! * [`FiniteDifferenceHessian`]: any module and any loss, over batches.
+//! * [`GaussNewton`]: the part of it that is left where the outputs are linear in the parameters, any module.
+//! * [`EmpiricalFisher`], [`MonteCarloFisher`]: outer products of the samples' gradients, any module.
 //! * [`HessianOperator`]: the closed form of a three-layer network.
+//! * [`Subset`]: the block of any of them that belongs to some parameters, by name.
 //! * [`DenseOperator`]: a matrix.
 //! * [`from_fn`]: a closure.
 //!
@@ -34,7 +37,11 @@
 
 mod dense;
 mod finite_difference;
+mod fisher;
 mod from_fn;
+mod gauss_newton;
+mod jacobian;
+mod subset;
 
 use hsr_core::HessianOperator;
 
@@ -42,7 +49,11 @@ use crate::SharpnessError;
 
 pub use dense::DenseOperator;
 pub use finite_difference::FiniteDifferenceHessian;
+pub use fisher::{EmpiricalFisher, MonteCarloFisher};
 pub use from_fn::{FromFn, from_fn};
+pub use gauss_newton::GaussNewton;
+pub use hsr_core::OutputLoss;
+pub use subset::Subset;
 
 /// A symmetric matrix that is known by its products alone.
 pub trait SymmetricOperator {

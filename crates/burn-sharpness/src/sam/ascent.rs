@@ -8,20 +8,21 @@ use burn_penalty::algebra::{Change, map, reciprocal, together, wide};
 use super::SamConfig;
 use super::scaling::Scaling;
 
-/// e = ρ T²g/‖Tg‖, a tensor for each trained parameter that has a gradient. Zero where the gradient is zero.
+/// e = ρ T²g/‖Tg‖ along g, a tensor for each trained parameter that has a part in g. Zero where g is zero.
 ///
 /// Nothing is read from the device. Tg is divided by its largest entry first, for the squares can be beyond the type
 /// where the gradient is not.
 pub(super) fn ascent<M: Module>(
     config: &SamConfig,
+    rho: f64,
     module: &M,
-    gradients: GradientsParams,
+    along: GradientsParams,
 ) -> GradientsParams {
     let mut scale = Scale {
         config,
         largest: Vec::new(),
     };
-    let scaled = map(module, gradients, &mut scale);
+    let scaled = map(module, along, &mut scale);
     let Some(largest) = together(scale.largest) else {
         return scaled;
     };
@@ -35,7 +36,7 @@ pub(super) fn ascent<M: Module>(
     };
     let mut lengthen = Lengthen {
         config,
-        factor: reciprocal(squares.sum().sqrt()) * config.rho,
+        factor: reciprocal(squares.sum().sqrt()) * rho,
     };
     map(module, normalised, &mut lengthen)
 }
@@ -95,6 +96,26 @@ impl Change for Lengthen<'_> {
         let scaling = Scaling::of(self.config, name(path), D);
         times(scaling.apply(parameter, tensor), &self.factor)
     }
+}
+
+/// T·vector.
+pub(super) fn adapted<M: Module>(
+    config: &SamConfig,
+    module: &M,
+    vector: GradientsParams,
+) -> GradientsParams {
+    struct Adapt<'a>(&'a SamConfig);
+    impl Change for Adapt<'_> {
+        fn change<const D: usize>(
+            &mut self,
+            path: &[String],
+            parameter: &Tensor<D>,
+            tensor: Tensor<D>,
+        ) -> Tensor<D> {
+            Scaling::of(self.0, name(path), D).apply(parameter, tensor)
+        }
+    }
+    map(module, vector, &mut Adapt(config))
 }
 
 /// What the parameter is called; in a list, what the list is.

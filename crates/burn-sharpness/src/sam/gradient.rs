@@ -1,15 +1,13 @@
-//! The two passes.
+//! The gradient of a step.
 
-use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn_penalty::passes::{check_repeated, training_flags};
-use burn_penalty::{Finite, Randomness, displaced, isolated};
 
-use super::SamConfig;
-use super::ascent::ascent;
+use super::state::State;
+use super::step::Step;
+use super::{SamConfig, SamRecord};
 use crate::SharpnessError;
 
 /// SAM without an optimizer: the gradient at the ascended point, for a loop of one's own or a `TrainStep`.
@@ -46,42 +44,43 @@ use crate::SharpnessError;
 #[derive(Debug)]
 pub struct SamGradient {
     config: SamConfig,
-    /// Steps taken. Atomic, so that a loop needs no `&mut`.
-    steps: AtomicU64,
-    /// The training flags under which the closure was seen to repeat itself.
-    repeats: Mutex<Option<Vec<bool>>>,
+    /// Locked, so that a `TrainStep` needs no `&mut`.
+    state: Mutex<State>,
 }
 
 impl Clone for SamGradient {
-    /// The same at the same step, with a count of its own.
+    /// The same at the same step, which goes on by itself.
     fn clone(&self) -> Self {
         Self {
             config: self.config.clone(),
-            steps: AtomicU64::new(self.steps()),
-            repeats: Mutex::new(self.repeats()),
+            state: Mutex::new(self.state(|state| state.clone())),
         }
     }
 }
 
-/// One of the two passes of a step.
+/// One of the passes of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pass {
-    /// The first, at θ.
+    /// The first, at θ; for NSO at θ + u.
     First,
-    /// The second, at θ + e.
+    /// Another one, at θ + e; for NSO at θ − u and at the points of further pairs.
     Second,
 }
 
-/// What the two passes gave.
+/// What the passes of a step gave.
 #[derive(Debug)]
 #[must_use]
 pub struct SamPasses<L> {
-    /// The closure's loss at θ.
+    /// The closure's loss at θ; for NSO at θ + u, u being the first noise.
     pub loss: L,
-    /// The closure's loss at θ + e; none where ρ is 0. Its distance from `loss` is the sharpness that SAM lowers.
+    /// The closure's loss at θ + e, for NSO at θ − u; `None` where there was one pass. Its distance from `loss` is the
+    /// sharpness that SAM lowers.
     pub ascended_loss: Option<L>,
-    /// ∇L(θ + e), for the optimizer's step from θ. Empty where the step should be skipped.
+    /// The gradient for the optimizer's step from θ. Empty where the step should be skipped.
     pub gradients: GradientsParams,
+    /// For decoupled WSAM the weighted gradient of the sharpness, of which the learning rate is to be subtracted after the
+    /// optimizer's step: `SgdConfig::new().init().step(lr, model, decrement)`.
+    pub decrement: Option<GradientsParams>,
     /// The pass whose gradient is NaN or infinite, where one is and it was checked.
     pub not_finite: Option<Pass>,
 }
@@ -90,20 +89,8 @@ impl SamGradient {
     pub(super) fn new(config: SamConfig) -> Self {
         Self {
             config,
-            steps: AtomicU64::new(0),
-            repeats: Mutex::default(),
+            state: Mutex::default(),
         }
-    }
-
-    /// The steps taken, which a resumed run needs to draw the same dropout masks.
-    pub fn steps(&self) -> u64 {
-        self.steps.load(Ordering::Relaxed)
-    }
-
-    /// The same after that many steps.
-    pub fn resume_at(mut self, steps: u64) -> Self {
-        *self.steps.get_mut() = steps;
-        self
     }
 
     /// The configuration.
@@ -111,75 +98,76 @@ impl SamGradient {
         &self.config
     }
 
-    /// The gradient of SAM's objective at a module. `closure` takes the module and gives a loss, whatever its type,
-    /// and the gradients; it is called at θ and at θ + e, or at θ alone where ρ is 0. The module does not change, but
-    /// for the running statistics, which the first call updates.
+    /// The steps taken.
+    pub fn steps(&self) -> u64 {
+        self.state(|state| state.steps)
+    }
+
+    /// Says the learning rate of the step to come. It matters where ρ follows it
+    /// ([`follow_rate`](SamConfig::follow_rate)).
+    pub fn at_rate(&self, rate: f64) {
+        self.state(|state| state.rate = Some(rate));
+    }
+
+    /// What a resumed run needs to go on where this one is; reads the device where the method remembers something.
+    ///
+    /// # Errors
+    ///
+    /// [`SharpnessError::Read`] where the device cannot be read.
+    pub fn to_record<M: Module>(&self, module: &M) -> Result<SamRecord, SharpnessError> {
+        self.state(|state| state.clone()).record(module)
+    }
+
+    /// The same where the record was taken.
+    pub fn load_record(self, record: SamRecord) -> Self {
+        Self {
+            config: self.config,
+            state: Mutex::new(State::of(record)),
+        }
+    }
+
+    /// The gradient of the method's objective at a module; counts a step. `closure` takes the module and gives a loss,
+    /// whatever its type, and the gradients; it is called at θ and at the points that the method wants, or at θ alone where
+    /// ρ is 0. The module does not change, but for the running statistics, which the first call updates.
     ///
     /// A gradient that is not finite in the first pass does not keep the second from running: the two are checked
-    /// together, so that the device is waited for once. The first step, and one before which a training flag has changed,
-    /// repeats the pass at θ to see whether the closure gives the same gradient.
+    /// together, so that the device is waited for once. The first step with more than one pass, and one before which a
+    /// training flag has changed, repeats the first pass to see whether the closure gives the same gradient.
     ///
     /// # Errors
     ///
     /// [`SharpnessError::NotRepeatable`] where the closure gives another gradient at every call, as on the next batch: the
-    /// second would not be that of the ascended loss. [`SharpnessError::Read`] where a check cannot be read.
-    pub fn of<M, L, F>(&self, module: &M, mut closure: F) -> Result<SamPasses<L>, SharpnessError>
+    /// second would not be that of the ascended loss. [`SharpnessError::NoParameters`] where nothing in the group is
+    /// trained, [`SharpnessError::PlainDevice`] where the module is not on an autodiff device. [`SharpnessError::Read`]
+    /// where a check cannot be read.
+    pub fn of<M, L, F>(&self, module: &M, closure: F) -> Result<SamPasses<L>, SharpnessError>
     where
         M: Module,
         F: FnMut(M) -> (L, GradientsParams),
     {
-        let mut finite = Finite::default();
-        let mut check = |pass, gradients: &GradientsParams| {
-            if self.config.check_finite {
-                finite.check(pass, module, gradients);
-            }
+        let mut step = Step::next(module, &self.config, &self.state, closure);
+        let descent = if step.rho == 0.0 {
+            step.alone().into()
+        } else {
+            self.config.rule.descend(&mut step)?
         };
-        let step = self.steps.fetch_add(1, Ordering::Relaxed);
-        let randomness = (self.config.rho != 0.0)
-            .then(|| Randomness::new(module, self.config.seed, step))
-            .inspect(Randomness::restart);
-        let (loss, mut gradients) = closure(module.clone());
-        check(Pass::First, &gradients);
-        let mut ascended_loss = None;
-        if let Some(randomness) = randomness {
-            self.check_closure(module, &gradients, || {
-                randomness.restart();
-                closure(isolated(module)).1
-            })?;
-            let there = displaced(module, ascent(&self.config, module, gradients));
-            randomness.restart();
-            let (loss, of_there) = closure(there);
-            check(Pass::Second, &of_there);
-            (ascended_loss, gradients) = (Some(loss), of_there);
-        }
-        let not_finite = finite.read()?;
-        if not_finite.is_some() {
-            gradients = GradientsParams::new();
+        let seen = step.seen()?;
+        let (mut gradients, mut decrement) = (descent.gradients, descent.decrement);
+        if seen.not_finite.is_some() {
+            (gradients, decrement) = (GradientsParams::new(), None);
+        } else if let Some(memory) = descent.memory {
+            self.state(|state| state.memory = memory.into());
         }
         Ok(SamPasses {
-            loss,
-            ascended_loss,
+            loss: seen.loss.expect("every step has a first pass"),
+            ascended_loss: seen.ascended_loss,
             gradients,
-            not_finite,
+            decrement,
+            not_finite: seen.not_finite,
         })
     }
 
-    /// Whether the closure is a function, seen once, and again where a training flag has changed.
-    fn check_closure<M: Module>(
-        &self,
-        module: &M,
-        here: &GradientsParams,
-        again: impl FnOnce() -> GradientsParams,
-    ) -> Result<(), SharpnessError> {
-        let flags = training_flags(module);
-        if self.repeats().as_ref() != Some(&flags) && check_repeated(module, here, &again())? {
-            *self.repeats.lock().unwrap_or_else(PoisonError::into_inner) = Some(flags);
-        }
-        Ok(())
-    }
-
-    fn repeats(&self) -> Option<Vec<bool>> {
-        let repeats = self.repeats.lock();
-        repeats.unwrap_or_else(PoisonError::into_inner).clone()
+    fn state<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
+        with(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -1,24 +1,49 @@
-//! An optimizer's step with SAM.
+//! An optimizer's step with SAM or another method of its family.
 
 use std::path::Path;
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
-use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord};
+use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord, SgdConfig};
 use burn::store::RecordError;
 use burn::tensor::Bytes;
 
-use super::{Pass, SamConfig, SamGradient};
+use super::{Pass, SamConfig, SamGradient, SamRecord};
 use crate::SharpnessError;
 
-/// SAM or ASAM around any optimizer.
+/// SAM, or another method of its family, around any optimizer.
 ///
-/// The step takes a closure, as Burn's `LBFGS` does, for it needs two passes: see [the module](super) for what they
+/// The step takes a closure, as Burn's `LBFGS` does, because it needs more than one pass: see [the module](super) for what they
 /// cost and for what stands beside them.
 ///
-/// SAM itself remembers only the number of its steps, and that only for dropout ([`resume_at`](Self::resume_at)). What is saved is the optimizer's state, in Burn's own format. Burn
-/// loads it onto its default device, in the default type of that, and moves it to the parameters' device at the first
-/// step, but does not change its type: a model in f64 resumes where that default is f64 (`Device::configure`).
+/// # Resuming
+///
+/// Two records make a resumed run take the very steps of an uninterrupted one: the optimizer's, in Burn's own format, and
+/// that of the method, with the number of steps and what it remembers:
+///
+/// ```
+/// # use burn::nn::LinearConfig;
+/// # use burn::optim::AdamConfig;
+/// # use burn::tensor::Device;
+/// use burn_sharpness::SamConfig;
+/// use burn_sharpness::sam::{FriendlySamConfig, SamRecord};
+///
+/// # let model = LinearConfig::new(4, 3).init(&Device::flex().autodiff());
+/// let config = SamConfig::of(FriendlySamConfig::new());
+/// let sam = config.init(AdamConfig::new().init())?;
+/// let (optimizer, method) = (sam.to_record(), sam.gradient().to_record(&model)?.into_bytes());
+/// let sam = config
+///     .init(AdamConfig::new().init())?
+///     .load_record(optimizer)
+///     .resume(SamRecord::from_bytes(&method)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Burn loads the optimizer's state onto its default device, in the default type of that, and moves it to the parameters'
+/// device at the first step, but does not change its type: a model in f64 resumes where that default is f64
+/// (`Device::configure`).
+///
+/// # Example
 ///
 /// ```
 /// use burn::nn::LinearConfig;
@@ -83,9 +108,9 @@ pub enum Outcome {
 pub struct SamStep<M, L> {
     /// The module after the step.
     pub module: M,
-    /// The closure's loss at θ, before the step.
+    /// The closure's loss at θ, before the step; for NSO at θ + u.
     pub loss: L,
-    /// The closure's loss at θ + e; none where ρ is 0.
+    /// The closure's loss at θ + e, for NSO at θ − u; `None` where there was one pass.
     pub ascended_loss: Option<L>,
     /// Whether there was a step.
     pub outcome: Outcome,
@@ -104,7 +129,7 @@ impl Sam {
         self.gradient.config()
     }
 
-    /// SAM without the optimizer.
+    /// The method without the optimizer.
     pub fn gradient(&self) -> &SamGradient {
         &self.gradient
     }
@@ -119,21 +144,21 @@ impl Sam {
         self.optimizer
     }
 
-    /// The steps taken, which a resumed run needs to draw the same dropout masks.
+    /// The steps taken.
     pub fn steps(&self) -> u64 {
         self.gradient.steps()
     }
 
-    /// SAM after that many steps.
-    pub fn resume_at(self, steps: u64) -> Self {
+    /// The method where its record was taken ([`SamGradient::to_record`]).
+    pub fn resume(self, record: SamRecord) -> Self {
         let Self {
             gradient,
             optimizer,
         } = self;
-        Self::new(gradient.resume_at(steps), optimizer)
+        Self::new(gradient.load_record(record), optimizer)
     }
 
-    /// One step from θ with ∇L(θ + e). `lr` is a number, or the rates of parameter groups that a `ModuleLrScheduler`
+    /// One step from θ with the method's gradient. `lr` is a number, or the rates of parameter groups that a `ModuleLrScheduler`
     /// gives; `closure` is that of [`SamGradient::of`].
     ///
     /// Where a gradient is not finite, nothing is stepped and the outcome says so.
@@ -151,10 +176,17 @@ impl Sam {
         M: Module,
         F: FnMut(M) -> (L, GradientsParams),
     {
+        let lr = lr.into();
+        self.gradient.at_rate(lr.base());
         let passes = self.gradient.of(&module, closure)?;
         let (module, outcome) = match passes.not_finite {
             None => {
-                let module = self.optimizer.step(lr, module, passes.gradients);
+                let module = self.optimizer.step(lr.clone(), module, passes.gradients);
+                let module = match passes.decrement {
+                    // Burn's plain SGD is θ − lr·g with the rate of each parameter's group.
+                    Some(decrement) => SgdConfig::new().init().step(lr, module, decrement),
+                    None => module,
+                };
                 (module, Outcome::Stepped)
             }
             Some(pass) => (module, Outcome::Skipped { pass }),
@@ -172,7 +204,7 @@ impl Sam {
         self.optimizer.to_record()
     }
 
-    /// SAM with the optimizer's state from a record.
+    /// The same with the optimizer's state from a record.
     pub fn load_record(self, record: OptimizerRecord) -> Self {
         let Self {
             gradient,
@@ -190,7 +222,7 @@ impl Sam {
         self.optimizer.into_bytes()
     }
 
-    /// SAM with the optimizer's state from bytes.
+    /// The same with the optimizer's state from bytes.
     ///
     /// # Errors
     ///
@@ -208,7 +240,7 @@ impl Sam {
         self.optimizer.save(path)
     }
 
-    /// SAM with the optimizer's state from a file.
+    /// The same with the optimizer's state from a file.
     ///
     /// # Errors
     ///

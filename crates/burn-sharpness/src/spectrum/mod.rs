@@ -5,6 +5,7 @@
 //! | every eigenvalue and vector | [`DenseSpectrum`] | D |
 //! | the largest and the smallest, signed | [`lanczos`] | tens |
 //! | the trace | [`hutchinson`], [`hutch_plus_plus`] | as many as are asked for |
+//! | the diagonal | [`hutchinson_diagonal`] | as many as are asked for |
 //! | the density of all eigenvalues | [`spectral_density`] | probes · steps |
 //! | the largest in magnitude | [`power_iteration`] | many |
 //!
@@ -12,6 +13,7 @@
 
 mod dense;
 mod density;
+mod diagonal;
 mod lanczos;
 mod power;
 mod random;
@@ -20,6 +22,7 @@ mod trace;
 
 pub use dense::{DENSE_LIMIT, DenseSpectrum, assemble};
 pub use density::{DensityCurve, DensityOptions, SpectralDensity, spectral_density};
+pub use diagonal::{DiagonalEstimate, hutchinson_diagonal};
 pub use hsr_core::{EigenPair, LanczosOptions};
 pub use lanczos::{SpectrumEnds, lanczos};
 pub use power::power_iteration;

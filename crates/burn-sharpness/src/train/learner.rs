@@ -1,4 +1,4 @@
-//! Any model of burn-train with SAM.
+//! Any model of burn-train with SAM or another method of its family.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,11 +8,13 @@ use burn::module::{Module, ModuleDisplay};
 use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 
+use crate::sam::SamRecord;
 use crate::{SamGradient, SharpnessError};
 
-/// A model whose training steps give the gradient of SAM's objective (see [the module](super)).
+/// A model whose training steps give the gradient of SAM, or of another method of its family (see [the module](super)).
 ///
-/// The output of a training step, which metrics are measured on, is that of the first pass: the loss at θ. Validation
+/// The output of a training step, which metrics are measured on, is that of the first pass: at θ, for NSO at θ + u. Where ρ
+/// follows the learning rate, it is the rate of the step before, because burn-train has it after the gradient. Validation
 /// is the model's own. The optimizer's parameter groups go by the names that parameters have in the model, without
 /// the wrapper; the model's record has the model under the name `model`.
 #[derive(Module, Debug)]
@@ -30,13 +32,20 @@ pub struct SamLearner<M: Module> {
 
 impl<M: Module> SamLearner<M> {
     /// Wraps a model.
-    pub fn new(model: M, gradient: SamGradient) -> Self {
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// [`SharpnessError::DecoupledStep`] for decoupled WSAM: a training step gives gradients, and what is decoupled is none.
+    pub fn new(model: M, gradient: SamGradient) -> Result<Self, SharpnessError> {
+        if gradient.config().rule.is_decoupled() {
+            return Err(SharpnessError::DecoupledStep);
+        }
+        Ok(Self {
             model,
             gradient: Arc::new(gradient),
             skipped: Arc::default(),
             refused: Arc::default(),
-        }
+        })
     }
 
     /// How many training steps gave no gradients, because one was NaN or infinite or the step was refused: the optimizer
@@ -51,10 +60,18 @@ impl<M: Module> SamLearner<M> {
         refused.clone()
     }
 
-    /// The training steps taken, which a resumed run needs to draw the same dropout masks
-    /// ([`SamGradient::resume_at`]).
+    /// The training steps taken.
     pub fn steps(&self) -> u64 {
         self.gradient.steps()
+    }
+
+    /// What a resumed run needs, for [`SamGradient::load_record`].
+    ///
+    /// # Errors
+    ///
+    /// [`SharpnessError::Read`] where the device cannot be read.
+    pub fn to_sam_record(&self) -> Result<SamRecord, SharpnessError> {
+        self.gradient.to_record(&self.model)
     }
 
     /// The model without the wrapper.
@@ -92,7 +109,8 @@ where
                 GradientsParams::new()
             }
         };
-        let item = first.expect("the closure is called at θ before anything is refused");
+        // What is refused before its first pass has no output yet.
+        let item = first.unwrap_or_else(|| TrainStep::step(&self.model, batch).item);
         TrainOutput { grads, item }
     }
 
@@ -102,6 +120,7 @@ where
         lr_module: ModuleLearningRate,
         grads: GradientsParams,
     ) -> Self {
+        self.gradient.at_rate(lr_module.base());
         self.model = self.model.optimize(optim, lr_module, grads);
         self
     }
@@ -112,6 +131,7 @@ where
         lr_module: ModuleLearningRate,
         grads: MultiGradientsParams,
     ) -> Self {
+        self.gradient.at_rate(lr_module.base());
         self.model = self.model.optimize_multi(optim, lr_module, grads);
         self
     }

@@ -1,4 +1,4 @@
-//! SAM in burn-train (feature `train`).
+//! SAM and its family in burn-train (feature `train`).
 //!
 //! [`SamLearner`] wraps the model of a `Learner`. Nothing else changes: the model's own `TrainStep` is what is run
 //! twice, and the learner keeps its optimizer, its scheduler and its checkpoints.
@@ -72,7 +72,7 @@
 //!     DataLoaderBuilder::new(Batches).batch_size(2).build(InMemDataset::new(points.clone()))
 //! };
 //! let model = Line { layer: LinearConfig::new(1, 1).init(&device) };
-//! let model = SamLearner::new(model, SamConfig::new().init_gradient()?);
+//! let model = SamLearner::new(model, SamConfig::new().init_gradient()?)?;
 //! let result = SupervisedTraining::new(std::env::temp_dir(), loader(), loader())
 //!     .metrics((LossMetric::new(),))
 //!     .with_metric_logger(InMemoryMetricLogger::new())

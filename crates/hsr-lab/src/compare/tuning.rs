@@ -99,8 +99,10 @@ fn ends(contender: Contender) -> [f64; 2] {
     match (contender.strength, contender.method) {
         (Strength::Relative(_), _) => [0.05, 5.0],
         (_, Method::Trace) => [1e-4, 0.1],
-        (_, Method::Sam) => [0.005, 0.5],
-        (_, Method::Asam) => [0.05, 5.0],
+        (_, method) if method.sam().is_some() => {
+            // A decade to both sides of the papers' ρ.
+            [0.1, 10.0].map(|share| share * method.fixed_strength())
+        }
         (_, Method::WeightDecay) => [1e-5, 0.1],
         (_, Method::LabelSmoothing) => [0.01, 0.5],
         _ => [1e-3, 1.0],

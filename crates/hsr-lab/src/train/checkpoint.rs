@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use burn_hsr::ProbeAverages;
+use burn_sharpness::sam::SamRecord;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,9 @@ pub(crate) struct State {
     /// What the penalty's probes said so far, where it has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub averages: Option<ProbeAverages>,
+    /// What SAM or a method of its family remembers, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sam: Option<SamRecord>,
 }
 
 /// A network that is done.

@@ -7,6 +7,9 @@ use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig};
 use burn_hsr::{DeviceName, Hsr, HsrConfig, Mode, Sharpness, Strength, Subsample};
+use burn_sharpness::sam::{
+    EigenSamConfig, FriendlySamConfig, GsamConfig, LookSamConfig, NsoConfig, SamRule, WsamConfig,
+};
 use burn_sharpness::{SamConfig, SamGradient};
 use serde::{Deserialize, Serialize};
 
@@ -172,6 +175,18 @@ pub enum Method {
     Sam,
     /// Adaptive sharpness-aware minimisation, the strength being ρ.
     Asam,
+    /// GSAM, the strength being ρ.
+    Gsam,
+    /// Friendly-SAM, the strength being ρ.
+    Fsam,
+    /// LookSAM, the strength being ρ.
+    Looksam,
+    /// Decoupled WSAM, the strength being ρ.
+    Wsam,
+    /// Noise stability optimization, the strength being the noise's standard deviation.
+    Nso,
+    /// Eigen-SAM, the strength being ρ.
+    EigenSam,
     /// The loss and strength·tr H.
     Trace,
     /// The loss and strength·λ_max.
@@ -190,7 +205,7 @@ pub enum Method {
 
 impl Method {
     /// Every method.
-    pub const ALL: [Method; 11] = [
+    pub const ALL: [Method; 17] = [
         Method::Plain,
         Method::Hsr,
         Method::Sam,
@@ -202,9 +217,15 @@ impl Method {
         Method::WeightDecay,
         Method::LabelSmoothing,
         Method::EarlyStopping,
+        Method::Gsam,
+        Method::Fsam,
+        Method::Looksam,
+        Method::Wsam,
+        Method::Nso,
+        Method::EigenSam,
     ];
 
-    /// Plain training and the methods that lower curvature.
+    /// Plain training and the methods that lower curvature, one of each kind.
     pub(crate) const OF_CURVATURE: [Method; 8] = [
         Method::Plain,
         Method::Hsr,
@@ -223,6 +244,12 @@ impl Method {
             Method::Hsr => "hsr",
             Method::Sam => "sam",
             Method::Asam => "asam",
+            Method::Gsam => "gsam",
+            Method::Fsam => "fsam",
+            Method::Looksam => "looksam",
+            Method::Wsam => "wsam",
+            Method::Nso => "nso",
+            Method::EigenSam => "eigen-sam",
             Method::Trace => "trace",
             Method::LambdaMax => "lambda-max",
             Method::Frobenius => "frobenius",
@@ -239,6 +266,12 @@ impl Method {
             Method::Plain
             | Method::Sam
             | Method::Asam
+            | Method::Gsam
+            | Method::Fsam
+            | Method::Looksam
+            | Method::Wsam
+            | Method::Nso
+            | Method::EigenSam
             | Method::WeightDecay
             | Method::LabelSmoothing
             | Method::EarlyStopping => None,
@@ -248,6 +281,22 @@ impl Method {
             Method::Frobenius => Some(Sharpness::Frobenius),
             Method::GradientNorm => Some(Sharpness::GradientNorm),
         }
+    }
+
+    /// The method among SAM and its family, for those that are: with the options of its paper.
+    pub(crate) fn sam(self) -> Option<SamConfig> {
+        let rule = match self {
+            Method::Asam => return Some(SamConfig::asam()),
+            Method::Sam => SamRule::Sam,
+            Method::Gsam => GsamConfig::new().into(),
+            Method::Fsam => FriendlySamConfig::new().into(),
+            Method::Looksam => LookSamConfig::new().into(),
+            Method::Wsam => WsamConfig::new().into(),
+            Method::Nso => NsoConfig::new().into(),
+            Method::EigenSam => EigenSamConfig::new().into(),
+            _ => return None,
+        };
+        Some(SamConfig::of(rule))
     }
 
     /// Whether it can be stronger and weaker.
@@ -263,20 +312,18 @@ impl Method {
         }
     }
 
-    /// A number for the strength: ρ as in the papers of SAM and ASAM, for the trace a tenth of the other penalties, for it
+    /// A number for the strength: ρ as in the papers of SAM and its family, for the trace a tenth of the other penalties, for it
     /// sums what they take the largest or the root mean square of.
     pub(crate) fn fixed_strength(self) -> f64 {
+        if let Some(sam) = self.sam() {
+            return sam.rho;
+        }
         match self {
             Method::Plain | Method::EarlyStopping => 0.0,
-            Method::Asam => 0.5,
             Method::Trace => 0.005,
             Method::WeightDecay => 0.001,
             Method::LabelSmoothing => 0.1,
-            Method::Hsr
-            | Method::Sam
-            | Method::LambdaMax
-            | Method::Frobenius
-            | Method::GradientNorm => 0.05,
+            _ => 0.05,
         }
     }
 }
@@ -373,7 +420,7 @@ pub struct TrainConfig {
     /// Whether each hidden layer that is as wide as its inputs adds them to its activations.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub residual: bool,
-    /// The factor of what is added to the loss, or the rule for it; ρ for SAM and ASAM. A file holds a fixed one as a
+    /// The factor of what is added to the loss, or the rule for it; ρ for SAM and its family. A file holds a fixed one as a
     /// number.
     pub strength: Strength,
     /// How the gradient of what is added enters the step.
@@ -557,15 +604,16 @@ impl TrainConfig {
         method: Method,
         loss: &CrossEntropyLossConfig,
     ) -> Result<Extra, LabError> {
-        let sam = |config: SamConfig| -> Result<Extra, LabError> {
+        if let Some(sam) = method.sam() {
             // A gradient that is not finite shows in the loss, which is read after every epoch.
-            let config = config.with_rho(self.number()).with_check_finite(false);
-            Ok(Extra::Sam(config.init_gradient()?))
-        };
-        match (method, method.sharpness()) {
-            (Method::Sam, _) => sam(SamConfig::new()),
-            (Method::Asam, _) => sam(SamConfig::asam()),
-            (_, Some(sharpness)) => {
+            let sam = sam
+                .with_rho(self.number())
+                .with_seed(self.seed)
+                .with_check_finite(false);
+            return Ok(Extra::Sam(sam.init_gradient()?));
+        }
+        match method.sharpness() {
+            Some(sharpness) => {
                 let config = HsrConfig::for_cross_entropy(loss)?
                     .with_sharpness(sharpness)
                     .with_strength(self.strength)
@@ -584,7 +632,7 @@ impl TrainConfig {
                 };
                 Ok(Extra::Penalty(Box::new(config.init()?)))
             }
-            (_, None) => Ok(Extra::Nothing),
+            None => Ok(Extra::Nothing),
         }
     }
 

@@ -308,8 +308,10 @@ impl Run {
                     steps,
                     seconds,
                     averages,
+                    sam,
                     ..
                 } = state;
+                trainer.restore_sam(sam);
                 trainer.go_on(epoch, steps, seconds, best, averages);
             }
             self.train(&mut trainer, &mut rows, &mut finished, index, &mut observe)?;
@@ -368,6 +370,7 @@ impl Run {
                     finished: finished.clone(),
                     best: trainer.best().map(|best| (best.loss, best.epoch)),
                     averages: trainer.averages(),
+                    sam: trainer.sam_record()?,
                 };
                 checkpoint::save(&self.directory, trainer, &state)?;
                 saved = Instant::now();
@@ -547,6 +550,24 @@ mod tests {
             },
             ..config()
         };
+        check_that_a_cut_run_ends_as_a_whole_one(config);
+    }
+
+    /// A running mean, a direction, an eigenvector, the number of the step that decides the noise.
+    #[test]
+    fn what_a_method_of_sams_family_remembers_goes_on_where_it_was() {
+        for method in [Method::Fsam, Method::Looksam, Method::EigenSam, Method::Nso] {
+            check_that_a_cut_run_ends_as_a_whole_one(TrainConfig {
+                method,
+                epochs: Some(12),
+                batch: Some(32),
+                strength: 0.2.into(),
+                ..config()
+            });
+        }
+    }
+
+    fn check_that_a_cut_run_ends_as_a_whole_one(config: TrainConfig) {
         let folder = tempfile::tempdir().unwrap();
         let (whole, cut) = (folder.path().join("whole"), folder.path().join("cut"));
         let run = Run::create(config.clone(), &whole).unwrap();
@@ -650,6 +671,7 @@ mod tests {
                     finished: done.iter().map(finished).collect(),
                     best: None,
                     averages: None,
+                    sam: None,
                 },
                 weights: Weights::random(layers, 0),
                 optimizer: Vec::new(),

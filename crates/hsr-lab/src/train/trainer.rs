@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLoss;
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
 use burn_hsr::{Backend, HsrError, HsrRecord, Mlp, ProbeAverages};
 use burn_sharpness::SharpnessError;
+use burn_sharpness::sam::SamRecord;
 use hsr_core::Error;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
@@ -129,6 +130,21 @@ impl<'a> Trainer<'a> {
         match &self.extra {
             Extra::Penalty(penalty) => penalty.to_record().averages,
             Extra::Nothing | Extra::Sam(_) => None,
+        }
+    }
+
+    /// What SAM or a method of its family must remember.
+    pub fn sam_record(&self) -> Result<Option<SamRecord>, LabError> {
+        match &self.extra {
+            Extra::Sam(sam) => Ok(Some(sam.to_record(&self.model)?)),
+            Extra::Nothing | Extra::Penalty(_) => Ok(None),
+        }
+    }
+
+    /// Puts it back.
+    pub fn restore_sam(&mut self, record: Option<SamRecord>) {
+        if let (Extra::Sam(sam), Some(record)) = (&mut self.extra, record) {
+            *sam = sam.clone().load_record(record);
         }
     }
 
@@ -282,7 +298,11 @@ impl<'a> Trainer<'a> {
             }
             Extra::Sam(sam) => {
                 let passes = sam.of(&model, |model| ((), of(&model)))?;
-                self.optimizer.step(lr, model, passes.gradients)
+                let model = self.optimizer.step(lr, model, passes.gradients);
+                match passes.decrement {
+                    Some(decrement) => SgdConfig::new().init().step(lr, model, decrement),
+                    None => model,
+                }
             }
         };
         Ok(())
