@@ -10,7 +10,7 @@
 //! * [`algebra`]: gradients as vectors, on the device.
 //! * [`differences`]: Hessian-vector products and their derivatives from gradients.
 //! * [`passes`]: passes of one loss at several parameters: the same random numbers, running statistics left alone.
-//! * [`Strength`], [`Mode`], [`Schedule`]: how strong a penalty is and how it enters a step.
+//! * [`Strength`], [`Mode`], [`Schedule`]: how strong a penalty is and how it enters a step ([`Mode::enter`]).
 //! * [`probe`], [`precision`]: random signs, and how long a step must be.
 //!
 //! # Features
@@ -39,7 +39,7 @@ pub mod train;
 pub use copies::{displaced, isolated};
 pub use error::PenaltyError;
 pub use finite::Finite;
-pub use mode::Mode;
+pub use mode::{Entered, Mode};
 pub use passes::Randomness;
 pub use schedule::Schedule;
 pub use stochastic::{

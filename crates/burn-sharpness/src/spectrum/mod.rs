@@ -5,6 +5,7 @@
 //! | every eigenvalue and vector | [`DenseSpectrum`] | D |
 //! | the largest and the smallest, signed | [`lanczos`] | tens |
 //! | the trace | [`hutchinson`], [`hutch_plus_plus`] | as many as are asked for |
+//! | trace, Frobenius norm, λ_sup | [`moments`](moments()) | as many as are asked for |
 //! | the density of all eigenvalues | [`spectral_density`] | probes · steps |
 //! | the largest in magnitude | [`power_iteration`] | many |
 //!
@@ -13,6 +14,7 @@
 mod dense;
 mod density;
 mod lanczos;
+mod moments;
 mod power;
 mod random;
 mod student;
@@ -22,6 +24,7 @@ pub use dense::{DENSE_LIMIT, DenseSpectrum, assemble};
 pub use density::{DensityCurve, DensityOptions, SpectralDensity, spectral_density};
 pub use hsr_core::{EigenPair, LanczosOptions};
 pub use lanczos::{SpectrumEnds, lanczos};
+pub use moments::{Estimate, MomentsEstimate, moments};
 pub use power::power_iteration;
 pub use trace::{TraceEstimate, TraceOptions, hutch_plus_plus, hutchinson};
 
