@@ -20,7 +20,7 @@ pub(crate) trait Classifier: Clone {
     fn to_burn(&self, theta: &[f64], device: &Device, dtype: DType) -> Self::Module;
 
     /// θ.
-    fn from_burn(&self, module: &Self::Module) -> Vec<f64>;
+    fn theta_of(&self, module: &Self::Module) -> Vec<f64>;
 
     /// Inputs \[N, d\] to logits \[N, K\].
     fn logits(&self, module: &Self::Module, x: Tensor<2>) -> Tensor<2>;
@@ -52,7 +52,7 @@ impl Classifier for FeedForward {
         in_precision(&weights, device, dtype)
     }
 
-    fn from_burn(&self, module: &Mlp) -> Vec<f64> {
+    fn theta_of(&self, module: &Mlp) -> Vec<f64> {
         from_burn(module).theta
     }
 
@@ -80,7 +80,7 @@ impl Classifier for ConvNetConfig {
         weights.to_burn(device, dtype)
     }
 
-    fn from_burn(&self, module: &ConvNet) -> Vec<f64> {
+    fn theta_of(&self, module: &ConvNet) -> Vec<f64> {
         ConvWeights::from_burn(self.clone(), module).theta
     }
 

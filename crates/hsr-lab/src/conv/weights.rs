@@ -204,7 +204,10 @@ mod tests {
         assert_eq!((found.config.side, found.theta), (5, weights.theta.clone()));
         let other = config.with_channels(vec![2, 3]);
         let refused = ConvWeights::read(other, &file).unwrap_err().to_string();
-        assert!(refused.contains("output.weight has shape"), "{refused}");
+        assert!(
+            refused.contains("\"output.weight\" has shape [16, 3]"),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Curvature {
                     .flat_map(|layer| layer.weight().iter().chain(layer.bias()))
                     .copied()
                     .collect();
-                let mut surface = FeedForwardSurface::new(self, &layers, batch.clone());
+                let mut surface = FeedForwardSurface::new(self, &layers, *batch);
                 measures_of(&mut surface, &theta, options)
             }
         }

@@ -82,7 +82,7 @@ pub fn ends(
     batch: &Batch<f64>,
     seed: u64,
 ) -> Result<Ends, LabError> {
-    let mut surface = FeedForwardSurface::new(curvature, &weights.layers, batch.clone());
+    let mut surface = FeedForwardSurface::new(curvature, &weights.layers, *batch);
     ends_of(&mut surface, &weights.theta, seed)
 }
 
@@ -135,7 +135,8 @@ pub(crate) fn measure_options(
     } else {
         1e-6
     };
-    let tolerance = tolerance.max(surface.tolerance());
+    // Where products are expensive, to three digits.
+    let tolerance = tolerance.max(100.0 * surface.tolerance());
     MeasureOptions {
         lanczos: LanczosOptions {
             seed,

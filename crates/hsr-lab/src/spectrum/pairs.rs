@@ -30,7 +30,7 @@ pub fn largest_pairs(
     count: usize,
     seed: u64,
 ) -> Result<Vec<Pair>, LabError> {
-    let mut surface = FeedForwardSurface::new(curvature, &weights.layers, batch.clone());
+    let mut surface = FeedForwardSurface::new(curvature, &weights.layers, *batch);
     pairs_of(&mut surface, &weights.theta, count, seed)
 }
 

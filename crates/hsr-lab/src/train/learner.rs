@@ -86,7 +86,7 @@ impl<C: Classifier> Learner for Trained<C> {
     }
 
     fn theta(&self) -> Vec<f64> {
-        self.classifier.from_burn(&self.module)
+        self.classifier.theta_of(&self.module)
     }
 
     fn set_theta(&mut self, theta: &[f64]) {

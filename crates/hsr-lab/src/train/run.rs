@@ -222,10 +222,8 @@ impl Run {
                 ),
             });
         }
-        let files = [&checkpoint.weights].into_iter().chain(&checkpoint.best);
-        files
-            .map(|file| self.problem.architecture.read(file).map(drop))
-            .collect()
+        let mut files = [&checkpoint.weights].into_iter().chain(&checkpoint.best);
+        files.try_for_each(|file| self.problem.architecture.read(file).map(drop))
     }
 
     /// The same under another limit on memory.
