@@ -9,6 +9,7 @@ mod sealed;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use hsr_lab::NetworkKind;
 use hsr_lab::burn_hsr::{Activation, Backend, Mode};
 use hsr_lab::memory::MemoryLimit;
 use hsr_lab::tasks::TaskOptions;
@@ -112,6 +113,7 @@ fn small(epochs: usize) -> TrainConfig {
         backend: Backend::Flex.into(),
         optimizer: Optimizer::Adam,
         learning_rate: 0.02,
+        network: NetworkKind::Mlp,
         hidden: 2.into(),
         activation: Activation::Tanh.into(),
         residual: false,

@@ -11,7 +11,7 @@
 //! * [`differences`]: Hessian-vector products and their derivatives from gradients.
 //! * [`Group`]: some of a module's parameters, by name.
 //! * [`passes`]: passes of one loss at several parameters: the same random numbers, running statistics left alone.
-//! * [`Strength`], [`Mode`], [`Schedule`]: how strong a penalty is and how it enters a step.
+//! * [`Strength`], [`Mode`], [`Schedule`]: how strong a penalty is and how it enters a step ([`Mode::enter`]).
 //! * [`probe`], [`precision`]: random signs, and how long a step must be.
 //! * [`files`], [`values`]: what records are made of.
 //!
@@ -46,7 +46,7 @@ pub use error::PenaltyError;
 pub use files::RecordError;
 pub use finite::Finite;
 pub use group::Group;
-pub use mode::Mode;
+pub use mode::{Entered, Mode};
 pub use passes::Randomness;
 pub use schedule::Schedule;
 pub use stochastic::{

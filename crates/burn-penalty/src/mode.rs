@@ -1,6 +1,12 @@
 //! How a penalty enters a step.
 
+use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
+use burn::module::Module;
+use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use serde::{Deserialize, Serialize};
+
+use crate::algebra::{add, polar};
+use crate::{PenaltyError, Strength};
 
 /// How the gradient ∇P of a penalty P enters the step.
 ///
@@ -25,4 +31,68 @@ pub enum Mode {
     /// the length strength whatever the curvature. A zero gradient stays zero. Clipping comes afterwards and per
     /// tensor, so it can bend the direction.
     Direction,
+}
+
+/// What a step takes where a penalty has entered it.
+#[derive(Debug)]
+#[must_use]
+pub struct Entered {
+    /// The gradients for the optimizer's step: the loss's, and in the coupled modes the penalty's in them.
+    pub gradients: GradientsParams,
+    /// In the mode [`Decoupled`](Mode::Decoupled), strength·∇P, of which the learning rate is to be subtracted after the
+    /// optimizer's step.
+    pub decrement: Option<GradientsParams>,
+}
+
+impl Mode {
+    /// Puts s·∇P where the mode wants it: `of_loss` is ∇L, `penalty` is ∇P, and s is `factor` times what `strength` makes
+    /// of the two.
+    ///
+    /// # Errors
+    ///
+    /// [`PenaltyError::NoParameters`] where a gradient whose norm is needed has no parameter that is trained.
+    pub fn enter<M: Module>(
+        self,
+        module: &M,
+        strength: Strength,
+        factor: f64,
+        of_loss: GradientsParams,
+        penalty: &GradientsParams,
+    ) -> Result<Entered, PenaltyError> {
+        let direction = match self {
+            Self::Direction => Some(polar(module, penalty)?.direction),
+            Self::Coupled | Self::Decoupled => None,
+        };
+        let penalty = direction.as_ref().unwrap_or(penalty);
+        let strength = strength.factor(module, &of_loss, penalty)?.scaled(factor);
+        Ok(match self {
+            Self::Coupled | Self::Direction => Entered {
+                gradients: add(module, of_loss, strength, penalty),
+                decrement: None,
+            },
+            Self::Decoupled => Entered {
+                gradients: of_loss,
+                decrement: Some(add(module, GradientsParams::new(), strength, penalty)),
+            },
+        })
+    }
+}
+
+impl Entered {
+    /// The module after the optimizer's step and, where there is one, the decrement's.
+    pub fn step<M: Module>(
+        self,
+        optimizer: &mut ModuleOptimizer,
+        lr: impl Into<ModuleLearningRate>,
+        module: M,
+    ) -> M {
+        let lr = lr.into();
+        let module = optimizer.step(lr.clone(), module, self.gradients);
+        match self.decrement {
+            // Burn's plain SGD is θ − lr·g with the rate of each parameter's group, and leaves a parameter's autodiff
+            // settings as they were.
+            Some(decrement) => SgdConfig::new().init().step(lr, module, decrement),
+            None => module,
+        }
+    }
 }

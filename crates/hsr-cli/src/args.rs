@@ -15,12 +15,9 @@ use hsr_lab::model::{ModelOptions, ModelSource};
 use hsr_lab::reproduce::Experiment;
 use hsr_lab::tasks;
 use hsr_lab::train::{ClassWeights, Method, Optimizer, Split};
-use hsr_lab::{LabError, LayerKeys};
+use hsr_lab::{LabError, LayerKeys, NetworkKind};
 
 use crate::style::{STYLES, examples};
-
-/// Hidden units where nothing else is said.
-pub const HIDDEN: usize = 16;
 
 /// Hessian Spectral Range (HSR) regularisation for Burn: train small networks with a narrow Hessian spectrum, and see
 /// the exact curvature of trained ones.
@@ -115,6 +112,7 @@ pub struct BackendsOptions {
     ),
     ("another method with another optimizer", "hsr train --task iris --method sam --optimizer adam"),
     ("two hidden layers, the second one residual", "hsr train --hidden 32,32 --activation tanh,gelu --residual"),
+    ("a small convolutional network, HSR every fourth step", "hsr train --task digits --network conv"),
     ("MNIST from its files, a stratified part of it", "hsr train --task mnist --data-dir ~/mnist --samples 5000"),
     ("classes of your making", "hsr train --task gaussians --overlap 0.7 --covariance 1,0.5,1"),
     (
@@ -246,16 +244,14 @@ pub struct TrainingOptions {
     /// The learning rate [default: 0.1 for sgd, 0.02 for momentum, 0.01 for adam and adamw].
     #[arg(long, value_name = "X")]
     pub lr: Option<f64>,
-    /// Hidden units; of several hidden layers a list, from the inputs on, such as 32,16.
-    #[arg(
-        long,
-        value_name = "N,…",
-        value_delimiter = ',',
-        action = ArgAction::Set,
-        default_values_t = [HIDDEN]
-    )]
+    /// What is trained; conv needs a task of images, digits or mnist.
+    #[arg(long, value_enum, value_name = "KIND", default_value = "mlp")]
+    pub network: NetworkName,
+    /// Hidden units; of several hidden layers a list, from the inputs on, such as 32,16. Of conv the channels of its
+    /// convolutions [default: 16, for conv 8,16].
+    #[arg(long, value_name = "N,…", value_delimiter = ',', action = ArgAction::Set)]
     pub hidden: Vec<usize>,
-    /// The hidden activation, or one for each hidden layer.
+    /// The hidden activation, or one for each hidden layer or convolution.
     #[arg(
         long,
         value_name = "NAME,…",
@@ -280,7 +276,8 @@ pub struct TrainingOptions {
     /// Add nothing after so many steps.
     #[arg(long, value_name = "STEPS")]
     pub stop_after: Option<u64>,
-    /// Add the penalty at every K-th step alone, K times as strong: nearer to the price of plain training.
+    /// Add the penalty at every K-th step alone, K times as strong: nearer to the price of plain training [default: 1, for
+    /// conv 4].
     #[arg(long, value_name = "K")]
     pub interval: Option<u64>,
     /// Rows of a batch that the penalty is computed from, others at every step; `auto` where all would be dear [default:
@@ -288,7 +285,7 @@ pub struct TrainingOptions {
     #[arg(long, value_name = "N|all|auto", value_parser = subsample)]
     pub subsample: Option<Subsample>,
     /// Estimate the penalty from N random probes at every step, without bias, in place of its exact gradient: far cheaper in
-    /// deep networks [default: 0, the exact gradient].
+    /// deep networks. Of conv there is nothing but such estimates [default: 0, the exact gradient; for conv 1].
     #[arg(long, value_name = "N")]
     pub probes: Option<usize>,
     /// The optimizer's weight decay, for every network [default: 0, or 0.0001 for adamw].
@@ -304,7 +301,7 @@ pub struct TrainingOptions {
     /// trained on then.
     #[arg(long)]
     pub early_stopping: bool,
-    /// Passes over the training split [default: 100, or as many as make 2000 steps].
+    /// Passes over the training split [default: 100, or as many as make 2000 steps; for conv 5, or as many as make 1000].
     #[arg(long, value_name = "N")]
     pub epochs: Option<usize>,
     /// Samples a step, or `full` for all of them.
@@ -720,7 +717,8 @@ pub struct LandscapeOptions {
 #[command(allow_negative_numbers = true)]
 #[command(after_help = examples(
     "Writes spectrum_eigenvalues.csv, spectrum_density.csv, spectrum_density.svg and spectrum_density.png. Up to 2048 \
-     parameters the eigenvalues are all those of the dense Hessian; beyond, those at both ends by Lanczos.",
+     parameters the eigenvalues are all those of the dense Hessian; beyond, and of convolutional networks, those at both \
+     ends by Lanczos.",
     &[
         ("the regularised network", "hsr spectrum --run runs/digits-hsr"),
         ("the plain one of the same run", "hsr spectrum --run runs/digits-hsr --network plain --out plain"),
@@ -1023,6 +1021,24 @@ impl From<OptimizerName> for Optimizer {
             OptimizerName::Momentum => Optimizer::Momentum,
             OptimizerName::Adam => Optimizer::Adam,
             OptimizerName::Adamw => Optimizer::Adamw,
+        }
+    }
+}
+
+/// `--network` of what is trained.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum NetworkName {
+    /// Layers of units, whose curvature is exact.
+    Mlp,
+    /// Convolutions of 3 × 3 and a linear layer, whose curvature comes from differences of gradients.
+    Conv,
+}
+
+impl From<NetworkName> for NetworkKind {
+    fn from(name: NetworkName) -> Self {
+        match name {
+            NetworkName::Mlp => NetworkKind::Mlp,
+            NetworkName::Conv => NetworkKind::Conv,
         }
     }
 }

@@ -153,6 +153,7 @@ fn configure(
     options: CompareOptions,
     given: &[String],
 ) -> Result<(CompareConfig, Option<PathBuf>), LabError> {
+    let interval = options.training.interval;
     let mut training = settings::config(
         options.training,
         options.data,
@@ -188,6 +189,8 @@ fn configure(
             None => return refuse("the method is not among --methods"),
         }
     }
+    let penalised = methods.iter().any(|it| it.method.sharpness().is_some());
+    settings::settle_interval(&mut training, interval, penalised);
     let config = CompareConfig {
         methods,
         seeds: options.seeds,

@@ -151,12 +151,7 @@ fn measures(inspection: &Inspection) -> Vec<(&'static str, Option<f64>, bool, bo
     vec![
         ("‖∇L‖", Some(measures.grad_norm), false, false),
         ("‖θ‖", Some(measures.weight_norm), false, false),
-        (
-            "indefinite share",
-            Some(measures.indefinite_share),
-            false,
-            false,
-        ),
+        ("indefinite share", measures.indefinite_share, false, false),
         (
             "adaptive sharpness",
             measures.adaptive_sharpness,

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use hsr_lab::LabError;
 use hsr_lab::burn_hsr::{Mode, Schedule, Strength, Subsample};
 use hsr_lab::data::{DataError, Roles, Table, TableOptions};
 use hsr_lab::tasks::TaskOptions;
 use hsr_lab::train::{Method, Optimizer, Refinements, Source, TrainConfig};
+use hsr_lab::{LabError, NetworkKind};
 
 use crate::args::{DataOptions, ModeName, SyntheticOptions, TrainingOptions};
 
@@ -19,6 +19,7 @@ pub fn config(
     given: &[String],
 ) -> Result<TrainConfig, LabError> {
     let optimizer = Optimizer::from(training.optimizer);
+    let network = NetworkKind::from(training.network);
     Ok(TrainConfig {
         test_fraction: data.test_fraction,
         train_samples: data.train_samples,
@@ -43,7 +44,11 @@ pub fn config(
         learning_rate: training
             .lr
             .unwrap_or_else(|| optimizer.default_learning_rate()),
-        hidden: training.hidden.into(),
+        network,
+        hidden: match training.hidden.is_empty() {
+            true => network.default_hidden(),
+            false => training.hidden.into(),
+        },
         activation: training.activation.into(),
         residual: training.residual,
         strength: Strength::Fixed(0.0),
@@ -57,6 +62,13 @@ pub fn config(
         seed: 0,
         memory: training.memory.unwrap_or_default(),
     })
+}
+
+/// Every how many steps a penalty acts, where `asked` does not say it: as the network has it, where there is a penalty.
+pub fn settle_interval(config: &mut TrainConfig, asked: Option<u64>, penalised: bool) {
+    if asked.is_none() && penalised {
+        config.refinements.schedule.interval = config.network.default_interval();
+    }
 }
 
 fn source(

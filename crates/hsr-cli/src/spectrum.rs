@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use hsr_lab::LabError;
 use hsr_lab::spectrum::{SpectrumOptions as Options, SpectrumReport, saved_spectrum};
-use hsr_lab::train::SavedRun;
+use hsr_lab::train::{Estimate, SavedRun};
 
 use crate::args::SpectrumOptions;
 use crate::output::{Manner, paths, warn};
@@ -59,8 +59,25 @@ fn table(report: &SpectrumReport) -> String {
     );
     let estimate = &report.trace_estimate;
     let unknown = || "–".to_owned();
-    for (name, value) in [
-        ("λ_sup", format!("{:.6e}", report.lambda_sup)),
+    let known = |v: Option<f64>| v.map_or_else(unknown, |v| format!("{v:.6e}"));
+    let estimates = report.estimates.iter().flat_map(|it| {
+        let row = |name, estimate: Estimate| {
+            let Estimate {
+                value,
+                standard_error,
+            } = estimate;
+            (
+                name,
+                format!("{value:.6e}  (standard error {standard_error:.1e})"),
+            )
+        };
+        [
+            row("λ_sup by random probes", it.lambda_sup),
+            row("‖H‖ by random probes", it.frobenius),
+        ]
+    });
+    let exact = [
+        ("λ_sup", known(report.lambda_sup)),
         (
             "λ_max",
             format!("{:.6e}  ({})", report.lambda_max, report.eigenvalue_method),
@@ -79,7 +96,7 @@ fn table(report: &SpectrumReport) -> String {
                 .negative_eigenvalues
                 .map_or_else(unknown, |count| count.to_string()),
         ),
-        ("tr H", format!("{:.6e}", report.trace)),
+        ("tr H", known(report.trace)),
         (
             "tr H by random probes",
             format!(
@@ -90,7 +107,8 @@ fn table(report: &SpectrumReport) -> String {
                 estimate.interval[1]
             ),
         ),
-    ] {
+    ];
+    for (name, value) in exact.into_iter().chain(estimates) {
         let _ = writeln!(text, "{name:24}{value}");
     }
     let _ = writeln!(text, "\n{:>16}{:>16}", "largest", "smallest");

@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use hsr_lab::LabError;
 use hsr_lab::tasks::{self, TaskInfo};
+use hsr_lab::{LabError, NetworkKind};
 use serde::Serialize;
 
-use crate::args::{HIDDEN, TasksOptions};
+use crate::args::TasksOptions;
 use crate::output::Manner;
 use crate::style::STYLES;
 
@@ -30,9 +30,11 @@ struct Listing {
 }
 
 pub fn run(options: &TasksOptions, quiet: bool) -> Result<String, LabError> {
+    let hidden = NetworkKind::Mlp.default_hidden();
+    let hidden = hidden.as_slice().iter().sum();
     let entry = |task: TaskInfo| Entry {
-        hidden: HIDDEN,
-        parameters: HIDDEN * (task.inputs + 1) + task.classes * (HIDDEN + 1),
+        hidden,
+        parameters: hidden * (task.inputs + 1) + task.classes * (hidden + 1),
         task,
     };
     let listing = Listing {

@@ -82,6 +82,7 @@ fn configure(
     given: &[String],
 ) -> Result<(TrainConfig, Option<PathBuf>), LabError> {
     let method = Method::from(options.method);
+    let interval = options.training.interval;
     let mut config = settings::config(
         options.training,
         options.data,
@@ -90,6 +91,7 @@ fn configure(
         given,
     )?;
     config.method = method;
+    settings::settle_interval(&mut config, interval, method.sharpness().is_some());
     config.strength = options
         .strength
         .unwrap_or_else(|| method.default_strength());

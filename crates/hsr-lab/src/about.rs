@@ -4,8 +4,8 @@
 use hsr_core::OutputLoss;
 use serde::{Deserialize, Serialize};
 
-use crate::Activations;
 use crate::data::{FeatureColumn, Standardizer, TableOptions};
+use crate::{Activations, NetworkKind};
 
 /// What a network says of itself; what it does not say is `None`. `hsr train` says everything, a file of another program
 /// perhaps nothing.
@@ -27,6 +27,9 @@ pub struct About {
     /// The method with which it was trained.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
+    /// The kind of network; unsaid of a feed-forward one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkKind>,
     /// The hidden activation, by name; a list where the hidden layers have several.
     #[serde(with = "activation_name", skip_serializing_if = "Option::is_none")]
     pub activation: Option<Activations>,
@@ -205,6 +208,7 @@ mod tests {
         About {
             task: Some("mine".to_owned()),
             method: Some("hsr".to_owned()),
+            network: None,
             activation: Some(Activation::GeluTanh.into()),
             residual: None,
             loss: Some(OutputLoss::SoftmaxCrossEntropy),

@@ -10,7 +10,50 @@ use serde::{Deserialize, Serialize};
 
 use crate::LabError;
 
-/// The widths of the hidden layers, from the inputs on. In JSON a number for one hidden layer, a list for several.
+/// A kind of network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkKind {
+    /// Layers of units, whose curvature has a closed form.
+    #[default]
+    Mlp,
+    /// A [`ConvNet`](crate::conv::ConvNet) for square images, which is measured through its gradients.
+    Conv,
+}
+
+impl NetworkKind {
+    /// The name in files and options.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mlp => "mlp",
+            Self::Conv => "conv",
+        }
+    }
+
+    /// Hidden units, or channels, where none are named.
+    pub fn default_hidden(self) -> Widths {
+        match self {
+            Self::Mlp => Widths::from(16),
+            Self::Conv => Widths::from(vec![8, 16]),
+        }
+    }
+
+    /// Every how many steps a penalty acts where nothing is said: the curvature of a network without a closed form costs
+    /// further passes.
+    pub fn default_interval(self) -> u64 {
+        match self {
+            Self::Mlp => 1,
+            Self::Conv => 4,
+        }
+    }
+
+    /// Whether it is the first kind, of which files say nothing.
+    pub(crate) fn is_mlp(&self) -> bool {
+        *self == Self::Mlp
+    }
+}
+
+/// The widths of the hidden layers, or the channels of convolutions, from the inputs on. In JSON a number for one hidden layer, a list for several.
 ///
 /// ```
 /// use hsr_lab::Widths;

@@ -197,6 +197,7 @@ pub fn inspect_in(
     options: &InspectOptions,
 ) -> Result<Inspection, LabError> {
     let model = Model::open(&options.model)?;
+    model.feed_forward()?;
     let mut found = match (&options.data, &options.model.source) {
         (Some(source), _) => {
             let table = model.table(source, true)?;
@@ -230,7 +231,7 @@ fn inspect_batch(
     model: &Model,
     batch: &Batch<f64>,
 ) -> Result<Inspection, LabError> {
-    let weights = &model.weights;
+    let (weights, layer_names) = model.feed_forward()?;
     let parameters = weights.parameters();
     if options.eigenvalues && parameters > spectrum::DENSE_LIMIT {
         return Err(LabError::Option(format!(
@@ -277,7 +278,7 @@ fn inspect_batch(
         lambda_min: ends.lambda_min,
         tightness: ends.tightness(bounds.lambda_sup),
         gauss_newton_share,
-        layers: of_layers.as_ref().map(|it| layers(&model.names, it)),
+        layers: of_layers.as_ref().map(|it| layers(layer_names, it)),
         lambda_block: of_layers.as_ref().map(|it| it.lambda_block),
         blocks: of_layers.as_ref().map(blocks),
         measures,
@@ -307,13 +308,13 @@ fn gradients(
     view: &View,
     batch: &Batch<f64>,
 ) -> Result<(ByTensor, Nested), LabError> {
-    let weights = &model.weights;
+    let (weights, layer_names) = model.feed_forward()?;
     let mut theta = vec![0.0; weights.parameters()];
     let mut inputs = vec![0.0; batch.inputs().len()];
     curvature.lambda_sup_gradient(view, batch, &mut theta, &mut inputs)?;
     let mut gradient = ByTensor::new();
     let usual = names(weights.layers.len());
-    let both = [&model.names, &usual];
+    let both = [layer_names, &usual[..]];
     for names in &both[..if usual.len() == 2 { 2 } else { 1 }] {
         for (name, range, shape) in weights.tensors(names) {
             let values = &theta[range];

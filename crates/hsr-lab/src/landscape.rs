@@ -4,17 +4,16 @@ use core::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use burn_sharpness::SharpnessError;
-use burn_sharpness::landscape::{Filter, Line, Plane, Profile, Progress, random_direction};
-use hsr_core::Error;
+use burn_sharpness::landscape::{Line, Plane, Profile, Progress, random_direction};
 use serde::Serialize;
 
-use crate::curvature::View;
+use crate::curvature::loss_anywhere;
 use crate::figures::{
     Figure, FigureError, LossPlane, LossProfile, loss_plane, loss_profile, value as short,
 };
 use crate::lock::DirectoryLock;
 use crate::train::{SavedRun, Split};
-use crate::{Curvature, LabError, Weights, files, pictures, spectrum};
+use crate::{LabError, files, pictures, spectrum};
 
 /// Along what the loss is evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -61,6 +60,9 @@ pub struct LandscapeReport {
     pub points: usize,
     /// The range.
     pub range: f64,
+    /// The samples of the split that the loss is the mean over, where that is only a part of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub curvature_samples: Option<usize>,
     /// The seed of random directions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
@@ -116,7 +118,7 @@ pub fn landscape(
             "--range is {range}, expected a positive number"
         )));
     }
-    let (name, weights) = run.weights(options.network.as_deref())?;
+    let (name, theta) = run.theta(options.network.as_deref())?;
     let _lock = DirectoryLock::of_kind(out, "landscape")?;
     let stopped = |error| match error {
         LabError::Sharpness(SharpnessError::Stopped { done, total }) => LabError::Stopped {
@@ -127,62 +129,31 @@ pub fn landscape(
         error => error,
     };
     match options.directions {
-        Directions::Line => line(run, name, &weights, options, out, observe),
-        _ => plane(run, name, &weights, options, out, observe),
+        Directions::Line => line(run, name, &theta, options, out, observe),
+        _ => plane(run, name, &theta, options, out, observe),
     }
     .map_err(stopped)
-}
-
-/// The filters of a network: the weights into each unit.
-fn filters(weights: &Weights) -> Vec<Filter> {
-    let layers = weights.layers.iter().zip(weights.ranges());
-    let of_layer = layers.map(|(layer, [weight, _])| {
-        let len = layer.inputs;
-        weight.step_by(len).map(move |start| Filter {
-            start,
-            len,
-            stride: 1,
-        })
-    });
-    of_layer.flatten().collect()
 }
 
 /// Points a side: a million of them are more than a picture can show.
 const LARGEST_SIDE: usize = 1001;
 
-/// The loss as a function of θ, in closed form. Where numbers overflow, far from any network, it is infinite.
-fn loss_on<'a>(
-    run: &'a SavedRun,
-    split: Split,
-    curvature: &'a mut Curvature,
-) -> impl FnMut(&[f64]) -> Result<f64, SharpnessError> + 'a {
-    let batch = run.batch(split);
-    move |theta| {
-        let network = View::new(run.layers(), theta);
-        match network.and_then(|network| curvature.loss(&network, &batch)) {
-            Err(
-                Error::Overflow { .. } | Error::NotFinite { .. } | Error::LayerNotFinite { .. },
-            ) => Ok(f64::INFINITY),
-            result => Ok(result?),
-        }
-    }
-}
-
 fn plane(
     run: &SavedRun,
     name: &str,
-    weights: &Weights,
+    theta: &[f64],
     options: &LandscapeOptions,
     out: &Path,
     observe: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<LandscapeReport, LabError> {
     let range = options.range.unwrap_or(1.0);
     let points = options.points.unwrap_or(41);
+    let samples = run.curved(options.split);
     let mut curvature = run.curvature();
+    let mut surface = run.architecture().surface(&mut curvature, &samples)?;
     let (directions, eigenvalues) = match options.directions {
         Directions::Eigen => {
-            let batch = run.batch(options.split);
-            let pairs = spectrum::largest_pairs(&mut curvature, weights, &batch, 2, options.seed)?;
+            let pairs = spectrum::pairs_of(&mut *surface, theta, 2, options.seed)?;
             let [first, second] = <[_; 2]>::try_from(pairs).map_err(|_| {
                 LabError::Option("--directions eigen needs two parameters at least".to_owned())
             })?;
@@ -192,11 +163,11 @@ fn plane(
             )
         }
         _ => {
-            let filters = filters(weights);
+            let filters = surface.filters(theta);
             // Two directions of one seed, and no two of neighbouring seeds.
             let seeds = [0, 1].map(|i| options.seed.wrapping_mul(2).wrapping_add(i));
             (
-                seeds.map(|seed| random_direction(&weights.theta, &filters, seed)),
+                seeds.map(|seed| random_direction(theta, &filters, seed)),
                 None,
             )
         }
@@ -204,9 +175,9 @@ fn plane(
     let plane = Plane::new(directions)?
         .with_points(points)?
         .with_range(range)?;
-    let mut loss = loss_on(run, options.split, &mut curvature);
-    let at_network = loss(&weights.theta)?;
-    let landscape = plane.of_function(&weights.theta, loss, observe)?;
+    let mut loss = |theta: &[f64]| loss_anywhere(&mut *surface, theta);
+    let at_network = loss(theta)?;
+    let landscape = plane.of_function(theta, loss, observe)?;
     let axes = match eigenvalues {
         Some(values) => {
             let title = |order: usize, value: f64| {
@@ -246,6 +217,7 @@ fn plane(
         split: options.split,
         points,
         range,
+        curvature_samples: run.curved_samples(options.split),
         seed: (options.directions == Directions::Random).then_some(options.seed),
         eigenvalues,
         loss: at_network,
@@ -262,7 +234,7 @@ fn plane(
 fn line(
     run: &SavedRun,
     name: &str,
-    weights: &Weights,
+    theta: &[f64],
     options: &LandscapeOptions,
     out: &Path,
     observe: impl FnMut(Progress) -> ControlFlow<()>,
@@ -279,15 +251,17 @@ fn line(
             "--range is {range}, expected 1 or more: the line reaches from network to network"
         )));
     }
-    let (_, plain) = run.weights(Some("plain"))?;
+    let (_, plain) = run.theta(Some("plain"))?;
     let points = options.points.unwrap_or(121);
     let beyond = (range - 1.0) / 2.0;
     let line = Line::default()
         .with_ends(-beyond, 1.0 + beyond)?
         .with_points(points)?;
+    let samples = run.curved(options.split);
     let mut curvature = run.curvature();
-    let loss = loss_on(run, options.split, &mut curvature);
-    let profile = line.of_function([&plain.theta, &weights.theta], loss, observe)?;
+    let mut surface = run.architecture().surface(&mut curvature, &samples)?;
+    let loss = |theta: &[f64]| loss_anywhere(&mut *surface, theta);
+    let profile = line.of_function([&plain, theta], loss, observe)?;
     let barrier = profile.barrier();
     let figure = profile_figure(run, name, options.split, &profile);
     let mut csv = Vec::new();
@@ -300,6 +274,7 @@ fn line(
         split: options.split,
         points,
         range,
+        curvature_samples: run.curved_samples(options.split),
         seed: None,
         eigenvalues: None,
         loss: profile.ends[1],

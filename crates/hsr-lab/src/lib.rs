@@ -39,6 +39,7 @@
 //! * [`reproduce`](mod@reproduce): the paper's figures with their claims checked.
 //! * [`figures`] are the pictures, [`report`] the pages that hold them.
 //! * [`files`], [`shell`]: files that are written whole, commands that can be pasted.
+//! * [`conv`]: a convolutional network, which is trained and measured through Burn's gradients.
 //! * [`Weights`], [`network`]: parameters in memory, in safetensors and in Burn; [`layers`] says what they are of.
 //! * [`Curvature`]: the closed form of a network of any depth.
 //!
@@ -55,6 +56,7 @@
 mod about;
 mod architecture;
 pub mod compare;
+pub mod conv;
 mod curvature;
 pub mod data;
 mod error;
@@ -81,7 +83,7 @@ pub mod weights;
 mod workers;
 
 pub use about::About;
-pub use architecture::{Activations, Widths, layers};
+pub use architecture::{Activations, NetworkKind, Widths, layers};
 pub use burn_hsr;
 pub use curvature::{Curvature, Operator, View};
 pub use error::LabError;

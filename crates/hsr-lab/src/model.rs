@@ -7,11 +7,13 @@ use std::path::PathBuf;
 use hsr_core::{OutputLoss, Targets};
 
 use crate::about::name_of_loss;
+use crate::architecture::activate;
+use crate::conv::ConvWeights;
 use crate::data::error::{listed, shown};
 use crate::data::{DataError, Missing, Roles, Standardizer, Table, TableOptions};
 use crate::train::network_file;
 use crate::weights::Found;
-use crate::{About, Activations, LabError, LayerKeys, Weights, WeightsFile};
+use crate::{About, Activations, LabError, LayerKeys, NetworkKind, Weights, WeightsFile};
 
 /// Where a network is.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,17 +72,62 @@ pub struct Model {
     /// The file.
     pub path: PathBuf,
     /// The parameters.
-    pub weights: Weights,
-    /// The layers' names in the file, from the inputs on.
-    pub names: Vec<String>,
-    /// Whether nobody named the layers, so that their order was found from names and shapes.
-    pub found: bool,
+    pub network: ModelNetwork,
     /// The loss.
     pub loss: OutputLoss,
     /// The names of the classes in the order of the outputs, where they are known.
     pub classes: Option<Vec<String>>,
     /// What the file says.
     pub about: About,
+}
+
+/// A network in a file.
+#[derive(Clone, Debug)]
+pub enum ModelNetwork {
+    /// A feed-forward network.
+    FeedForward {
+        /// The parameters.
+        weights: Weights,
+        /// The layers' names in the file, from the inputs on.
+        names: Vec<String>,
+        /// Whether nobody named the layers, so that their order was found from names and shapes.
+        found: bool,
+    },
+    /// A convolutional network of `hsr train`.
+    Conv(ConvWeights),
+}
+
+impl ModelNetwork {
+    /// d.
+    pub fn inputs(&self) -> usize {
+        match self {
+            Self::FeedForward { weights, .. } => weights.inputs(),
+            Self::Conv(weights) => weights.config.inputs(),
+        }
+    }
+
+    /// K.
+    pub fn outputs(&self) -> usize {
+        match self {
+            Self::FeedForward { weights, .. } => weights.outputs(),
+            Self::Conv(weights) => weights.config.classes,
+        }
+    }
+
+    /// The tensor that takes the inputs, for messages.
+    fn first(&self) -> String {
+        match self {
+            Self::FeedForward { weights, names, .. } => {
+                let first = weights.layers[0];
+                let name = shown(&format!("{}.weight", names[0]));
+                format!("{name} [{}, {}]", first.outputs, first.inputs)
+            }
+            Self::Conv(weights) => {
+                let side = weights.config.side;
+                format!("images of {side} × {side} pixels")
+            }
+        }
+    }
 }
 
 /// Labels as the loss takes them.
@@ -126,26 +173,41 @@ impl Model {
             } => (WeightsFile::read(path)?, layers, *ignore_unused),
         };
         let about = file.about()?;
-        let Found { weights, names } = file.weights(layers, ignore_unused)?;
-        if let Some(fault) = about.fault(weights.inputs(), weights.outputs()) {
+        let settled = Settled { file: &file };
+        let mut network = match about.network {
+            Some(NetworkKind::Conv) => ModelNetwork::Conv(ConvWeights::found(&file, &about)?),
+            None | Some(NetworkKind::Mlp) => {
+                let Found { weights, names } = file.weights(layers, ignore_unused)?;
+                ModelNetwork::FeedForward {
+                    found: *layers == LayerKeys::Found
+                        && names != crate::weights::names(names.len()),
+                    weights,
+                    names,
+                }
+            }
+        };
+        let outputs = network.outputs();
+        if let Some(fault) = about.fault(network.inputs(), outputs) {
             return Err(file.refuse(fault));
         }
-        let settled = Settled { file: &file };
-        let weights = settled.activated(weights, options, &about)?;
+        match &mut network {
+            ModelNetwork::FeedForward { weights, .. } => {
+                settled.activate(weights, options, &about)?;
+            }
+            ModelNetwork::Conv(_) => settled.check_conv(options, &about)?,
+        }
         let loss = settled.value("--loss", options.loss, about.loss, |it| {
             name_of_loss(*it).to_owned()
         })?;
         let classes = options.classes.clone();
         if let Some(classes) = &classes {
-            check_classes(classes, loss, weights.outputs())?;
+            check_classes(classes, loss, outputs)?;
         }
         let classes =
             settled.either("--classes", classes, about.classes.clone(), |it| listed(it))?;
         Ok(Self {
             path: file.path().to_owned(),
-            found: *layers == LayerKeys::Found && names != crate::weights::names(names.len()),
-            weights,
-            names,
+            network,
             loss,
             classes,
             about,
@@ -154,17 +216,42 @@ impl Model {
 
     /// Which layers were found, where nobody named them.
     pub fn note(&self) -> Option<String> {
-        let layers = self.weights.layers.iter().zip(&self.names);
+        let ModelNetwork::FeedForward {
+            weights,
+            names,
+            found,
+        } = &self.network
+        else {
+            return None;
+        };
+        let layers = weights.layers.iter().zip(names);
         let layers: Vec<String> = layers
             .map(|(layer, name)| format!("{} [{}, {}]", shown(name), layer.outputs, layer.inputs))
             .collect();
-        self.found.then(|| {
+        found.then(|| {
             format!(
                 "{}: the layers, in the one order that names and shapes allow: {}",
                 self.path.display(),
                 layers.join(", ")
             )
         })
+    }
+
+    /// The parameters of a feed-forward network and the names of its layers.
+    ///
+    /// # Errors
+    ///
+    /// [`LabError::Weights`] where it is of another kind.
+    pub fn feed_forward(&self) -> Result<(&Weights, &[String]), LabError> {
+        match &self.network {
+            ModelNetwork::FeedForward { weights, names, .. } => Ok((weights, names)),
+            ModelNetwork::Conv(_) => Err(LabError::Weights {
+                path: self.path.clone(),
+                message: "is of a convolutional network, which has no closed form; the spectrum of its run has its \
+                          eigenvalues"
+                    .to_owned(),
+            }),
+        }
     }
 
     /// Reads a table: the features that the network has, in its order, standardised as it was trained. With `labels` it
@@ -192,16 +279,13 @@ impl Model {
             features: self.about.features.as_deref(),
         };
         let mut table = Table::read(&source.path, &roles, &options)?;
-        let first = self.weights.layers[0];
-        if table.inputs != first.inputs {
+        let inputs = self.network.inputs();
+        if table.inputs != inputs {
             return Err(LabError::Option(format!(
-                "{}: has {} feature columns, expected {} for {} [{}, {}] in {}",
+                "{}: has {} feature columns, expected {inputs} for {} in {}",
                 source.path.display(),
                 table.inputs,
-                first.inputs,
-                shown(&format!("{}.weight", self.names[0])),
-                first.outputs,
-                first.inputs,
+                self.network.first(),
                 self.path.display(),
             )));
         }
@@ -291,7 +375,7 @@ impl Model {
     ///
     /// [`DataError`] of a label that does not go together with the loss, the classes or the outputs.
     pub fn labels(&self, table: &Table) -> Result<Labels, LabError> {
-        let outputs = self.weights.outputs();
+        let outputs = self.network.outputs();
         let labels: Result<Labels, DataError> = match (self.loss, &self.classes) {
             (OutputLoss::SoftmaxCrossEntropy, Some(classes)) => {
                 table.known_labels(classes).map(Labels::Classes)
@@ -325,13 +409,13 @@ struct Settled<'a> {
 }
 
 impl Settled<'_> {
-    /// The network with its activations.
-    fn activated(
+    /// Gives the network its activations.
+    fn activate(
         &self,
-        weights: Weights,
+        weights: &mut Weights,
         options: &ModelOptions,
         about: &About,
-    ) -> Result<Weights, LabError> {
+    ) -> Result<(), LabError> {
         let hidden = weights.layers.len() - 1;
         // One for all and the same for each say the same.
         let each = |it: &Activations| it.of_hidden(hidden).map(Activations::from);
@@ -352,7 +436,18 @@ impl Settled<'_> {
             ));
         }
         let residual = options.residual || about.residual == Some(true);
-        weights.with_activations(&activations, residual)
+        activate(&mut weights.layers, Some(&activations), residual).map_err(LabError::Option)
+    }
+
+    /// Refuses what contradicts a convolutional network, which says everything itself.
+    fn check_conv(&self, options: &ModelOptions, about: &About) -> Result<(), LabError> {
+        if options.residual {
+            let message = "is of a convolutional network, which has no residual layers";
+            return Err(self.file.refuse(message.to_owned()));
+        }
+        let (given, stored) = (options.activation.clone(), about.activation.clone());
+        self.value("--activation", given, stored, |it| it.to_string())?;
+        Ok(())
     }
 
     fn either<T: PartialEq>(

@@ -1,13 +1,101 @@
 //! Between data and weights in memory and Burn on a device.
 
-use burn::module::{Param, ParamId};
+use burn::module::{Module, Param, ParamId};
 use burn::nn::Linear;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use burn_hsr::{Layers, Mlp};
+use burn_hsr::{Backend, Layers, Mlp};
 use hsr_core::depth::LayerShape;
 
-use crate::Weights;
+use crate::conv::{ConvNet, ConvNetConfig, ConvWeights};
 use crate::data::Dataset;
+use crate::{LabError, Weights};
+
+/// A kind of classifier as a Burn module.
+pub(crate) trait Classifier: Clone {
+    /// The module.
+    type Module: Module;
+
+    /// The module with the parameters θ \[D\], which are in an order of the kind's own. They have fixed identities, so that
+    /// an optimizer's record finds them again after a resume.
+    fn to_burn(&self, theta: &[f64], device: &Device, dtype: DType) -> Self::Module;
+
+    /// θ.
+    fn theta_of(&self, module: &Self::Module) -> Vec<f64>;
+
+    /// Inputs \[N, d\] to logits \[N, K\].
+    fn logits(&self, module: &Self::Module, x: Tensor<2>) -> Tensor<2>;
+
+    /// Activations and logits of a sample.
+    fn units(&self) -> usize;
+
+    /// The parameters of the output layer, which are the last ones of θ.
+    fn output_parameters(&self) -> usize;
+
+    /// The class of the largest logit of each row of `x` \[N, d\], which is on the module's device.
+    fn predict(&self, module: &Self::Module, x: Tensor<2>) -> Vec<usize> {
+        classes(x, self.units(), |x| self.logits(module, x))
+    }
+}
+
+/// A feed-forward network of these layers. θ is in the order of [`Weights`].
+#[derive(Clone, Debug)]
+pub(crate) struct FeedForward(pub Vec<LayerShape>);
+
+impl Classifier for FeedForward {
+    type Module = Mlp;
+
+    fn to_burn(&self, theta: &[f64], device: &Device, dtype: DType) -> Mlp {
+        let weights = Weights {
+            layers: self.0.clone(),
+            theta: theta.to_vec(),
+        };
+        in_precision(&weights, device, dtype)
+    }
+
+    fn theta_of(&self, module: &Mlp) -> Vec<f64> {
+        from_burn(module).theta
+    }
+
+    fn logits(&self, module: &Mlp, x: Tensor<2>) -> Tensor<2> {
+        module.forward(x)
+    }
+
+    fn units(&self) -> usize {
+        self.0.iter().map(|layer| layer.outputs).sum()
+    }
+
+    fn output_parameters(&self) -> usize {
+        self.0.last().map_or(0, LayerShape::parameters)
+    }
+}
+
+impl Classifier for ConvNetConfig {
+    type Module = ConvNet;
+
+    fn to_burn(&self, theta: &[f64], device: &Device, dtype: DType) -> ConvNet {
+        let weights = ConvWeights {
+            config: self.clone(),
+            theta: theta.to_vec(),
+        };
+        weights.to_burn(device, dtype)
+    }
+
+    fn theta_of(&self, module: &ConvNet) -> Vec<f64> {
+        ConvWeights::from_burn(self.clone(), module).theta
+    }
+
+    fn logits(&self, module: &ConvNet, x: Tensor<2>) -> Tensor<2> {
+        module.forward(x)
+    }
+
+    fn units(&self) -> usize {
+        ConvNetConfig::units(self)
+    }
+
+    fn output_parameters(&self) -> usize {
+        (self.features() + 1) * self.classes
+    }
+}
 
 /// The features \[N, d\] in f32 and the labels \[N\].
 pub fn tensors(data: &Dataset, device: &Device) -> (Tensor<2>, Tensor<1, Int>) {
@@ -24,6 +112,10 @@ pub fn tensors(data: &Dataset, device: &Device) -> (Tensor<2>, Tensor<1, Int>) {
 /// The network with these weights in f32. Parameters have fixed identities, so that an optimizer's record finds them
 /// again after a resume.
 pub fn to_burn(weights: &Weights, device: &Device) -> Mlp {
+    in_precision(weights, device, DType::F32)
+}
+
+fn in_precision(weights: &Weights, device: &Device, dtype: DType) -> Mlp {
     // Without autodiff there is nothing to track.
     fn tracked<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
         if tensor.is_autodiff() {
@@ -38,17 +130,17 @@ pub fn to_burn(weights: &Weights, device: &Device) -> Mlp {
         let (n, m) = (layer.inputs, layer.outputs);
         // Burn's `Linear` holds the transpose of PyTorch's.
         let values = &weights.theta[matrix];
-        let transposed: Vec<f32> = (0..n)
-            .flat_map(|i| (0..m).map(move |j| values[j * n + i] as f32))
+        let transposed: Vec<f64> = (0..n)
+            .flat_map(|i| (0..m).map(move |j| values[j * n + i]))
             .collect();
         let data = TensorData::new(transposed, [n, m]);
-        let weight = Tensor::<2>::from_data(data, (device, DType::F32));
-        let bias: Vec<f32> = weights.theta[bias].iter().map(|&v| v as f32).collect();
+        let weight = Tensor::<2>::from_data(data, (device, dtype));
+        let bias = weights.theta[bias].to_vec();
         Linear {
             weight: Param::initialized(ParamId::from(id), tracked(weight)),
             bias: (!bias.is_empty()).then(|| {
                 let data = TensorData::new(bias, [m]);
-                let bias = Tensor::<1>::from_data(data, (device, DType::F32));
+                let bias = Tensor::<1>::from_data(data, (device, dtype));
                 Param::initialized(ParamId::from(id + 1), tracked(bias))
             }),
         }
@@ -95,19 +187,36 @@ pub fn from_burn(network: &Mlp) -> Weights {
     weights
 }
 
+/// Where a network without a closed form is measured, and in which precision: on a CPU where this build has one, else where
+/// Burn chooses, in f64 where that has it. A run that was made on a GPU is measured without.
+pub(crate) fn measuring_device() -> Result<(Device, DType), LabError> {
+    let host = [Backend::Flex, Backend::NdArray];
+    let device = match host.into_iter().find_map(|it| it.device().ok()) {
+        Some(device) => device,
+        None => Backend::Default.device()?,
+    };
+    let dtype = match device.supports_dtype(DType::F64) {
+        true => DType::F64,
+        false => DType::F32,
+    };
+    Ok((device, dtype))
+}
+
 /// The class of the largest logit of each row of `x` \[N, d\], which is on the network's device.
 pub fn predict(network: &Mlp, x: Tensor<2>) -> Vec<usize> {
+    let layers = network.layers();
+    let units = layers.iter().map(|layer| layer.shape().outputs).sum();
+    classes(x, units, |x| network.forward(x))
+}
+
+/// The same of any network with so many activations and logits a sample.
+fn classes(x: Tensor<2>, units: usize, logits: impl Fn(Tensor<2>) -> Tensor<2>) -> Vec<usize> {
     let [samples, _] = x.dims();
-    let units: usize = network
-        .layers()
-        .iter()
-        .map(|layer| layer.shape().outputs)
-        .sum();
     let most = (AT_ONCE / units).max(1);
     let mut classes = Vec::with_capacity(samples);
     for start in (0..samples).step_by(most) {
         let some = x.clone().narrow(0, start, most.min(samples - start));
-        let predicted = network.forward(some).argmax(1).into_data();
+        let predicted = logits(some).argmax(1).into_data();
         classes.extend(predicted.iter::<i64>().map(|class| class as usize));
     }
     classes

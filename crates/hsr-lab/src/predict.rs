@@ -6,7 +6,7 @@ use hsr_core::{Batch, OutputLoss, Targets};
 use serde::Serialize;
 
 use crate::data::{DataWarning, Table};
-use crate::model::{Labels, Model, ModelOptions, TableSource};
+use crate::model::{Labels, Model, ModelNetwork, ModelOptions, TableSource};
 use crate::{Curvature, LabError, files, scores};
 
 /// What `hsr predict` is asked.
@@ -77,12 +77,12 @@ pub struct Scores {
 pub fn predict(options: &PredictOptions) -> Result<Prediction, LabError> {
     let model = Model::open(&options.model)?;
     if model.loss == OutputLoss::MeanSquaredError
-        || (model.loss == OutputLoss::SigmoidCrossEntropy && model.weights.outputs() != 1)
+        || (model.loss == OutputLoss::SigmoidCrossEntropy && model.network.outputs() != 1)
     {
         return Err(LabError::Option(format!(
             "{}: {} outputs under the {} tell no classes apart",
             model.path.display(),
-            model.weights.outputs(),
+            model.network.outputs(),
             model.loss.name()
         )));
     }
@@ -140,19 +140,23 @@ fn same_file(a: &Path, b: &Path) -> bool {
 
 /// The names of the classes; without any, the numbers of the outputs.
 fn classes(model: &Model) -> Vec<String> {
-    let count = model.weights.outputs().max(2);
+    let count = model.network.outputs().max(2);
     let numbers = || (0..count).map(|class| class.to_string()).collect();
     model.classes.clone().unwrap_or_else(numbers)
 }
 
 /// The logits, N × K. A single output o is the difference of two: 0 and o, whose softmax is the sigmoid's probabilities.
 fn logits(model: &Model, table: &Table) -> Result<Vec<f64>, LabError> {
-    let network = model.weights.view()?;
-    // Logits do not depend on targets, and need none but their number.
-    let unknown = vec![0; table.samples()];
-    let batch = Batch::new(model.loss, &table.features, Targets::Classes(&unknown));
-    let logits = Curvature::new().logits(&network, &batch)?;
-    Ok(match model.weights.outputs() {
+    let logits = match &model.network {
+        ModelNetwork::FeedForward { weights, .. } => {
+            // Logits do not depend on targets, and need none but their number.
+            let unknown = vec![0; table.samples()];
+            let batch = Batch::new(model.loss, &table.features, Targets::Classes(&unknown));
+            Curvature::new().logits(&weights.view()?, &batch)?
+        }
+        ModelNetwork::Conv(weights) => weights.logits(&table.features)?,
+    };
+    Ok(match model.network.outputs() {
         1 => logits.iter().flat_map(|&o| [0.0, o]).collect(),
         _ => logits,
     })

@@ -10,13 +10,15 @@ use super::probes::Probe;
 use super::record::{self, StochasticHsrRecord};
 use super::step::step_length;
 use super::{Curvature, Objective, StochasticHsrConfig};
-use crate::algebra::{self, add, combination, dot, norm, polar, scale};
+#[cfg(doc)]
+use crate::Mode;
+use crate::algebra::{self, combination, dot, norm, polar, scale};
 use crate::differences::{self, Ends};
 use crate::passes::{check_repeated, training_flags};
 use crate::precision::rounding_noise;
 use crate::probe::{generator, signs};
 use crate::values::{self, ParameterValues};
-use crate::{Finite, Group, Mode, PenaltyError, Randomness, displaced};
+use crate::{Finite, Group, PenaltyError, Randomness, displaced};
 
 /// Stochastic HSR without an optimizer: the gradients for a loop of one's own or a `TrainStep`.
 ///
@@ -80,7 +82,7 @@ pub struct StochasticHsrPasses<L> {
     /// step should be skipped.
     pub gradients: GradientsParams,
     /// In the mode [`Decoupled`](Mode::Decoupled), strength·∇λ, of which the learning rate is to be subtracted after the
-    /// optimizer's step: `SgdConfig::new().init().step(lr, model, decrement)`.
+    /// optimizer's step, as [`Entered::step`](crate::Entered::step) does.
     pub decrement: Option<GradientsParams>,
     /// The part whose gradient is NaN or infinite, where one is and it was checked.
     pub not_finite: Option<Part>,
@@ -248,22 +250,10 @@ impl StochasticHsrGradient {
         gradients: &GradientsParams,
         passes: &mut StochasticHsrPasses<L>,
     ) -> Result<(), PenaltyError> {
-        let strength = self.config.strength();
         let of_loss = core::mem::take(&mut passes.gradients);
-        let direction = match self.config.mode {
-            Mode::Direction => Some(polar(module, gradients)?.direction),
-            Mode::Coupled | Mode::Decoupled => None,
-        };
-        let gradients = direction.as_ref().unwrap_or(gradients);
-        let strength = strength.factor(module, &of_loss, gradients)?.scaled(factor);
-        passes.gradients = match self.config.mode {
-            Mode::Coupled | Mode::Direction => add(module, of_loss, strength, gradients),
-            Mode::Decoupled => {
-                let decrement = add(module, GradientsParams::new(), strength, gradients);
-                passes.decrement = Some(decrement);
-                of_loss
-            }
-        };
+        let (mode, strength) = (self.config.mode, self.config.strength());
+        let entered = mode.enter(module, strength, factor, of_loss, gradients)?;
+        (passes.gradients, passes.decrement) = (entered.gradients, entered.decrement);
         Ok(())
     }
 

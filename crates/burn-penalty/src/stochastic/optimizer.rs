@@ -2,10 +2,12 @@
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
-use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord, SgdConfig};
+use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord};
 
-use super::{Part, StochasticHsrConfig, StochasticHsrGradient, StochasticHsrRecord};
-use crate::PenaltyError;
+use super::{
+    Part, StochasticHsrConfig, StochasticHsrGradient, StochasticHsrPasses, StochasticHsrRecord,
+};
+use crate::{Entered, PenaltyError};
 
 /// Stochastic HSR around any optimizer, closure style as Burn's `LBFGS`: see [the module](super) for an example, for what
 /// a step costs and for what stands beside it.
@@ -132,24 +134,28 @@ impl StochasticHsr {
         M: Module,
         F: FnMut(M) -> (L, GradientsParams),
     {
-        let passes = self.gradient.of(&module, closure)?;
-        let (module, outcome) = match passes.not_finite {
+        let StochasticHsrPasses {
+            loss,
+            gradients,
+            decrement,
+            not_finite,
+        } = self.gradient.of(&module, closure)?;
+        let (module, outcome) = match not_finite {
             None => {
-                let lr = lr.into();
-                let module = self.optimizer.step(lr.clone(), module, passes.gradients);
-                let module = match passes.decrement {
-                    // Burn's plain SGD is θ − lr·g with the rate of each parameter's group, and leaves a parameter's
-                    // autodiff settings as they were.
-                    Some(decrement) => SgdConfig::new().init().step(lr, module, decrement),
-                    None => module,
+                let entered = Entered {
+                    gradients,
+                    decrement,
                 };
-                (module, Outcome::Stepped)
+                (
+                    entered.step(&mut self.optimizer, lr, module),
+                    Outcome::Stepped,
+                )
             }
             Some(part) => (module, Outcome::Skipped { part }),
         };
         Ok(StochasticHsrStep {
             module,
-            loss: passes.loss,
+            loss,
             outcome,
         })
     }

@@ -47,8 +47,8 @@ pub struct SharpnessMeasures {
     pub grad_norm: f64,
     /// ‖θ‖₂, biases included.
     pub weight_norm: f64,
-    /// The share of ‖H‖² that is not Gauss-Newton: 1 − [`Workspace::gauss_newton_share`].
-    pub indefinite_share: f64,
+    /// The share of ‖H‖² that is not Gauss-Newton: 1 − [`Workspace::gauss_newton_share`]; none where there is no closed form.
+    pub indefinite_share: Option<f64>,
     /// λ_max(T H T), T = diag(|θ|): [`adaptive_sharpness`](super::adaptive_sharpness()).
     pub adaptive_sharpness: Option<f64>,
     /// ‖T∇L‖₂: [`adaptive_gradient_norm`](super::adaptive_gradient_norm()).
@@ -118,7 +118,7 @@ impl SharpnessMeasures {
         let mut measures = Self {
             grad_norm: weight_norm(&gradient),
             weight_norm: weight_norm(&theta),
-            indefinite_share: 1.0 - share,
+            indefinite_share: Some(1.0 - share),
             adaptive_sharpness: adaptive.map(|ends| ends.largest),
             adaptive_grad_norm: Some(adaptive_grad_norm).filter(|v| v.is_finite()),
             adaptive_worst_case: worst.map(|ascent| ascent.increase),

@@ -6,6 +6,7 @@
 //! | the largest and the smallest, signed | [`lanczos`] | tens |
 //! | the trace | [`hutchinson`], [`hutch_plus_plus`] | as many as are asked for |
 //! | the diagonal | [`hutchinson_diagonal`] | as many as are asked for |
+//! | trace, Frobenius norm, λ_sup | [`moments`](moments()) | as many as are asked for |
 //! | the density of all eigenvalues | [`spectral_density`] | probes · steps |
 //! | the largest in magnitude | [`power_iteration`] | many |
 //!
@@ -15,6 +16,7 @@ mod dense;
 mod density;
 mod diagonal;
 mod lanczos;
+mod moments;
 mod power;
 mod random;
 mod student;
@@ -25,6 +27,7 @@ pub use density::{DensityCurve, DensityOptions, SpectralDensity, spectral_densit
 pub use diagonal::{DiagonalEstimate, hutchinson_diagonal};
 pub use hsr_core::{EigenPair, LanczosOptions};
 pub use lanczos::{SpectrumEnds, lanczos};
+pub use moments::{Estimate, MomentsEstimate, moments};
 pub use power::power_iteration;
 pub use trace::{TraceEstimate, TraceOptions, hutch_plus_plus, hutchinson};
 

@@ -153,7 +153,7 @@ fn quadratic_forms(
         .collect()
 }
 
-fn estimate(
+pub(super) fn estimate(
     exact: f64,
     samples: &[f64],
     products: usize,
@@ -188,7 +188,7 @@ fn estimate(
     })
 }
 
-fn check(
+pub(super) fn check(
     operator: &impl SymmetricOperator,
     options: &TraceOptions,
     least: usize,

@@ -6,6 +6,7 @@ use std::path::Path;
 use burn_hsr::{Mode, Subsample};
 
 use super::CompareConfig;
+use crate::NetworkKind;
 use crate::data::{Missing, TableOptions, written_list};
 use crate::shell;
 use crate::tasks::TaskOptions;
@@ -46,6 +47,9 @@ impl CompareConfig {
         command.option("backend", training.backend.to_string());
         command.option("optimizer", training.optimizer.name());
         command.number("lr", training.learning_rate);
+        if !training.network.is_mlp() {
+            command.option("network", training.network.name());
+        }
         command.option("hidden", training.hidden.to_string());
         command.option("activation", training.activation.to_string());
         if training.residual {
@@ -56,7 +60,7 @@ impl CompareConfig {
             Mode::Decoupled => command.option("mode", "decoupled"),
             Mode::Direction => command.option("mode", "direction"),
         }
-        command.refinements(&training.refinements);
+        command.refinements(&training.refinements, training.network);
         if let Some(epochs) = training.epochs {
             command.whole("epochs", epochs as u64);
         }
@@ -100,7 +104,7 @@ impl Line {
         self.0.push_str(name);
     }
 
-    fn refinements(&mut self, refinements: &Refinements) {
+    fn refinements(&mut self, refinements: &Refinements, network: NetworkKind) {
         // Taken apart so that a new option cannot be forgotten here.
         let Refinements {
             schedule,
@@ -117,7 +121,10 @@ impl Line {
         for (option, steps) in [
             ("cosine", schedule.cosine_steps),
             ("stop-after", schedule.stop_after),
-            ("interval", Some(schedule.interval).filter(|&it| it > 1)),
+            (
+                "interval",
+                Some(schedule.interval).filter(|&it| it != network.default_interval()),
+            ),
         ] {
             if let Some(steps) = steps {
                 self.whole(option, steps);

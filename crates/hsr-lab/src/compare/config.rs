@@ -1,12 +1,11 @@
 //! What is compared.
 
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn_hsr::{Mode, Strength};
 use serde::{Deserialize, Serialize};
 
 use super::tuning;
 use crate::LabError;
-use crate::train::{Method, Refinements, TrainConfig};
+use crate::train::{Method, Refinements, TrainConfig, check_rule};
 
 /// A method and how strong it is.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,7 +98,7 @@ impl CompareConfig {
         for contender in &self.methods {
             let run = self.run(*contender, self.training.seed);
             run.check()?;
-            run.extra(run.method, &CrossEntropyLossConfig::new())?;
+            check_rule(&run, run.method)?;
         }
         Ok(())
     }

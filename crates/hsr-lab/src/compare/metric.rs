@@ -145,7 +145,7 @@ impl Metric {
             Metric::CalibrationError => Some(network.calibration_error),
             Metric::LambdaMax => Some(network.lambda_max),
             Metric::LambdaMin => Some(network.lambda_min),
-            Metric::LambdaSup => Some(network.lambda_sup),
+            Metric::LambdaSup => network.lambda_sup,
             Metric::Tightness => network.tightness,
             Metric::NegativeEigenvalues => network.negative_eigenvalues.map(|count| count as f64),
             Metric::GradNorm => Some(network.grad_norm),

@@ -11,6 +11,7 @@
 //!
 //! ```
 //! use burn_hsr::{Activation, Backend, Mode};
+//! use hsr_lab::NetworkKind;
 //! use hsr_lab::tasks::TaskOptions;
 //! use hsr_lab::train::{Control, Method, Optimizer, Source, TrainConfig};
 //! use hsr_lab::compare::{CompareConfig, Comparison, Contender, Metric};
@@ -21,6 +22,7 @@
 //!     backend: Backend::Flex.into(),
 //!     optimizer: Optimizer::Sgd,
 //!     learning_rate: 0.1,
+//!     network: NetworkKind::Mlp,
 //!     hidden: 4.into(),
 //!     activation: Activation::Tanh.into(),
 //!     residual: false,

@@ -8,7 +8,7 @@ use crate::train::measure::measure;
 use crate::train::problem::Problem;
 use crate::train::trainer::{Trainer, left_the_numbers};
 use crate::train::{Control, Method, NetworkSummary, TrainConfig};
-use crate::{LabError, Weights, network, scores};
+use crate::{LabError, scores};
 
 /// What came of a run, as stored in `runs/METHOD-SEED.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ pub(super) fn validate(
     device: &Device,
     observe: impl FnMut() -> Control,
 ) -> Result<Option<Validated>, LabError> {
-    let start = Weights::random(problem.layers.clone(), config.seed);
+    let start = problem.architecture.start(config.seed);
     let mut trainer = Trainer::new(config, epochs, problem, config.method, device, &start)?;
     match train(&mut trainer, epochs, observe) {
         Ok(None) => return Ok(None),
@@ -51,14 +51,11 @@ pub(super) fn validate(
         }
         Err(error) => return Err(error),
     }
-    let (weights, test) = (trainer.weights(), &problem.test);
-    let network = weights.view()?;
-    let loss = config
-        .memory
-        .single_threaded()
-        .loss(&network, &test.batch())?;
-    let model = network::to_burn(&weights, device);
-    let predicted = network::predict(&model, test.x.clone());
+    let test = &problem.test;
+    let mut curvature = config.memory.single_threaded();
+    let mut surface = problem.architecture.surface(&mut curvature, &test.data)?;
+    let loss = surface.loss(&trainer.theta())?;
+    let predicted = trainer.predict(test.x.clone());
     let classes = problem.outputs();
     let score = scores::macro_f1(&predicted, &test.data.labels, classes);
     Ok(Some(match loss.is_finite() {
@@ -86,7 +83,7 @@ pub(super) fn run(
     device: &Device,
     observe: impl FnMut() -> Control,
 ) -> Result<Option<RunRecord>, LabError> {
-    let start = Weights::random(problem.layers.clone(), config.seed);
+    let start = problem.architecture.start(config.seed);
     let mut trainer = Trainer::new(config, epochs, problem, config.method, device, &start)?;
     let outcome = match train(&mut trainer, epochs, observe) {
         Ok(Some(())) => {
@@ -95,7 +92,7 @@ pub(super) fn run(
                 config,
                 problem,
                 &mut config.memory.single_threaded(),
-                &trainer.weights(),
+                &trainer.theta(),
                 steps,
                 seconds,
             )
@@ -129,7 +126,7 @@ fn train(
     while !trainer.is_done() {
         trainer.advance()?;
         let look = trainer.is_done() || trainer.epoch.is_multiple_of(every);
-        if look && trainer.weights().theta.iter().any(|v| !v.is_finite()) {
+        if look && trainer.theta().iter().any(|v| !v.is_finite()) {
             return Err(LabError::Diverged {
                 network: trainer.method.name().to_owned(),
                 epoch: trainer.epoch,

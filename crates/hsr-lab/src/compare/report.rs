@@ -5,6 +5,7 @@ use std::path::Path;
 use super::figures::{DRAWN, TRADES, panel};
 use super::findings::between;
 use super::{CompareConfig, Findings, Metric, PairTest, RunRecord, tuning};
+use crate::NetworkKind;
 use crate::figures::{FigureError, MOST_DOTS, distributions, scatter, value};
 use crate::report::{Cell, Report, Table};
 use crate::statistics::{NullDistribution, stars};
@@ -283,12 +284,18 @@ fn settings(config: &CompareConfig) -> Vec<(&'static str, String)> {
         ),
         (
             "network",
-            format!(
-                "{} hidden units, {}{}",
-                training.hidden,
-                training.activation,
-                if training.residual { ", residual" } else { "" }
-            ),
+            match training.network {
+                NetworkKind::Mlp => format!(
+                    "{} hidden units, {}{}",
+                    training.hidden,
+                    training.activation,
+                    if training.residual { ", residual" } else { "" }
+                ),
+                NetworkKind::Conv => format!(
+                    "convolutional, {} channels, {}",
+                    training.hidden, training.activation
+                ),
+            },
         ),
         (
             "optimizer",

@@ -1,4 +1,4 @@
-//! Measures of sharpness at any depth.
+//! Measures of sharpness at any depth, and of any kind of network.
 
 use burn_sharpness::SharpnessError;
 use burn_sharpness::measures::{
@@ -6,8 +6,10 @@ use burn_sharpness::measures::{
     logit_scale, weight_norm,
 };
 use hsr_core::depth::{DeepWorkspace, FeedForward, Layer, LayerShape};
-use hsr_core::{Activation, Batch, Dimensions, Error, Network};
+use hsr_core::{Activation, Batch, Dimensions, Error, Extremes, LanczosOptions, Network, extremes};
 
+use super::feed_forward::FeedForwardSurface;
+use super::surface::{Surface, is_no_number};
 use super::{Curvature, View};
 
 impl Curvature {
@@ -27,111 +29,31 @@ impl Curvature {
             View::ThreeLayers(network) => {
                 SharpnessMeasures::of(&mut self.three, network, batch, options)
             }
-            View::Layers(network) => self.measures_of_layers(view, network, batch, options),
-        }
-    }
-
-    fn measures_of_layers(
-        &mut self,
-        view: &View,
-        network: &FeedForward<f64>,
-        batch: &Batch<f64>,
-        options: &MeasureOptions,
-    ) -> Result<SharpnessMeasures, SharpnessError> {
-        let layers: Vec<LayerShape> = network.layers().iter().map(Layer::shape).collect();
-        let theta: Vec<f64> = network
-            .layers()
-            .iter()
-            .flat_map(|layer| layer.weight().iter().chain(layer.bias()))
-            .copied()
-            .collect();
-        let mut gradient = vec![0.0; theta.len()];
-        self.loss_gradient(view, batch, &mut gradient)?;
-        let share = self.gauss_newton_share(view, batch)?;
-        let logits = self.logits(view, batch)?;
-        let worst = options.worst_case.ascend(&theta, |theta, gradient| {
-            let moved = View::new(&layers, theta);
-            match moved.and_then(|view| self.loss_gradient(&view, batch, gradient)) {
-                // Beyond what numbers can hold there is no way up.
-                Err(
-                    Error::Overflow { .. } | Error::NotFinite { .. } | Error::LayerNotFinite { .. },
-                ) => Ok(f64::INFINITY),
-                result => Ok(result?),
+            View::Layers(network) => {
+                let layers: Vec<LayerShape> = network.layers().iter().map(Layer::shape).collect();
+                let theta: Vec<f64> = network
+                    .layers()
+                    .iter()
+                    .flat_map(|layer| layer.weight().iter().chain(layer.bias()))
+                    .copied()
+                    .collect();
+                let mut surface = FeedForwardSurface::new(self, &layers, *batch);
+                measures_of(&mut surface, &theta, options)
             }
-        });
-        let worst = finite(worst)?;
-        let mut operator = self.linearize(view, batch)?;
-        let adaptive = finite(adaptive_sharpness(&mut operator, &theta, &options.lanczos))?;
-        let adaptive_grad_norm = adaptive_gradient_norm(&theta, &gradient)?;
-        let flatness = finite(self.output_flatness(network, batch))?;
-        let margins = Margins::of(batch, &logits, network.outputs())?;
-        let scale = logit_scale(batch, &logits, network.outputs())?;
-        let mut measures = SharpnessMeasures {
-            grad_norm: weight_norm(&gradient),
-            weight_norm: weight_norm(&theta),
-            indefinite_share: 1.0 - share,
-            adaptive_sharpness: adaptive.map(|ends| ends.largest),
-            adaptive_grad_norm: Some(adaptive_grad_norm).filter(|v| v.is_finite()),
-            adaptive_worst_case: worst.map(|ascent| ascent.increase),
-            relative_flatness: flatness.filter(|v| v.is_finite()),
-            logit_scale: scale,
-            logit_normalized_lambda_max: None,
-            logit_normalized_trace: None,
-            logit_normalized_adaptive_sharpness: None,
-            margin_mean: margins.map(|margins| margins.mean),
-            margin_min: margins.map(|margins| margins.min),
-            normalized_margin_mean: None,
-            normalized_margin_min: None,
-            eigenvalues_converged: adaptive.is_some_and(|ends| ends.converged),
-        };
-        if let Some(scale) = scale {
-            let mut divided = theta;
-            let of_output = layers.last().map_or(0, LayerShape::parameters);
-            let start = divided.len() - of_output;
-            divided[start..].iter_mut().for_each(|v| *v /= scale);
-            measures.normalized_margin_mean = measures.margin_mean.map(|it| it / scale);
-            measures.normalized_margin_min = measures.margin_min.map(|it| it / scale);
-            let added = self.add_normalized(&mut measures, &layers, &divided, batch, options);
-            finite(added)?;
         }
-        Ok(measures)
-    }
-
-    /// What the network without the scale of its logits shows.
-    fn add_normalized(
-        &mut self,
-        measures: &mut SharpnessMeasures,
-        layers: &[LayerShape],
-        theta: &[f64],
-        batch: &Batch<f64>,
-        options: &MeasureOptions,
-    ) -> Result<(), SharpnessError> {
-        let view = View::new(layers, theta)?;
-        let moments = self.bounds(&view, batch)?.moments;
-        measures.logit_normalized_trace = Some(moments.trace);
-        let mut operator = self.linearize(&view, batch)?;
-        let plain = hsr_core::extremes(
-            theta.len(),
-            |v, product| operator.apply(v, product),
-            &options.lanczos,
-        );
-        let plain = finite(plain.map_err(SharpnessError::Core))?;
-        let adaptive = finite(adaptive_sharpness(&mut operator, theta, &options.lanczos))?;
-        measures.logit_normalized_lambda_max = plain.map(|ends| ends.largest);
-        measures.logit_normalized_adaptive_sharpness = adaptive.map(|ends| ends.largest);
-        for ends in [plain, adaptive] {
-            measures.eigenvalues_converged &= ends.is_some_and(|ends| ends.converged);
-        }
-        Ok(())
     }
 
     /// Σ_n ‖a‖² tr(W_Lᵀ S W_L), the relative flatness of the output layer, a being its inputs: that of the three-layer
     /// network which passes them on as they are.
-    fn output_flatness(
+    pub(super) fn output_flatness(
         &mut self,
-        network: &FeedForward<f64>,
+        view: &View,
         batch: &Batch<f64>,
     ) -> Result<f64, SharpnessError> {
+        let network = match view {
+            View::ThreeLayers(network) => return Ok(self.three.output_flatness(network, batch)?),
+            View::Layers(network) => network,
+        };
         let Some((output, below)) = network.layers().split_last() else {
             return Ok(0.0);
         };
@@ -173,19 +95,123 @@ fn unit_matrix(size: usize) -> Vec<f64> {
     matrix
 }
 
+/// The measures of a network of any kind; those that its kind does not have are none.
+///
+/// # Errors
+///
+/// What the surface refuses, other than numbers that overflow.
+pub(super) fn measures_of(
+    surface: &mut (impl Surface + ?Sized),
+    theta: &[f64],
+    options: &MeasureOptions,
+) -> Result<SharpnessMeasures, SharpnessError> {
+    let mut gradient = vec![0.0; theta.len()];
+    surface.loss_gradient(theta, &mut gradient)?;
+    let share = surface.gauss_newton_share(theta)?;
+    let logits = surface.logits(theta)?;
+    let worst = options.worst_case.ascend(theta, |theta, gradient| {
+        match surface.loss_gradient(theta, gradient) {
+            // Beyond what numbers can hold there is no way up.
+            Err(error) if is_no_number(&error) => Ok(f64::INFINITY),
+            result => result,
+        }
+    });
+    let worst = finite(worst)?;
+    let adaptive = finite(adaptive_ends(surface, theta, options))?;
+    let adaptive_grad_norm = adaptive_gradient_norm(theta, &gradient)?;
+    let flatness = finite(surface.output_flatness(theta))?.flatten();
+    let margins = Margins::of(surface.batch(), &logits, surface.outputs())?;
+    let scale = logit_scale(surface.batch(), &logits, surface.outputs())?;
+    let mut measures = SharpnessMeasures {
+        grad_norm: weight_norm(&gradient),
+        weight_norm: weight_norm(theta),
+        indefinite_share: share.map(|share| 1.0 - share),
+        adaptive_sharpness: adaptive.map(|ends| ends.largest),
+        adaptive_grad_norm: Some(adaptive_grad_norm).filter(|v| v.is_finite()),
+        adaptive_worst_case: worst.map(|ascent| ascent.increase),
+        relative_flatness: flatness.filter(|v| v.is_finite()),
+        logit_scale: scale,
+        logit_normalized_lambda_max: None,
+        logit_normalized_trace: None,
+        logit_normalized_adaptive_sharpness: None,
+        margin_mean: margins.map(|margins| margins.mean),
+        margin_min: margins.map(|margins| margins.min),
+        normalized_margin_mean: None,
+        normalized_margin_min: None,
+        eigenvalues_converged: adaptive.is_some_and(|ends| ends.converged),
+    };
+    if let Some(scale) = scale {
+        let mut divided = theta.to_vec();
+        let start = divided.len() - surface.output_parameters();
+        divided[start..].iter_mut().for_each(|v| *v /= scale);
+        measures.normalized_margin_mean = measures.margin_mean.map(|it| it / scale);
+        measures.normalized_margin_min = measures.margin_min.map(|it| it / scale);
+        finite(add_normalized(&mut measures, surface, &divided, options))?;
+    }
+    Ok(measures)
+}
+
+/// What the network without the scale of its logits shows.
+fn add_normalized(
+    measures: &mut SharpnessMeasures,
+    surface: &mut (impl Surface + ?Sized),
+    theta: &[f64],
+    options: &MeasureOptions,
+) -> Result<(), SharpnessError> {
+    let bounds = surface.bounds(theta)?;
+    measures.logit_normalized_trace = bounds.map(|bounds| bounds.moments.trace);
+    let plain = finite(plain_ends(surface, theta, &options.lanczos))?;
+    let adaptive = finite(adaptive_ends(surface, theta, options))?;
+    measures.logit_normalized_lambda_max = plain.map(|ends| ends.largest);
+    measures.logit_normalized_adaptive_sharpness = adaptive.map(|ends| ends.largest);
+    for ends in [plain, adaptive] {
+        measures.eigenvalues_converged &= ends.is_some_and(|ends| ends.converged);
+    }
+    Ok(())
+}
+
+/// Both ends of the spectrum of the Hessian.
+pub(crate) fn plain_ends(
+    surface: &mut (impl Surface + ?Sized),
+    theta: &[f64],
+    options: &LanczosOptions,
+) -> Result<Extremes, SharpnessError> {
+    let mut found = Err(SharpnessError::NoParameters);
+    surface.with_hessian(theta, &mut |operator| {
+        let size = operator.size();
+        let options = LanczosOptions {
+            tolerance: options.tolerance.max(operator.accuracy()),
+            ..*options
+        };
+        found = extremes(size, |v, product| operator.apply(v, product), &options);
+        Ok(())
+    })?;
+    found
+}
+
+/// Those of T H T, T = diag(|θ|).
+fn adaptive_ends(
+    surface: &mut (impl Surface + ?Sized),
+    theta: &[f64],
+    options: &MeasureOptions,
+) -> Result<Extremes, SharpnessError> {
+    let mut found = Err(SharpnessError::NoParameters);
+    surface.with_hessian(theta, &mut |operator| {
+        let options = LanczosOptions {
+            tolerance: options.lanczos.tolerance.max(operator.accuracy()),
+            ..options.lanczos
+        };
+        found = adaptive_sharpness(operator, theta, &options);
+        Ok(())
+    })?;
+    found
+}
+
 /// The value; none where numbers do not reach as far as it.
 fn finite<T>(result: Result<T, SharpnessError>) -> Result<Option<T>, SharpnessError> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(
-            SharpnessError::NotFinite { .. }
-            | SharpnessError::Core(
-                Error::Overflow { .. }
-                | Error::NotFinite { .. }
-                | Error::LayerNotFinite { .. }
-                | Error::Eigenvalues,
-            ),
-        ) => Ok(None),
+        Err(error) if is_no_number(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }

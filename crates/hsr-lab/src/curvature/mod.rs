@@ -3,9 +3,12 @@
 //! Three layers without a residual connection go through [`Workspace`], which knows them best; any other network through
 //! [`DeepWorkspace`].
 
+mod feed_forward;
 mod measures;
 mod memory;
+mod module;
 mod operator;
+mod surface;
 
 use core::ops::ControlFlow;
 use std::sync::Arc;
@@ -19,8 +22,12 @@ use hsr_core::{
 use crate::LabError;
 use crate::architecture::ends;
 
-pub(crate) use memory::check as check_memory;
+pub(crate) use feed_forward::FeedForwardSurface;
+pub(crate) use measures::plain_ends;
+pub(crate) use memory::{Needed, check as check_memory};
+pub(crate) use module::ModuleSurface;
 pub use operator::Operator;
+pub(crate) use surface::{Surface, is_no_number, loss_anywhere};
 
 /// A network as the closed form sees it.
 #[derive(Clone, Debug)]

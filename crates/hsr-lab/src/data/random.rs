@@ -21,6 +21,8 @@ pub(crate) enum Stream {
     Subset = 6,
     /// Splitting the training split into what is trained on and what is held back to choose by.
     Validation = 7,
+    /// Which part of a split curvature is computed from, where that is not all of it.
+    Curvature = 8,
 }
 
 /// The generator of a purpose at one epoch, so that a resumed run shuffles as an uninterrupted one.

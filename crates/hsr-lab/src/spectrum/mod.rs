@@ -11,11 +11,13 @@ use serde::Serialize;
 
 pub use dense::eigenvalues;
 pub use hsr_core::{Extremes, LanczosOptions, extremes};
+pub(crate) use pairs::pairs_of;
 pub use pairs::{Pair, largest_pairs};
 pub use saved::{
     DensityReport, SpectrumOptions, SpectrumProgress, SpectrumReport, TraceReport, saved_spectrum,
 };
 
+use crate::curvature::{FeedForwardSurface, Surface, plain_ends};
 use crate::{Curvature, LabError, Weights};
 
 /// The Hessian is formed up to this many parameters: 32 MiB in f64, seconds of eigenvalue computation.
@@ -80,33 +82,35 @@ pub fn ends(
     batch: &Batch<f64>,
     seed: u64,
 ) -> Result<Ends, LabError> {
-    let network = weights.view()?;
-    let parameters = weights.parameters();
-    if parameters <= DENSE_LIMIT {
-        let mut hessian = vec![0.0; parameters * parameters];
-        curvature.hessian(&network, batch, &mut hessian)?;
-        let eigenvalues = eigenvalues(&hessian, parameters)?;
+    let mut surface = FeedForwardSurface::new(curvature, &weights.layers, *batch);
+    ends_of(&mut surface, &weights.theta, seed)
+}
+
+/// The same of a network of any kind.
+pub(crate) fn ends_of(
+    surface: &mut dyn Surface,
+    theta: &[f64],
+    seed: u64,
+) -> Result<Ends, LabError> {
+    let size = theta.len();
+    if size <= DENSE_LIMIT
+        && let Some(hessian) = surface.hessian(theta)?
+    {
+        let eigenvalues = eigenvalues(&hessian, size)?;
         return Ok(Ends {
-            lambda_max: eigenvalues[parameters - 1],
+            lambda_max: eigenvalues[size - 1],
             lambda_min: eigenvalues[0],
             eigenvalues: Some(eigenvalues),
             lanczos: None,
         });
     }
-    let mut operator = curvature.linearize(&network, batch)?;
-    let found = extremes(
-        parameters,
-        |v, product| operator.apply(v, product),
-        &LanczosOptions {
-            seed,
-            ..LanczosOptions::default()
-        },
-    )
-    .map_err(|error| match error {
-        // The numbers' fault, not the input's.
-        Error::Eigenvalues => LabError::Eigenvalues,
-        error => error.into(),
-    })?;
+    let options = LanczosOptions::default();
+    let options = LanczosOptions {
+        seed,
+        tolerance: options.tolerance.max(surface.tolerance()),
+        ..options
+    };
+    let found = plain_ends(surface, theta, &options).map_err(numbers_fault)?;
     Ok(Ends {
         lambda_max: found.largest,
         lambda_min: found.smallest,
@@ -121,12 +125,18 @@ pub fn ends(
 
 /// How the measures of a summary are computed. Their eigenvalues take three Lanczos runs: for a network whose Hessian is
 /// not formed, to the digits that are printed and no further.
-pub(crate) fn measure_options(parameters: usize, seed: u64) -> MeasureOptions {
+pub(crate) fn measure_options(
+    surface: &dyn Surface,
+    parameters: usize,
+    seed: u64,
+) -> MeasureOptions {
     let tolerance = if parameters <= DENSE_LIMIT {
         LanczosOptions::default().tolerance
     } else {
         1e-6
     };
+    // Where products are expensive, to three digits.
+    let tolerance = tolerance.max(100.0 * surface.tolerance());
     MeasureOptions {
         lanczos: LanczosOptions {
             seed,

@@ -4,6 +4,7 @@ use burn_sharpness::spectrum::{DenseSpectrum, LanczosOptions, lanczos};
 use hsr_core::Batch;
 
 use super::{DENSE_LIMIT, numbers_fault};
+use crate::curvature::{FeedForwardSurface, Surface};
 use crate::{Curvature, LabError, Weights};
 
 /// An eigenvalue and its eigenvector of norm 1, the sign chosen so that the component of the largest magnitude is
@@ -29,11 +30,21 @@ pub fn largest_pairs(
     count: usize,
     seed: u64,
 ) -> Result<Vec<Pair>, LabError> {
-    let network = weights.view()?;
-    let size = weights.parameters();
-    if size <= DENSE_LIMIT {
-        let mut hessian = vec![0.0; size * size];
-        curvature.hessian(&network, batch, &mut hessian)?;
+    let mut surface = FeedForwardSurface::new(curvature, &weights.layers, *batch);
+    pairs_of(&mut surface, &weights.theta, count, seed)
+}
+
+/// The same of a network of any kind.
+pub(crate) fn pairs_of(
+    surface: &mut dyn Surface,
+    theta: &[f64],
+    count: usize,
+    seed: u64,
+) -> Result<Vec<Pair>, LabError> {
+    let size = theta.len();
+    if size <= DENSE_LIMIT
+        && let Some(hessian) = surface.hessian(theta)?
+    {
         let spectrum = DenseSpectrum::of_matrix(&hessian, size).map_err(numbers_fault)?;
         let pairs = (0..size).rev().take(count).map(|i| {
             let vector = spectrum.eigenvector(i).to_vec();
@@ -41,16 +52,25 @@ pub fn largest_pairs(
         });
         return Ok(pairs.collect());
     }
+    let options = LanczosOptions::default();
     let options = LanczosOptions {
         seed,
-        ..LanczosOptions::default()
+        tolerance: options.tolerance.max(surface.tolerance()),
+        ..options
     };
-    let mut operator = curvature.linearize(&network, batch)?;
-    let ends = lanczos(&mut operator, count, None, &options).map_err(numbers_fault)?;
-    if !ends.converged {
+    let mut pairs = Vec::new();
+    let mut converged = false;
+    let found = surface.with_hessian(theta, &mut |mut operator| {
+        let ends = lanczos(&mut operator, count, None, &options)?;
+        converged = ends.converged;
+        pairs = ends.largest;
+        Ok(())
+    });
+    found.map_err(numbers_fault)?;
+    if !converged {
         return Err(LabError::Eigenvalues);
     }
-    let pairs = ends.largest.into_iter();
+    let pairs = pairs.into_iter();
     Ok(pairs
         .map(|pair| Pair::new(pair.value, pair.vector))
         .collect())

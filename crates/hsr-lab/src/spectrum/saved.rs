@@ -5,8 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use burn_sharpness::spectrum::{
-    DensityCurve, DensityOptions, LanczosOptions, TraceOptions, hutchinson, lanczos,
-    spectral_density,
+    DensityCurve, DensityOptions, LanczosOptions, TraceOptions, lanczos, moments, spectral_density,
 };
 use burn_sharpness::{SharpnessError, SymmetricOperator};
 use serde::Serialize;
@@ -14,7 +13,7 @@ use serde::Serialize;
 use super::{DENSE_LIMIT, eigenvalues, numbers_fault};
 use crate::figures::{Density, Figure, FigureError, Spectrum, density, value as short};
 use crate::lock::DirectoryLock;
-use crate::train::{SavedRun, Split};
+use crate::train::{Estimates, SavedRun, Split};
 use crate::{LabError, files, pictures};
 
 /// What `hsr spectrum` is asked.
@@ -51,10 +50,16 @@ pub struct SpectrumReport {
     pub lambda_max: f64,
     /// The smallest.
     pub lambda_min: f64,
-    /// The Wolkowicz-Styan bound.
-    pub lambda_sup: f64,
-    /// λ_sup/λ_max, where λ_max > 0.
+    /// The Wolkowicz-Styan bound; none where the network has no closed form.
+    pub lambda_sup: Option<f64>,
+    /// λ_sup/λ_max, where λ_max > 0; none where λ_sup is.
     pub tightness: Option<f64>,
+    /// What stands in for the exact numbers where there is no closed form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimates: Option<Estimates>,
+    /// The samples of the split from which everything is computed, where that is only a part of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub curvature_samples: Option<usize>,
     /// Eigenvalues below 0 beyond rounding; unknown where only the ends were computed.
     pub negative_eigenvalues: Option<usize>,
     /// `dense` or `lanczos`.
@@ -70,9 +75,9 @@ pub struct SpectrumReport {
     /// ‖Hv − λv‖ of each, where they are by Lanczos.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub residuals: Option<Vec<f64>>,
-    /// tr H in closed form.
-    pub trace: f64,
-    /// tr H by random probes, for comparison.
+    /// tr H in closed form; none where there is none.
+    pub trace: Option<f64>,
+    /// tr H by random probes, for comparison or in its place.
     pub trace_estimate: TraceReport,
     /// How the density was found.
     pub density: DensityReport,
@@ -158,53 +163,65 @@ pub fn saved_spectrum(
             options.probes
         )));
     }
-    let (name, weights) = run.weights(options.network.as_deref())?;
+    let (name, theta) = run.theta(options.network.as_deref())?;
     let _lock = DirectoryLock::of_kind(out, "spectrum")?;
-    let network = weights.view()?;
-    let batch = run.batch(options.split);
-    let size = weights.parameters();
+    let samples = run.curved(options.split);
+    let size = theta.len();
     let mut curvature = run.curvature();
-    let loss = curvature.loss(&network, &batch)?;
-    let bounds = curvature.bounds(&network, &batch)?;
-    let found = if size <= DENSE_LIMIT {
-        let mut hessian = vec![0.0; size * size];
-        curvature.hessian(&network, &batch, &mut hessian)?;
-        Eigenvalues::dense(eigenvalues(&hessian, size)?, options.top)
-    } else {
-        let mut operator = Watched::new(
-            curvature.linearize(&network, &batch)?,
-            ("eigenvalues", ITERATIONS),
-            &mut observe,
-        );
-        Eigenvalues::at_the_ends(&mut operator, options)?
+    let mut surface = run.architecture().surface(&mut curvature, &samples)?;
+    let loss = surface.loss(&theta)?;
+    let bounds = surface.bounds(&theta)?;
+    let matrix = match size <= DENSE_LIMIT {
+        true => surface.hessian(&theta)?,
+        false => None,
+    };
+    let mut dense = match matrix {
+        Some(hessian) => Some(Eigenvalues::dense(
+            eigenvalues(&hessian, size)?,
+            options.top,
+        )),
+        None => None,
+    };
+    let of_lanczos = LanczosOptions {
+        iterations: ITERATIONS,
+        tolerance: surface.tolerance().max(1e-8),
+        seed: options.seed,
     };
     let steps = STEPS.min(size);
-    let mut operator = Watched::new(
-        curvature.linearize(&network, &batch)?,
-        ("density", options.probes * steps),
-        &mut observe,
-    );
     let of_density = DensityOptions {
         probes: options.probes,
         steps,
         seed: options.seed,
     };
-    let estimated = spectral_density(&mut operator, &of_density).map_err(numbers_fault)?;
-    let products = TRACE_PRODUCTS * options.probes;
-    operator.begin(("trace", products));
     let of_trace = TraceOptions {
-        products,
+        products: TRACE_PRODUCTS * options.probes,
         seed: options.seed,
         ..TraceOptions::default()
     };
-    let trace = hutchinson(&mut operator, &of_trace).map_err(numbers_fault)?;
+    let mut found = None;
+    let computed = surface.with_hessian(&theta, &mut |operator| {
+        let mut operator = Watched::new(operator, ("eigenvalues", ITERATIONS), &mut observe);
+        let eigenvalues = match dense.take() {
+            Some(dense) => dense,
+            None => Eigenvalues::at_the_ends(&mut operator, options.top, &of_lanczos)?,
+        };
+        operator.begin(("density", options.probes * steps));
+        let density = spectral_density(&mut operator, &of_density)?;
+        operator.begin(("trace", of_trace.products));
+        found = Some((eigenvalues, density, moments(&mut operator, &of_trace)?));
+        Ok(())
+    });
+    computed.map_err(numbers_fault)?;
+    let (found, estimated, moments) = found.ok_or(LabError::Eigenvalues)?;
+    let trace = moments.trace;
+    drop(surface);
 
     let lambda_max = found.largest[0];
     let picture = Picture {
         title: name,
         run,
         options,
-        lambda_sup: bounds.lambda_sup,
+        lambda_sup: bounds.map_or(f64::NAN, |bounds| bounds.lambda_sup),
         steps,
     };
     let curve = estimated.smoothed(POINTS, None).map_err(numbers_fault)?;
@@ -219,8 +236,15 @@ pub fn saved_spectrum(
         loss,
         lambda_max,
         lambda_min: found.smallest[0],
-        lambda_sup: bounds.lambda_sup,
-        tightness: (lambda_max > 0.0).then(|| bounds.lambda_sup / lambda_max),
+        lambda_sup: bounds.map(|bounds| bounds.lambda_sup),
+        tightness: bounds
+            .filter(|_| lambda_max > 0.0)
+            .map(|bounds| bounds.lambda_sup / lambda_max),
+        estimates: match bounds {
+            Some(_) => None,
+            None => Some(Estimates::from_moments(&moments)),
+        },
+        curvature_samples: run.curved_samples(options.split),
         negative_eigenvalues: found.negative(),
         eigenvalue_method: if found.residuals.is_some() {
             "lanczos"
@@ -232,7 +256,7 @@ pub fn saved_spectrum(
         smallest: found.smallest,
         eigenvalues: found.all,
         residuals: found.residuals,
-        trace: bounds.moments.trace,
+        trace: bounds.map(|bounds| bounds.moments.trace),
         trace_estimate: TraceReport {
             trace: trace.trace,
             standard_error: trace.standard_error,
@@ -275,15 +299,11 @@ impl Eigenvalues {
 
     fn at_the_ends(
         operator: &mut impl SymmetricOperator,
-        options: &SpectrumOptions,
-    ) -> Result<Self, LabError> {
-        let of_lanczos = LanczosOptions {
-            iterations: ITERATIONS,
-            tolerance: 1e-8,
-            seed: options.seed,
-        };
-        let top = options.top.min(operator.size());
-        let ends = lanczos(operator, top, None, &of_lanczos).map_err(numbers_fault)?;
+        top: usize,
+        options: &LanczosOptions,
+    ) -> Result<Self, SharpnessError> {
+        let top = top.min(operator.size());
+        let ends = lanczos(operator, top, None, options)?;
         let values = |pairs: &[burn_sharpness::spectrum::EigenPair]| {
             pairs.iter().map(|pair| pair.value).collect::<Vec<f64>>()
         };
@@ -442,5 +462,9 @@ impl<A: SymmetricOperator> SymmetricOperator for Watched<'_, A> {
                 total: progress.total,
             }),
         }
+    }
+
+    fn accuracy(&self) -> f64 {
+        self.operator.accuracy()
     }
 }

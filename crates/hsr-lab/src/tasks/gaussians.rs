@@ -16,6 +16,7 @@ pub(super) const INFO: TaskInfo = TaskInfo {
     source: SOURCE,
     licence: LICENCE,
     fixed_split: false,
+    image: None,
 };
 
 /// The overlap by default: enough to learn, not enough to be trivial.

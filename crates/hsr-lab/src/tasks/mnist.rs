@@ -18,6 +18,7 @@ pub(super) const INFO: TaskInfo = TaskInfo {
     source: "Y. LeCun, C. Cortes, C. J. C. Burges, The MNIST database of handwritten digits (1998); not bundled",
     licence: "CC BY-SA 3.0 (as Keras states it)",
     fixed_split: true,
+    image: Some(SIDE),
 };
 
 const SIDE: usize = 28;

@@ -93,6 +93,9 @@ pub struct TaskInfo {
     pub licence: &'static str,
     /// Whether train and test split are as distributed; otherwise they are drawn.
     pub fixed_split: bool,
+    /// The pixels a side, where a sample is a square image of one channel, row by row.
+    #[serde(skip)]
+    pub image: Option<usize>,
 }
 
 /// A built-in task.

@@ -15,6 +15,7 @@ pub(super) const INFO: TaskInfo = TaskInfo {
     source: SOURCE,
     licence: LICENCE,
     fixed_split: false,
+    image: None,
 };
 
 pub(super) fn load(options: &TaskOptions, seed: u64) -> Result<Dataset, TaskError> {

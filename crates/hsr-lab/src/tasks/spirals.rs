@@ -15,6 +15,7 @@ pub(super) const INFO: TaskInfo = TaskInfo {
     source: SOURCE,
     licence: LICENCE,
     fixed_split: false,
+    image: None,
 };
 
 /// The radius at which the arms start.

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use burn_hsr::ProbeAverages;
+use burn_penalty::StochasticHsrRecord;
 use burn_sharpness::sam::SamRecord;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -11,8 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::Method;
 use super::trainer::{Row, Trainer};
-use crate::weights::LayerKeys;
-use crate::{LabError, Weights, WeightsFile, files};
+use crate::{LabError, WeightsFile, files};
 
 /// The file in the run directory.
 pub(crate) const FILE: &str = "checkpoint.safetensors";
@@ -41,6 +41,9 @@ pub(crate) struct State {
     /// What SAM or a method of its family remembers, where it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sam: Option<SamRecord>,
+    /// What stochastic HSR remembers, where that trains the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stochastic: Option<StochasticHsrRecord>,
 }
 
 /// A network that is done.
@@ -57,11 +60,11 @@ pub(crate) struct Finished {
 /// A checkpoint in memory.
 pub(crate) struct Checkpoint {
     pub state: State,
-    /// The parameters; activations are not in the file.
-    pub weights: Weights,
+    /// The file of the network, which need not be one of the run's.
+    pub weights: WeightsFile,
     pub optimizer: Vec<u8>,
-    /// The weights of the epoch that is kept, where one is.
-    pub best: Option<Weights>,
+    /// That of the epoch that is kept, where one is.
+    pub best: Option<WeightsFile>,
 }
 
 /// Writes the state of the network in training.
@@ -72,10 +75,9 @@ pub(crate) fn save(folder: &Path, trainer: &Trainer, state: &State) -> Result<()
         message,
     };
     let optimizer = trainer.optimizer_state().map_err(refuse)?;
-    let weights = trainer.weights();
-    let weights = weights.to_safetensors(None);
+    let weights = trainer.file(&trainer.theta());
     let state = serde_json::to_string(state).map_err(|error| refuse(error.to_string()))?;
-    let best = trainer.best().map(|best| best.weights.to_safetensors(None));
+    let best = trainer.best().map(|best| trainer.file(&best.theta));
     let best = best.unwrap_or_default();
     let sum = files::checksum([state.as_bytes(), &weights, &optimizer, &best]);
     let view = |bytes| TensorView::new(Dtype::U8, vec![<[u8]>::len(bytes)], bytes);
@@ -139,13 +141,10 @@ pub(crate) fn load(folder: &Path, config: &str) -> Result<Option<Checkpoint>, La
             "belongs to a run of another configuration than that of config.json".to_owned(),
         ));
     }
-    let read = |bytes| -> Result<Weights, LabError> {
-        let found = WeightsFile::from_bytes(&path, bytes).weights(&LayerKeys::Found, false)?;
-        Ok(found.weights)
-    };
+    let file = |bytes| WeightsFile::from_bytes(&path, bytes);
     Ok(Some(Checkpoint {
-        weights: read(weights)?,
-        best: state.best.map(|_| read(best)).transpose()?,
+        weights: file(weights),
+        best: state.best.map(|_| file(best)),
         state,
         optimizer,
     }))

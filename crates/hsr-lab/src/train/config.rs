@@ -6,18 +6,18 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig};
-use burn_hsr::{DeviceName, Hsr, HsrConfig, Mode, Sharpness, Strength, Subsample};
+use burn_hsr::{DeviceName, Mode, Sharpness, Strength, Subsample};
+use burn_sharpness::SamConfig;
 use burn_sharpness::sam::{
     EigenSamConfig, FriendlySamConfig, GsamConfig, LookSamConfig, NsoConfig, SamRule, WsamConfig,
 };
-use burn_sharpness::{SamConfig, SamGradient};
 use serde::{Deserialize, Serialize};
 
 use super::Refinements;
 use crate::data::{DataWarning, Dataset, FeatureColumn, Roles, Split, Table, TableOptions};
 use crate::memory::MemoryLimit;
 use crate::tasks::{self, TaskOptions};
-use crate::{Activations, LabError, Widths, shell};
+use crate::{Activations, LabError, NetworkKind, Widths, shell};
 
 /// Where the data come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,6 +98,17 @@ impl Source {
                 // It is shown on terminals, which obey control characters.
                 |stem| stem.to_string_lossy().replace(char::is_control, "\u{fffd}"),
             ),
+        }
+    }
+
+    /// The pixels a side of the images that the data are, where they are square images row by row.
+    pub(crate) fn image_side(&self) -> Option<usize> {
+        match self {
+            Source::Task { name, .. } => {
+                let mut tasks = tasks::all().into_iter();
+                tasks.find(|task| task.name == name)?.image
+            }
+            Source::Csv { .. } => None,
         }
     }
 
@@ -328,13 +339,6 @@ impl Method {
     }
 }
 
-/// What a method does beside the optimizer's step.
-pub(crate) enum Extra {
-    Nothing,
-    Penalty(Box<Hsr>),
-    Sam(SamGradient),
-}
-
 /// The optimizer, with Burn's defaults but for what is stated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -413,7 +417,10 @@ pub struct TrainConfig {
     pub optimizer: Optimizer,
     /// The learning rate.
     pub learning_rate: f64,
-    /// The hidden layers' widths.
+    /// The kind of network.
+    #[serde(default, skip_serializing_if = "NetworkKind::is_mlp")]
+    pub network: NetworkKind,
+    /// The hidden layers' widths; of a convolutional network the channels of its convolutions.
     pub hidden: Widths,
     /// Their activations.
     pub activation: Activations,
@@ -425,8 +432,8 @@ pub struct TrainConfig {
     pub strength: Strength,
     /// How the gradient of what is added enters the step.
     pub mode: Mode,
-    /// Passes over the training split; none for 100, or as many as make 2000 steps. A run's directory holds what was
-    /// chosen.
+    /// Passes over the training split; none for 100, or as many as make 2000 steps, and for a convolutional network 5, or as
+    /// many as make 1000 steps. A run's directory holds what was chosen.
     pub epochs: Option<usize>,
     /// Samples a step; none for all of them.
     pub batch: Option<usize>,
@@ -515,6 +522,17 @@ impl TrainConfig {
                 self.label_noise
             ));
         }
+        if self.network == NetworkKind::Conv {
+            if self.residual {
+                return refuse("a convolutional network has no residual layers".to_owned());
+            }
+            if self.refinements.subsample != Subsample::All {
+                return refuse(
+                    "the penalty of a convolutional network is that of whole batches, not of some of their rows"
+                        .to_owned(),
+                );
+            }
+        }
         let hidden = self.hidden.as_slice();
         if !(1..=MOST_LAYERS).contains(&hidden.len()) {
             return refuse(format!(
@@ -559,15 +577,19 @@ impl TrainConfig {
     /// Settles the number of epochs for a training split of `samples` samples.
     pub(crate) fn settle_epochs(&mut self, samples: usize) -> usize {
         let steps = samples.div_ceil(self.batch.unwrap_or(samples).clamp(1, samples));
+        let (least, wanted) = match self.network {
+            NetworkKind::Mlp => (100, 2000_usize),
+            NetworkKind::Conv => (5, 1000),
+        };
         let epochs = self
             .epochs
-            .unwrap_or_else(|| 100.max(2000_usize.div_ceil(steps)));
+            .unwrap_or_else(|| least.max(wanted.div_ceil(steps)));
         self.epochs = Some(epochs);
         epochs
     }
 
     /// The strength where it is a number.
-    fn number(&self) -> f64 {
+    pub(super) fn number(&self) -> f64 {
         self.strength.most().unwrap_or(0.0)
     }
 
@@ -596,44 +618,6 @@ impl TrainConfig {
     /// Whether a method keeps the weights that were best on a validation split.
     pub(crate) fn stops_early(&self, method: Method) -> bool {
         method == Method::EarlyStopping || self.refinements.early_stopping
-    }
-
-    /// What a method needs besides the optimizer, for the loss that it trains.
-    pub(crate) fn extra(
-        &self,
-        method: Method,
-        loss: &CrossEntropyLossConfig,
-    ) -> Result<Extra, LabError> {
-        if let Some(sam) = method.sam() {
-            // A gradient that is not finite shows in the loss, which is read after every epoch.
-            let sam = sam
-                .with_rho(self.number())
-                .with_seed(self.seed)
-                .with_check_finite(false);
-            return Ok(Extra::Sam(sam.init_gradient()?));
-        }
-        match method.sharpness() {
-            Some(sharpness) => {
-                let config = HsrConfig::for_cross_entropy(loss)?
-                    .with_sharpness(sharpness)
-                    .with_strength(self.strength)
-                    .with_mode(self.mode)
-                    .with_schedule(self.refinements.schedule.clone())
-                    .with_subsample(self.refinements.subsample)
-                    // Runs do not depend on the number of cores, and several of them share its cores.
-                    .with_threads(Some(1));
-                let config = match self.refinements {
-                    Refinements {
-                        subsample: Subsample::All,
-                        probes: 0,
-                        ..
-                    } => config,
-                    Refinements { probes, .. } => config.with_seed(self.seed).with_probes(probes),
-                };
-                Ok(Extra::Penalty(Box::new(config.init()?)))
-            }
-            None => Ok(Extra::Nothing),
-        }
     }
 
     /// The methods to train, the baseline first.

@@ -7,15 +7,16 @@ use super::trainer::Row;
 use crate::figures::{
     DecisionPanel, Spectrum, TrainingCurve, decision_boundary, spectrum, training,
 };
-use crate::{LabError, Weights, network, pictures};
+use crate::{LabError, pictures};
 
 /// A trained network with what its pictures need.
 pub(crate) struct Trained {
     pub label: String,
-    pub weights: Weights,
+    pub theta: Vec<f64>,
     /// All eigenvalues, or only the ends.
     pub eigenvalues: Vec<f64>,
-    pub lambda_sup: f64,
+    /// None where it is not known exactly.
+    pub lambda_sup: Option<f64>,
     pub macro_f1: f64,
     pub lambda_max: f64,
 }
@@ -38,7 +39,7 @@ pub(crate) fn draw(
         .map(|network| Spectrum {
             label: network.label.clone(),
             eigenvalues: network.eigenvalues.clone(),
-            lambda_sup: network.lambda_sup,
+            lambda_sup: network.lambda_sup.unwrap_or(f64::NAN),
         })
         .collect();
     save("spectrum", spectrum(&spectra))?;
@@ -113,7 +114,6 @@ fn panel(problem: &Problem, trained: &Trained) -> DecisionPanel {
     let device = problem.train.x.device();
     let rows = cells.len() / 2;
     let cells = burn::tensor::TensorData::new(cells, [rows, 2]);
-    let model = network::to_burn(&trained.weights, &device);
     let cells = burn::tensor::Tensor::from_data(cells, &device);
     DecisionPanel {
         title: format!(
@@ -123,7 +123,7 @@ fn panel(problem: &Problem, trained: &Trained) -> DecisionPanel {
         grid: GRID,
         x_range,
         y_range,
-        classes: network::predict(&model, cells),
+        classes: problem.architecture.predict(&trained.theta, cells),
         points,
         labels: problem.train.data.labels.clone(),
     }

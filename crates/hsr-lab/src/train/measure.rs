@@ -2,8 +2,8 @@
 
 use super::config::TrainConfig;
 use super::problem::Problem;
-use super::summary::NetworkSummary;
-use crate::{Curvature, LabError, Weights, network, scores, spectrum};
+use super::summary::{Estimates, NetworkSummary};
+use crate::{Curvature, LabError, scores, spectrum};
 
 /// Measures a network that took `steps` steps in `seconds`, and gives its eigenvalues: all, or only the ends. Curvature
 /// and calibration are computed in f64 on the host, predictions on the device of the data.
@@ -11,24 +11,38 @@ pub(crate) fn measure(
     config: &TrainConfig,
     problem: &Problem,
     curvature: &mut Curvature,
-    weights: &Weights,
+    theta: &[f64],
     steps: usize,
     seconds: f64,
 ) -> Result<(NetworkSummary, Vec<f64>), LabError> {
-    let Problem { train, test, .. } = problem;
-    let batch = train.batch();
-    let closed_form = weights.view()?;
-    let mut gradient = vec![0.0; weights.parameters()];
-    let train_loss = curvature.loss_gradient(&closed_form, &batch, &mut gradient)?;
-    let test_loss = curvature.loss(&closed_form, &test.batch())?;
-    let logits = curvature.logits(&closed_form, &test.batch())?;
-    let bounds = curvature.bounds(&closed_form, &batch)?;
-    let ends = spectrum::ends(curvature, weights, &batch, config.seed)?;
-    let options = spectrum::measure_options(weights.parameters(), config.seed);
-    let measures = curvature.measures(&closed_form, &batch, &options)?;
-    let model = network::to_burn(weights, &train.x.device());
-    let of_train = network::predict(&model, train.x.clone());
-    let of_test = network::predict(&model, test.x.clone());
+    let Problem {
+        train,
+        test,
+        architecture,
+        ..
+    } = problem;
+    let mut gradient = vec![0.0; theta.len()];
+    let train_loss = {
+        let mut surface = architecture.surface(curvature, &train.data)?;
+        surface.loss_gradient(theta, &mut gradient)?
+    };
+    let (test_loss, logits) = {
+        let mut surface = architecture.surface(curvature, &test.data)?;
+        (surface.loss(theta)?, surface.logits(theta)?)
+    };
+    let curved = problem.curved(&train.data, config.seed);
+    let mut surface = architecture.surface(curvature, &curved)?;
+    let bounds = surface.bounds(theta)?;
+    let ends = spectrum::ends_of(&mut *surface, theta, config.seed)?;
+    let estimates = match bounds {
+        Some(_) => None,
+        None => Some(Estimates::of(&mut *surface, theta, config.seed)?),
+    };
+    let options = spectrum::measure_options(&*surface, theta.len(), config.seed);
+    let measures = surface.measures(theta, &options)?;
+    let lambda_sup = bounds.map(|bounds| bounds.lambda_sup);
+    let of_train = architecture.predict(theta, train.x.clone());
+    let of_test = architecture.predict(theta, test.x.clone());
     let labels = &test.data.labels;
     let summary = NetworkSummary {
         train_loss,
@@ -39,8 +53,10 @@ pub(crate) fn measure(
         calibration_error: scores::calibration_error(&logits, labels),
         lambda_max: ends.lambda_max,
         lambda_min: ends.lambda_min,
-        lambda_sup: bounds.lambda_sup,
-        tightness: ends.tightness(bounds.lambda_sup),
+        lambda_sup,
+        tightness: lambda_sup.and_then(|it| ends.tightness(it)),
+        estimates,
+        curvature_samples: (curved.samples() < train.data.samples()).then(|| curved.samples()),
         negative_eigenvalues: ends.negative(),
         grad_norm: gradient.iter().map(|g| g * g).sum::<f64>().sqrt(),
         eigenvalue_method: ends.method().to_owned(),

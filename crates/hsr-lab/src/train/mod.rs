@@ -6,6 +6,7 @@
 //!
 //! ```
 //! use burn_hsr::{Activation, Backend, Mode};
+//! use hsr_lab::NetworkKind;
 //! use hsr_lab::tasks::TaskOptions;
 //! use hsr_lab::train::{Control, Method, Optimizer, Run, Source, TrainConfig};
 //!
@@ -15,6 +16,7 @@
 //!     backend: Backend::Flex.into(),
 //!     optimizer: Optimizer::Sgd,
 //!     learning_rate: 0.1,
+//!     network: NetworkKind::Mlp,
 //!     hidden: 4.into(),
 //!     activation: Activation::Tanh.into(),
 //!     residual: false,
@@ -40,22 +42,26 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod architecture;
 mod checkpoint;
 mod config;
 mod figures;
+mod learner;
 pub(crate) mod measure;
 pub(crate) mod problem;
 pub(crate) mod reading;
 mod refinements;
+mod rule;
 mod run;
 mod saved;
 mod summary;
 pub(crate) mod trainer;
 
+pub(crate) use architecture::check_rule;
 pub use config::{Method, Optimizer, Source, TrainConfig};
 pub use refinements::{ClassWeights, Refinements};
 pub(crate) use run::versions;
 pub use run::{Control, Progress, Run};
 pub(crate) use saved::network_file;
 pub use saved::{SavedRun, Split};
-pub use summary::{ClassSummary, NetworkSummary, Summary};
+pub use summary::{ClassSummary, Estimate, Estimates, NetworkSummary, Summary};

@@ -1,19 +1,21 @@
 //! The data of a run: loaded, split, standardised on the training split, on the host and on the device.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use burn::tensor::{Device, Int, Tensor};
-use hsr_core::depth::LayerShape;
 use hsr_core::{Batch, OutputLoss, Targets};
 
+use super::architecture::{self, Architecture, Sizes};
 use super::config::{Method, Origin, TrainConfig};
 use super::reading::Reading;
 use super::summary::ClassSummary;
-use crate::architecture::{ends, layers, parameters};
 use crate::data::random::Stream;
 use crate::data::split::{split_of, subset_of};
 use crate::data::{
     DataError, DataWarning, Dataset, Split, Standardizer, corrupt_labels, stratified_split,
 };
-use crate::{About, LabError, memory, network};
+use crate::{About, LabError, network};
 
 /// One split of the data.
 pub(crate) struct Part {
@@ -58,8 +60,8 @@ pub(crate) struct Problem {
     pub train: Part,
     pub test: Part,
     pub standardizer: Standardizer,
-    /// Of the networks that are trained on it.
-    pub layers: Vec<LayerShape>,
+    /// That of the networks that are trained on it.
+    pub architecture: Arc<dyn Architecture>,
     /// Of the data before the split, so that a resumed run notices other data.
     pub fingerprint: String,
     /// What looks wrong with the data.
@@ -93,7 +95,7 @@ impl Problem {
             )?,
         };
         let classes = data.classes();
-        config.check_size(data.inputs, classes)?;
+        let architecture = architecture::of(config, &data)?;
         config.refinements.check_classes(classes)?;
         let mut train = data.subset(&split.train);
         if let Some(count) = config.train_samples {
@@ -110,22 +112,14 @@ impl Problem {
         }
         let mut test = data.subset(&split.test);
         corrupt_labels(&mut train.labels, classes, config.label_noise, config.seed);
-        // Fitted on the training split alone: the test split must not leak into training.
-        let layers = layers(
-            data.inputs,
-            &config.hidden,
-            classes,
-            &config.activation,
-            config.residual,
-        )?;
-        memory::Training {
-            layers: &layers,
+        let sizes = Sizes {
             train: train.samples(),
             test: test.samples(),
             step: config.batch.unwrap_or(usize::MAX).min(train.samples()),
             penalty: config.method.sharpness().is_some(),
-        }
-        .check(config.memory)?;
+        };
+        architecture.check_memory(&sizes, config.memory)?;
+        // Fitted on the training split alone: the test split must not leak into training.
         let standardizer = Standardizer::fit(&train);
         for (part, samples) in [(&mut train, &split.train), (&mut test, &split.test)] {
             standardizer.apply(part)?;
@@ -150,7 +144,7 @@ impl Problem {
         let mut warnings = std::mem::take(&mut origin.warnings);
         warnings.extend(single_samples(&data, &origin));
         Ok(Self {
-            layers,
+            architecture,
             fingerprint: fingerprint(&data),
             train: Part::new(train, device),
             test: Part::new(test, device),
@@ -163,17 +157,17 @@ impl Problem {
 
     /// The number of features.
     pub fn inputs(&self) -> usize {
-        ends(&self.layers)[0]
+        self.architecture.inputs()
     }
 
     /// The number of classes.
     pub fn outputs(&self) -> usize {
-        ends(&self.layers)[1]
+        self.architecture.outputs()
     }
 
     /// D of the networks that are trained on it.
     pub fn parameters(&self) -> usize {
-        parameters(&self.layers)
+        self.architecture.parameters()
     }
 
     /// The training split, split again: what is trained on, and what is held back to choose by.
@@ -191,7 +185,7 @@ impl Problem {
             train: part(&split.train),
             test: part(&split.test),
             standardizer: self.standardizer.clone(),
-            layers: self.layers.clone(),
+            architecture: Arc::clone(&self.architecture),
             fingerprint: self.fingerprint.clone(),
             warnings: Vec::new(),
             origin: self.origin.clone(),
@@ -201,19 +195,33 @@ impl Problem {
 
     /// What a network that was trained on this says of itself.
     pub fn about(&self, config: &TrainConfig, method: Method) -> About {
-        About {
+        let mut about = About {
             task: Some(config.source.name()),
             method: Some(method.name().to_owned()),
+            network: None,
             activation: Some(config.activation.clone()),
-            // Old files of one hidden layer do not say it.
-            residual: (config.residual || self.layers.len() != 2).then_some(config.residual),
+            residual: None,
             loss: Some(OutputLoss::SoftmaxCrossEntropy),
             classes: Some(self.train.data.class_names.clone()),
             label: Some(self.origin.label.clone()),
             features: Some(self.origin.columns.clone()),
             standardizer: Some(self.standardizer.clone()),
             table: self.origin.table.clone(),
+        };
+        self.architecture.describe(&mut about);
+        about
+    }
+
+    /// The samples of a split from which curvature is computed: all of them, or as many as the kind of network allows,
+    /// every class with its share.
+    pub fn curved<'a>(&self, data: &'a Dataset, seed: u64) -> Cow<'a, Dataset> {
+        let most = self.architecture.most_samples();
+        if data.samples() <= most {
+            return Cow::Borrowed(data);
         }
+        let classes = data.classes();
+        let chosen = subset_of(Stream::Curvature, &data.labels, classes, most, seed);
+        Cow::Owned(data.subset(&chosen))
     }
 
     /// The classes with their samples of both splits; labels trained on count as they are, wrong or not.

@@ -2,24 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
+use super::architecture;
 use super::checkpoint::{self, Finished, State};
 use super::config::{Method, TrainConfig};
 use super::figures::{self, Trained};
 use super::measure::measure;
 use super::problem::Problem;
+use super::rule::Memory;
 use super::saved;
 use super::summary::Summary;
 use super::trainer::{Best, Row, Trainer, left_the_numbers};
 use crate::data::DataWarning;
 use crate::lock::{self, DirectoryLock};
 use crate::memory::MemoryLimit;
-use crate::{About, LabError, Weights, files, shell};
+use crate::{About, LabError, files, shell};
 
 /// What the observer of a run is told after every epoch.
 #[derive(Clone, Copy, Debug)]
@@ -121,7 +123,7 @@ impl Run {
         lock: impl FnOnce() -> Result<DirectoryLock, LabError>,
     ) -> Result<Self, LabError> {
         config.check()?;
-        config.extra(config.method, &CrossEntropyLossConfig::new())?;
+        architecture::check_rule(&config, config.method)?;
         let device = config.backend.device()?;
         let problem = Problem::load(&config, &device)?;
         let epochs = config.settle_epochs(problem.train.data.samples());
@@ -211,17 +213,17 @@ impl Run {
                 && (is_done && *epoch == self.epochs || done.len() == index && *epoch < self.epochs)
                 && rows.len() == index * self.epochs + epoch
         });
-        if fits && checkpoint.weights.has_sizes_of(&self.problem.layers) {
-            return Ok(());
+        if !fits {
+            return Err(LabError::Run {
+                path: self.directory.join(checkpoint::FILE),
+                message: format!(
+                    "is at epoch {epoch} of the {} network, which the run of config.json never is",
+                    method.name()
+                ),
+            });
         }
-        Err(LabError::Run {
-            path: self.directory.join(checkpoint::FILE),
-            message: format!(
-                "is at epoch {epoch} of the {} network with {} parameters, which the run of config.json never is",
-                method.name(),
-                checkpoint.weights.parameters()
-            ),
-        })
+        let mut files = [&checkpoint.weights].into_iter().chain(&checkpoint.best);
+        files.try_for_each(|file| self.problem.architecture.read(file).map(drop))
     }
 
     /// The same under another limit on memory.
@@ -262,7 +264,8 @@ impl Run {
     ) -> Result<Summary, LabError> {
         self.write_split()?;
         let methods = self.config.methods();
-        let start = Weights::random(self.problem.layers.clone(), self.config.seed);
+        let architecture = Arc::clone(&self.problem.architecture);
+        let start = architecture.start(self.config.seed);
         let mut resumed = self.checkpoint.take();
         let (mut rows, mut finished) = match &resumed {
             Some(checkpoint) => (
@@ -276,18 +279,17 @@ impl Run {
                 continue;
             }
             let resumed = resumed.take().filter(|it| it.state.method == method);
-            // The file of a checkpoint has no activations.
-            let resumed = resumed.and_then(|mut it| {
-                it.weights = it.weights.into_layers(&self.problem.layers)?;
-                Some(it)
-            });
+            let theta = match &resumed {
+                Some(checkpoint) => &architecture.read(&checkpoint.weights)?,
+                None => &start,
+            };
             let mut trainer = Trainer::new(
                 &self.config,
                 self.epochs,
                 &self.problem,
                 method,
                 &self.device,
-                resumed.as_ref().map_or(&start, |it| &it.weights),
+                theta,
             )?;
             if let Some(checkpoint) = resumed {
                 trainer
@@ -296,23 +298,30 @@ impl Run {
                         path: self.directory.join(checkpoint::FILE),
                         message,
                     })?;
-                let state = checkpoint.state;
-                let best = state.best.zip(checkpoint.best);
-                let best = best.map(|((loss, epoch), weights)| Best {
-                    loss,
-                    epoch,
-                    weights,
-                });
                 let State {
                     epoch,
                     steps,
                     seconds,
+                    best,
                     averages,
+                    stochastic,
                     sam,
                     ..
-                } = state;
-                trainer.restore_sam(sam);
-                trainer.go_on(epoch, steps, seconds, best, averages);
+                } = checkpoint.state;
+                let best = match best.zip(checkpoint.best) {
+                    Some(((loss, epoch), file)) => Some(Best {
+                        loss,
+                        epoch,
+                        theta: architecture.read(&file)?,
+                    }),
+                    None => None,
+                };
+                let memory = Memory {
+                    averages,
+                    stochastic,
+                    sam,
+                };
+                trainer.go_on(epoch, steps, seconds, best, memory);
             }
             self.train(&mut trainer, &mut rows, &mut finished, index, &mut observe)?;
         }
@@ -344,12 +353,12 @@ impl Run {
             });
             let done = trainer.is_done();
             if done {
-                let weights = trainer.weights();
                 let file = self
                     .directory
                     .join(model_file(trainer.method, self.config.method));
                 let about = self.problem.about(&self.config, trainer.method);
-                let bytes = weights.to_safetensors(Some(&about));
+                let architecture = &self.problem.architecture;
+                let bytes = architecture.to_safetensors(&trainer.theta(), Some(&about));
                 files::write(&file, &bytes)?;
                 finished.push(Finished {
                     method: trainer.method,
@@ -360,6 +369,11 @@ impl Run {
             }
             if done || control == Control::Stop || saved.elapsed() > CHECKPOINT_EVERY {
                 self.write_metrics(rows)?;
+                let Memory {
+                    averages,
+                    stochastic,
+                    sam,
+                } = trainer.memory()?;
                 let state = State {
                     config: self.checksum.clone(),
                     method: trainer.method,
@@ -369,8 +383,9 @@ impl Run {
                     rows: rows.clone(),
                     finished: finished.clone(),
                     best: trainer.best().map(|best| (best.loss, best.epoch)),
-                    averages: trainer.averages(),
-                    sam: trainer.sam_record()?,
+                    averages,
+                    stochastic,
+                    sam,
                 };
                 checkpoint::save(&self.directory, trainer, &state)?;
                 saved = Instant::now();
@@ -421,12 +436,12 @@ impl Run {
             let method = it.method;
             let file = self.directory.join(model_file(method, self.config.method));
             let file = saved::read_model(&file, Some(&it.model))?;
-            let weights = saved::own_weights(&file, &self.problem.layers)?;
+            let theta = self.problem.architecture.read(&file)?;
             let (summary, eigenvalues) = measure(
                 &self.config,
                 &self.problem,
                 &mut curvature,
-                &weights,
+                &theta,
                 it.steps,
                 it.seconds,
             )
@@ -439,7 +454,7 @@ impl Run {
             })?;
             trained.push(Trained {
                 label: method.name().to_owned(),
-                weights,
+                theta,
                 eigenvalues,
                 lambda_sup: summary.lambda_sup,
                 macro_f1: summary.macro_f1,
@@ -498,6 +513,7 @@ mod tests {
     use super::*;
     use crate::tasks::TaskOptions;
     use crate::train::{ClassWeights, Optimizer, Refinements, Source};
+    use crate::{NetworkKind, Weights, WeightsFile};
     use burn_hsr::{Activation, Backend, Mode, Schedule, Subsample};
     use hsr_core::depth::LayerShape;
 
@@ -511,6 +527,7 @@ mod tests {
             backend: Backend::Flex.into(),
             optimizer: Optimizer::Sgd,
             learning_rate: 0.1,
+            network: NetworkKind::Mlp,
             hidden: 3.into(),
             activation: Activation::Tanh.into(),
             residual: false,
@@ -671,9 +688,13 @@ mod tests {
                     finished: done.iter().map(finished).collect(),
                     best: None,
                     averages: None,
+                    stochastic: None,
                     sam: None,
                 },
-                weights: Weights::random(layers, 0),
+                weights: WeightsFile::from_bytes(
+                    Path::new("checkpoint"),
+                    Weights::random(layers, 0).to_safetensors(None),
+                ),
                 optimizer: Vec::new(),
                 best: None,
             });

@@ -1,5 +1,6 @@
 //! A run directory that training has left, opened again.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -7,13 +8,13 @@ use burn_hsr::Backend;
 use hsr_core::Batch;
 use hsr_core::depth::LayerShape;
 
+use super::architecture::Architecture;
 use super::checkpoint;
 use super::config::TrainConfig;
-use super::problem::Problem;
+use super::problem::{Part, Problem};
 use super::run::{Stored, model_file};
-use crate::data::nearest;
+use crate::data::{Dataset, nearest};
 use crate::memory::MemoryLimit;
-use crate::weights::{LayerKeys, names};
 use crate::{Curvature, LabError, Weights, WeightsFile, files, shell};
 
 /// `config.json` of a run directory.
@@ -155,25 +156,43 @@ impl SavedRun {
         &self.config
     }
 
-    /// The networks' layers.
-    pub fn layers(&self) -> &[LayerShape] {
-        &self.problem.layers
+    /// The layers of the networks, where these are feed-forward networks.
+    pub fn layers(&self) -> Option<&[LayerShape]> {
+        self.problem.architecture.layers()
+    }
+
+    /// The kind and the sizes of the networks.
+    pub(crate) fn architecture(&self) -> &dyn Architecture {
+        &*self.problem.architecture
+    }
+
+    /// The samples of a split from which curvature is computed, as the run itself does.
+    pub(crate) fn curved(&self, split: Split) -> Cow<'_, Dataset> {
+        let data = &self.part(split).data;
+        self.problem.curved(data, self.config.seed)
+    }
+
+    /// How many they are, where that is only a part of the split.
+    pub(crate) fn curved_samples(&self, split: Split) -> Option<usize> {
+        let most = self.problem.architecture.most_samples();
+        (most < self.part(split).data.samples()).then_some(most)
+    }
+
+    fn part(&self, split: Split) -> &Part {
+        match split {
+            Split::Train => &self.problem.train,
+            Split::Test => &self.problem.test,
+        }
     }
 
     /// A split of the data, standardised as for training.
     pub fn batch(&self, split: Split) -> Batch<'_, f64> {
-        match split {
-            Split::Train => self.problem.train.batch(),
-            Split::Test => self.problem.test.batch(),
-        }
+        self.part(split).batch()
     }
 
     /// The features of a split, N × d row-major, standardised as for training.
     pub fn features(&self, split: Split) -> &[f64] {
-        match split {
-            Split::Train => &self.problem.train.data.features,
-            Split::Test => &self.problem.test.data.features,
-        }
+        &self.part(split).data.features
     }
 
     /// The names of the networks, the baseline first.
@@ -186,25 +205,23 @@ impl SavedRun {
     ///
     /// # Errors
     ///
-    /// [`LabError::Option`] for a name that is none of the networks', [`LabError::Run`] where the run is not finished,
-    /// and what reading weights can refuse.
+    /// [`LabError::Option`] for a name that is none of the networks', [`LabError::Run`] where the run is not finished or
+    /// its networks are not feed-forward ones, and what reading weights can refuse.
     pub fn weights(&self, name: Option<&str>) -> Result<(&'static str, Weights), LabError> {
-        let (name, file) = network_of(&self.directory, &self.config, &self.checksum, name)?;
-        Ok((name, own_weights(&file, self.layers())?))
+        let (name, theta) = self.theta(name)?;
+        let layers = self.layers().ok_or_else(|| LabError::Run {
+            path: self.directory.clone(),
+            message: "holds convolutional networks, expected feed-forward ones".to_owned(),
+        })?;
+        let layers = layers.to_vec();
+        Ok((name, Weights { layers, theta }))
     }
-}
 
-/// The weights that a file of a run holds, which must have the run's layers.
-pub(super) fn own_weights(file: &WeightsFile, layers: &[LayerShape]) -> Result<Weights, LabError> {
-    let keys = LayerKeys::Named(names(layers.len()));
-    let found = file.weights(&keys, false)?;
-    found
-        .weights
-        .into_layers(layers)
-        .ok_or_else(|| LabError::Run {
-            path: file.path().to_owned(),
-            message: "has not the layers that config.json says".to_owned(),
-        })
+    /// The parameters of a network of any kind and its name.
+    pub(crate) fn theta(&self, name: Option<&str>) -> Result<(&'static str, Vec<f64>), LabError> {
+        let (name, file) = network_of(&self.directory, &self.config, &self.checksum, name)?;
+        Ok((name, self.problem.architecture.read(&file)?))
+    }
 }
 
 /// The file of a network of a finished run, and the network's name; of the one that the run is named after where no

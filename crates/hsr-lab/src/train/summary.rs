@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use burn_sharpness::measures::SharpnessMeasures;
+use burn_sharpness::spectrum::{self, MomentsEstimate, TraceOptions, moments};
 use serde::{Deserialize, Serialize};
 
+use crate::curvature::Surface;
 use crate::data::error::shown;
-use crate::visible;
+use crate::{LabError, visible};
 
 /// One trained network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,10 +31,17 @@ pub struct NetworkSummary {
     pub lambda_max: f64,
     /// Smallest eigenvalue.
     pub lambda_min: f64,
-    /// The Wolkowicz-Styan bound.
-    pub lambda_sup: f64,
-    /// λ_sup/λ_max, where λ_max > 0.
+    /// The Wolkowicz-Styan bound; none where the network has no closed form.
+    pub lambda_sup: Option<f64>,
+    /// λ_sup/λ_max, where λ_max > 0; none where λ_sup is.
     pub tightness: Option<f64>,
+    /// What stands in for the exact numbers where there is no closed form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimates: Option<Estimates>,
+    /// The samples of the training split from which eigenvalues, estimates and measures are computed, where that is only a
+    /// part of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub curvature_samples: Option<usize>,
     /// Eigenvalues below 0 beyond rounding; unknown where only the ends were computed.
     pub negative_eigenvalues: Option<usize>,
     /// ‖∇L‖ on the training split.
@@ -47,6 +56,75 @@ pub struct NetworkSummary {
     pub steps: usize,
     /// Seconds a step.
     pub seconds_per_step: f64,
+}
+
+/// An estimate by random probes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The value.
+    pub value: f64,
+    /// Its standard error.
+    pub standard_error: f64,
+}
+
+impl From<spectrum::Estimate> for Estimate {
+    fn from(it: spectrum::Estimate) -> Self {
+        Self {
+            value: it.value,
+            standard_error: it.standard_error,
+        }
+    }
+}
+
+/// What random probes say of the Hessian of the training loss, where that has no closed form.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimates {
+    /// Random probes.
+    pub probes: usize,
+    /// tr H.
+    pub trace: Estimate,
+    /// ‖H‖.
+    pub frobenius: Estimate,
+    /// λ_sup from the two. Unlike the exact one it may lie below λ_max.
+    pub lambda_sup: Estimate,
+}
+
+/// Probes of the estimates: their standard errors are then some percent.
+const PROBES: usize = 30;
+
+impl Estimates {
+    /// Those of a loss.
+    pub(crate) fn of(
+        surface: &mut dyn Surface,
+        theta: &[f64],
+        seed: u64,
+    ) -> Result<Self, LabError> {
+        let options = TraceOptions {
+            products: PROBES,
+            seed,
+            ..TraceOptions::default()
+        };
+        let mut found = None;
+        surface.with_hessian(theta, &mut |mut operator| {
+            found = Some(moments(&mut operator, &options)?);
+            Ok(())
+        })?;
+        found
+            .map(|it| Self::from_moments(&it))
+            .ok_or(LabError::Eigenvalues)
+    }
+
+    pub(crate) fn from_moments(found: &MomentsEstimate) -> Self {
+        Self {
+            probes: found.trace.probes,
+            trace: Estimate {
+                value: found.trace.trace,
+                standard_error: found.trace.standard_error,
+            },
+            frobenius: found.frobenius.into(),
+            lambda_sup: found.lambda_sup.into(),
+        }
+    }
 }
 
 /// A class and its samples.
@@ -139,7 +217,23 @@ impl Summary {
         let percent = |v: f64| format!("{:.2} %", 100.0 * v);
         let unknown = || "–".to_owned();
         type Cell<'a> = &'a dyn Fn(&NetworkSummary) -> String;
-        let rows: [(&str, Cell); 17] = [
+        let estimated = |of: fn(&Estimates) -> Estimate| {
+            move |n: &NetworkSummary| {
+                n.estimates.as_ref().map_or_else(unknown, |it| {
+                    let Estimate {
+                        value,
+                        standard_error,
+                    } = of(it);
+                    format!("{}±{standard_error:.1e}", number(value))
+                })
+            }
+        };
+        let (trace, norm, bound) = (
+            estimated(|it| it.trace),
+            estimated(|it| it.frobenius),
+            estimated(|it| it.lambda_sup),
+        );
+        let rows: [(&str, Cell); 20] = [
             ("training loss", &|n| number(n.train_loss)),
             ("test loss", &|n| number(n.test_loss)),
             ("training accuracy", &|n| percent(n.train_accuracy)),
@@ -153,10 +247,13 @@ impl Summary {
             ("λ_max − λ_min", &|n| {
                 number(n.lambda_max - n.lambda_min)
             }),
-            ("λ_sup", &|n| number(n.lambda_sup)),
+            ("λ_sup", &|n| n.lambda_sup.map_or_else(unknown, number)),
             ("λ_sup/λ_max", &|n| {
                 n.tightness.map_or_else(unknown, number)
             }),
+            ("λ_sup, estimated", &bound),
+            ("tr H, estimated", &trace),
+            ("‖H‖, estimated", &norm),
             ("negative eigenvalues", &|n| {
                 n.negative_eigenvalues
                     .map_or_else(unknown, |count| count.to_string())
@@ -189,7 +286,9 @@ impl Summary {
         for (name, _) in &networks {
             let _ = write!(text, "{name:>14}");
         }
-        for (label, cell) in rows {
+        let has_estimates = networks.iter().any(|(_, it)| it.estimates.is_some());
+        let shown = |label: &str| has_estimates || !label.ends_with("estimated");
+        for (label, cell) in rows.into_iter().filter(|(label, _)| shown(label)) {
             let _ = write!(text, "\n{label:22}");
             for (_, network) in &networks {
                 let _ = write!(text, "{:>14}", cell(network));

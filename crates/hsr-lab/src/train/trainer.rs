@@ -2,21 +2,20 @@
 
 use std::time::Instant;
 
-use burn::module::Module;
-use burn::nn::loss::CrossEntropyLoss;
-use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Bytes, Device, Int, Tensor, TensorData};
-use burn_hsr::{Backend, HsrError, HsrRecord, Mlp, ProbeAverages};
+use burn_hsr::{Backend, HsrError};
 use burn_sharpness::SharpnessError;
-use burn_sharpness::sam::SamRecord;
-use hsr_core::Error;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use super::config::{Extra, Method, Optimizer, TrainConfig};
+use super::config::{Method, Optimizer, TrainConfig};
+use super::learner::Learner;
 use super::problem::{Part, Problem};
+use super::rule::Memory;
+use crate::curvature::is_no_number;
+use crate::data::Dataset;
 use crate::data::random::{Stream, generator_at};
-use crate::{Curvature, LabError, Weights, network, scores};
+use crate::{Curvature, LabError, scores};
 
 /// A row of `metrics.csv`: the state after an epoch. λ_sup and ‖∇L‖ are measured on a schedule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,11 +40,9 @@ pub(crate) struct Trainer<'a> {
     epochs: usize,
     problem: &'a Problem,
     pub method: Method,
+    /// With autodiff.
     device: Device,
-    model: Mlp,
-    optimizer: ModuleOptimizer,
-    loss: CrossEntropyLoss,
-    extra: Extra,
+    learner: Box<dyn Learner>,
     /// The samples that are trained on, and the validation split, where the best epoch is kept.
     early: Option<EarlyStopping>,
     curvature: Curvature,
@@ -63,22 +60,19 @@ impl<'a> Trainer<'a> {
         problem: &'a Problem,
         method: Method,
         device: &Device,
-        weights: &Weights,
+        theta: &[f64],
     ) -> Result<Self, LabError> {
         let early = config
             .stops_early(method)
-            .then(|| EarlyStopping::new(problem, config.seed, device));
+            .then(|| EarlyStopping::new(problem, config.seed));
         let device = device.clone().autodiff();
-        let loss = config.loss(method, &problem.train.data);
+        let (architecture, train) = (&problem.architecture, &problem.train.data);
         Ok(Self {
             config,
             epochs,
             problem,
             method,
-            model: network::to_burn(weights, &device),
-            optimizer: config.optimizer(method),
-            extra: config.extra(method, &loss)?,
-            loss: loss.init(&device),
+            learner: architecture.learner(config, method, train, theta, &device)?,
             early: early.transpose()?,
             device,
             curvature: config.memory.single_threaded(),
@@ -99,25 +93,38 @@ impl<'a> Trainer<'a> {
                 "cannot restore the optimizer in this build: {error}"
             ));
         }
-        self.optimizer = self
+        let optimizer = self
             .config
             .optimizer(self.method)
             .from_bytes(Bytes::from_bytes_vec(bytes.to_vec()))
             .map_err(|error| error.to_string())?;
+        self.learner.set_optimizer(optimizer);
         Ok(())
     }
 
     /// The optimizer's state.
     pub fn optimizer_state(&self) -> Result<Vec<u8>, String> {
         let bytes = self
-            .optimizer
+            .learner
+            .optimizer()
             .into_bytes()
             .map_err(|error| error.to_string())?;
         Ok(bytes.to_vec())
     }
 
-    pub fn weights(&self) -> Weights {
-        network::from_burn(&self.model)
+    /// θ.
+    pub fn theta(&self) -> Vec<f64> {
+        self.learner.theta()
+    }
+
+    /// Parameters of the network in training as a file.
+    pub fn file(&self, theta: &[f64]) -> Vec<u8> {
+        self.problem.architecture.to_safetensors(theta, None)
+    }
+
+    /// The classes of rows of inputs, which are on the device of the problem.
+    pub fn predict(&self, x: Tensor<2>) -> Vec<usize> {
+        self.learner.predict(x)
     }
 
     /// The epoch that was best on the validation split, where one is kept.
@@ -125,27 +132,9 @@ impl<'a> Trainer<'a> {
         self.early.as_ref()?.best.as_ref()
     }
 
-    /// What a penalty's probes said so far.
-    pub fn averages(&self) -> Option<ProbeAverages> {
-        match &self.extra {
-            Extra::Penalty(penalty) => penalty.to_record().averages,
-            Extra::Nothing | Extra::Sam(_) => None,
-        }
-    }
-
-    /// What SAM or a method of its family must remember.
-    pub fn sam_record(&self) -> Result<Option<SamRecord>, LabError> {
-        match &self.extra {
-            Extra::Sam(sam) => Ok(Some(sam.to_record(&self.model)?)),
-            Extra::Nothing | Extra::Penalty(_) => Ok(None),
-        }
-    }
-
-    /// Puts it back.
-    pub fn restore_sam(&mut self, record: Option<SamRecord>) {
-        if let (Extra::Sam(sam), Some(record)) = (&mut self.extra, record) {
-            *sam = sam.clone().load_record(record);
-        }
+    /// What the method remembers.
+    pub fn memory(&self) -> Result<Memory, LabError> {
+        self.learner.memory()
     }
 
     /// Puts network, counts and what depends on the steps where they were.
@@ -155,16 +144,10 @@ impl<'a> Trainer<'a> {
         steps: usize,
         seconds: f64,
         best: Option<Best>,
-        averages: Option<ProbeAverages>,
+        memory: Memory,
     ) {
         (self.epoch, self.steps, self.seconds) = (epoch, steps, seconds);
-        if let Extra::Penalty(penalty) = &mut self.extra {
-            let record = HsrRecord {
-                steps: steps as u64,
-                averages,
-            };
-            **penalty = penalty.as_ref().clone().load_record(record);
-        }
+        self.learner.recall(steps as u64, memory);
         if let Some(early) = &mut self.early {
             early.best = best;
         }
@@ -202,26 +185,26 @@ impl<'a> Trainer<'a> {
         if self.early.is_none() {
             return Ok(());
         }
-        let weights = self.weights();
+        let theta = self.theta();
         let Some(early) = &mut self.early else {
             return Ok(());
         };
-        if weights.theta.iter().all(|v| v.is_finite()) {
-            let loss = self
-                .curvature
-                .loss(&weights.view()?, &early.validation.batch())?;
+        if theta.iter().all(|v| v.is_finite()) {
+            let architecture = &self.problem.architecture;
+            let mut surface = architecture.surface(&mut self.curvature, &early.validation)?;
+            let loss = surface.loss(&theta)?;
             if early.best.as_ref().is_none_or(|best| loss < best.loss) {
                 early.best = Some(Best {
                     loss,
                     epoch: self.epoch,
-                    weights,
+                    theta,
                 });
             }
         }
         if self.epoch >= self.epochs
             && let Some(best) = &early.best
         {
-            self.model = network::to_burn(&best.weights, &self.device);
+            self.learner.set_theta(&best.theta);
         }
         Ok(())
     }
@@ -256,7 +239,7 @@ impl<'a> Trainer<'a> {
         let started = Instant::now();
         for indices in order.chunks(size) {
             let (x, y) = self.select(indices, all);
-            self.step(x, y)?;
+            self.learner.step(x, y)?;
             self.steps += 1;
         }
         // Work queued on a device counts as done only when it is.
@@ -281,68 +264,36 @@ impl<'a> Trainer<'a> {
         )
     }
 
-    fn step(&mut self, x: Tensor<2>, y: Tensor<1, Int>) -> Result<(), LabError> {
-        let of = |model: &Mlp| {
-            let loss = self.loss.forward(model.forward(x.clone()), y.clone());
-            GradientsParams::from_grads(loss.backward(), model)
-        };
-        let (model, lr) = (self.model.clone(), self.config.learning_rate);
-        self.model = match &self.extra {
-            Extra::Nothing => {
-                let gradients = of(&model);
-                self.optimizer.step(lr, model, gradients)
-            }
-            Extra::Penalty(penalty) => {
-                let gradients = of(&model);
-                penalty.step(&mut self.optimizer, lr, model, x, y, gradients)?
-            }
-            Extra::Sam(sam) => {
-                let passes = sam.of(&model, |model| ((), of(&model)))?;
-                let model = self.optimizer.step(lr, model, passes.gradients);
-                match passes.decrement {
-                    Some(decrement) => SgdConfig::new().init().step(lr, model, decrement),
-                    None => model,
-                }
-            }
-        };
-        Ok(())
-    }
-
     fn measure(&mut self) -> Result<Row, LabError> {
-        let weights = self.weights();
+        let theta = self.theta();
         let diverged = || LabError::Diverged {
             network: self.method.name().to_owned(),
             epoch: self.epoch,
         };
-        if weights.theta.iter().any(|v| !v.is_finite()) {
+        if theta.iter().any(|v| !v.is_finite()) {
             return Err(diverged());
         }
-        let closed_form = weights.view()?;
         let train = &self.problem.train;
         let every = (self.epochs / MEASUREMENTS).max(1);
         let due = self.epoch == 1 || self.epoch.is_multiple_of(every) || self.is_done();
+        let architecture = &self.problem.architecture;
+        let mut surface = architecture.surface(&mut self.curvature, &train.data)?;
         let (train_loss, lambda_sup, grad_norm) = if due {
-            let mut gradient = vec![0.0; weights.theta.len()];
-            let loss = self
-                .curvature
-                .loss_gradient(&closed_form, &train.batch(), &mut gradient)?;
-            let bounds = self.curvature.bounds(&closed_form, &train.batch())?;
+            let mut gradient = vec![0.0; theta.len()];
+            let loss = surface.loss_gradient(&theta, &mut gradient)?;
+            let bounds = surface.bounds(&theta)?;
             let norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
-            (loss, Some(bounds.lambda_sup), Some(norm))
+            (loss, bounds.map(|bounds| bounds.lambda_sup), Some(norm))
         } else {
-            (
-                self.curvature.loss(&closed_form, &train.batch())?,
-                None,
-                None,
-            )
+            (surface.loss(&theta)?, None, None)
         };
+        drop(surface);
         if !train_loss.is_finite() {
             return Err(diverged());
         }
         let test = &self.problem.test;
-        let model = self.model.valid();
-        let of_train = network::predict(&model, train.x.clone());
-        let of_test = network::predict(&model, test.x.clone());
+        let of_train = self.predict(train.x.clone());
+        let of_test = self.predict(test.x.clone());
         let classes = self.problem.outputs();
         Ok(Row {
             network: self.method.name().to_owned(),
@@ -363,24 +314,24 @@ impl<'a> Trainer<'a> {
 pub(crate) struct Best {
     pub loss: f64,
     pub epoch: usize,
-    pub weights: Weights,
+    pub theta: Vec<f64>,
 }
 
 /// What early stopping needs.
 struct EarlyStopping {
     /// The samples of the training split that are trained on.
     train: Vec<i64>,
-    validation: Part,
+    validation: Dataset,
     best: Option<Best>,
 }
 
 impl EarlyStopping {
-    fn new(problem: &Problem, seed: u64, device: &Device) -> Result<Self, LabError> {
+    fn new(problem: &Problem, seed: u64) -> Result<Self, LabError> {
         let split = problem.validation_split(seed)?;
         let train = &problem.train.data;
         Ok(Self {
             train: split.train.iter().map(|&sample| sample as i64).collect(),
-            validation: Part::new(train.subset(&split.test), device),
+            validation: train.subset(&split.test),
             best: None,
         })
     }
@@ -390,17 +341,10 @@ impl EarlyStopping {
 pub(crate) fn left_the_numbers(error: &LabError) -> bool {
     match error {
         LabError::Diverged { .. } => true,
-        LabError::Core(error)
-        | LabError::Hsr(HsrError::Core(error))
-        | LabError::Sharpness(SharpnessError::Core(error)) => {
-            matches!(
-                error,
-                Error::NotFinite { .. }
-                    | Error::LayerNotFinite { .. }
-                    | Error::Overflow { .. }
-                    | Error::Eigenvalues
-            )
+        LabError::Core(error) | LabError::Hsr(HsrError::Core(error)) => {
+            is_no_number(&SharpnessError::Core(error.clone()))
         }
+        LabError::Sharpness(error) => is_no_number(error),
         _ => false,
     }
 }
@@ -410,6 +354,7 @@ mod tests {
     use burn_hsr::{Activation, Mode};
 
     use super::*;
+    use crate::NetworkKind;
     use crate::tasks::TaskOptions;
     use crate::train::Source;
 
@@ -424,6 +369,7 @@ mod tests {
             backend: Backend::Flex.into(),
             optimizer: Optimizer::Adam,
             learning_rate: 0.05,
+            network: NetworkKind::Mlp,
             hidden: 16.into(),
             activation: Activation::Tanh.into(),
             residual: false,
@@ -441,22 +387,21 @@ mod tests {
         };
         let device = config.backend.device().unwrap();
         let problem = Problem::load(&config, &device).unwrap();
-        let start = Weights::random(problem.layers.clone(), config.seed);
+        let start = problem.architecture.start(config.seed);
         let mut trainer =
             Trainer::new(&config, 40, &problem, config.method, &device, &start).unwrap();
         let split = problem.validation_split(config.seed).unwrap();
         let (train, held_back) = (split.train.len(), split.test.len());
         assert_eq!(train + held_back, problem.train.data.samples());
         assert!((held_back as f64 / (train + held_back) as f64 - 0.2).abs() < 0.02);
-        let validation = Part::new(problem.train.data.subset(&split.test), &device);
+        let validation = problem.train.data.subset(&split.test);
         let mut losses = Vec::new();
         while !trainer.is_done() {
             trainer.advance().unwrap();
             if !trainer.is_done() {
-                let weights = trainer.weights();
                 let mut curvature = config.memory.single_threaded();
-                let loss = curvature.loss(&weights.view().unwrap(), &validation.batch());
-                losses.push(loss.unwrap());
+                let surface = problem.architecture.surface(&mut curvature, &validation);
+                losses.push(surface.unwrap().loss(&trainer.theta()).unwrap());
             }
         }
         let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
@@ -464,6 +409,6 @@ mod tests {
         assert!((best.loss / least - 1.0).abs() < 1e-12 && best.epoch < 30);
         assert_eq!(best.loss, losses[best.epoch - 1]);
         assert!(losses[38] > 1.5 * least, "{losses:?}");
-        assert_eq!(trainer.weights().theta, best.weights.theta);
+        assert_eq!(trainer.theta(), best.theta);
     }
 }

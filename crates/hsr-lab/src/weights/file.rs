@@ -1,5 +1,6 @@
 //! A safetensors file of any program, and the feed-forward network in it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use hsr_core::depth::LayerShape;
@@ -103,8 +104,7 @@ impl WeightsFile {
     /// are other tensors: they may be layers, without which nothing computed here would be true.
     pub fn weights(&self, keys: &LayerKeys, ignore_unused: bool) -> Result<Found, LabError> {
         let refuse = |message: String| self.refuse(message);
-        let file = SafeTensors::deserialize(&self.bytes)
-            .map_err(|error| refuse(format!("is not a whole safetensors file: {error}")))?;
+        let file = self.deserialized()?;
         let names = match keys {
             LayerKeys::Named(names) => names.clone(),
             LayerKeys::Found => found(&file).map_err(refuse)?,
@@ -135,16 +135,67 @@ impl WeightsFile {
             )));
         }
         for (name, range, _) in used {
-            let values = &weights.theta[range];
-            if let Some(index) = values.iter().position(|v| !v.is_finite()) {
-                return Err(refuse(format!(
-                    "{} holds {} at index {index}, expected finite numbers",
-                    shown(&name),
-                    values[index]
-                )));
+            if let Some(fault) = not_finite(&name, &weights.theta[range]) {
+                return Err(refuse(fault));
             }
         }
         Ok(Found { weights, names })
+    }
+
+    /// The shapes of all tensors by name.
+    ///
+    /// # Errors
+    ///
+    /// [`LabError::Weights`] where it is no safetensors file.
+    pub(crate) fn shapes(&self) -> Result<BTreeMap<String, Vec<usize>>, LabError> {
+        let file = self.deserialized()?;
+        let shapes = file.iter();
+        Ok(shapes
+            .map(|(name, view)| (name.to_owned(), view.shape().to_vec()))
+            .collect())
+    }
+
+    /// The values of tensors of these names and shapes, F32 or F64, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// [`LabError::Weights`] where it is no safetensors file, a tensor is missing or has another shape or type, a value is
+    /// not finite, or there are other tensors.
+    pub(crate) fn tensors(&self, places: &[(String, Vec<usize>)]) -> Result<Vec<f64>, LabError> {
+        let file = self.deserialized()?;
+        let mut all = Vec::new();
+        for (name, expected) in places {
+            let Some((values, shape)) = tensor(&file, name).map_err(|it| self.refuse(it))? else {
+                return Err(self.refuse(format!(
+                    "has no tensor {}; it holds {}",
+                    shown(name),
+                    contents(&file)
+                )));
+            };
+            if shape != *expected {
+                return Err(self.refuse(format!(
+                    "{} has shape {shape:?}, expected {expected:?}",
+                    shown(name)
+                )));
+            }
+            if let Some(fault) = not_finite(name, &values) {
+                return Err(self.refuse(fault));
+            }
+            all.extend(values);
+        }
+        let mut others = file.names().into_iter();
+        if let Some(other) = others.find(|name| places.iter().all(|(known, _)| known != name)) {
+            return Err(self.refuse(format!(
+                "holds {}, which is no part of the network",
+                shown(other)
+            )));
+        }
+        Ok(all)
+    }
+
+    fn deserialized(&self) -> Result<SafeTensors<'_>, LabError> {
+        SafeTensors::deserialize(&self.bytes)
+            .map_err(|error| self.refuse(format!("is not a whole safetensors file: {error}")))
     }
 
     /// Adds the layer of that name to those below it.
@@ -199,6 +250,16 @@ impl WeightsFile {
         weights.theta.extend(bias.unwrap_or_default());
         Ok(())
     }
+}
+
+/// What is wrong with a tensor that holds more than finite numbers.
+fn not_finite(name: &str, values: &[f64]) -> Option<String> {
+    let index = values.iter().position(|v| !v.is_finite())?;
+    Some(format!(
+        "{} holds {} at index {index}, expected finite numbers",
+        shown(name),
+        values[index]
+    ))
 }
 
 /// The names of the layers in the one order that there is.

@@ -1,0 +1,115 @@
+//! A network in training.
+
+use burn::module::Module;
+use burn::nn::loss::CrossEntropyLoss;
+use burn::optim::ModuleOptimizer;
+use burn::tensor::{DType, Device, Int, Tensor};
+
+use super::rule::{Memory, Pass, Rule};
+use crate::LabError;
+use crate::network::Classifier;
+
+/// A network in training: its module on a device, its optimizer, and what its method remembers.
+pub(crate) trait Learner {
+    /// One step on a batch.
+    fn step(&mut self, x: Tensor<2>, y: Tensor<1, Int>) -> Result<(), LabError>;
+
+    /// θ.
+    fn theta(&self) -> Vec<f64>;
+
+    /// Puts the parameters where they were.
+    fn set_theta(&mut self, theta: &[f64]);
+
+    /// The class of the largest logit of each row of `x`, which is on the device without autodiff.
+    fn predict(&self, x: Tensor<2>) -> Vec<usize>;
+
+    /// The optimizer.
+    fn optimizer(&self) -> &ModuleOptimizer;
+
+    /// Puts the optimizer where it was.
+    fn set_optimizer(&mut self, optimizer: ModuleOptimizer);
+
+    /// What the method remembers.
+    fn memory(&self) -> Result<Memory, LabError>;
+
+    /// Goes on after so many steps.
+    fn recall(&mut self, steps: u64, memory: Memory);
+}
+
+/// A classifier in training, in f32.
+pub(super) struct Trained<C: Classifier> {
+    classifier: C,
+    module: C::Module,
+    rule: Box<dyn Rule<C::Module>>,
+    optimizer: ModuleOptimizer,
+    lr: f64,
+    loss: CrossEntropyLoss,
+    /// With autodiff.
+    device: Device,
+}
+
+impl<C: Classifier> Trained<C> {
+    /// From these parameters on.
+    pub fn new(
+        classifier: C,
+        theta: &[f64],
+        rule: Box<dyn Rule<C::Module>>,
+        (optimizer, lr): (ModuleOptimizer, f64),
+        loss: CrossEntropyLoss,
+        device: &Device,
+    ) -> Self {
+        Self {
+            module: classifier.to_burn(theta, device, DType::F32),
+            classifier,
+            rule,
+            optimizer,
+            lr,
+            loss,
+            device: device.clone(),
+        }
+    }
+}
+
+impl<C: Classifier> Learner for Trained<C> {
+    fn step(&mut self, x: Tensor<2>, y: Tensor<1, Int>) -> Result<(), LabError> {
+        let pass = Pass {
+            x,
+            y,
+            loss: &self.loss,
+            logits: &|module: &C::Module, x| self.classifier.logits(module, x),
+        };
+        let module = self.module.clone();
+        self.module = self
+            .rule
+            .step(&mut self.optimizer, self.lr, module, &pass)?;
+        Ok(())
+    }
+
+    fn theta(&self) -> Vec<f64> {
+        self.classifier.theta_of(&self.module)
+    }
+
+    fn set_theta(&mut self, theta: &[f64]) {
+        self.module = self.classifier.to_burn(theta, &self.device, DType::F32);
+    }
+
+    fn predict(&self, x: Tensor<2>) -> Vec<usize> {
+        self.classifier.predict(&self.module.valid(), x)
+    }
+
+    fn optimizer(&self) -> &ModuleOptimizer {
+        &self.optimizer
+    }
+
+    fn set_optimizer(&mut self, optimizer: ModuleOptimizer) {
+        self.optimizer = optimizer;
+    }
+
+    fn memory(&self) -> Result<Memory, LabError> {
+        self.rule.memory(&self.module)
+    }
+
+    fn recall(&mut self, steps: u64, memory: Memory) {
+        self.rule.recall(steps, memory);
+    }
+}

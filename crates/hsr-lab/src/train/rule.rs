@@ -1,0 +1,313 @@
+//! How each method takes a step.
+
+use burn::module::Module;
+use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::{Int, Tensor};
+use burn_hsr::{
+    Hsr, HsrConfig, HsrRecord, Mlp, Mode, ProbeAverages, Schedule, Strength, Subsample,
+};
+use burn_penalty::{
+    Entered, Objective, StochasticHsrConfig, StochasticHsrGradient, StochasticHsrPasses,
+    StochasticHsrRecord,
+};
+use burn_sharpness::penalty::{GradientNorm, GradientNormConfig};
+use burn_sharpness::sam::SamRecord;
+use burn_sharpness::{SamGradient, SharpnessError};
+
+use super::config::{Method, TrainConfig};
+use super::refinements::Refinements;
+use crate::LabError;
+
+/// A batch, and the loss on it as a function of the network.
+pub(super) struct Pass<'a, M> {
+    /// \[N, d\].
+    pub x: Tensor<2>,
+    /// \[N\].
+    pub y: Tensor<1, Int>,
+    pub loss: &'a CrossEntropyLoss,
+    /// Inputs to logits.
+    pub logits: &'a dyn Fn(&M, Tensor<2>) -> Tensor<2>,
+}
+
+impl<M: Module> Pass<'_, M> {
+    fn loss(&self, module: &M) -> Tensor<1> {
+        let logits = (self.logits)(module, self.x.clone());
+        self.loss.forward(logits, self.y.clone())
+    }
+
+    fn gradients(&self, module: &M) -> GradientsParams {
+        GradientsParams::from_grads(self.loss(module).backward(), module)
+    }
+}
+
+/// What a rule remembers from step to step.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Memory {
+    /// Of the closed form's probes.
+    pub averages: Option<ProbeAverages>,
+    /// Of stochastic HSR.
+    pub stochastic: Option<StochasticHsrRecord>,
+    /// Of SAM and its family.
+    pub sam: Option<SamRecord>,
+}
+
+/// How a method takes a step: the optimizer's with the gradient of the loss, or with something beside it.
+pub(super) trait Rule<M: Module> {
+    /// The module after a step.
+    fn step(
+        &mut self,
+        optimizer: &mut ModuleOptimizer,
+        lr: f64,
+        module: M,
+        pass: &Pass<M>,
+    ) -> Result<M, LabError>;
+
+    /// What it remembers.
+    fn memory(&self, _module: &M) -> Result<Memory, LabError> {
+        Ok(Memory::default())
+    }
+
+    /// Goes on after so many steps.
+    fn recall(&mut self, _steps: u64, _memory: Memory) {}
+}
+
+/// The loss alone.
+struct Plain;
+
+impl<M: Module> Rule<M> for Plain {
+    fn step(
+        &mut self,
+        optimizer: &mut ModuleOptimizer,
+        lr: f64,
+        module: M,
+        pass: &Pass<M>,
+    ) -> Result<M, LabError> {
+        let gradients = pass.gradients(&module);
+        Ok(optimizer.step(lr, module, gradients))
+    }
+}
+
+impl<M: Module> Rule<M> for SamGradient {
+    fn step(
+        &mut self,
+        optimizer: &mut ModuleOptimizer,
+        lr: f64,
+        module: M,
+        pass: &Pass<M>,
+    ) -> Result<M, LabError> {
+        let passes = self.of(&module, |module| ((), pass.gradients(&module)))?;
+        let entered = Entered {
+            gradients: passes.gradients,
+            decrement: passes.decrement,
+        };
+        Ok(entered.step(optimizer, lr, module))
+    }
+
+    fn memory(&self, module: &M) -> Result<Memory, LabError> {
+        Ok(Memory {
+            sam: Some(self.to_record(module)?),
+            ..Memory::default()
+        })
+    }
+
+    fn recall(&mut self, _steps: u64, memory: Memory) {
+        if let Some(record) = memory.sam {
+            *self = self.clone().load_record(record);
+        }
+    }
+}
+
+/// A penalty in closed form.
+impl Rule<Mlp> for Hsr {
+    fn step(
+        &mut self,
+        optimizer: &mut ModuleOptimizer,
+        lr: f64,
+        module: Mlp,
+        pass: &Pass<Mlp>,
+    ) -> Result<Mlp, LabError> {
+        let gradients = pass.gradients(&module);
+        let (x, y) = (pass.x.clone(), pass.y.clone());
+        Ok(Hsr::step(self, optimizer, lr, module, x, y, gradients)?)
+    }
+
+    fn memory(&self, _module: &Mlp) -> Result<Memory, LabError> {
+        Ok(Memory {
+            averages: self.to_record().averages,
+            ..Memory::default()
+        })
+    }
+
+    fn recall(&mut self, steps: u64, memory: Memory) {
+        let record = HsrRecord {
+            steps,
+            averages: memory.averages,
+        };
+        *self = self.clone().load_record(record);
+    }
+}
+
+/// A penalty from differences of gradients.
+impl<M: Module> Rule<M> for StochasticHsrGradient {
+    fn step(
+        &mut self,
+        optimizer: &mut ModuleOptimizer,
+        lr: f64,
+        module: M,
+        pass: &Pass<M>,
+    ) -> Result<M, LabError> {
+        let passes = self.of(&module, |module| ((), pass.gradients(&module)));
+        let StochasticHsrPasses {
+            gradients,
+            decrement,
+            ..
+        } = passes.map_err(SharpnessError::from)?;
+        let entered = Entered {
+            gradients,
+            decrement,
+        };
+        Ok(entered.step(optimizer, lr, module))
+    }
+
+    fn memory(&self, module: &M) -> Result<Memory, LabError> {
+        let record = self.to_record(module).map_err(SharpnessError::from)?;
+        Ok(Memory {
+            stochastic: Some(record),
+            ..Memory::default()
+        })
+    }
+
+    fn recall(&mut self, steps: u64, memory: Memory) {
+        let record = memory.stochastic.unwrap_or_default();
+        let record = StochasticHsrRecord { steps, ..record };
+        if let Ok(fresh) = self.config().init_gradient() {
+            *self = fresh.load_record(record);
+        }
+    }
+}
+
+/// The norm of the gradient, which has no schedule of its own.
+struct ScheduledNorm {
+    penalty: GradientNorm,
+    strength: Strength,
+    schedule: Schedule,
+    mode: Mode,
+    steps: u64,
+}
+
+impl<M: Module> Rule<M> for ScheduledNorm {
+    fn step(
+        &mut self,
+        optimizer: &mut ModuleOptimizer,
+        lr: f64,
+        module: M,
+        pass: &Pass<M>,
+    ) -> Result<M, LabError> {
+        let factor = self.schedule.factor(self.steps);
+        self.steps += 1;
+        let gradients = pass.gradients(&module);
+        if factor == 0.0 || self.strength.is_zero() {
+            return Ok(optimizer.step(lr, module, gradients));
+        }
+        let loss = |module: &M| pass.loss(module);
+        let of_norm = self.penalty.gradient(&module, loss, &gradients)?.gradients;
+        let entered = self
+            .mode
+            .enter(&module, self.strength, factor, gradients, &of_norm)
+            .map_err(SharpnessError::from)?;
+        Ok(entered.step(optimizer, lr, module))
+    }
+
+    fn recall(&mut self, steps: u64, _memory: Memory) {
+        self.steps = steps;
+        self.penalty = self.penalty.clone().resume_at(steps);
+    }
+}
+
+/// The rule of a method that is the same for every kind of network; none where the method has a penalty.
+fn without_penalty<M: Module>(
+    config: &TrainConfig,
+    method: Method,
+) -> Result<Option<Box<dyn Rule<M>>>, LabError> {
+    if let Some(sam) = method.sam() {
+        let sam = sam
+            .with_rho(config.number())
+            .with_seed(config.seed)
+            // A gradient that is not finite shows in the loss, which is read after every epoch.
+            .with_check_finite(false);
+        return Ok(Some(Box::new(sam.init_gradient()?)));
+    }
+    match method {
+        _ if method.sharpness().is_none() => Ok(Some(Box::new(Plain))),
+        _ => Ok(None),
+    }
+}
+
+/// The rule of a method for a feed-forward network, whose penalties are those of the loss in closed form.
+pub(super) fn closed_form(
+    config: &TrainConfig,
+    method: Method,
+    loss: &CrossEntropyLossConfig,
+) -> Result<Box<dyn Rule<Mlp>>, LabError> {
+    let Some(sharpness) = method.sharpness() else {
+        return Ok(without_penalty(config, method)?.unwrap_or(Box::new(Plain)));
+    };
+    let refinements = &config.refinements;
+    let penalty = HsrConfig::for_cross_entropy(loss)?
+        .with_sharpness(sharpness)
+        .with_strength(config.strength)
+        .with_mode(config.mode)
+        .with_schedule(refinements.schedule.clone())
+        .with_subsample(refinements.subsample)
+        // Runs do not depend on the number of cores, and several of them share its cores.
+        .with_threads(Some(1));
+    let penalty = match *refinements {
+        Refinements {
+            subsample: Subsample::All,
+            probes: 0,
+            ..
+        } => penalty,
+        Refinements { probes, .. } => penalty.with_seed(config.seed).with_probes(probes),
+    };
+    Ok(Box::new(penalty.init()?))
+}
+
+/// The rule of a method for any module, whose penalties are made of its gradients.
+pub(super) fn of_gradients<M: Module>(
+    config: &TrainConfig,
+    method: Method,
+) -> Result<Box<dyn Rule<M>>, LabError> {
+    if let Some(rule) = without_penalty(config, method)? {
+        return Ok(rule);
+    }
+    let schedule = config.refinements.schedule.clone();
+    let objective = match method {
+        Method::Trace => Objective::Trace,
+        Method::LambdaMax => Objective::LambdaMax,
+        Method::Frobenius => Objective::Frobenius,
+        Method::GradientNorm => {
+            let penalty = GradientNormConfig::new().with_seed(config.seed).init()?;
+            return Ok(Box::new(ScheduledNorm {
+                penalty,
+                strength: config.strength.or(StochasticHsrConfig::AUTO),
+                schedule,
+                mode: config.mode,
+                steps: 0,
+            }));
+        }
+        _ => Objective::LambdaSup,
+    };
+    let penalty = StochasticHsrConfig::new()
+        .with_objective(objective)
+        .with_strength(config.strength)
+        .with_schedule(schedule)
+        .with_mode(config.mode)
+        // There is no gradient without a probe.
+        .with_probes(config.refinements.probes.max(1))
+        .with_seed(config.seed)
+        .with_check_finite(false)
+        .init_gradient()
+        .map_err(SharpnessError::from)?;
+    Ok(Box::new(penalty))
+}
