@@ -24,7 +24,7 @@ use crate::architecture::ends;
 
 pub(crate) use feed_forward::FeedForwardSurface;
 pub(crate) use measures::plain_ends;
-pub(crate) use memory::{Needed, check as check_memory};
+pub(crate) use memory::check as check_memory;
 pub(crate) use module::ModuleSurface;
 pub use operator::Operator;
 pub(crate) use surface::{Surface, is_no_number, loss_anywhere};
