@@ -5,7 +5,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use hsr_lab::LabError;
-use hsr_lab::compare::{CompareConfig, Comparison, Contender};
+use hsr_lab::compare::{Budget, CompareConfig, Comparison, Contender};
 use hsr_lab::train::{Control, Run, SavedRun};
 
 use super::*;
@@ -147,6 +147,7 @@ fn a_directory_in_use_is_refused_for_everything_that_writes_all_of_it() {
         methods: vec![Contender::new(Method::Plain), Contender::new(Method::Hsr)],
         seeds: 1,
         tune: None,
+        budget: Budget::Epochs,
         training: small(2),
     };
     let first = Comparison::open(config.clone(), &compared).unwrap();

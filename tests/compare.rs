@@ -913,3 +913,37 @@ fn array(value: &Value) -> Vec<f64> {
     let values = value.as_array().unwrap().iter();
     values.map(|it| it.as_f64().unwrap()).collect()
 }
+
+#[test]
+fn an_equal_budget_of_passes_leaves_dear_steps_fewer_epochs() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = [
+        "--methods",
+        "plain,weight-decay,sam,looksam,hsr",
+        "--seeds",
+        "1",
+        "--epochs",
+        "12",
+        "--batch",
+        "full",
+        "--budget",
+        "passes",
+        "--out",
+        "equal",
+    ];
+    let output = compare(folder.path(), &options);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let steps = |method: &str| -> u64 {
+        let path = folder.path().join(format!("equal/runs/{method}-0.json"));
+        record(&path)["network"]["steps"].as_u64().unwrap()
+    };
+    // One step an epoch: SAM's takes two passes, LookSAM's 1 + 1/5.
+    assert_eq!(steps("plain"), 12);
+    assert_eq!(steps("weight-decay"), 12);
+    assert_eq!(steps("sam"), 6);
+    assert_eq!(steps("looksam"), 10);
+    assert!((3..12).contains(&steps("hsr")), "{}", steps("hsr"));
+    // Another budget is another comparison.
+    let other = [&options[..10], &["--out", "equal"]].concat();
+    refused(&compare(folder.path(), &other), &["equal"]);
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::num::NonZero;
 
 use hsr_lab::LabError;
-use hsr_lab::compare::{CompareConfig, Comparison, Contender};
+use hsr_lab::compare::{Budget, CompareConfig, Comparison, Contender};
 use hsr_lab::reproduce::{Experiment, Extent, Outcome, ReproduceOptions, reproduce};
 use hsr_lab::train::{Control, NetworkSummary, Run, SavedRun};
 use safetensors::SafeTensors;
@@ -146,6 +146,7 @@ fn a_flipped_bit_in_a_comparison_changes_no_test() {
         methods: vec![Contender::new(Method::Plain), Contender::new(Method::Hsr)],
         seeds: 2,
         tune: None,
+        budget: Budget::Epochs,
         training: small(3),
     };
     let open = || Comparison::open(config.clone(), &directory);

@@ -38,6 +38,11 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// The share of the steps in which the penalty acts while nothing has stopped it: 1/k.
+    pub fn share(&self) -> f64 {
+        1.0 / self.interval.max(1) as f64
+    }
+
     /// The factor of the strength at step t, counted from 0.
     pub fn factor(&self, t: u64) -> f64 {
         let interval = self.interval.max(1);

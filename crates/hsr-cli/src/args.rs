@@ -8,6 +8,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, Type
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use hsr_lab::burn_hsr::{Activation, Backend, DeviceName, ParseStrengthError, Strength, Subsample};
+use hsr_lab::compare::Budget;
 use hsr_lab::data::{Missing, Separator, TableOptions, name_list, nearest};
 use hsr_lab::hsr_core::OutputLoss;
 use hsr_lab::memory::MemoryLimit;
@@ -205,7 +206,11 @@ pub struct CompareOptions {
     /// 0.05 to 5 for a --strength of relative:X.
     #[arg(long, value_name = "N")]
     pub tune: Option<usize>,
-    /// Runs at the same time [default: one a processor, one on wgpu].
+    /// What the methods have the same number of: epochs, or forward and backward passes, of which each gets as many as plain
+    /// training in --epochs.
+    #[arg(long, value_enum, value_name = "NAME", default_value = "epochs")]
+    pub budget: BudgetName,
+    /// Runs at the same time [default: one a processor, one on a GPU].
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
     /// The directory, new or of the same comparison [default: runs/TASK-compare].
@@ -895,6 +900,24 @@ impl TypedValueParser for DeviceNames {
             PossibleValue::new(backend.name()).help(crate::backends::description(backend))
         };
         Some(Box::new(Backend::ALL.into_iter().map(named)))
+    }
+}
+
+/// `--budget`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum BudgetName {
+    /// Epochs, whatever a step costs.
+    Epochs,
+    /// Passes, so that a method whose step takes two has half the epochs.
+    Passes,
+}
+
+impl From<BudgetName> for Budget {
+    fn from(name: BudgetName) -> Self {
+        match name {
+            BudgetName::Epochs => Budget::Epochs,
+            BudgetName::Passes => Budget::Passes,
+        }
     }
 }
 

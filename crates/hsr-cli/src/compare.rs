@@ -195,6 +195,7 @@ fn configure(
         methods,
         seeds: options.seeds,
         tune: options.tune,
+        budget: options.budget.into(),
         training,
     };
     Ok((config, options.out))

@@ -51,6 +51,16 @@ impl SamRule {
         }
     }
 
+    /// Gradients of the loss that a step takes, in the mean over many steps.
+    pub fn passes(&self) -> f64 {
+        match self {
+            Self::Sam | Self::Gsam(_) | Self::Friendly(_) | Self::Wsam(_) => 2.0,
+            Self::Look(look) => 1.0 + 1.0 / look.interval.max(1) as f64,
+            Self::Nso(nso) => 2.0 * nso.pairs as f64,
+            Self::Eigen(eigen) => 2.0 + 2.0 * eigen.products as f64 / eigen.interval.max(1) as f64,
+        }
+    }
+
     /// Whether it needs the optimizer's own step, so that gradients alone do not carry it.
     pub fn is_decoupled(&self) -> bool {
         matches!(self, Self::Wsam(wsam) if wsam.decoupled)

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn_hsr::{Mode, Subsample};
 
-use super::CompareConfig;
+use super::{Budget, CompareConfig};
 use crate::NetworkKind;
 use crate::data::{Missing, TableOptions, written_list};
 use crate::shell;
@@ -19,6 +19,7 @@ impl CompareConfig {
             methods,
             seeds,
             tune,
+            budget,
             training,
         } = self;
         let mut command = Line("hsr compare".to_owned());
@@ -41,6 +42,9 @@ impl CompareConfig {
         }
         if let Some(count) = tune {
             command.whole("tune", *count as u64);
+        }
+        if *budget == Budget::Passes {
+            command.option("budget", "passes");
         }
         command.whole("seeds", *seeds as u64);
         command.whole("seed", training.seed);

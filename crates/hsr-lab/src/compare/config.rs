@@ -3,7 +3,7 @@
 use burn_hsr::{Mode, Strength};
 use serde::{Deserialize, Serialize};
 
-use super::tuning;
+use super::{Budget, tuning};
 use crate::LabError;
 use crate::train::{Method, Refinements, TrainConfig, check_rule};
 
@@ -40,6 +40,9 @@ pub struct CompareConfig {
     /// the training split. The test split is not looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tune: Option<usize>,
+    /// What the methods have the same number of.
+    #[serde(default, skip_serializing_if = "Budget::is_epochs")]
+    pub budget: Budget,
     /// Everything that the runs have in common. Its method and strength are those of each run; its mode applies to the
     /// methods that add a penalty.
     pub training: TrainConfig,

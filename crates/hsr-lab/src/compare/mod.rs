@@ -14,7 +14,7 @@
 //! use hsr_lab::NetworkKind;
 //! use hsr_lab::tasks::TaskOptions;
 //! use hsr_lab::train::{Control, Method, Optimizer, Source, TrainConfig};
-//! use hsr_lab::compare::{CompareConfig, Comparison, Contender, Metric};
+//! use hsr_lab::compare::{Budget, CompareConfig, Comparison, Contender, Metric};
 //!
 //! let training = TrainConfig {
 //!     source: Source::Task { name: "iris".to_owned(), options: TaskOptions::default() },
@@ -39,7 +39,7 @@
 //! };
 //! let directory = tempfile::tempdir()?;
 //! let methods = vec![Contender::new(Method::Plain), Contender::new(Method::Hsr)];
-//! let config = CompareConfig { methods, seeds: 3, tune: None, training };
+//! let config = CompareConfig { methods, seeds: 3, tune: None, budget: Budget::Epochs, training };
 //! let comparison = Comparison::open(config, &directory.path().join("comparison"))?;
 //! let findings = comparison.execute(1, |_| Control::Continue)?;
 //! let test = findings.test(Metric::LambdaMax, Method::Plain, Method::Hsr);
@@ -48,6 +48,7 @@
 //! ```
 
 mod across;
+mod budget;
 mod command;
 mod config;
 mod figures;
@@ -60,6 +61,7 @@ mod store;
 mod tuning;
 
 pub use across::{Across, Ranks};
+pub use budget::Budget;
 pub use config::{CompareConfig, Contender};
 pub use findings::{Findings, MethodFindings, PairTest};
 pub use metric::Metric;

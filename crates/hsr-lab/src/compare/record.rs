@@ -4,6 +4,7 @@ use burn::tensor::Device;
 use burn_hsr::Strength;
 use serde::{Deserialize, Serialize};
 
+use super::budget::Budget;
 use crate::train::measure::measure;
 use crate::train::problem::Problem;
 use crate::train::trainer::{Trainer, left_the_numbers};
@@ -36,18 +37,19 @@ pub struct RunRecord {
 /// rest: no network where training left the range of numbers. None where `observe` stopped it.
 pub(super) fn validate(
     config: &TrainConfig,
-    epochs: usize,
+    (budget, epochs): (Budget, usize),
     problem: &Problem,
     device: &Device,
     observe: impl FnMut() -> Control,
 ) -> Result<Option<Validated>, LabError> {
     let start = problem.architecture.start(config.seed);
     let mut trainer = Trainer::new(config, epochs, problem, config.method, device, &start)?;
-    match train(&mut trainer, epochs, observe) {
+    trainer.limit(|epochs, passes| budget.epochs(epochs, passes))?;
+    match train(&mut trainer, observe) {
         Ok(None) => return Ok(None),
         Ok(Some(())) => {}
         Err(error) if left_the_numbers(&error) => {
-            return Ok(Some(Validated::Diverged(trainer.epoch.max(1))));
+            return Ok(Some(Validated::Diverged));
         }
         Err(error) => return Err(error),
     }
@@ -60,7 +62,7 @@ pub(super) fn validate(
     let score = scores::macro_f1(&predicted, &test.data.labels, classes);
     Ok(Some(match loss.is_finite() {
         true => Validated::Scored([score, loss]),
-        false => Validated::Diverged(epochs),
+        false => Validated::Diverged,
     }))
 }
 
@@ -68,8 +70,8 @@ pub(super) fn validate(
 pub(super) enum Validated {
     /// Macro-F1 and mean cross-entropy.
     Scored([f64; 2]),
-    /// The epoch, from 1, at which training was found to have left the range of numbers.
-    Diverged(usize),
+    /// Training left the range of numbers.
+    Diverged,
 }
 
 /// How often a run looks whether its weights are still numbers.
@@ -78,14 +80,15 @@ const LOOKS: usize = 20;
 /// Trains and measures the network of `config`. `observe` is called after every epoch; none where it stopped the run.
 pub(super) fn run(
     config: &TrainConfig,
-    epochs: usize,
+    (budget, epochs): (Budget, usize),
     problem: &Problem,
     device: &Device,
     observe: impl FnMut() -> Control,
 ) -> Result<Option<RunRecord>, LabError> {
     let start = problem.architecture.start(config.seed);
     let mut trainer = Trainer::new(config, epochs, problem, config.method, device, &start)?;
-    let outcome = match train(&mut trainer, epochs, observe) {
+    trainer.limit(|epochs, passes| budget.epochs(epochs, passes))?;
+    let outcome = match train(&mut trainer, observe) {
         Ok(Some(())) => {
             let (steps, seconds) = (trainer.steps, trainer.seconds);
             measure(
@@ -119,10 +122,9 @@ pub(super) fn run(
 
 fn train(
     trainer: &mut Trainer,
-    epochs: usize,
     mut observe: impl FnMut() -> Control,
 ) -> Result<Option<()>, LabError> {
-    let every = epochs.div_ceil(LOOKS);
+    let every = trainer.epochs().div_ceil(LOOKS);
     while !trainer.is_done() {
         trainer.advance()?;
         let look = trainer.is_done() || trainer.epoch.is_multiple_of(every);

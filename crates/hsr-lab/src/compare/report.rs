@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::figures::{DRAWN, TRADES, panel};
 use super::findings::between;
-use super::{CompareConfig, Findings, Metric, PairTest, RunRecord, tuning};
+use super::{Budget, CompareConfig, Findings, Metric, PairTest, RunRecord, tuning};
 use crate::NetworkKind;
 use crate::figures::{FigureError, MOST_DOTS, distributions, scatter, value};
 use crate::report::{Cell, Report, Table};
@@ -307,9 +307,13 @@ fn settings(config: &CompareConfig) -> Vec<(&'static str, String)> {
         ),
         (
             "epochs",
-            training
-                .epochs
-                .map_or_else(String::new, |epochs| epochs.to_string()),
+            match (training.epochs, config.budget) {
+                (Some(epochs), Budget::Epochs) => epochs.to_string(),
+                (Some(epochs), Budget::Passes) => {
+                    format!("{epochs} of plain training, others as many passes")
+                }
+                (None, _) => String::new(),
+            },
         ),
         (
             "samples a step",

@@ -310,23 +310,27 @@ impl<F: FnMut(CompareProgress) -> Control + Send> Shared<'_, F> {
             let problem = self.problem(contender, seed)?;
             let run = config.run(contender, seed);
             let method = contender.method;
-            let after_epoch = || self.report(method, seed, 1, 0);
-            let diverged = match number {
+            let mut taken = 0;
+            let after_epoch = || {
+                taken += 1;
+                self.report(method, seed, 1, 0)
+            };
+            let limit = (config.budget, *epochs);
+            match number {
                 None => {
-                    let Some(record) = record::run(&run, *epochs, &problem, device, after_epoch)?
+                    let Some(record) = record::run(&run, limit, &problem, device, after_epoch)?
                     else {
                         break;
                     };
                     store.write(&record)?;
-                    record.diverged
                 }
                 Some(number) => {
                     let inner = problem.inner(seed, device)?;
-                    let validated = record::validate(&run, *epochs, &inner, device, after_epoch)?;
-                    let (validation, diverged) = match validated {
+                    let validated = record::validate(&run, limit, &inner, device, after_epoch)?;
+                    let validation = match validated {
                         None => break,
-                        Some(Validated::Scored(scores)) => (Some(scores), None),
-                        Some(Validated::Diverged(epoch)) => (None, Some(epoch)),
+                        Some(Validated::Scored(scores)) => Some(scores),
+                        Some(Validated::Diverged) => None,
                     };
                     store.write_trial(&Trial {
                         method,
@@ -335,12 +339,10 @@ impl<F: FnMut(CompareProgress) -> Control + Send> Shared<'_, F> {
                         strength: contender.strength,
                         validation,
                     })?;
-                    diverged
                 }
-            };
-            // The epochs that a diverged run did not take count as done.
-            let left = diverged.map_or(0, |epoch| epochs.saturating_sub(epoch));
-            self.report(method, seed, left, 1);
+            }
+            // What a run did not take, because it diverged or its steps are dearer, counts as done.
+            self.report(method, seed, epochs.saturating_sub(taken), 1);
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use burn_hsr::{
     Hsr, HsrConfig, HsrRecord, Mlp, Mode, ProbeAverages, Schedule, Strength, Subsample,
 };
 use burn_penalty::{
-    Entered, Objective, StochasticHsrConfig, StochasticHsrGradient, StochasticHsrPasses,
+    Entered, Objective, Scheme, StochasticHsrConfig, StochasticHsrGradient, StochasticHsrPasses,
     StochasticHsrRecord,
 };
 use burn_sharpness::penalty::{GradientNorm, GradientNormConfig};
@@ -63,6 +63,11 @@ pub(super) trait Rule<M: Module> {
         pass: &Pass<M>,
     ) -> Result<M, LabError>;
 
+    /// What a step on `rows` rows costs in the mean over steps, in forward and backward passes of plain training.
+    fn passes(&self, _module: &M, _rows: usize) -> Result<f64, LabError> {
+        Ok(1.0)
+    }
+
     /// What it remembers.
     fn memory(&self, _module: &M) -> Result<Memory, LabError> {
         Ok(Memory::default())
@@ -104,6 +109,10 @@ impl<M: Module> Rule<M> for SamGradient {
         Ok(entered.step(optimizer, lr, module))
     }
 
+    fn passes(&self, _module: &M, _rows: usize) -> Result<f64, LabError> {
+        Ok(self.config().rule.passes())
+    }
+
     fn memory(&self, module: &M) -> Result<Memory, LabError> {
         Ok(Memory {
             sam: Some(self.to_record(module)?),
@@ -130,6 +139,11 @@ impl Rule<Mlp> for Hsr {
         let gradients = pass.gradients(&module);
         let (x, y) = (pass.x.clone(), pass.y.clone());
         Ok(Hsr::step(self, optimizer, lr, module, x, y, gradients)?)
+    }
+
+    fn passes(&self, module: &Mlp, rows: usize) -> Result<f64, LabError> {
+        let acting = self.cost(module, rows)?.plain_steps;
+        Ok(1.0 + (acting - 1.0) * self.config().schedule.share())
     }
 
     fn memory(&self, _module: &Mlp) -> Result<Memory, LabError> {
@@ -168,6 +182,21 @@ impl<M: Module> Rule<M> for StochasticHsrGradient {
             decrement,
         };
         Ok(entered.step(optimizer, lr, module))
+    }
+
+    fn passes(&self, _module: &M, _rows: usize) -> Result<f64, LabError> {
+        let config = self.config();
+        let of_probe = match (config.objective, config.scheme) {
+            (Objective::LambdaMax | Objective::Trace, _) => 2.0,
+            (Objective::LambdaSup | Objective::Frobenius, Scheme::S4) => 3.0,
+            (Objective::LambdaSup | Objective::Frobenius, Scheme::S5) => 4.0,
+            (Objective::LambdaSup | Objective::Frobenius, Scheme::S7) => 6.0,
+        };
+        let probes = match config.objective {
+            Objective::LambdaMax => 1,
+            _ => config.probes,
+        };
+        Ok(1.0 + of_probe * probes as f64 * config.schedule.share())
     }
 
     fn memory(&self, module: &M) -> Result<Memory, LabError> {
@@ -217,6 +246,10 @@ impl<M: Module> Rule<M> for ScheduledNorm {
             .enter(&module, self.strength, factor, gradients, &of_norm)
             .map_err(SharpnessError::from)?;
         Ok(entered.step(optimizer, lr, module))
+    }
+
+    fn passes(&self, _module: &M, _rows: usize) -> Result<f64, LabError> {
+        Ok(1.0 + self.schedule.share())
     }
 
     fn recall(&mut self, steps: u64, _memory: Memory) {

@@ -82,6 +82,22 @@ impl<'a> Trainer<'a> {
         })
     }
 
+    /// The epochs that it may take.
+    pub fn epochs(&self) -> usize {
+        self.epochs
+    }
+
+    /// Changes the epochs that it may take, to a function of them and of what a step costs in passes of plain training.
+    pub fn limit(&mut self, epochs: impl FnOnce(usize, f64) -> usize) -> Result<(), LabError> {
+        let samples = self.problem.train.data.samples();
+        let rows = self
+            .config
+            .batch
+            .map_or(samples, |batch| batch.min(samples));
+        self.epochs = epochs(self.epochs, self.learner.passes(rows)?);
+        Ok(())
+    }
+
     /// Puts the optimizer where it was.
     pub fn restore_optimizer(&mut self, bytes: &[u8]) -> Result<(), String> {
         // Burn materialises the state on its default device, a GPU wherever one is compiled in, before the next step
