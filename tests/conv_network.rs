@@ -134,7 +134,7 @@ fn read(path: &Path) -> Value {
 /// λ_max is that of the run; the loss in the middle of a landscape, and at the ends of the line, too.
 fn spectrum_and_landscape(folder: &Path, networks: &Value) {
     let options = [
-        "spectrum", "--run", "run", "--probes", "2", "--top", "2", "--json",
+        "spectrum", "--run", "run", "--probes", "1", "--top", "2", "--json",
     ];
     let spectrum = json(&hsr(folder, &options));
     let own = &networks["hsr"];
@@ -408,7 +408,7 @@ fn what_no_convolutional_network_can_do_is_refused() {
     for (options, fragments) in [
         (
             &["--task", "iris"][..],
-            &["needs images", "\"iris\"", "digits and mnist"][..],
+            &["needs images", "\"iris\"", "digits or mnist"][..],
         ),
         (
             &["--data", "t.csv", "--label", "y"],

@@ -139,9 +139,9 @@ fn side(source: &Source) -> Result<usize, LabError> {
             .map(|it| it.name)
             .collect();
         LabError::Option(format!(
-            "a convolutional network needs images, and those of {:?} are none; {} are",
+            "a convolutional network needs images, and {:?} has none; expected {}",
             source.name(),
-            images.join(" and ")
+            images.join(" or ")
         ))
     })
 }
