@@ -411,13 +411,7 @@ fn what_cannot_be_done_is_an_error_in_one_line() {
     let error = operator.apply(&v, &mut product).unwrap_err();
     assert!(matches!(error, SharpnessError::Untracked { .. }), "{error}");
     let none: [Result<Batch, SharpnessError>; 0] = [];
-    let mut operator = GaussNewton::of_batches(
-        &model,
-        loss,
-        || none.clone(),
-        |model, batch| logits(model, batch),
-    )
-    .unwrap();
+    let mut operator = GaussNewton::of_batches(&model, loss, || none.clone(), logits).unwrap();
     let error = operator.apply(&v, &mut product).unwrap_err();
     assert!(matches!(
         error,
