@@ -749,6 +749,7 @@ fn what_a_deep_evaluation_takes_is_what_was_counted() {
 
 #[test]
 fn a_deep_evaluation_that_is_watched_tells_its_progress_and_can_be_stopped() {
+    let _alone = alone();
     let problem = DeepProblem::new(&[4, 12, 12, 3], 90);
     let (network, batch) = (problem.network(), problem.batch());
     let told = Arc::new(AtomicUsize::new(0));

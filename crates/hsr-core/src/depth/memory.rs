@@ -39,7 +39,7 @@ impl<T: Real> DeepWorkspace<T> {
             cross: quantity != Quantity::TraceGradient,
             tile: self.tile,
         };
-        let values = counted.pass()
+        let values = counted.pass(quantity != Quantity::Loss)
             + match quantity {
                 Quantity::Loss => 0.0,
                 // The gradient for the inputs is written where directions are.
@@ -112,8 +112,8 @@ impl Counted<'_> {
         self.n * self.shapes.first().map_or(0.0, |it| it.inputs as f64)
     }
 
-    /// Forward pass and backward vectors.
-    fn pass(&self) -> f64 {
+    /// Forward pass, and backward vectors where they are found.
+    fn pass(&self, backward: bool) -> f64 {
         let last = self.shapes.len() - 1;
         let of_inputs: f64 = self
             .shapes
@@ -122,7 +122,12 @@ impl Counted<'_> {
             .sum();
         let hidden = self.widths() - self.width(last);
         let outputs = self.width(last);
-        self.n * (of_inputs + 7.0 * hidden + 7.0 * outputs + 5.0)
+        let vectors = if backward {
+            3.0 * hidden + outputs
+        } else {
+            0.0
+        };
+        self.n * (of_inputs + 4.0 * hidden + 6.0 * outputs + vectors + 5.0)
     }
 
     /// The four vectors a layer of products with the Hessian.

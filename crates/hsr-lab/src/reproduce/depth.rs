@@ -206,6 +206,17 @@ fn look(
     })
 }
 
+/// What differs from network to network.
+struct Axis<'a> {
+    title: &'static str,
+    x: &'static str,
+    /// The network at the upper end.
+    end: &'static str,
+    sizes: &'a [usize],
+    /// The hidden layers of a size.
+    hidden: fn(usize) -> Vec<usize>,
+}
+
 fn report(settings: &Settings, looks: &[Look]) -> Result<Finding, LabError> {
     let mut table = Table::new([
         "task",
@@ -229,47 +240,47 @@ fn report(settings: &Settings, looks: &[Look]) -> Result<Finding, LabError> {
         let numbers = [it.loss, it.lambda_max, it.lambda_sup, it.norm];
         table.row(names.into_iter().chain(numbers.map(|v| v.to_string())));
     }
-    let medians =
-        |task: &str, trained: bool, sizes: &[usize], hidden: &dyn Fn(usize) -> Vec<usize>| {
-            let of = |&size: &usize| {
-                let hidden = hidden(size);
-                let looks = looks.iter().filter(|it| {
-                    it.task == task && it.hidden == hidden && it.crossed.is_some() == trained
-                });
-                let values: Vec<f64> = looks.map(Look::tightness).collect();
-                (!values.is_empty()).then(|| [size as f64, median(&values)])
-            };
-            sizes.iter().filter_map(of).collect::<Vec<[f64; 2]>>()
+    let medians = |task: &str, trained: bool, axis: &Axis| {
+        let of = |&size: &usize| {
+            let hidden = (axis.hidden)(size);
+            let looks = looks.iter().filter(|it| {
+                it.task == task && it.hidden == hidden && it.crossed.is_some() == trained
+            });
+            let values: Vec<f64> = looks.map(Look::tightness).collect();
+            (!values.is_empty()).then(|| [size as f64, median(&values)])
         };
-    let by_depth = |depth: usize| vec![WIDTH; depth];
-    let by_width = |width: usize| vec![width; DEPTH];
+        axis.sizes.iter().filter_map(of).collect::<Vec<[f64; 2]>>()
+    };
     let (mut plots, mut claims) = (Vec::new(), Vec::new());
-    let axes: [(&str, &str, &[usize], &dyn Fn(usize) -> Vec<usize>); 2] = [
-        (
-            "hidden layers of 8 units",
-            "deepest",
-            &settings.depths,
-            &by_depth,
-        ),
-        (
-            "units of each of 2 hidden layers",
-            "widest",
-            &settings.widths,
-            &by_width,
-        ),
+    let axes = [
+        Axis {
+            title: "over depth",
+            x: "hidden layers of 8 units",
+            end: "deepest",
+            sizes: &settings.depths,
+            hidden: |depth| vec![WIDTH; depth],
+        },
+        Axis {
+            title: "over width",
+            x: "units of each of 2 hidden layers",
+            end: "widest",
+            sizes: &settings.widths,
+            hidden: |width| vec![width; DEPTH],
+        },
     ];
-    for (x, most, sizes, hidden) in axes {
+    for axis in &axes {
+        let end = axis.end;
         let mut series = Vec::new();
         let mut worst: f64 = f64::NAN;
         for &(task, _) in &settings.tasks {
-            let trained = medians(task, true, sizes, hidden);
+            let trained = medians(task, true, axis);
             if let [first, .., last] = trained[..] {
                 worst = worst.max(last[1] / first[1]);
             }
             series.push(Series::new(task, Mark::Marked, trained));
         }
         for &(task, _) in &settings.tasks {
-            let start = medians(task, false, sizes, hidden);
+            let start = medians(task, false, axis);
             series.push(Series::new(
                 format!("{task}, at the start"),
                 Mark::Dashed,
@@ -277,16 +288,16 @@ fn report(settings: &Settings, looks: &[Look]) -> Result<Finding, LabError> {
             ));
         }
         plots.push(Plot {
-            title: format!("over {}", if most == "deepest" { "depth" } else { "width" }),
-            x: x.to_owned(),
+            title: axis.title.to_owned(),
+            x: axis.x.to_owned(),
             y: "λ_sup/λ_max".to_owned(),
-            reach: vec![[sizes[0] as f64, 1.0]],
+            reach: vec![[axis.sizes[0] as f64, 1.0]],
             series,
             ..Plot::default()
         });
         claims.push(Claim::at_most(
             format!(
-                "trained, the {most} network's λ_sup/λ_max is at most {worst:.2} times that of the other end (at most {GROWTH})"
+                "trained, the {end} network's λ_sup/λ_max is at most {worst:.2} times that of the other end (at most {GROWTH})"
             ),
             worst,
             GROWTH,
@@ -344,8 +355,7 @@ fn report(settings: &Settings, looks: &[Look]) -> Result<Finding, LabError> {
         caption: format!(
             "λ_sup beside λ_max and ‖H‖_F of the cross-entropy's Hessian in tanh networks on {}: at the start, and where plain \
              gradient descent on the whole batch (rate {}, at most {} steps) first brings the training loss to {} and to {}; {} \
-             seeds. Tightness follows the number of classes and hardly depth or width; with a hundred parameters or more λ_sup is \
-             ‖H‖_F but for a few per cent.",
+             seeds.",
             words.join(", "),
             settings.rate,
             settings.steps,
