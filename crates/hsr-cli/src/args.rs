@@ -832,8 +832,9 @@ pub struct CompletionsOptions {
 }
 
 /// The commands that have a man page of their own.
-pub const COMMANDS: [&str; 10] = [
+pub const COMMANDS: [&str; 11] = [
     "tasks",
+    "backends",
     "train",
     "compare",
     "inspect",
@@ -891,8 +892,15 @@ impl TypedValueParser for DeviceNames {
         argument: Option<&clap::Arg>,
         value: &OsStr,
     ) -> Result<DeviceName, clap::Error> {
+        let known = PossibleValuesParser::new(Backend::ALL.map(Backend::name));
         let parser = StringValueParser::new().try_map(|name| name.parse::<DeviceName>());
-        parser.parse_ref(command, argument, value)
+        parser.parse_ref(command, argument, value).or_else(|error| {
+            // Of a name that is none, the names that there are.
+            let backend = value.to_string_lossy();
+            let backend = backend.split(':').next().unwrap_or_default().to_owned();
+            let unknown = known.parse_ref(command, argument, OsStr::new(&backend));
+            Err(unknown.err().unwrap_or(error))
+        })
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {

@@ -339,16 +339,6 @@ impl Method {
     }
 }
 
-<<<<<<< ours
-=======
-/// What a method does beside the optimizer's step.
-pub(crate) enum Extra {
-    Nothing,
-    Penalty(Box<Hsr>),
-    Sam(Box<SamGradient>),
-}
-
->>>>>>> theirs
 /// The optimizer, with Burn's defaults but for what is stated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -630,47 +620,6 @@ impl TrainConfig {
         method == Method::EarlyStopping || self.refinements.early_stopping
     }
 
-<<<<<<< ours
-=======
-    /// What a method needs besides the optimizer, for the loss that it trains.
-    pub(crate) fn extra(
-        &self,
-        method: Method,
-        loss: &CrossEntropyLossConfig,
-    ) -> Result<Extra, LabError> {
-        if let Some(sam) = method.sam() {
-            // A gradient that is not finite shows in the loss, which is read after every epoch.
-            let sam = sam
-                .with_rho(self.number())
-                .with_seed(self.seed)
-                .with_check_finite(false);
-            return Ok(Extra::Sam(Box::new(sam.init_gradient()?)));
-        }
-        match method.sharpness() {
-            Some(sharpness) => {
-                let config = HsrConfig::for_cross_entropy(loss)?
-                    .with_sharpness(sharpness)
-                    .with_strength(self.strength)
-                    .with_mode(self.mode)
-                    .with_schedule(self.refinements.schedule.clone())
-                    .with_subsample(self.refinements.subsample)
-                    // Runs do not depend on the number of cores, and several of them share its cores.
-                    .with_threads(Some(1));
-                let config = match self.refinements {
-                    Refinements {
-                        subsample: Subsample::All,
-                        probes: 0,
-                        ..
-                    } => config,
-                    Refinements { probes, .. } => config.with_seed(self.seed).with_probes(probes),
-                };
-                Ok(Extra::Penalty(Box::new(config.init()?)))
-            }
-            None => Ok(Extra::Nothing),
-        }
-    }
-
->>>>>>> theirs
     /// The methods to train, the baseline first.
     pub(crate) fn methods(&self) -> Vec<Method> {
         match self.method {

@@ -148,17 +148,9 @@ impl<'a> Trainer<'a> {
         self.early.as_ref()?.best.as_ref()
     }
 
-<<<<<<< ours
     /// What the method remembers.
     pub fn memory(&self) -> Result<Memory, LabError> {
         self.learner.memory()
-=======
-    /// Puts it back.
-    pub fn restore_sam(&mut self, record: Option<SamRecord>) {
-        if let (Extra::Sam(sam), Some(record)) = (&mut self.extra, record) {
-            **sam = sam.as_ref().clone().load_record(record);
-        }
->>>>>>> theirs
     }
 
     /// Puts network, counts and what depends on the steps where they were.
