@@ -231,7 +231,8 @@ fn check_depth<T: Real>(shapes: &[LayerShape]) {
         DeepEvaluation::Gram,
         DeepEvaluation::Auto,
     ] {
-        let mut workspace = DeepWorkspace::new();
+        // Alone: a helper takes a box of Rayon, as the test of several threads counts.
+        let mut workspace = DeepWorkspace::new().with_threads(1.try_into().unwrap());
         for (call, samples) in [SAMPLES, SAMPLES, SAMPLES].into_iter().enumerate() {
             let x = wave::<T>(inputs * samples, 0.9);
             let classes: Vec<usize> = (0..samples).map(|n| n % outputs).collect();

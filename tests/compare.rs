@@ -944,6 +944,6 @@ fn an_equal_budget_of_passes_leaves_dear_steps_fewer_epochs() {
     assert_eq!(steps("looksam"), 10);
     assert!((3..12).contains(&steps("hsr")), "{}", steps("hsr"));
     // Another budget is another comparison.
-    let other = [&options[..10], &["--out", "equal"]].concat();
+    let other = [&options[..8], &["--out", "equal"]].concat();
     refused(&compare(folder.path(), &other), &["equal"]);
 }

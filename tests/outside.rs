@@ -208,7 +208,6 @@ fn streams_that_cannot_be_written_make_nothing_panic() {
         "--version",
         "help",
         "",
-        "backends",
         "tasks",
         "man",
         "completions bash",
