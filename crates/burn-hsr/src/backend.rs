@@ -348,29 +348,6 @@ fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// How far the memory of a device is from the host's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reach {
-    /// It is the host's.
-    Host,
-    /// A device of CubeCL in this machine.
-    Device,
-    /// Everything goes through a library or a network that Burn does not look into.
-    Far,
-}
-
-impl Reach {
-    pub(crate) fn of(device: &Device) -> Self {
-        // Burn's names for its backends: which of them a program has compiled in, this crate does not know.
-        let name = format!("{:?}", device.clone().inner().as_dispatch());
-        match name.split(['(', ' ']).next() {
-            Some("Flex" | "NdArray") => Reach::Host,
-            Some("Cube") => Reach::Device,
-            _ => Reach::Far,
-        }
-    }
-}
-
 impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

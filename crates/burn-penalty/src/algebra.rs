@@ -9,8 +9,8 @@ use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Tensor};
 
-use crate::PenaltyError;
 use crate::precision::{in_precision, placed};
+use crate::{PenaltyError, Reach};
 
 /// A factor: a number, or a tensor \[1\] on some device.
 #[derive(Clone, Debug)]
@@ -22,7 +22,15 @@ pub enum Factor {
 }
 
 impl From<Tensor<1>> for Factor {
+    /// What is in the host's memory becomes a number: a tensor times a number is a loop, times a tensor of one number a
+    /// walk over strides.
     fn from(factor: Tensor<1>) -> Self {
+        if Reach::of(&factor.device()) == Reach::Host
+            && let Ok(number) = factor.clone().try_into_vec_as::<f64>()
+            && let [number] = number[..]
+        {
+            return Self::Number(number);
+        }
         Self::Device(Box::new(factor))
     }
 }

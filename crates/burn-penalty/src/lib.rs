@@ -12,6 +12,7 @@
 //! * [`Group`]: some of a module's parameters, by name.
 //! * [`passes`]: passes of one loss at several parameters: the same random numbers, running statistics left alone.
 //! * [`Strength`], [`Mode`], [`Schedule`]: how strong a penalty is and how it enters a step ([`Mode::enter`]).
+//! * [`Reach`]: what reading a number from a device costs.
 //! * [`probe`], [`precision`]: random signs, and how long a step must be.
 //! * [`files`], [`values`]: what records are made of.
 //!
@@ -34,6 +35,7 @@ mod mode;
 pub mod passes;
 pub mod precision;
 pub mod probe;
+mod reach;
 mod schedule;
 pub mod stochastic;
 mod strength;
@@ -48,6 +50,7 @@ pub use finite::Finite;
 pub use group::Group;
 pub use mode::{Entered, Mode};
 pub use passes::Randomness;
+pub use reach::Reach;
 pub use schedule::Schedule;
 pub use stochastic::{
     Curvature, Objective, Outcome, Scheme, StochasticHsr, StochasticHsrConfig,

@@ -127,7 +127,7 @@ pub(crate) fn gradient<M: Layers>(
 #[cfg(not(feature = "kernels"))]
 fn warn_of_kernels(device: &burn::tensor::Device) {
     static SAID: std::sync::Once = std::sync::Once::new();
-    if crate::backend::Reach::of(device) == crate::backend::Reach::Device {
+    if burn_penalty::Reach::of(device) == burn_penalty::Reach::Device {
         SAID.call_once(|| {
             log::warn!(
                 "burn-hsr was built without the feature of this GPU's backend, such as wgpu: without its kernels a \

@@ -4,10 +4,10 @@ use core::sync::atomic::Ordering;
 
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
+use burn_penalty::Reach;
 
 use super::Hsr;
 use super::length::length_on_host;
-use crate::backend::Reach;
 use crate::gradient::HsrGradient;
 use crate::host::Factor;
 use crate::layers::shapes;

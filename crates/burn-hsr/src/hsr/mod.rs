@@ -13,13 +13,14 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Element, Tensor};
+use burn_penalty::Reach;
 use hsr_core::depth::DeepBounds;
 use hsr_core::{Extremes, LanczosOptions, Real, SpectralBounds};
 
 use self::due::{Due, Scale};
 use self::length::{Applied, applied};
 use self::surrogate::Surrogate;
-use crate::backend::Reach;
+
 use crate::closed_form::{ClosedForm, Spare};
 use crate::gradient::{HsrGradient, ScaledBy, add_to, for_each_parameter};
 use crate::head::HeadTerm;
@@ -251,7 +252,7 @@ impl Hsr {
                     || match Reach::of(&inputs.device()) {
                         Reach::Host => true,
                         Reach::Device => false,
-                        Reach::Far => cost::is_small(&self.config, model, inputs.dims()[0]),
+                        _ => cost::is_small(&self.config, model, inputs.dims()[0]),
                     }
             }
         }
