@@ -894,12 +894,12 @@ impl TypedValueParser for DeviceNames {
     ) -> Result<DeviceName, clap::Error> {
         let known = PossibleValuesParser::new(Backend::ALL.map(Backend::name));
         let parser = StringValueParser::new().try_map(|name| name.parse::<DeviceName>());
-        parser.parse_ref(command, argument, value).or_else(|error| {
+        parser.parse_ref(command, argument, value).map_err(|error| {
             // Of a name that is none, the names that there are.
             let backend = value.to_string_lossy();
             let backend = backend.split(':').next().unwrap_or_default().to_owned();
             let unknown = known.parse_ref(command, argument, OsStr::new(&backend));
-            Err(unknown.err().unwrap_or(error))
+            unknown.err().unwrap_or(error)
         })
     }
 
