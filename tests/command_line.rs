@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use burn_hsr::Backend;
 use hsr_tests::golden::{Golden, cases};
 use hsr_tests::{cpu_backends, relative_error};
 use safetensors::tensor::TensorView;
@@ -932,4 +933,31 @@ fn tasks_are_listed_for_people_and_programs() {
                 && !task["licence"].as_str().unwrap().is_empty()
         );
     }
+}
+
+#[test]
+fn backends_are_listed_with_what_opens_here() {
+    let listed = json(&hsr(Path::new("."), &["backends", "--json"]));
+    let backends = listed["backends"].as_array().unwrap();
+    let names: Vec<&str> = backends
+        .iter()
+        .map(|it| it["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, Backend::ALL.map(Backend::name));
+    for entry in backends {
+        let name = entry["name"].as_str().unwrap();
+        let compiled = name.parse::<Backend>().unwrap().is_compiled();
+        assert_eq!(entry["compiled"], compiled, "{name}");
+        assert_eq!(entry["opens"], entry["error"].is_null(), "{name}");
+        assert_eq!(entry["opens"], !entry["f64"].is_null(), "{name}");
+    }
+    let flex = &backends[names.iter().position(|name| *name == "flex").unwrap()];
+    assert_eq!((&flex["opens"], &flex["f64"]), (&true.into(), &true.into()));
+    let quiet = text(&hsr(Path::new("."), &["backends", "--quiet"]).stdout);
+    assert!(quiet.lines().any(|line| line == "flex"), "{quiet}");
+    let table = text(&hsr(Path::new("."), &["backends"]).stdout);
+    assert!(
+        names.iter().all(|name| table.contains(name)),
+        "every name: {table}"
+    );
 }
