@@ -46,7 +46,7 @@ impl Factor {
     pub fn scaled(self, by: f64) -> Self {
         match self {
             Self::Number(factor) => Self::Number(factor * by),
-            Self::Device(factor) => Self::from(*factor * by),
+            Self::Device(factor) => Self::Device(Box::new(*factor * by)),
         }
     }
 

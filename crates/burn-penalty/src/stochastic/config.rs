@@ -115,6 +115,19 @@ impl StochasticHsrConfig {
         self.strength_rule.or(Self::AUTO)
     }
 
+    /// Gradients of the loss that a step takes, in the mean over many steps: [costs](super#costs).
+    pub fn passes(&self) -> f64 {
+        let of_probes = |of_one: f64| of_one * self.probes as f64;
+        let acting = match (self.objective, self.scheme) {
+            (Objective::LambdaMax, _) => 2.0,
+            (Objective::Trace, _) => of_probes(2.0),
+            (Objective::LambdaSup | Objective::Frobenius, Scheme::S4) => of_probes(3.0),
+            (Objective::LambdaSup | Objective::Frobenius, Scheme::S5) => of_probes(4.0),
+            (Objective::LambdaSup | Objective::Frobenius, Scheme::S7) => of_probes(6.0),
+        };
+        1.0 + acting * self.schedule.share()
+    }
+
     /// Stochastic HSR around an optimizer: Burn's, or one of yours.
     ///
     /// # Errors

@@ -37,14 +37,12 @@ pub struct RunRecord {
 /// rest: no network where training left the range of numbers. None where `observe` stopped it.
 pub(super) fn validate(
     config: &TrainConfig,
-    (budget, epochs): (Budget, usize),
+    budget: (Budget, usize),
     problem: &Problem,
     device: &Device,
     observe: impl FnMut() -> Control,
 ) -> Result<Option<Validated>, LabError> {
-    let start = problem.architecture.start(config.seed);
-    let mut trainer = Trainer::new(config, epochs, problem, config.method, device, &start)?;
-    trainer.limit(|epochs, passes| budget.epochs(epochs, passes))?;
+    let mut trainer = trainer(config, budget, problem, device)?;
     match train(&mut trainer, observe) {
         Ok(None) => return Ok(None),
         Ok(Some(())) => {}
@@ -80,14 +78,12 @@ const LOOKS: usize = 20;
 /// Trains and measures the network of `config`. `observe` is called after every epoch; none where it stopped the run.
 pub(super) fn run(
     config: &TrainConfig,
-    (budget, epochs): (Budget, usize),
+    budget: (Budget, usize),
     problem: &Problem,
     device: &Device,
     observe: impl FnMut() -> Control,
 ) -> Result<Option<RunRecord>, LabError> {
-    let start = problem.architecture.start(config.seed);
-    let mut trainer = Trainer::new(config, epochs, problem, config.method, device, &start)?;
-    trainer.limit(|epochs, passes| budget.epochs(epochs, passes))?;
+    let mut trainer = trainer(config, budget, problem, device)?;
     let outcome = match train(&mut trainer, observe) {
         Ok(Some(())) => {
             let (steps, seconds) = (trainer.steps, trainer.seconds);
@@ -118,6 +114,19 @@ pub(super) fn run(
         network,
         diverged,
     }))
+}
+
+/// A network at its start, with the epochs that its method may take.
+fn trainer<'a>(
+    config: &'a TrainConfig,
+    (budget, epochs): (Budget, usize),
+    problem: &'a Problem,
+    device: &Device,
+) -> Result<Trainer<'a>, LabError> {
+    let start = problem.architecture.start(config.seed);
+    let mut trainer = Trainer::new(config, epochs, problem, config.method, device, &start)?;
+    trainer.limit(|epochs, passes| budget.epochs(epochs, passes))?;
+    Ok(trainer)
 }
 
 fn train(

@@ -8,7 +8,7 @@ use burn_hsr::{
     Hsr, HsrConfig, HsrRecord, Mlp, Mode, ProbeAverages, Schedule, Strength, Subsample,
 };
 use burn_penalty::{
-    Entered, Objective, Scheme, StochasticHsrConfig, StochasticHsrGradient, StochasticHsrPasses,
+    Entered, Objective, StochasticHsrConfig, StochasticHsrGradient, StochasticHsrPasses,
     StochasticHsrRecord,
 };
 use burn_sharpness::penalty::{GradientNorm, GradientNormConfig};
@@ -185,18 +185,7 @@ impl<M: Module> Rule<M> for StochasticHsrGradient {
     }
 
     fn passes(&self, _module: &M, _rows: usize) -> Result<f64, LabError> {
-        let config = self.config();
-        let of_probe = match (config.objective, config.scheme) {
-            (Objective::LambdaMax | Objective::Trace, _) => 2.0,
-            (Objective::LambdaSup | Objective::Frobenius, Scheme::S4) => 3.0,
-            (Objective::LambdaSup | Objective::Frobenius, Scheme::S5) => 4.0,
-            (Objective::LambdaSup | Objective::Frobenius, Scheme::S7) => 6.0,
-        };
-        let probes = match config.objective {
-            Objective::LambdaMax => 1,
-            _ => config.probes,
-        };
-        Ok(1.0 + of_probe * probes as f64 * config.schedule.share())
+        Ok(self.config().passes())
     }
 
     fn memory(&self, module: &M) -> Result<Memory, LabError> {
