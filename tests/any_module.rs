@@ -246,7 +246,6 @@ fn check<M: Module>(name: &str, model: &M, dtype: DType, loss: impl Fn(&M) -> Te
             updates: 1 << 50,
             size,
             averages: Some([trace, trace * trace, square.sqrt(), square]),
-            double: dtype == F64,
             ..StochasticHsrRecord::default()
         });
     // The same probes with averages of one step.

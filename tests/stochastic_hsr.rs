@@ -48,7 +48,6 @@ fn with_exact_weights(
     config: &StochasticHsrConfig,
     moments: [f64; 2],
     size: usize,
-    dtype: DType,
 ) -> StochasticHsrGradient {
     let [trace, square] = moments;
     let config = config.clone().with_strength(1.0);
@@ -57,7 +56,6 @@ fn with_exact_weights(
         updates: 1 << 50,
         size,
         averages: Some([trace, trace * trace, square.sqrt(), square]),
-        double: dtype == F64,
         ..StochasticHsrRecord::default()
     })
 }
@@ -202,7 +200,7 @@ fn the_mean_over_probes_is_the_exact_gradient_at_depth_two_to_five() {
             let batch = problem.batch(&device(), dtype);
             let moments = [case.trace, case.frobenius_squared];
             let config = StochasticHsrConfig::new().with_seed(2);
-            let mut hsr = with_exact_weights(&config, moments, case.parameters, dtype);
+            let mut hsr = with_exact_weights(&config, moments, case.parameters);
             let found = sample(&mut hsr, &model, |model: &Mlp| model.loss(&batch), probes);
             found.check(&format!("{name} {dtype:?}"), &exact, bias);
         }
@@ -236,7 +234,7 @@ fn the_mean_over_probes_is_the_closed_form_of_three_layers() {
             let config = StochasticHsrConfig::new()
                 .with_scheme(scheme)
                 .with_probes(probes);
-            let mut hsr = with_exact_weights(&config, moments, space.size(), F64);
+            let mut hsr = with_exact_weights(&config, moments, space.size());
             let found = sample(&mut hsr, &model, loss, 300 / probes);
             found.check(&format!("{scheme:?}, {probes} probes"), &expected, 1e-3);
         }
@@ -302,7 +300,7 @@ fn the_error_of_s4_is_of_first_order_and_vanishes_in_the_mean() {
         let config = StochasticHsrConfig::new()
             .with_scheme(scheme)
             .with_step(Some(step));
-        let mut hsr = with_exact_weights(&config, moments, size, F64);
+        let mut hsr = with_exact_weights(&config, moments, size);
         let closure = of(|model: &Mlp| model.loss(&batch));
         (0..probes)
             .map(|_| {

@@ -10,58 +10,8 @@ use burn::optim::GradientsParams;
 use burn::tensor::{DType, Tensor};
 
 use crate::precision::{in_precision, placed};
-use crate::{PenaltyError, Reach};
-
-/// A factor: a number, or a tensor \[1\] on some device.
-#[derive(Clone, Debug)]
-pub enum Factor {
-    /// Known here.
-    Number(f64),
-    /// Known on the device.
-    Device(Box<Tensor<1>>),
-}
-
-impl From<Tensor<1>> for Factor {
-    /// What is in the host's memory becomes a number: a tensor times a number is a loop, times a tensor of one number a
-    /// walk over strides.
-    fn from(factor: Tensor<1>) -> Self {
-        if Reach::of(&factor.device()) == Reach::Host
-            && let Ok(number) = factor.clone().try_into_vec_as::<f64>()
-            && let [number] = number[..]
-        {
-            return Self::Number(number);
-        }
-        Self::Device(Box::new(factor))
-    }
-}
-
-impl From<f64> for Factor {
-    fn from(factor: f64) -> Self {
-        Self::Number(factor)
-    }
-}
-
-impl Factor {
-    /// The factor times a number.
-    pub fn scaled(self, by: f64) -> Self {
-        match self {
-            Self::Number(factor) => Self::Number(factor * by),
-            Self::Device(factor) => Self::Device(Box::new(*factor * by)),
-        }
-    }
-
-    /// factor·tensor, in the tensor's precision.
-    fn times<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
-        match self {
-            Self::Number(1.0) => tensor,
-            Self::Number(factor) => tensor * *factor,
-            Self::Device(factor) => {
-                let factor = placed(*factor.clone(), &tensor.device(), tensor.dtype());
-                tensor * factor.reshape([1; D])
-            }
-        }
-    }
-}
+use crate::vector::Vector;
+use crate::{Number, PenaltyError};
 
 /// The number of trained parameters D.
 ///
@@ -101,9 +51,9 @@ pub fn count<M: Module>(module: &M) -> Result<usize, PenaltyError> {
 }
 
 /// Σ factor·vector; a parameter that no vector has is left out.
-pub fn combination<M: Module>(module: &M, terms: &[(Factor, &GradientsParams)]) -> GradientsParams {
+pub fn combination<M: Module>(module: &M, terms: &[(Number, &GradientsParams)]) -> GradientsParams {
     struct Combine<'a> {
-        terms: &'a [(Factor, &'a GradientsParams)],
+        terms: &'a [(Number, &'a GradientsParams)],
         out: GradientsParams,
     }
     impl ModuleVisitor for Combine<'_> {
@@ -160,7 +110,7 @@ pub fn difference<M: Module>(
 pub fn scale<M: Module>(
     module: &M,
     vector: &GradientsParams,
-    factor: impl Into<Factor>,
+    factor: impl Into<Number>,
 ) -> GradientsParams {
     combination(module, &[(factor.into(), vector)])
 }
@@ -170,12 +120,12 @@ pub fn scale<M: Module>(
 pub fn add<M: Module>(
     module: &M,
     mut gradients: GradientsParams,
-    factor: impl Into<Factor>,
+    factor: impl Into<Number>,
     vector: &GradientsParams,
 ) -> GradientsParams {
     struct Add<'a> {
         gradients: &'a mut GradientsParams,
-        factor: Factor,
+        factor: Number,
         vector: &'a GradientsParams,
     }
     impl ModuleVisitor for Add<'_> {
@@ -260,15 +210,13 @@ pub fn polar<M: Module>(module: &M, vector: &GradientsParams) -> Result<Polar, P
     })
 }
 
-/// ‖a‖, \[1\], as [`polar`].
+/// ‖a‖, as [`polar`].
 ///
 /// # Errors
 ///
 /// As [`dot`].
-pub fn norm<M: Module>(module: &M, vector: &GradientsParams) -> Result<Tensor<1>, PenaltyError> {
-    let largest = largest(module, vector)?;
-    let scaled = scale(module, vector, reciprocal(largest.clone()));
-    Ok(largest * dot(module, &scaled, &scaled)?.sqrt())
+pub fn norm<M: Module>(module: &M, vector: &GradientsParams) -> Result<Number, PenaltyError> {
+    Vector::gradients(module, None, vector).norm()
 }
 
 /// What is done with the tensor of one parameter.

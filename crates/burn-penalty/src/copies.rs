@@ -21,6 +21,23 @@ pub fn isolated<M: Module>(module: &M) -> M {
 /// saved statistics cannot simply be put back. [`Module::valid`] is what gives a module running statistics of its own,
 /// with every update in them; here it is taken, and what it has taken away is given back.
 pub fn displaced<M: Module>(module: &M, step: GradientsParams) -> M {
+    copy(module, Change::Step(step))
+}
+
+/// The same with other values of some parameters.
+pub(crate) fn moved<M: Module>(module: &M, values: GradientsParams) -> M {
+    copy(module, Change::Values(values))
+}
+
+/// How the parameters of a copy differ.
+enum Change {
+    /// What is added to them.
+    Step(GradientsParams),
+    /// What takes their place.
+    Values(GradientsParams),
+}
+
+fn copy<M: Module>(module: &M, change: Change) -> M {
     let mut state = State::default();
     module.visit(&mut state);
     let copy = module.valid();
@@ -31,7 +48,7 @@ pub fn displaced<M: Module>(module: &M, step: GradientsParams) -> M {
     } else {
         copy.train()
     };
-    copy.map(&mut Displace { state, step })
+    copy.map(&mut Displace { state, change })
 }
 
 /// What the parameters of a module carry beside their values.
@@ -100,7 +117,7 @@ impl ModuleVisitor for State {
 
 struct Displace {
     state: State,
-    step: GradientsParams,
+    change: Change,
 }
 
 impl ModuleMapper for Displace {
@@ -108,9 +125,18 @@ impl ModuleMapper for Displace {
         let id = param.id;
         param.map(|tensor| {
             let mut tensor = tensor.inner();
-            if let Some(step) = self.step.get::<D>(id) {
-                let dtype = tensor.dtype();
-                tensor = in_precision(wide(tensor) + wide(step), dtype);
+            let dtype = tensor.dtype();
+            match &mut self.change {
+                Change::Step(step) => {
+                    if let Some(step) = step.get::<D>(id) {
+                        tensor = in_precision(wide(tensor) + wide(step), dtype);
+                    }
+                }
+                Change::Values(values) => {
+                    if let Some(value) = values.remove::<D>(id) {
+                        tensor = in_precision(value, dtype);
+                    }
+                }
             }
             let Some(autodiff) = self.state.tensors.get(&id) else {
                 return tensor;

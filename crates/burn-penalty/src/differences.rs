@@ -15,7 +15,8 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use crate::algebra::{Factor, combination, difference, scale, wide};
+use crate::Number;
+use crate::algebra::{combination, difference, scale, wide};
 use crate::precision::in_precision;
 
 /// What a step becomes where it is added to the parameters in their precision: fl(θ + step) − θ. In single precision ε is
@@ -90,7 +91,7 @@ pub fn mixed<M: Module>(
     module: &M,
     there: Ends<'_>,
     here: Ends<'_>,
-    factor: impl Into<Factor>,
+    factor: impl Into<Number>,
 ) -> GradientsParams {
     let of_there = difference(module, there.after, there.before);
     let of_here = difference(module, here.after, here.before);

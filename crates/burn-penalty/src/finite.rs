@@ -4,8 +4,9 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use crate::PenaltyError;
 use crate::algebra::{together, wide};
+use crate::vector::Vector;
+use crate::{Number, PenaltyError, Reach};
 
 /// A number on the device for each gradient of each pass P, read together so that the device is waited for once.
 ///
@@ -15,7 +16,7 @@ use crate::algebra::{together, wide};
 pub struct Finite<P> {
     /// The passes, and how many numbers are of each.
     passes: Vec<(P, usize)>,
-    numbers: Vec<Tensor<1>>,
+    numbers: Vec<Number>,
 }
 
 impl<P> Default for Finite<P> {
@@ -32,15 +33,23 @@ impl<P> Finite<P> {
     pub fn check<M: Module>(&mut self, pass: P, module: &M, gradients: &GradientsParams) {
         struct Numbers<'a> {
             gradients: &'a GradientsParams,
-            numbers: &'a mut Vec<Tensor<1>>,
+            numbers: &'a mut Vec<Number>,
         }
         impl ModuleVisitor for Numbers<'_> {
             fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-                if let Some(gradient) = self.gradients.get::<D>(param.id) {
-                    let count = gradient.shape().num_elements();
-                    self.numbers
-                        .push((wide(gradient) * (1.0 / count as f64)).sum());
+                let Some(gradient) = self.gradients.get::<D>(param.id) else {
+                    return;
+                };
+                let count = gradient.shape().num_elements();
+                let gradient = wide(gradient);
+                // A plain sum is cheaper, where it can be looked at; the other one may yet be finite where it is not.
+                if Reach::of(&gradient.device()) == Reach::Host
+                    && gradient.clone().sum().into_scalar::<f64>().is_finite()
+                {
+                    return;
                 }
+                let number = (gradient * (1.0 / count as f64)).sum();
+                self.numbers.push(Number::Device(Box::new(number)));
             }
         }
         let before = self.numbers.len();
@@ -51,22 +60,37 @@ impl<P> Finite<P> {
         self.passes.push((pass, self.numbers.len() - before));
     }
 
+    /// Adds a pass that gave a vector.
+    pub(crate) fn check_vector(&mut self, pass: P, vector: &Vector) -> Result<(), PenaltyError> {
+        self.numbers.push(vector.mean()?);
+        self.passes.push((pass, 1));
+        Ok(())
+    }
+
     /// The first pass whose gradients are not finite, where there is one.
     ///
     /// # Errors
     ///
     /// [`PenaltyError::Read`] where the device cannot be read.
     pub fn read(self) -> Result<Option<P>, PenaltyError> {
-        let Some(numbers) = together(self.numbers) else {
-            return Ok(None);
-        };
-        let numbers = numbers
-            .try_into_vec_as::<f64>()
-            .map_err(|error| PenaltyError::Read {
-                what: "whether a gradient is finite",
-                message: error.to_string(),
-            })?;
-        let mut numbers = numbers.into_iter();
+        let tensors = self.numbers.iter().cloned().filter_map(Number::into_device);
+        let mut read = match together(tensors.collect()) {
+            None => Vec::new(),
+            Some(tensors) => {
+                tensors
+                    .try_into_vec_as::<f64>()
+                    .map_err(|error| PenaltyError::Read {
+                        what: "whether a gradient is finite",
+                        message: error.to_string(),
+                    })?
+            }
+        }
+        .into_iter();
+        let numbers = self.numbers.into_iter().map(|number| match number {
+            Number::Here(number) => number,
+            Number::Device(_) => read.next().unwrap_or(f64::NAN),
+        });
+        let mut numbers = numbers;
         let mut broken = |count: &usize| {
             // All of a pass, so that the next one begins at its own.
             let broken = numbers.by_ref().take(*count).filter(|v| !v.is_finite());

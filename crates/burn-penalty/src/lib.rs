@@ -32,6 +32,7 @@ pub mod files;
 mod finite;
 mod group;
 mod mode;
+mod number;
 pub mod passes;
 pub mod precision;
 pub mod probe;
@@ -42,6 +43,7 @@ mod strength;
 #[cfg(feature = "train")]
 pub mod train;
 pub mod values;
+mod vector;
 
 pub use copies::{displaced, isolated};
 pub use error::PenaltyError;
@@ -49,6 +51,7 @@ pub use files::RecordError;
 pub use finite::Finite;
 pub use group::Group;
 pub use mode::{Entered, Mode};
+pub use number::Number;
 pub use passes::Randomness;
 pub use reach::Reach;
 pub use schedule::Schedule;

@@ -64,7 +64,7 @@ impl Mode {
             Self::Coupled | Self::Decoupled => None,
         };
         let penalty = direction.as_ref().unwrap_or(penalty);
-        let strength = strength.factor(module, &of_loss, penalty)?.scaled(factor);
+        let strength = strength.factor(module, &of_loss, penalty)? * factor;
         Ok(match self {
             Self::Coupled | Self::Direction => Entered {
                 gradients: add(module, of_loss, strength, penalty),

@@ -1,10 +1,11 @@
 //! Seeded random vectors.
 
-use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::{DType, Device, Tensor, TensorData};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+use crate::vector::Vector;
 
 /// ChaCha8, whose output is the same on every platform; a stream for each step, so that a resumed run goes on with the
 /// same numbers.
@@ -14,56 +15,14 @@ pub fn generator(seed: u64, stream: u64) -> ChaCha8Rng {
     generator
 }
 
-/// Random signs, +1 or −1 with probability ½ each, times `length`, for every trained parameter that is kept. At least in
-/// single precision. Drawn on the host, so that every device gets the same ones.
-pub fn signs<M: Module>(
-    module: &M,
-    length: f64,
-    generator: &mut impl Rng,
-    keep: impl Fn(ParamId) -> bool,
-) -> GradientsParams {
-    struct Draw<'a, R, K> {
-        generator: &'a mut R,
-        length: f64,
-        keep: K,
-        out: GradientsParams,
-    }
-    impl<R: Rng, K: Fn(ParamId) -> bool> ModuleVisitor for Draw<'_, R, K> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if !param.is_require_grad() || !(self.keep)(param.id) {
-                return;
-            }
-            let value = param.val().inner();
-            let (shape, count) = (value.shape(), value.shape().num_elements());
-            let (data, dtype) = match value.dtype() {
-                DType::F64 => {
-                    let ends = [-self.length, self.length];
-                    let signs = random_signs(count, ends, self.generator);
-                    (TensorData::new(signs, shape), DType::F64)
-                }
-                _ => {
-                    let ends = [-self.length as f32, self.length as f32];
-                    let signs = random_signs(count, ends, self.generator);
-                    (TensorData::new(signs, shape), DType::F32)
-                }
-            };
-            let at: (&Device, DType) = (&value.device(), dtype);
-            self.out
-                .register(param.id, Tensor::<D>::from_data(data, at));
-        }
-    }
-    let mut draw = Draw {
-        generator,
-        length,
-        keep,
-        out: GradientsParams::new(),
-    };
-    module.visit(&mut draw);
-    draw.out
+/// Random signs, +1 or −1 with probability ½ each, times `length`, for every trained parameter, at least in single
+/// precision. Drawn on the host, so that every device gets the same ones.
+pub fn signs<M: Module>(module: &M, length: f64, generator: &mut impl Rng) -> GradientsParams {
+    Vector::signs(module, None, length, generator).into_gradients(module)
 }
 
 /// One of two ends for each bit of a word.
-fn random_signs<T: Copy>(count: usize, ends: [T; 2], generator: &mut impl Rng) -> Vec<T> {
+pub(crate) fn random_signs<T: Copy>(count: usize, ends: [T; 2], generator: &mut impl Rng) -> Vec<T> {
     let mut signs = Vec::with_capacity(count);
     while signs.len() < count {
         let word = generator.next_u64();

@@ -8,8 +8,8 @@ use burn::optim::GradientsParams;
 use serde::de::{Error as _, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::PenaltyError;
-use crate::algebra::{Factor, norm, reciprocal};
+use crate::algebra::norm;
+use crate::{Number, PenaltyError};
 
 /// How strong a penalty P is beside the loss L: the factor s of ∇P in ∇L + s∇P.
 ///
@@ -109,18 +109,17 @@ impl Strength {
         module: &M,
         gradients: &GradientsParams,
         penalty: &GradientsParams,
-    ) -> Result<Factor, PenaltyError> {
+    ) -> Result<Number, PenaltyError> {
         let (most, share) = (self.most(), self.share());
         let Some(share) = share else {
             return Ok(most.unwrap_or(0.0).into());
         };
         let longest = norm(module, gradients)? * share;
-        let longest = longest * reciprocal(norm(module, penalty)?);
+        let longest = longest * norm(module, penalty)?.reciprocal();
         Ok(match most {
             None => longest,
-            Some(most) => longest.clamp_max(most),
-        }
-        .into())
+            Some(most) => longest.at_most(most),
+        })
     }
 
     /// Refuses what is no strength.

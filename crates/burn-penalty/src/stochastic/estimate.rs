@@ -1,11 +1,14 @@
 //! Moving averages of t̂ and q̂, the weights they give, and what they say.
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use core::array::from_fn;
+
+use burn::tensor::Tensor;
 
 use super::Objective;
 use crate::PenaltyError;
-use crate::algebra::reciprocal;
-use crate::precision::{in_precision, placed};
+use crate::algebra::together;
+use crate::number::Number;
+use crate::precision::placed;
 
 /// Moving averages, and how many estimates are in them.
 #[derive(Clone, Debug)]
@@ -18,34 +21,32 @@ pub(super) struct Averages {
 
 /// Where the averages are.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one of them")]
 pub(super) enum Numbers {
+    /// Of parameters in the host's memory, or from a record, until a step says on which device the module is.
+    Here([f64; 4]),
     /// On the device, \[4\].
-    Device(Tensor<1>),
-    /// Here, from a record, until a step says on which device the module is.
-    Recorded {
-        values: [f64; 4],
-        /// Whether they were in double precision.
-        double: bool,
-    },
+    Device(Box<Tensor<1>>),
 }
 
 impl Numbers {
-    /// On a device, \[4\], in the precision that they have.
-    pub fn on(&self, device: &Device) -> Tensor<1> {
-        match self {
-            Self::Device(numbers) => placed(numbers.clone(), device, numbers.dtype()),
-            Self::Recorded { values, double } => {
-                let dtype = if *double { DType::F64 } else { DType::F32 };
-                Tensor::from_data(TensorData::new(values.to_vec(), [4]), (device, dtype))
+    /// Where a number is.
+    fn beside(&self, number: &Number) -> Result<Self, PenaltyError> {
+        Ok(match number {
+            Number::Here(_) => Self::Here(self.read()?),
+            Number::Device(tensor) => {
+                let (device, dtype) = (tensor.device(), tensor.dtype());
+                Self::Device(Box::new(match self {
+                    Self::Here(values) => Tensor::from_data(*values, (&device, dtype)),
+                    Self::Device(numbers) => placed(*numbers.clone(), &device, dtype),
+                }))
             }
-        }
+        })
     }
 
     /// Their values; reads the device.
     pub fn read(&self) -> Result<[f64; 4], PenaltyError> {
         let message = match self {
-            Self::Recorded { values, .. } => return Ok(*values),
+            Self::Here(values) => return Ok(*values),
             Self::Device(numbers) => match numbers.clone().try_into_vec_as::<f64>() {
                 Ok(values) => match values.try_into() {
                     Ok(values) => return Ok(values),
@@ -59,21 +60,13 @@ impl Numbers {
             message,
         })
     }
-
-    /// Whether they are in double precision.
-    pub fn double(&self) -> bool {
-        match self {
-            Self::Device(numbers) => numbers.dtype() == DType::F64,
-            Self::Recorded { double, .. } => *double,
-        }
-    }
 }
 
-/// t and q, \[1\] each.
+/// t and q.
 #[derive(Clone, Debug)]
 pub(super) struct Moments {
-    pub trace: Tensor<1>,
-    pub square: Tensor<1>,
+    pub trace: Number,
+    pub square: Number,
 }
 
 impl Moments {
@@ -90,37 +83,52 @@ impl Moments {
     }
 }
 
-/// ∂λ/∂t and ∂λ/∂q, \[1\] each.
+/// ∂λ/∂t and ∂λ/∂q.
 #[derive(Clone, Debug)]
 pub(super) struct Weights {
-    pub trace: Tensor<1>,
-    pub square: Tensor<1>,
+    pub trace: Number,
+    pub square: Number,
 }
 
 impl Averages {
     /// With one more estimate, the mean over this step's probes.
-    pub fn updated(before: Option<&Self>, decay: f64, moments: &Moments) -> Self {
-        let length = moments.square.clone().sqrt();
-        let numbers = Tensor::cat(
-            vec![
-                moments.trace.clone(),
-                moments.trace.clone().square(),
-                length,
-                moments.square.clone(),
-            ],
-            0,
-        ) * (1.0 - decay);
-        let (numbers, before) = match before {
-            None => (numbers, 0),
-            Some(before) => {
-                let old = in_precision(before.numbers.on(&numbers.device()), numbers.dtype());
-                (old * decay + numbers, before.updates)
+    ///
+    /// # Errors
+    ///
+    /// [`PenaltyError::Read`] where the module came from a device that cannot be read.
+    pub fn updated(
+        before: Option<&Self>,
+        decay: f64,
+        moments: Moments,
+    ) -> Result<Self, PenaltyError> {
+        let Moments { trace, square } = moments;
+        let before = match before {
+            None => None,
+            Some(before) => Some((before.numbers.beside(&square)?, before.updates)),
+        };
+        let new = [trace.clone(), trace.square(), square.clone().sqrt(), square];
+        let numbers = match new {
+            [Number::Here(a), Number::Here(b), Number::Here(c), Number::Here(d)] => {
+                let old = match &before {
+                    Some((Numbers::Here(old), _)) => *old,
+                    _ => [0.0; 4],
+                };
+                let new = [a, b, c, d];
+                Numbers::Here(from_fn(|i| old[i] * decay + new[i] * (1.0 - decay)))
+            }
+            new => {
+                let new = together(new.into_iter().filter_map(Number::into_device).collect());
+                let new = new.ok_or(PenaltyError::NoParameters)? * (1.0 - decay);
+                Numbers::Device(Box::new(match &before {
+                    Some((Numbers::Device(old), _)) => *old.clone() * decay + new,
+                    _ => new,
+                }))
             }
         };
-        Self {
-            numbers: Numbers::Device(numbers),
-            updates: before + 1,
-        }
+        Ok(Self {
+            numbers,
+            updates: before.map_or(0, |(_, updates)| updates) + 1,
+        })
     }
 
     /// 1 − βⁿ.
@@ -128,13 +136,27 @@ impl Averages {
         1.0 - decay.powf(self.updates as f64)
     }
 
-    /// t and q, corrected for the start, on a device.
-    pub fn moments(&self, decay: f64, device: &Device) -> Moments {
-        let numbers = self.numbers.on(device) * (1.0 / self.weight(decay));
-        Moments {
-            trace: numbers.clone().narrow(0, 0, 1),
-            square: numbers.narrow(0, 3, 1),
-        }
+    /// t and q, corrected for the start, where a number is.
+    ///
+    /// # Errors
+    ///
+    /// As [`updated`](Self::updated).
+    pub fn moments(&self, decay: f64, beside: &Number) -> Result<Moments, PenaltyError> {
+        let weight = self.weight(decay);
+        Ok(match self.numbers.beside(beside)? {
+            Numbers::Here([trace, _, _, square]) => Moments {
+                trace: (trace / weight).into(),
+                square: (square / weight).into(),
+            },
+            Numbers::Device(numbers) => {
+                let numbers = *numbers * (1.0 / weight);
+                let at = |i| Number::Device(Box::new(numbers.clone().narrow(0, i, 1)));
+                Moments {
+                    trace: at(0),
+                    square: at(3),
+                }
+            }
+        })
     }
 
     /// What they say; reads the device.
@@ -159,32 +181,31 @@ impl Averages {
 
 impl Weights {
     /// Those of the objective at t and q, for D parameters. Where all eigenvalues are equal, s = 0, λ_sup is their mean.
-    pub fn of(objective: Objective, moments: &Moments, size: usize) -> Self {
+    pub fn of(objective: Objective, moments: Moments, size: usize) -> Self {
         let size = size as f64;
-        let zero = || moments.trace.zeros_like();
+        let Moments { trace, square } = moments;
         match objective {
             Objective::LambdaSup => {
-                let mean = moments.trace.clone() * (1.0 / size);
-                let variance = moments.square.clone() * (1.0 / size) - mean.clone().square();
-                let spread = variance.clamp_min(0.0).sqrt();
-                let none = spread.clone().equal_elem(0.0);
-                let slope = reciprocal(spread).mask_fill(none, 0.0) * ((size - 1.0).sqrt() / size);
+                let mean = trace * (1.0 / size);
+                let variance = square * (1.0 / size) + mean.clone().square() * -1.0;
+                let spread = variance.at_least(0.0).sqrt();
+                let slope = spread.clone().reciprocal().unless_zero(&spread, 0.0)
+                    * ((size - 1.0).sqrt() / size);
                 Self {
-                    trace: (mean * slope.clone()).neg() + 1.0 / size,
+                    trace: mean * slope.clone() * -1.0 + 1.0 / size,
                     square: slope * 0.5,
                 }
             }
             Objective::Frobenius => {
-                let none = moments.square.clone().equal_elem(0.0);
-                let inverse = reciprocal(moments.square.clone().sqrt()).mask_fill(none, 0.0);
+                let inverse = square.clone().sqrt().reciprocal();
                 Self {
-                    trace: zero(),
-                    square: inverse * 0.5,
+                    trace: trace * 0.0,
+                    square: inverse.unless_zero(&square, 0.0) * 0.5,
                 }
             }
             Objective::Trace | Objective::LambdaMax => Self {
-                trace: zero() + 1.0,
-                square: zero(),
+                trace: trace * 0.0 + 1.0,
+                square: square * 0.0,
             },
         }
     }

@@ -3,22 +3,22 @@
 use burn::module::Module;
 use burn::optim::GradientsParams;
 
-#[cfg(test)]
-use super::estimate::Numbers;
 use super::estimate::{Averages, Moments, Weights};
-use super::probes::Probe;
+use super::probes::{Here, Probe, Second};
 use super::record::{self, StochasticHsrRecord};
 use super::step::step_length;
 use super::{Curvature, Objective, StochasticHsrConfig};
 #[cfg(doc)]
 use crate::Mode;
-use crate::algebra::{self, combination, dot, norm, polar, scale};
-use crate::differences::{self, Ends};
+use crate::algebra;
+use crate::copies::moved;
+use crate::number::Number;
 use crate::passes::{check_repeated, training_flags};
 use crate::precision::rounding_noise;
-use crate::probe::{generator, signs};
+use crate::probe::generator;
 use crate::values::{self, ParameterValues};
-use crate::{Finite, Group, PenaltyError, Randomness, displaced};
+use crate::vector::{Element, Formula, Moved, Scaled, Vector};
+use crate::{Finite, Group, PenaltyError, Randomness};
 
 /// Stochastic HSR without an optimizer: the gradients for a loop of one's own or a `TrainStep`.
 ///
@@ -67,7 +67,7 @@ pub(super) struct State {
     /// D.
     pub size: usize,
     /// The vector of λ_max's iteration, of length 1.
-    pub direction: Option<GradientsParams>,
+    pub direction: Option<Vector>,
     /// The same from a record, until there is a module to put it into.
     pub recorded: Option<Vec<ParameterValues>>,
 }
@@ -99,12 +99,12 @@ pub enum Part {
 
 /// One step's estimate.
 struct Estimated {
-    gradients: GradientsParams,
+    gradients: Vector,
     averages: Averages,
     size: usize,
     /// The vector of λ_max's iteration for the next step, and for one where this step is skipped.
-    direction: Option<GradientsParams>,
-    previous: Option<GradientsParams>,
+    direction: Option<Vector>,
+    previous: Option<Vector>,
 }
 
 impl StochasticHsrGradient {
@@ -125,15 +125,6 @@ impl StochasticHsrGradient {
     /// The steps taken.
     pub fn steps(&self) -> u64 {
         self.steps
-    }
-
-    /// Where the moving averages are.
-    #[cfg(test)]
-    pub(super) fn averages(&self) -> Option<&Numbers> {
-        self.state
-            .averages
-            .as_ref()
-            .map(|averages| &averages.numbers)
     }
 
     /// What the moving averages say of the curvature, where HSR has acted; reads the device.
@@ -210,7 +201,7 @@ impl StochasticHsrGradient {
         let mut estimated = None;
         if let Some(randomness) = randomness {
             let mut at = |there: GradientsParams| {
-                let there = displaced(module, there);
+                let there = moved(module, there);
                 randomness.restart();
                 closure(there).1
             };
@@ -218,7 +209,7 @@ impl StochasticHsrGradient {
             self.check_closure(module, here, &mut at)?;
             let found = self.estimate(module, step, here, &mut at)?;
             if self.config.check_finite {
-                finite.check(Part::Hsr, module, &found.gradients);
+                finite.check_vector(Part::Hsr, &found.gradients)?;
             }
             estimated = Some(found);
         }
@@ -231,7 +222,8 @@ impl StochasticHsrGradient {
             return Ok(passes);
         }
         if let Some(found) = estimated {
-            self.enter(module, factor, &found.gradients, &mut passes)?;
+            let gradients = found.gradients.into_gradients(module);
+            self.enter(module, factor, &gradients, &mut passes)?;
             self.state = State {
                 averages: Some(found.averages),
                 size: found.size,
@@ -282,115 +274,141 @@ impl StochasticHsrGradient {
         here: &GradientsParams,
         at: &mut impl FnMut(GradientsParams) -> GradientsParams,
     ) -> Result<Estimated, PenaltyError> {
-        let group = Group::of(module, &self.config.group)?;
-        match self.config.objective {
-            Objective::LambdaMax => self.iterate(module, step, &group, here, at),
+        let group = &Group::of(module, &self.config.group)?;
+        let here = &Vector::gradients(module, Some(group), here);
+        let parameters = &Vector::parameters(module, group);
+        let config = &self.config;
+        let epsilon = match (config.objective, config.step) {
+            (Objective::LambdaMax, None) => {
+                Number::from(rounding_noise(module)?).sqrt().sqrt() * 2.0
+            }
+            _ => step_length(module, group, parameters, config)?,
+        };
+        let here = Here {
+            parameters,
+            gradients: here,
+            epsilon: &epsilon,
+            size: group.size(),
+        };
+        let mut at =
+            |there: Vector| Vector::taken(module, group, at(there.into_gradients(module)));
+        let mut generator = generator(config.seed, step);
+        let mut signs = |length| Vector::signs(module, Some(group), length, &mut generator);
+        match config.objective {
+            Objective::LambdaMax => {
+                let direction = match self.state.recorded.take() {
+                    Some(values) => {
+                        let values = values::write(module, &values);
+                        Some(Vector::gradients(module, Some(group), &values))
+                    }
+                    None => self.state.direction.take(),
+                };
+                let direction = match direction {
+                    Some(direction) if direction.fits(parameters) => direction,
+                    // The first step, or another module or group than before.
+                    _ => signs(1.0 / (group.size() as f64).sqrt()),
+                };
+                self.iterate(here, direction, &mut at)
+            }
             Objective::LambdaSup | Objective::Frobenius | Objective::Trace => {
-                self.probe(module, step, &group, here, at)
+                self.probe(here, &mut signs, &mut at)
             }
         }
     }
 
     /// λ_sup, ‖H‖ or tr H by random probes.
-    fn probe<M: Module>(
+    fn probe(
         &self,
-        module: &M,
-        step: u64,
-        group: &Group,
-        here: &GradientsParams,
-        at: &mut impl FnMut(GradientsParams) -> GradientsParams,
+        here: Here<'_>,
+        signs: &mut impl FnMut(f64) -> Vector,
+        at: &mut impl FnMut(Vector) -> Vector,
     ) -> Result<Estimated, PenaltyError> {
         let config = &self.config;
-        let epsilon = step_length(module, group, config)?;
-        let here = &group.filter(module, here);
         let before = self.state.averages.as_ref();
-        let weights = before.map(|averages| {
-            let moments = averages.moments(config.decay, &epsilon.device());
-            Weights::of(config.objective, &moments, group.size())
-        });
-        let mut generator = generator(config.seed, step);
+        let weights = match before {
+            Some(averages) => {
+                let moments = averages.moments(config.decay, here.epsilon)?;
+                Some(Weights::of(config.objective, moments, here.size))
+            }
+            None => None,
+        };
         let share = 1.0 / config.probes as f64;
-        let mut sum = GradientsParams::new();
+        let mut sum: Option<Vector> = None;
         let mut moments: Option<Moments> = None;
         for _ in 0..config.probes {
-            let probe = signs(module, 1.0, &mut generator, |id| group.has(id));
-            let one = Probe::new(module, group, &probe, epsilon.clone(), config, here, at)?;
+            let one = Probe::new(here, &signs(1.0), config, at)?;
             let of_one = one.moments();
-            let gradient = match (config.objective, &weights) {
-                (Objective::Trace, _) => one.of_trace(module, here),
-                (_, Some(weights)) => one.of_bound(module, group, weights, at),
-                (objective, None) => {
-                    let weights = Weights::of(objective, &of_one, group.size());
-                    one.of_bound(module, group, &weights, at)
+            let gradient = match (one.of_trace(), &weights) {
+                (Some(gradient), _) if config.objective == Objective::Trace => gradient,
+                (_, Some(weights)) => one.of_bound(weights, at),
+                (_, None) => {
+                    let weights = Weights::of(config.objective, of_one.clone(), here.size);
+                    one.of_bound(&weights, at)
                 }
             };
-            sum = combination(module, &[(1.0.into(), &sum), (share.into(), &gradient)]);
+            sum = Some(match sum {
+                None if config.probes == 1 => gradient,
+                None => Vector::map(Scaled, [&share.into()], [&gradient]),
+                Some(sum) => Vector::map(Moved, [&share.into()], [&sum, &gradient]),
+            });
             moments = Some(Moments::sum(moments, of_one, share));
         }
-        let moments = moments.ok_or(PenaltyError::NoParameters)?;
+        let (Some(gradients), Some(moments)) = (sum, moments) else {
+            return Err(PenaltyError::NoParameters);
+        };
         Ok(Estimated {
-            gradients: sum,
-            averages: Averages::updated(before, config.decay, &moments),
-            size: group.size(),
+            gradients,
+            averages: Averages::updated(before, config.decay, moments)?,
+            size: here.size,
             direction: None,
             previous: None,
         })
     }
 
     /// λ_max by one step of a power iteration.
-    fn iterate<M: Module>(
-        &mut self,
-        module: &M,
-        step: u64,
-        group: &Group,
-        here: &GradientsParams,
-        at: &mut impl FnMut(GradientsParams) -> GradientsParams,
+    fn iterate(
+        &self,
+        here: Here<'_>,
+        direction: Vector,
+        at: &mut impl FnMut(Vector) -> Vector,
     ) -> Result<Estimated, PenaltyError> {
-        let config = &self.config;
-        let here = &group.filter(module, here);
-        let kept = match self.state.recorded.take() {
-            Some(values) => Some(values::write(module, &values)),
-            None => self.state.direction.take(),
+        let epsilon = here.epsilon;
+        let mut along = |epsilon: &Number| {
+            at(Vector::map(
+                Moved,
+                [epsilon],
+                [here.parameters, &direction],
+            ))
         };
-        let kept = kept.map(|direction| group.filter(module, &direction));
-        let direction = match kept {
-            Some(direction) if direction.len() == group.parameters() => direction,
-            // The first step, or another module or group than before.
-            _ => {
-                let length = 1.0 / (group.size() as f64).sqrt();
-                let mut generator = generator(config.seed, step);
-                signs(module, length, &mut generator, |id| group.has(id))
-            }
-        };
-        let epsilon = match config.step {
-            Some(_) => step_length(module, group, config)?,
-            None => rounding_noise(module)?.powf_scalar(0.25) * 2.0,
-        };
-        let after = group.filter(module, &at(scale(module, &direction, epsilon.clone())));
-        let before = scale(module, &direction, epsilon.clone().neg());
-        let before = group.filter(module, &at(before));
-        let ends = Ends {
-            after: &after,
-            before: &before,
-        };
-        let product = differences::central(module, ends, &epsilon);
-        let value = dot(module, &direction, &product)?;
-        let length = norm(module, &product)?;
-        let shifted = [
-            (1.0.into(), &product),
-            ((length.clone() * 0.5).into(), &direction),
-        ];
+        let after = along(epsilon);
+        let before = along(&(epsilon.clone() * -1.0));
+        let factor = (epsilon.clone() * 2.0).recip();
+        let product = Vector::map(Rate, [&factor], [&after, &before]);
+        let value = direction.dot(&product)?;
+        let length = product.norm()?;
+        let half = length.clone() * 0.5;
+        let shifted = Vector::map(Moved, [&half], [&product, &direction]);
+        let over = shifted.norm()?.reciprocal();
         let moments = Moments {
             trace: value,
             square: length.square(),
         };
-        let next = polar(module, &combination(module, &shifted))?.direction;
+        let factor = epsilon.clone().square().recip();
         Ok(Estimated {
-            gradients: differences::second(module, ends, here, &epsilon),
-            averages: Averages::updated(self.state.averages.as_ref(), config.decay, &moments),
-            size: group.size(),
-            direction: Some(next),
+            gradients: Vector::map(Second, [&factor], [&after, here.gradients, &before]),
+            averages: Averages::updated(self.state.averages.as_ref(), self.config.decay, moments)?,
+            size: here.size,
+            direction: Some(Vector::map(Scaled, [&over], [&shifted])),
             previous: Some(direction),
         })
+    }
+}
+
+/// k·(after − before).
+struct Rate;
+
+impl Formula<1, 2> for Rate {
+    fn at<E: Element>([k]: [E::Scale; 1], [after, before]: [E; 2]) -> E {
+        (after - before).times(k)
     }
 }

@@ -190,7 +190,7 @@ impl HutchinsonTrace {
         let mut value: Option<Tensor<1>> = None;
         let mut sum = GradientsParams::new();
         for _ in 0..self.config.probes {
-            let direction = signs(module, 1.0 / size.sqrt(), &mut generator, |_| true);
+            let direction = signs(module, 1.0 / size.sqrt(), &mut generator);
             let mut at = |step: Tensor<1>| {
                 let direction = scale(module, &direction, step);
                 gradients_at(&copy, direction, &randomness, &mut loss)

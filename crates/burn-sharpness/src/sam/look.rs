@@ -3,7 +3,7 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn_penalty::algebra::{Factor, add, norm, polar};
+use burn_penalty::algebra::{add, norm, polar};
 
 use super::config::{at_least_one, not_negative};
 use super::step::{Descent, Step, orthogonal};
@@ -51,7 +51,7 @@ impl LookSamConfig {
             && let Some(kept) = step.memory.take()
         {
             let here = step.alone();
-            let length = Factor::from(norm(step.module, &here)?).scaled(self.alpha);
+            let length = norm(step.module, &here)? * self.alpha;
             return Ok(add(step.module, here, length, &kept).into());
         }
         let here = step.first()?;

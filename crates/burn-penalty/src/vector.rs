@@ -1,0 +1,526 @@
+//! Vectors over the parameters of a group, and formulas of their components.
+//!
+//! Where the parameters are in the host's memory a vector is numbers, and a formula is one loop; elsewhere it is tensors,
+//! and a formula is their operations. A formula is written once ([`Formula`]).
+
+use core::array;
+use core::ops::{Add, Mul, Sub};
+use std::borrow::Cow;
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::{DType, Device, Element as ElementType, Shape, Tensor, TensorData};
+use rand::Rng;
+
+use crate::algebra::{together, wide};
+use crate::number::Number;
+use crate::precision::in_precision;
+use crate::probe::random_signs;
+use crate::{Group, PenaltyError, Reach};
+
+/// A vector over the parameters of a group, in at least single precision. A parameter that it does not have counts as
+/// zero beside vectors that have it.
+#[derive(Clone, Debug)]
+pub(crate) struct Vector {
+    parts: Vec<Part>,
+}
+
+/// A parameter's part.
+#[derive(Clone, Debug)]
+struct Part {
+    id: ParamId,
+    shape: Shape,
+    /// The parameter's own precision.
+    dtype: DType,
+    values: Option<Values>,
+}
+
+/// The components of a part, flat.
+#[derive(Clone, Debug)]
+enum Values {
+    Single(Vec<f32>),
+    Double(Vec<f64>),
+    Device(Tensor<1>),
+}
+
+/// What a formula computes with: a component in the host's memory, or all of a part on a device.
+pub(crate) trait Element:
+    Clone + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self>
+{
+    /// A number in the same precision.
+    type Scale: Clone;
+
+    /// This times a number.
+    fn times(self, number: Self::Scale) -> Self;
+}
+
+impl Element for f32 {
+    type Scale = f32;
+
+    fn times(self, number: f32) -> f32 {
+        self * number
+    }
+}
+
+impl Element for f64 {
+    type Scale = f64;
+
+    fn times(self, number: f64) -> f64 {
+        self * number
+    }
+}
+
+impl Element for Tensor<1> {
+    type Scale = Number;
+
+    fn times(self, number: Number) -> Self {
+        number.times(self)
+    }
+}
+
+/// A formula of K numbers and of the components of N vectors.
+pub(crate) trait Formula<const K: usize, const N: usize> {
+    fn at<E: Element>(numbers: [E::Scale; K], components: [E; N]) -> E;
+}
+
+impl Vector {
+    /// A vector whose parts are made from the trained parameters, or the group's among them, in the module's order.
+    fn new<M: Module>(module: &M, group: Option<&Group>, make: &mut impl Make) -> Self {
+        struct Visit<'a, F> {
+            group: Option<&'a Group>,
+            make: &'a mut F,
+            parts: Vec<Part>,
+        }
+        impl<F: Make> ModuleVisitor for Visit<'_, F> {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                let in_group = self.group.is_none_or(|group| group.has(param.id));
+                if in_group && param.is_require_grad() {
+                    let tensor = param.val().inner();
+                    self.parts.push(Part {
+                        id: param.id,
+                        shape: tensor.shape(),
+                        dtype: tensor.dtype(),
+                        values: self.make.make(param.id, tensor),
+                    });
+                }
+            }
+        }
+        let mut visit = Visit {
+            group,
+            make,
+            parts: Vec::new(),
+        };
+        module.visit(&mut visit);
+        Self { parts: visit.parts }
+    }
+
+    /// θ.
+    pub fn parameters<M: Module>(module: &M, group: &Group) -> Self {
+        struct Own;
+        impl Make for Own {
+            fn make<const D: usize>(&mut self, _: ParamId, parameter: Tensor<D>) -> Option<Values> {
+                Some(Values::of(parameter))
+            }
+        }
+        Self::new(module, Some(group), &mut Own)
+    }
+
+    /// The part of gradients that is of the trained parameters, or of the group's among them.
+    pub fn gradients<M: Module>(
+        module: &M,
+        group: Option<&Group>,
+        gradients: &GradientsParams,
+    ) -> Self {
+        struct Get<'a>(&'a GradientsParams);
+        impl Make for Get<'_> {
+            fn make<const D: usize>(&mut self, id: ParamId, _: Tensor<D>) -> Option<Values> {
+                self.0.get::<D>(id).map(Values::of)
+            }
+        }
+        Self::new(module, group, &mut Get(gradients))
+    }
+
+    /// The same of gradients that nobody else needs: their memory becomes the vector's.
+    pub fn taken<M: Module>(module: &M, group: &Group, gradients: GradientsParams) -> Self {
+        struct Remove(GradientsParams);
+        impl Make for Remove {
+            fn make<const D: usize>(&mut self, id: ParamId, _: Tensor<D>) -> Option<Values> {
+                self.0.remove::<D>(id).map(Values::of)
+            }
+        }
+        Self::new(module, Some(group), &mut Remove(gradients))
+    }
+
+    /// As tensors of the parameters' shapes, at least in single precision.
+    pub fn into_gradients<M: Module>(self, module: &M) -> GradientsParams {
+        struct Give {
+            parts: std::vec::IntoIter<Part>,
+            next: Option<Part>,
+            out: GradientsParams,
+        }
+        impl ModuleVisitor for Give {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                if let Some(part) = self.next.take_if(|part| part.id == param.id) {
+                    self.next = self.parts.next();
+                    if let Some(values) = part.values {
+                        let tensor = values.into_tensor(part.shape, &param.val().device());
+                        self.out.register::<D>(param.id, tensor);
+                    }
+                }
+            }
+        }
+        let mut parts = self.parts.into_iter();
+        let mut give = Give {
+            next: parts.next(),
+            parts,
+            out: GradientsParams::new(),
+        };
+        module.visit(&mut give);
+        give.out
+    }
+
+    /// The formula, component by component.
+    pub fn map<const K: usize, const N: usize, F: Formula<K, N>>(
+        _: F,
+        numbers: [&Number; K],
+        vectors: [&Self; N],
+    ) -> Self {
+        let parts = vectors[0].parts.iter().enumerate().map(|(i, first)| Part {
+            id: first.id,
+            shape: first.shape.clone(),
+            dtype: first.dtype,
+            values: match Parts::at(i, vectors) {
+                Parts::None => None,
+                Parts::Single(parts) => {
+                    let numbers = numbers.map(Number::single);
+                    Some(Values::Single(over(&parts, |x| F::at(numbers, x))))
+                }
+                Parts::Double(parts) => {
+                    let numbers = numbers.map(Number::double);
+                    Some(Values::Double(over(&parts, |x| F::at(numbers, x))))
+                }
+                Parts::Device(parts) => {
+                    Some(Values::Device(F::at(numbers.map(Number::clone), parts)))
+                }
+            },
+        });
+        Self {
+            parts: parts.collect(),
+        }
+    }
+
+    /// The sum of the formula over the components: in double precision in the host's memory, else on the device of the
+    /// first part.
+    ///
+    /// # Errors
+    ///
+    /// [`PenaltyError::NoParameters`] where no vector has a part.
+    pub fn sum<const K: usize, const N: usize, F: Formula<K, N>>(
+        _: F,
+        numbers: [&Number; K],
+        vectors: [&Self; N],
+    ) -> Result<Number, PenaltyError> {
+        let parts = (0..vectors[0].parts.len()).filter_map(|i| match Parts::at(i, vectors) {
+            Parts::None => None,
+            Parts::Single(parts) => {
+                let numbers = numbers.map(Number::single);
+                let component = |x| f64::from(F::at::<f32>(numbers, x));
+                Some(Number::Here(fold(&parts, component, |a, b| a + b)))
+            }
+            Parts::Double(parts) => {
+                let numbers = numbers.map(Number::double);
+                let component = |x| F::at::<f64>(numbers, x);
+                Some(Number::Here(fold(&parts, component, |a, b| a + b)))
+            }
+            Parts::Device(parts) => {
+                let components: Tensor<1> = F::at(numbers.map(Number::clone), parts);
+                Some(Number::Device(Box::new(components.sum())))
+            }
+        });
+        join(parts.collect(), |a, b| a + b, Tensor::sum)
+    }
+
+    /// ‖a‖_∞, NaN where a component is.
+    ///
+    /// # Errors
+    ///
+    /// As [`sum`](Self::sum).
+    pub fn largest(&self) -> Result<Number, PenaltyError> {
+        // In bits, where NaN is above infinity: the maximum of numbers would have to look for it.
+        let parts = self.parts.iter().filter_map(|part| match &part.values {
+            None => None,
+            Some(Values::Single(values)) => {
+                let bits = |[x]: [f32; 1]| x.abs().to_bits();
+                let largest = fold(&[Cow::Borrowed(&values[..])], bits, u32::max);
+                Some(Number::Here(f32::from_bits(largest).into()))
+            }
+            Some(Values::Double(values)) => {
+                let bits = |[x]: [f64; 1]| x.abs().to_bits();
+                let largest = fold(&[Cow::Borrowed(&values[..])], bits, u64::max);
+                Some(Number::Here(f64::from_bits(largest)))
+            }
+            Some(Values::Device(tensor)) => Some(Number::Device(Box::new(tensor.clone().max_abs()))),
+        });
+        join(
+            parts.collect(),
+            |a, b| if a > b || a.is_nan() { a } else { b },
+            Tensor::max,
+        )
+    }
+
+    /// The mean of the components, each over their count before they are added up: finite where all of them are.
+    ///
+    /// # Errors
+    ///
+    /// As [`sum`](Self::sum).
+    pub fn mean(&self) -> Result<Number, PenaltyError> {
+        let count: usize = self.parts.iter().map(|part| part.shape.num_elements()).sum();
+        Self::sum(Scaled, [&(1.0 / count as f64).into()], [self])
+    }
+
+    /// a·b.
+    ///
+    /// # Errors
+    ///
+    /// As [`sum`](Self::sum).
+    pub fn dot(&self, other: &Self) -> Result<Number, PenaltyError> {
+        Self::sum(Product, [], [self, other])
+    }
+
+    /// ‖a‖. Squares are taken of a vector whose largest component is 1: those of small ones would be zero.
+    ///
+    /// # Errors
+    ///
+    /// As [`sum`](Self::sum).
+    pub fn norm(&self) -> Result<Number, PenaltyError> {
+        let largest = self.largest()?;
+        let over = largest.clone().reciprocal();
+        let square = Self::sum(ScaledProduct, [&over, &over], [self, self])?;
+        Ok(largest * square.sqrt())
+    }
+
+    /// The same, rounded to the parameters' own precision.
+    pub fn rounded(mut self) -> Self {
+        for part in &mut self.parts {
+            if let Some(Values::Device(tensor)) = part.values.take_if(|it| it.is_tensor()) {
+                part.values = Some(Values::Device(wide(in_precision(tensor, part.dtype))));
+            }
+        }
+        self
+    }
+
+    /// Random signs, +1 or −1 with probability ½ each, times `length`. Drawn on the host, so that every device gets the
+    /// same ones.
+    pub fn signs<M: Module>(
+        module: &M,
+        group: Option<&Group>,
+        length: f64,
+        generator: &mut impl Rng,
+    ) -> Self {
+        struct Draw<'a, R>(f64, &'a mut R);
+        impl<R: Rng> Make for Draw<'_, R> {
+            fn make<const D: usize>(&mut self, _: ParamId, parameter: Tensor<D>) -> Option<Values> {
+                let Self(length, generator) = self;
+                let (count, device) = (parameter.shape().num_elements(), parameter.device());
+                let values = match parameter.dtype() {
+                    DType::F64 => {
+                        Values::Double(random_signs(count, [-*length, *length], generator))
+                    }
+                    _ => {
+                        let length = *length as f32;
+                        Values::Single(random_signs(count, [-length, length], generator))
+                    }
+                };
+                Some(if Values::are_here(&parameter) {
+                    values
+                } else {
+                    Values::Device(values.into_tensor(Shape::new([count]), &device))
+                })
+            }
+        }
+        Self::new(module, group, &mut Draw(length, generator))
+    }
+
+    /// Whether it has all parts of another vector, of the same parameters.
+    pub fn fits(&self, other: &Self) -> bool {
+        let of = |part: &Part| {
+            let kind = part.values.as_ref().map(core::mem::discriminant);
+            (part.id, part.shape.clone(), kind)
+        };
+        self.parts.iter().map(of).eq(other.parts.iter().map(of))
+    }
+}
+
+/// Makes a part beside a parameter.
+trait Make {
+    fn make<const D: usize>(&mut self, id: ParamId, parameter: Tensor<D>) -> Option<Values>;
+}
+
+impl Values {
+    /// Whether those of such a tensor are numbers: half precision is left to tensors, whose rounding is the module's.
+    fn are_here<const D: usize>(tensor: &Tensor<D>) -> bool {
+        matches!(tensor.dtype(), DType::F32 | DType::F64)
+            && Reach::of(&tensor.device()) == Reach::Host
+    }
+
+    fn of<const D: usize>(tensor: Tensor<D>) -> Self {
+        let here = Self::are_here(&tensor);
+        match tensor.dtype() {
+            DType::F32 if here => Self::Single(components(tensor)),
+            DType::F64 if here => Self::Double(components(tensor)),
+            _ => Self::Device(wide(tensor).reshape([-1])),
+        }
+    }
+
+    fn is_tensor(&self) -> bool {
+        matches!(self, Self::Device(_))
+    }
+
+    fn into_tensor<const D: usize>(self, shape: Shape, device: &Device) -> Tensor<D> {
+        let (data, dtype) = match self {
+            Self::Single(values) => (TensorData::new(values, shape), DType::F32),
+            Self::Double(values) => (TensorData::new(values, shape), DType::F64),
+            Self::Device(tensor) => return tensor.reshape(shape),
+        };
+        Tensor::from_data(data, (&device.clone().inner(), dtype))
+    }
+}
+
+/// Those of a tensor in the host's memory. Where nobody else has the tensor its memory is taken.
+fn components<T: ElementType, const D: usize>(tensor: Tensor<D>) -> Vec<T> {
+    let values = tensor.into_data().try_into_vec();
+    values.expect("the type is the tensor's")
+}
+
+/// The parts of N vectors that are one parameter's.
+enum Parts<'a, const N: usize> {
+    None,
+    Single([Cow<'a, [f32]>; N]),
+    Double([Cow<'a, [f64]>; N]),
+    Device([Tensor<1>; N]),
+}
+
+impl<'a, const N: usize> Parts<'a, N> {
+    /// The i-th parts; zero where only others are there.
+    fn at(i: usize, vectors: [&'a Vector; N]) -> Self {
+        let parts = vectors.map(|vector| vector.parts[i].values.as_ref());
+        let Some(known) = parts.into_iter().flatten().next() else {
+            return Self::None;
+        };
+        let count = vectors[0].parts[i].shape.num_elements();
+        match known {
+            Values::Single(_) => Self::Single(parts.map(|part| match part {
+                Some(Values::Single(values)) => Cow::Borrowed(&values[..]),
+                _ => Cow::Owned(vec![0.0; count]),
+            })),
+            Values::Double(_) => Self::Double(parts.map(|part| match part {
+                Some(Values::Double(values)) => Cow::Borrowed(&values[..]),
+                _ => Cow::Owned(vec![0.0; count]),
+            })),
+            Values::Device(known) => Self::Device(parts.map(|part| match part {
+                Some(Values::Device(tensor)) => tensor.clone(),
+                _ => known.zeros_like(),
+            })),
+        }
+    }
+}
+
+/// The formula at each component.
+fn over<T: Copy, const N: usize>(parts: &[Cow<[T]>; N], formula: impl Fn([T; N]) -> T) -> Vec<T> {
+    let count = parts[0].len();
+    let parts = parts.each_ref().map(|part| &part[..count]);
+    (0..count)
+        .map(|i| formula(array::from_fn(|j| parts[j][i])))
+        .collect()
+}
+
+/// The formula at all components, joined. In lanes, so that the compiler may take several at a time.
+fn fold<T: Copy, A: Copy + Default, const N: usize>(
+    parts: &[Cow<[T]>; N],
+    formula: impl Fn([T; N]) -> A,
+    join: impl Fn(A, A) -> A,
+) -> A {
+    const LANES: usize = 16;
+    let count = parts[0].len();
+    let parts = parts.each_ref().map(|part| &part[..count]);
+    let mut lanes = [A::default(); LANES];
+    let whole = count - count % LANES;
+    for i in (0..whole).step_by(LANES) {
+        let parts = parts.map(|part| &part[i..i + LANES]);
+        for (j, lane) in lanes.iter_mut().enumerate() {
+            *lane = join(*lane, formula(array::from_fn(|k| parts[k][j])));
+        }
+    }
+    for i in whole..count {
+        lanes[0] = join(lanes[0], formula(array::from_fn(|k| parts[k][i])));
+    }
+    lanes.into_iter().fold(A::default(), join)
+}
+
+/// The numbers of several parts as one.
+fn join(
+    parts: Vec<Number>,
+    here: impl Fn(f64, f64) -> f64,
+    there: impl FnOnce(Tensor<1>) -> Tensor<1>,
+) -> Result<Number, PenaltyError> {
+    let on_device = parts.iter().find_map(|part| match part {
+        Number::Here(_) => None,
+        Number::Device(tensor) => Some((tensor.device(), tensor.dtype())),
+    });
+    let Some((device, dtype)) = on_device else {
+        let numbers = parts.into_iter().map(|part| part.double());
+        let joined = numbers.reduce(here).ok_or(PenaltyError::NoParameters)?;
+        return Ok(joined.into());
+    };
+    let parts = parts.into_iter().map(|part| match part {
+        Number::Here(_) => part.on(&device, dtype),
+        Number::Device(tensor) => *tensor,
+    });
+    let parts = together(parts.collect()).ok_or(PenaltyError::NoParameters)?;
+    Ok(Number::Device(Box::new(there(parts))))
+}
+
+/// a − b.
+pub(crate) struct Difference;
+
+impl Formula<0, 2> for Difference {
+    fn at<E: Element>(_: [E::Scale; 0], [a, b]: [E; 2]) -> E {
+        a - b
+    }
+}
+
+/// a·b.
+pub(crate) struct Product;
+
+impl Formula<0, 2> for Product {
+    fn at<E: Element>(_: [E::Scale; 0], [a, b]: [E; 2]) -> E {
+        a * b
+    }
+}
+
+/// (ka)·(lb).
+pub(crate) struct ScaledProduct;
+
+impl Formula<2, 2> for ScaledProduct {
+    fn at<E: Element>([k, l]: [E::Scale; 2], [a, b]: [E; 2]) -> E {
+        a.times(k) * b.times(l)
+    }
+}
+
+/// ka.
+pub(crate) struct Scaled;
+
+impl Formula<1, 1> for Scaled {
+    fn at<E: Element>([k]: [E::Scale; 1], [a]: [E; 1]) -> E {
+        a.times(k)
+    }
+}
+
+/// a + kb.
+pub(crate) struct Moved;
+
+impl Formula<1, 2> for Moved {
+    fn at<E: Element>([k]: [E::Scale; 1], [a, b]: [E; 2]) -> E {
+        a + b.times(k)
+    }
+}
