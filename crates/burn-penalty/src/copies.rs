@@ -38,8 +38,15 @@ enum Change {
 }
 
 fn copy<M: Module>(module: &M, change: Change) -> M {
-    let mut state = State::default();
+    let mut state = State {
+        all_trained: true,
+        ..State::default()
+    };
     module.visit(&mut state);
+    if state.all_trained {
+        // Running statistics are parameters that are not trained: there are none, and mapping a clone is a third of the work.
+        return module.clone().map(&mut Displace { state, change });
+    }
     let copy = module.valid();
     // Tensors that are no parameters, which no mapper sees, get autodiff back from `train`, but always without
     // checkpointing. Where the module checkpoints they stay plain, for plain tensors go with either.
@@ -57,6 +64,7 @@ struct State {
     tensors: HashMap<ParamId, Autodiff>,
     flags: HashMap<ParamId, Flag>,
     checkpoints: bool,
+    all_trained: bool,
 }
 
 /// The autodiff state of a parameter.
@@ -89,6 +97,7 @@ impl ModuleVisitor for State {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let tensor = param.val();
         let require_grad = tensor.is_require_grad();
+        self.all_trained &= require_grad;
         let autodiff = tensor
             .gradient_checkpointing_strategy()
             .map(|strategy| Autodiff {

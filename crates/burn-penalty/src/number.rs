@@ -82,7 +82,11 @@ impl Number {
         }
     }
 
-    fn map(self, here: impl FnOnce(f64) -> f64, there: impl FnOnce(Tensor<1>) -> Tensor<1>) -> Self {
+    fn map(
+        self,
+        here: impl FnOnce(f64) -> f64,
+        there: impl FnOnce(Tensor<1>) -> Tensor<1>,
+    ) -> Self {
         match self {
             Self::Here(number) => Self::Here(here(number)),
             Self::Device(tensor) => Self::Device(Box::new(there(*tensor))),
@@ -129,7 +133,13 @@ impl Number {
 
     /// 1/x; 1 where x is too small for that, so that zero stays zero.
     pub fn reciprocal(self) -> Self {
-        let here = |x: f64| if x < f64::MIN_POSITIVE { 1.0 } else { x.recip() };
+        let here = |x: f64| {
+            if x < f64::MIN_POSITIVE {
+                1.0
+            } else {
+                x.recip()
+            }
+        };
         self.map(here, crate::algebra::reciprocal)
     }
 
@@ -203,7 +213,10 @@ mod tests {
     use super::Number;
 
     fn device(value: f64) -> Number {
-        Number::Device(Box::new(Tensor::from_data([value], (&Device::flex(), DType::F64))))
+        Number::Device(Box::new(Tensor::from_data(
+            [value],
+            (&Device::flex(), DType::F64),
+        )))
     }
 
     fn value(number: Number) -> f64 {
@@ -231,7 +244,10 @@ mod tests {
         for (i, operation) in one.iter().enumerate() {
             for x in all {
                 let (here, there) = (value(operation(x.into())), value(operation(device(x))));
-                assert!(same(here, there), "operation {i} of {x}: {here} and {there}");
+                assert!(
+                    same(here, there),
+                    "operation {i} of {x}: {here} and {there}"
+                );
             }
         }
         let two: [fn(Number, Number) -> Number; 3] = [|a, b| a + b, |a, b| a * b, Number::max];

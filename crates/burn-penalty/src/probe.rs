@@ -22,7 +22,11 @@ pub fn signs<M: Module>(module: &M, length: f64, generator: &mut impl Rng) -> Gr
 }
 
 /// One of two ends for each bit of a word.
-pub(crate) fn random_signs<T: Copy>(count: usize, ends: [T; 2], generator: &mut impl Rng) -> Vec<T> {
+pub(crate) fn random_signs<T: Copy>(
+    count: usize,
+    ends: [T; 2],
+    generator: &mut impl Rng,
+) -> Vec<T> {
     let mut signs = Vec::with_capacity(count);
     while signs.len() < count {
         let word = generator.next_u64();

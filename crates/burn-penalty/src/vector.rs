@@ -57,6 +57,7 @@ pub(crate) trait Element:
 impl Element for f32 {
     type Scale = f32;
 
+    #[inline]
     fn times(self, number: f32) -> f32 {
         self * number
     }
@@ -65,6 +66,7 @@ impl Element for f32 {
 impl Element for f64 {
     type Scale = f64;
 
+    #[inline]
     fn times(self, number: f64) -> f64 {
         self * number
     }
@@ -224,13 +226,11 @@ impl Vector {
             Parts::None => None,
             Parts::Single(parts) => {
                 let numbers = numbers.map(Number::single);
-                let component = |x| f64::from(F::at::<f32>(numbers, x));
-                Some(Number::Here(fold(&parts, component, |a, b| a + b)))
+                Some(sum(&parts, |x| F::at::<f32>(numbers, x)).into())
             }
             Parts::Double(parts) => {
                 let numbers = numbers.map(Number::double);
-                let component = |x| F::at::<f64>(numbers, x);
-                Some(Number::Here(fold(&parts, component, |a, b| a + b)))
+                Some(sum(&parts, |x| F::at::<f64>(numbers, x)).into())
             }
             Parts::Device(parts) => {
                 let components: Tensor<1> = F::at(numbers.map(Number::clone), parts);
@@ -246,20 +246,20 @@ impl Vector {
     ///
     /// As [`sum`](Self::sum).
     pub fn largest(&self) -> Result<Number, PenaltyError> {
-        // In bits, where NaN is above infinity: the maximum of numbers would have to look for it.
+        // In bits, of which those of NaN are above those of infinity: a maximum of numbers would have to look for it.
         let parts = self.parts.iter().filter_map(|part| match &part.values {
             None => None,
             Some(Values::Single(values)) => {
-                let bits = |[x]: [f32; 1]| x.abs().to_bits();
-                let largest = fold(&[Cow::Borrowed(&values[..])], bits, u32::max);
-                Some(Number::Here(f32::from_bits(largest).into()))
+                let bits = largest(values, |x| x.abs().to_bits().cast_signed());
+                Some(f64::from(f32::from_bits(bits.cast_unsigned())).into())
             }
             Some(Values::Double(values)) => {
-                let bits = |[x]: [f64; 1]| x.abs().to_bits();
-                let largest = fold(&[Cow::Borrowed(&values[..])], bits, u64::max);
-                Some(Number::Here(f64::from_bits(largest)))
+                let bits = largest(values, |x| x.abs().to_bits().cast_signed());
+                Some(f64::from_bits(bits.cast_unsigned()).into())
             }
-            Some(Values::Device(tensor)) => Some(Number::Device(Box::new(tensor.clone().max_abs()))),
+            Some(Values::Device(tensor)) => {
+                Some(Number::Device(Box::new(tensor.clone().max_abs())))
+            }
         });
         join(
             parts.collect(),
@@ -274,7 +274,11 @@ impl Vector {
     ///
     /// As [`sum`](Self::sum).
     pub fn mean(&self) -> Result<Number, PenaltyError> {
-        let count: usize = self.parts.iter().map(|part| part.shape.num_elements()).sum();
+        let count: usize = self
+            .parts
+            .iter()
+            .map(|part| part.shape.num_elements())
+            .sum();
         Self::sum(Scaled, [&(1.0 / count as f64).into()], [self])
     }
 
@@ -425,36 +429,73 @@ impl<'a, const N: usize> Parts<'a, N> {
     }
 }
 
-/// The formula at each component.
-fn over<T: Copy, const N: usize>(parts: &[Cow<[T]>; N], formula: impl Fn([T; N]) -> T) -> Vec<T> {
-    let count = parts[0].len();
-    let parts = parts.each_ref().map(|part| &part[..count]);
-    (0..count)
-        .map(|i| formula(array::from_fn(|j| parts[j][i])))
-        .collect()
+/// So many components are taken at a time: independent of each other, so that the compiler may use vector instructions.
+const LANES: usize = 16;
+
+/// Components of N vectors, a row of lanes after the other, and what is left.
+type Rows<'a, T, const N: usize> = ([&'a [[T; LANES]]; N], [&'a [T]; N]);
+
+#[inline]
+fn rows<'a, T: Copy, const N: usize>(parts: &'a [Cow<[T]>; N]) -> Rows<'a, T, N> {
+    let chunks = parts.each_ref().map(|part| part.as_chunks::<LANES>());
+    (chunks.map(|it| it.0), chunks.map(|it| it.1))
 }
 
-/// The formula at all components, joined. In lanes, so that the compiler may take several at a time.
-fn fold<T: Copy, A: Copy + Default, const N: usize>(
+/// The formula in a row.
+#[inline]
+fn row<T: Copy, const N: usize>(
+    rows: [&[T; LANES]; N],
+    formula: &impl Fn([T; N]) -> T,
+) -> [T; LANES] {
+    array::from_fn(|j| formula(array::from_fn(|k| rows[k][j])))
+}
+
+/// The formula at each component.
+#[inline]
+fn over<T: Copy, const N: usize>(parts: &[Cow<[T]>; N], formula: impl Fn([T; N]) -> T) -> Vec<T> {
+    let (whole, rest) = rows(parts);
+    let mut out = Vec::with_capacity(parts[0].len());
+    for i in 0..whole[0].len() {
+        out.extend_from_slice(&row(whole.map(|rows| &rows[i]), &formula));
+    }
+    out.extend((0..rest[0].len()).map(|i| formula(rest.map(|rest| rest[i]))));
+    out
+}
+
+/// So many rows are added up in the components' own precision.
+const STRETCH: usize = 32;
+
+/// The sum of the formula over all components, in double precision but for short stretches.
+#[inline]
+fn sum<T: Copy + Default + Add<Output = T> + Into<f64>, const N: usize>(
     parts: &[Cow<[T]>; N],
-    formula: impl Fn([T; N]) -> A,
-    join: impl Fn(A, A) -> A,
-) -> A {
-    const LANES: usize = 16;
-    let count = parts[0].len();
-    let parts = parts.each_ref().map(|part| &part[..count]);
-    let mut lanes = [A::default(); LANES];
-    let whole = count - count % LANES;
-    for i in (0..whole).step_by(LANES) {
-        let parts = parts.map(|part| &part[i..i + LANES]);
-        for (j, lane) in lanes.iter_mut().enumerate() {
-            *lane = join(*lane, formula(array::from_fn(|k| parts[k][j])));
+    formula: impl Fn([T; N]) -> T,
+) -> f64 {
+    let (whole, rest) = rows(parts);
+    let mut sum: f64 = (0..rest[0].len())
+        .map(|i| formula(rest.map(|rest| rest[i])).into())
+        .sum();
+    for start in (0..whole[0].len()).step_by(STRETCH) {
+        let mut lanes = [T::default(); LANES];
+        for i in start..whole[0].len().min(start + STRETCH) {
+            let row = row(whole.map(|rows| &rows[i]), &formula);
+            lanes = array::from_fn(|j| lanes[j] + row[j]);
         }
+        sum += lanes.into_iter().map(Into::into).sum::<f64>();
     }
-    for i in whole..count {
-        lanes[0] = join(lanes[0], formula(array::from_fn(|k| parts[k][i])));
+    sum
+}
+
+/// The largest of what `bits` gives.
+#[inline]
+fn largest<T: Copy, B: Copy + Default + Ord>(values: &[T], bits: impl Fn(T) -> B) -> B {
+    let mut lanes = [B::default(); LANES];
+    let (rows, rest) = values.as_chunks::<LANES>();
+    for row in rows {
+        lanes = array::from_fn(|j| lanes[j].max(bits(row[j])));
     }
-    lanes.into_iter().fold(A::default(), join)
+    let rest = rest.iter().map(|&value| bits(value));
+    lanes.into_iter().chain(rest).max().unwrap_or_default()
 }
 
 /// The numbers of several parts as one.
@@ -484,6 +525,7 @@ fn join(
 pub(crate) struct Difference;
 
 impl Formula<0, 2> for Difference {
+    #[inline]
     fn at<E: Element>(_: [E::Scale; 0], [a, b]: [E; 2]) -> E {
         a - b
     }
@@ -493,6 +535,7 @@ impl Formula<0, 2> for Difference {
 pub(crate) struct Product;
 
 impl Formula<0, 2> for Product {
+    #[inline]
     fn at<E: Element>(_: [E::Scale; 0], [a, b]: [E; 2]) -> E {
         a * b
     }
@@ -502,6 +545,7 @@ impl Formula<0, 2> for Product {
 pub(crate) struct ScaledProduct;
 
 impl Formula<2, 2> for ScaledProduct {
+    #[inline]
     fn at<E: Element>([k, l]: [E::Scale; 2], [a, b]: [E; 2]) -> E {
         a.times(k) * b.times(l)
     }
@@ -511,6 +555,7 @@ impl Formula<2, 2> for ScaledProduct {
 pub(crate) struct Scaled;
 
 impl Formula<1, 1> for Scaled {
+    #[inline]
     fn at<E: Element>([k]: [E::Scale; 1], [a]: [E; 1]) -> E {
         a.times(k)
     }
@@ -520,6 +565,7 @@ impl Formula<1, 1> for Scaled {
 pub(crate) struct Moved;
 
 impl Formula<1, 2> for Moved {
+    #[inline]
     fn at<E: Element>([k]: [E::Scale; 1], [a, b]: [E; 2]) -> E {
         a + b.times(k)
     }

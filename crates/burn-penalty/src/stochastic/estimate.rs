@@ -108,7 +108,12 @@ impl Averages {
         };
         let new = [trace.clone(), trace.square(), square.clone().sqrt(), square];
         let numbers = match new {
-            [Number::Here(a), Number::Here(b), Number::Here(c), Number::Here(d)] => {
+            [
+                Number::Here(a),
+                Number::Here(b),
+                Number::Here(c),
+                Number::Here(d),
+            ] => {
                 let old = match &before {
                     Some((Numbers::Here(old), _)) => *old,
                     _ => [0.0; 4],

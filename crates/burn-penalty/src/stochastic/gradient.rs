@@ -290,8 +290,7 @@ impl StochasticHsrGradient {
             epsilon: &epsilon,
             size: group.size(),
         };
-        let mut at =
-            |there: Vector| Vector::taken(module, group, at(there.into_gradients(module)));
+        let mut at = |there: Vector| Vector::taken(module, group, at(there.into_gradients(module)));
         let mut generator = generator(config.seed, step);
         let mut signs = |length| Vector::signs(module, Some(group), length, &mut generator);
         match config.objective {
@@ -373,13 +372,8 @@ impl StochasticHsrGradient {
         at: &mut impl FnMut(Vector) -> Vector,
     ) -> Result<Estimated, PenaltyError> {
         let epsilon = here.epsilon;
-        let mut along = |epsilon: &Number| {
-            at(Vector::map(
-                Moved,
-                [epsilon],
-                [here.parameters, &direction],
-            ))
-        };
+        let mut along =
+            |epsilon: &Number| at(Vector::map(Moved, [epsilon], [here.parameters, &direction]));
         let after = along(epsilon);
         let before = along(&(epsilon.clone() * -1.0));
         let factor = (epsilon.clone() * 2.0).recip();
@@ -408,6 +402,7 @@ impl StochasticHsrGradient {
 struct Rate;
 
 impl Formula<1, 2> for Rate {
+    #[inline]
     fn at<E: Element>([k]: [E::Scale; 1], [after, before]: [E; 2]) -> E {
         (after - before).times(k)
     }

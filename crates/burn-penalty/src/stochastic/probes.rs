@@ -185,6 +185,7 @@ impl<'a> Probe<'a> {
 struct Along;
 
 impl Formula<2, 3> for Along {
+    #[inline]
     fn at<E: Element>([a, b]: [E::Scale; 2], [parameters, span, rise]: [E; 3]) -> E {
         parameters + (span.times(a) + rise.times(b))
     }
@@ -192,6 +193,7 @@ impl Formula<2, 3> for Along {
 
 /// θ + (step + (a·span + b·rise)).
 impl Formula<2, 4> for Along {
+    #[inline]
     fn at<E: Element>([a, b]: [E::Scale; 2], [parameters, step, span, rise]: [E; 4]) -> E {
         parameters + (step + (span.times(a) + rise.times(b)))
     }
@@ -201,6 +203,7 @@ impl Formula<2, 4> for Along {
 struct Bend;
 
 impl Formula<1, 3> for Bend {
+    #[inline]
     fn at<E: Element>([k]: [E::Scale; 1], [after, before, rise]: [E; 3]) -> E {
         ((after - before) - rise).times(k)
     }
@@ -208,6 +211,7 @@ impl Formula<1, 3> for Bend {
 
 /// k·((a − b) − (c − d)).
 impl Formula<1, 4> for Bend {
+    #[inline]
     fn at<E: Element>([k]: [E::Scale; 1], [a, b, c, d]: [E; 4]) -> E {
         ((a - b) - (c - d)).times(k)
     }
@@ -217,6 +221,7 @@ impl Formula<1, 4> for Bend {
 pub(super) struct Second;
 
 impl Formula<1, 3> for Second {
+    #[inline]
     fn at<E: Element>([k]: [E::Scale; 1], [after, here, before]: [E; 3]) -> E {
         ((after - here.clone()) + (before - here)).times(k)
     }
