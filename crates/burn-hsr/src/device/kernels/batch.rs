@@ -8,7 +8,7 @@ use super::activation::Function;
 use super::buffer::{Buffer, Matrix, Place, product};
 use super::common::Loss;
 use super::forward::{self, Labels};
-use crate::device::Problem;
+use crate::device::problem::Problem;
 use crate::targets;
 
 /// The per-sample quantities of theory §1; the packed buffers are described in [`forward`].

@@ -7,10 +7,10 @@ use super::common::Loss;
 use super::contraction::Blocks;
 use super::moments::{self, Measure};
 use super::{Sizes, pullback};
-use crate::Sharpness;
-use crate::device::Problem;
-use crate::device::of_three_layers;
+use crate::device::problem::Problem;
+use crate::device::problem::of_three_layers;
 use crate::gradient::HsrGradient;
+use crate::sharpness::Sharpness;
 
 /// λ_sup or what is in its place \[1\], and the weights of the gradient.
 pub(super) struct Moments {

@@ -37,7 +37,7 @@ use hsr_core::{BlockEvaluation, Plan};
 use batch::Batch;
 use contraction::Blocks;
 
-use super::Problem;
+use super::problem::Problem;
 use crate::gradient::HsrGradient;
 
 /// λ_sup or the trace or the norm of H, and its gradient; `None` where the tensors are not on a device of CubeCL or not in single
