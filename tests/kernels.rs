@@ -1,16 +1,16 @@
-//! The kernels of the device execution on wgpu, in single precision, against the same formulas as tensor operations on
-//! flex, in double precision: every activation, loss, evaluation and kind of target. Without an adapter nothing is
-//! tested, which is a failure where `HSR_REQUIRE_WGPU` is set.
+//! The kernels of the device execution, in single precision and in double where the device has it, against hsr-core in
+//! double precision: every activation, loss, evaluation and kind of target, on every device of CubeCL that opens. Without
+//! one nothing is tested, which is a failure where `HSR_REQUIRE_WGPU` is set.
 
 use burn::module::Param;
 use burn::nn::Linear;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use burn_hsr::{
-    Activation, Backend, Evaluation, Execution, HsrConfig, HsrGradient, OutputLoss, Sharpness,
-    Targets, ThreeLayerNet,
+    Activation, Evaluation, Execution, HsrConfig, HsrGradient, OutputLoss, Sharpness, Targets,
+    ThreeLayerNet,
 };
 use hsr_core::Plan;
-use hsr_tests::{backends, relative_error, tensor, values};
+use hsr_tests::{backends, is_host, relative_error, tensor, values};
 
 /// Numbers without a pattern, exact in single precision, and in half precision where the scale is a power of two.
 fn numbers(count: usize, seed: f64, scale: f64) -> Vec<f64> {
@@ -149,14 +149,26 @@ impl Case {
             .unwrap()
     }
 
-    /// Value, gradient and input gradient of the kernels against those of the tensor operations.
-    fn check(&self, wgpu: &Device) {
-        let ours = parts(self.gradient(wgpu, DType::F32));
-        let theirs = parts(self.gradient(&Device::flex(), DType::F64));
-        assert_eq!(ours.len(), theirs.len(), "{self:?}");
-        for ((name, ours), (_, theirs)) in ours.iter().zip(&theirs) {
-            let error = relative_error(ours, theirs, 0.0);
-            assert!(error < 1e-4, "{self:?}: {name} {error:e}");
+    /// By hsr-core.
+    fn exact(&self) -> Vec<(&'static str, Vec<f64>)> {
+        let mut case = self.clone();
+        case.config.execution = Execution::Host;
+        parts(case.gradient(&Device::flex(), DType::F64))
+    }
+
+    /// Value, gradient and input gradient of the kernels against those of hsr-core.
+    fn check(&self, device: &Device) {
+        let theirs = self.exact();
+        for (dtype, tolerance) in [(DType::F32, 1e-4), (DType::F64, 1e-10)] {
+            if !device.supports_dtype(dtype) {
+                continue;
+            }
+            let ours = parts(self.gradient(device, dtype));
+            assert_eq!(ours.len(), theirs.len(), "{self:?}");
+            for ((name, ours), (_, theirs)) in ours.iter().zip(&theirs) {
+                let error = relative_error(ours, theirs, 0.0);
+                assert!(error < tolerance, "{self:?}: {dtype:?} {name} {error:e}");
+            }
         }
     }
 }
@@ -176,11 +188,11 @@ fn parts(gradient: HsrGradient) -> Vec<(&'static str, Vec<f64>)> {
     parts
 }
 
-fn wgpu() -> Option<Device> {
-    backends()
-        .into_iter()
-        .find(|(backend, ..)| *backend == Backend::Wgpu)
-        .map(|(_, device, _)| device)
+/// The devices of CubeCL.
+fn devices() -> Vec<Device> {
+    let devices = backends().into_iter();
+    let devices = devices.filter(|(backend, ..)| !is_host(*backend));
+    devices.map(|(_, device, _)| device).collect()
 }
 
 const LOSSES: [OutputLoss; 3] = [
@@ -198,48 +210,25 @@ const SMALL: Sizes = Sizes {
 };
 
 #[test]
-fn every_activation_has_the_derivatives_of_the_tensor_operations() {
-    let Some(device) = wgpu() else {
-        return;
-    };
-    for (i, activation) in Activation::ALL.into_iter().enumerate() {
-        Case::new(SMALL, activation, LOSSES[i % 3]).check(&device);
+fn every_activation_has_the_derivatives_of_hsr_core() {
+    for device in devices() {
+        for (i, activation) in Activation::ALL.into_iter().enumerate() {
+            Case::new(SMALL, activation, LOSSES[i % 3]).check(&device);
+        }
     }
 }
 
 #[test]
 fn activations_far_from_zero_are_as_exact_as_near_it() {
-    let Some(device) = wgpu() else {
-        return;
-    };
-    for activation in Activation::ALL {
-        // A shader's sine has an absolute error that grows with its argument.
-        if activation == Activation::Sin {
-            continue;
-        }
-        for scale in [1e-3, 6.0] {
-            let mut case = Case::new(SMALL, activation, OutputLoss::MeanSquaredError);
-            case.scale = scale;
-            case.check(&device);
-        }
-    }
-}
-
-#[test]
-fn every_loss_and_evaluation_agrees_with_and_without_biases() {
-    let Some(device) = wgpu() else {
-        return;
-    };
-    let biases = [[true, true], [true, false], [false, true], [false, false]];
-    for (i, loss) in LOSSES.into_iter().enumerate() {
-        for (e, evaluation) in [Evaluation::Assembled, Evaluation::Gram]
-            .into_iter()
-            .enumerate()
-        {
-            for biases in [biases[(i + e) % 4], biases[(i + e + 2) % 4]] {
-                let mut case = Case::new(Sizes { biases, ..SMALL }, Activation::Tanh, loss);
-                case.config.evaluation = evaluation;
-                case.weighted = biases[0];
+    for device in devices() {
+        for activation in Activation::ALL {
+            // A shader's sine has an absolute error that grows with its argument.
+            if activation == Activation::Sin {
+                continue;
+            }
+            for scale in [1e-3, 6.0] {
+                let mut case = Case::new(SMALL, activation, OutputLoss::MeanSquaredError);
+                case.scale = scale;
                 case.check(&device);
             }
         }
@@ -247,196 +236,19 @@ fn every_loss_and_evaluation_agrees_with_and_without_biases() {
 }
 
 #[test]
-fn blocks_of_different_evaluations_add_up() {
-    let Some(device) = wgpu() else {
-        return;
-    };
-    for plan in Plan::every() {
-        let mut case = Case::new(SMALL, Activation::Silu, OutputLoss::SoftmaxCrossEntropy);
-        case.config.evaluation = Evaluation::Blocks(plan);
-        case.check(&device);
-    }
-}
-
-#[test]
-fn sizes_of_one_and_sizes_beyond_a_cube_agree() {
-    let Some(device) = wgpu() else {
-        return;
-    };
-    for (samples, inputs, hidden, outputs) in
-        [(1, 1, 1, 2), (3, 2, 1, 1), (150, 90, 70, 3), (70, 3, 4, 80)]
-    {
-        for loss in [
-            OutputLoss::SigmoidCrossEntropy,
-            OutputLoss::SoftmaxCrossEntropy,
-        ] {
-            if outputs == 1 && loss == OutputLoss::SoftmaxCrossEntropy {
-                continue; // One class has no curvature: see the saturated networks in tests/backends.rs.
-            }
-            let sizes = Sizes {
-                samples,
-                inputs,
-                hidden,
-                outputs,
-                biases: [true, true],
-            };
-            let mut case = Case::new(sizes, Activation::Tanh, loss);
-            // Logits of order one, as networks are initialised.
-            case.scale = 1.0 / (inputs.max(hidden) as f64).sqrt();
-            case.check(&device);
-        }
-    }
-}
-
-#[test]
-fn every_kind_of_target_is_read_as_by_the_tensor_operations() {
-    let Some(device) = wgpu() else {
-        return;
-    };
-    let softmax = Case::new(SMALL, Activation::Tanh, OutputLoss::SoftmaxCrossEntropy);
-    let class_weights = Some(vec![1.0, 0.25, 3.0, 0.5]);
-    for labels in [Labels::Soft, Labels::Classes] {
-        for (weighted, smoothing, class_weights) in [
-            (true, 0.0, None),
-            (false, 0.1, None),
-            (true, 0.0, class_weights.clone()),
-            (false, 0.2, class_weights.clone()),
-        ] {
-            let mut case = softmax.clone();
-            case.labels = labels;
-            case.weighted = weighted;
-            case.config.label_smoothing = smoothing;
-            case.config.class_weights = class_weights;
-            case.check(&device);
-        }
-    }
-    let mut padded = softmax;
-    padded.labels = Labels::Classes;
-    padded.config.pad_tokens = Some(vec![2]);
-    padded.check(&device);
-    // 0 and 1 are the values of a single output.
-    let one = Sizes {
-        outputs: 1,
-        ..SMALL
-    };
-    for smoothing in [0.0, 0.1] {
-        let mut binary = Case::new(one, Activation::Tanh, OutputLoss::SigmoidCrossEntropy);
-        binary.labels = Labels::Classes;
-        binary.config.label_smoothing = smoothing;
-        binary.check(&device);
-    }
-}
-
-#[test]
-fn every_measure_that_the_device_computes_agrees() {
-    let Some(device) = wgpu() else {
-        return;
-    };
-    for sharpness in [Sharpness::LambdaSup, Sharpness::Trace, Sharpness::Frobenius] {
-        for evaluation in [Evaluation::Assembled, Evaluation::Gram] {
-            let mut case = Case::new(SMALL, Activation::Gelu, OutputLoss::SoftmaxCrossEntropy);
-            case.config.sharpness = sharpness;
-            case.config.evaluation = evaluation;
-            case.check(&device);
-        }
-    }
-}
-
-/// A device of the same adapter that binds so many storage buffers at once, one of which CubeCL takes for itself.
-#[cfg(feature = "wgpu")]
-fn device_that_binds(buffers: u32) -> Device {
-    use burn::tensor::wgpu::{WgpuSetup, wgpu};
-    let setup = block_on(async {
-        let instance = wgpu::Instance::default();
-        let adapter = instance.request_adapter(&Default::default()).await.unwrap();
-        let mut limits = adapter.limits();
-        limits.max_storage_buffers_per_shader_stage = buffers;
-        let (device, queue) = adapter
-            .request_device(&wgpu::DeviceDescriptor {
-                // CubeCL takes what the adapter can do for what the device may.
-                required_features: adapter.features() - wgpu::Features::all_experimental_mask(),
-                required_limits: limits,
-                ..Default::default()
-            })
-            .await
-            .unwrap();
-        let backend = adapter.get_info().backend;
-        WgpuSetup {
-            instance,
-            adapter,
-            device,
-            queue,
-            backend,
-        }
-    });
-    Device::wgpu_options().setup(setup).init().unwrap()
-}
-
-/// The result of a future that never waits for another task.
-#[cfg(feature = "wgpu")]
-fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = std::pin::pin!(future);
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    loop {
-        if let std::task::Poll::Ready(output) = future.as_mut().poll(&mut context) {
-            return output;
-        }
-        std::thread::yield_now();
-    }
-}
-
-#[cfg(feature = "wgpu")]
-#[test]
-fn a_device_that_binds_few_buffers_takes_tensor_operations_in_place_of_kernels() {
-    if wgpu().is_none() {
-        return;
-    }
-    // 10 is what WebGPU and SwiftShader offer; 21 one too few for the kernels; 22 just what they need.
-    for buffers in [10, 21, 22] {
-        let device = device_that_binds(buffers);
-        for evaluation in [Evaluation::Assembled, Evaluation::Gram] {
-            let mut case = Case::new(SMALL, Activation::Tanh, OutputLoss::SoftmaxCrossEntropy);
-            case.config.evaluation = evaluation;
-            case.config.execution = Execution::Auto;
-            case.check(&device);
-        }
-    }
-}
-
-#[test]
-fn what_overflows_is_infinite_and_has_no_gradient() {
-    let Some(wgpu) = wgpu() else {
-        return;
-    };
-    // ‖H‖² is beyond single precision; weights that sum to nothing leave no mean; NaN is no number.
-    let mut large = Case::new(SMALL, Activation::Identity, OutputLoss::MeanSquaredError);
-    large.scale = 1e12;
-    let case = Case::new(SMALL, Activation::Tanh, OutputLoss::SoftmaxCrossEntropy);
-    for device in [wgpu, Device::flex()] {
-        let x = case.inputs(&device, DType::F32);
-        let y = case.targets(&device, DType::F32);
-        let nothing = y
-            .clone()
-            .with_sample_weights(Tensor::zeros([SMALL.samples], &device));
-        let nan = x.clone().mask_fill(x.clone().greater_elem(0.9), f32::NAN);
-        let of = |x: Tensor<2>, y: Targets| {
-            let model = case.network(&device, DType::F32);
-            let hsr = case.config.init().unwrap();
-            hsr.gradient(&model, x, y, true).unwrap()
-        };
-        for gradient in [
-            large.gradient(&device, DType::F32),
-            of(x.clone(), nothing),
-            of(nan, y),
-        ] {
-            for (name, values) in parts(gradient) {
-                if name == "value" {
-                    assert_eq!(values, [f64::INFINITY], "{device:?}");
-                } else {
-                    assert!(
-                        values.iter().all(|&v| v == 0.0),
-                        "{device:?} {name}: {values:?}"
-                    );
+fn every_loss_and_evaluation_agrees_with_and_without_biases() {
+    for device in devices() {
+        let biases = [[true, true], [true, false], [false, true], [false, false]];
+        for (i, loss) in LOSSES.into_iter().enumerate() {
+            for (e, evaluation) in [Evaluation::Assembled, Evaluation::Gram]
+                .into_iter()
+                .enumerate()
+            {
+                for biases in [biases[(i + e) % 4], biases[(i + e + 2) % 4]] {
+                    let mut case = Case::new(Sizes { biases, ..SMALL }, Activation::Tanh, loss);
+                    case.config.evaluation = evaluation;
+                    case.weighted = biases[0];
+                    case.check(&device);
                 }
             }
         }
@@ -444,59 +256,188 @@ fn what_overflows_is_infinite_and_has_no_gradient() {
 }
 
 #[test]
-fn tensors_that_are_not_in_memory_order_are_read_in_their_own() {
-    let Some(device) = wgpu() else {
-        return;
-    };
+fn blocks_of_different_evaluations_add_up() {
+    for device in devices() {
+        for plan in Plan::every() {
+            let mut case = Case::new(SMALL, Activation::Silu, OutputLoss::SoftmaxCrossEntropy);
+            case.config.evaluation = Evaluation::Blocks(plan);
+            case.check(&device);
+        }
+    }
+}
+
+#[test]
+fn sizes_of_one_and_sizes_beyond_a_cube_agree() {
+    for device in devices() {
+        for (samples, inputs, hidden, outputs) in
+            [(1, 1, 1, 2), (3, 2, 1, 1), (150, 90, 70, 3), (70, 3, 4, 80)]
+        {
+            for loss in [
+                OutputLoss::SigmoidCrossEntropy,
+                OutputLoss::SoftmaxCrossEntropy,
+            ] {
+                if outputs == 1 && loss == OutputLoss::SoftmaxCrossEntropy {
+                    continue; // One class has no curvature: see the saturated networks in tests/backends.rs.
+                }
+                let sizes = Sizes {
+                    samples,
+                    inputs,
+                    hidden,
+                    outputs,
+                    biases: [true, true],
+                };
+                let mut case = Case::new(sizes, Activation::Tanh, loss);
+                // Logits of order one, as networks are initialised.
+                case.scale = 1.0 / (inputs.max(hidden) as f64).sqrt();
+                case.check(&device);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_target_is_read_as_by_hsr_core() {
+    for device in devices() {
+        let softmax = Case::new(SMALL, Activation::Tanh, OutputLoss::SoftmaxCrossEntropy);
+        let class_weights = Some(vec![1.0, 0.25, 3.0, 0.5]);
+        for labels in [Labels::Soft, Labels::Classes] {
+            for (weighted, smoothing, class_weights) in [
+                (true, 0.0, None),
+                (false, 0.1, None),
+                (true, 0.0, class_weights.clone()),
+                (false, 0.2, class_weights.clone()),
+            ] {
+                let mut case = softmax.clone();
+                case.labels = labels;
+                case.weighted = weighted;
+                case.config.label_smoothing = smoothing;
+                case.config.class_weights = class_weights;
+                case.check(&device);
+            }
+        }
+        let mut padded = softmax;
+        padded.labels = Labels::Classes;
+        padded.config.pad_tokens = Some(vec![2]);
+        padded.check(&device);
+        // 0 and 1 are the values of a single output.
+        let one = Sizes {
+            outputs: 1,
+            ..SMALL
+        };
+        for smoothing in [0.0, 0.1] {
+            let mut binary = Case::new(one, Activation::Tanh, OutputLoss::SigmoidCrossEntropy);
+            binary.labels = Labels::Classes;
+            binary.config.label_smoothing = smoothing;
+            binary.check(&device);
+        }
+    }
+}
+
+#[test]
+fn every_measure_that_the_device_computes_agrees() {
+    for device in devices() {
+        for sharpness in [Sharpness::LambdaSup, Sharpness::Trace, Sharpness::Frobenius] {
+            for evaluation in [Evaluation::Assembled, Evaluation::Gram] {
+                let mut case = Case::new(SMALL, Activation::Gelu, OutputLoss::SoftmaxCrossEntropy);
+                case.config.sharpness = sharpness;
+                case.config.evaluation = evaluation;
+                case.check(&device);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_overflows_is_infinite_and_has_no_gradient() {
+    // ‖H‖² is beyond single precision; weights that sum to nothing leave no mean; NaN is no number.
+    let mut large = Case::new(SMALL, Activation::Identity, OutputLoss::MeanSquaredError);
+    large.scale = 1e12;
     let case = Case::new(SMALL, Activation::Tanh, OutputLoss::SoftmaxCrossEntropy);
-    let plain = case.network(&device, DType::F32);
-    let turned = |weight: &Param<Tensor<2>>| {
-        let [from, to] = weight.dims();
-        let numbers = values(weight.val());
-        let transposed: Vec<f64> = (0..to)
-            .flat_map(|c| numbers.iter().skip(c).step_by(to).copied())
-            .collect();
-        let transposed = tensor::<2>(&transposed, [to, from], &device, DType::F32);
-        Param::from_tensor(transposed.transpose())
-    };
-    let mut model = plain.clone();
-    model.hidden.weight = turned(&plain.hidden.weight);
-    model.output.weight = turned(&plain.output.weight);
-    let hsr = case.config.init().unwrap();
-    let y = case.targets(&device, DType::F32);
-    let of = |model: &ThreeLayerNet, x: Tensor<2>| {
-        parts(hsr.gradient(model, x, y.clone(), true).unwrap())
-    };
-    let x = case.inputs(&device, DType::F32);
-    let by_columns = tensor::<2>(
-        &values(x.clone().transpose()),
-        [SMALL.inputs, SMALL.samples],
-        &device,
-        DType::F32,
-    );
-    let expected = of(&plain, x);
-    for ((name, ours), (_, theirs)) in of(&model, by_columns.transpose()).iter().zip(&expected) {
-        let error = relative_error(ours, theirs, 0.0);
-        assert!(error < 1e-5, "{name}: {error:e}");
+    for device in devices().into_iter().chain([Device::flex()]) {
+        let mut gradients = vec![("large", large.gradient(&device, DType::F32))];
+        for dtype in [DType::F32, DType::F64] {
+            if !device.supports_dtype(dtype) {
+                continue;
+            }
+            let x = case.inputs(&device, dtype);
+            let y = case.targets(&device, dtype);
+            let nothing = y
+                .clone()
+                .with_sample_weights(Tensor::zeros([SMALL.samples], &device));
+            let nan = x.clone().mask_fill(x.clone().greater_elem(0.9), f32::NAN);
+            let of = |x: Tensor<2>, y: Targets| {
+                let model = case.network(&device, dtype);
+                let hsr = case.config.init().unwrap();
+                hsr.gradient(&model, x, y, true).unwrap()
+            };
+            gradients.push(("no weight", of(x, nothing)));
+            gradients.push(("NaN", of(nan, y)));
+        }
+        for (case, gradient) in gradients {
+            for (name, values) in parts(gradient) {
+                let expected = if name == "value" { f64::INFINITY } else { 0.0 };
+                assert!(
+                    values.iter().all(|&v| v == expected),
+                    "{device:?} {case} {name}: {values:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn tensors_that_are_not_in_memory_order_are_read_in_their_own() {
+    for device in devices() {
+        let case = Case::new(SMALL, Activation::Tanh, OutputLoss::SoftmaxCrossEntropy);
+        let plain = case.network(&device, DType::F32);
+        let turned = |weight: &Param<Tensor<2>>| {
+            let [from, to] = weight.dims();
+            let numbers = values(weight.val());
+            let transposed: Vec<f64> = (0..to)
+                .flat_map(|c| numbers.iter().skip(c).step_by(to).copied())
+                .collect();
+            let transposed = tensor::<2>(&transposed, [to, from], &device, DType::F32);
+            Param::from_tensor(transposed.transpose())
+        };
+        let mut model = plain.clone();
+        model.hidden.weight = turned(&plain.hidden.weight);
+        model.output.weight = turned(&plain.output.weight);
+        let hsr = case.config.init().unwrap();
+        let y = case.targets(&device, DType::F32);
+        let of = |model: &ThreeLayerNet, x: Tensor<2>| {
+            parts(hsr.gradient(model, x, y.clone(), true).unwrap())
+        };
+        let x = case.inputs(&device, DType::F32);
+        let by_columns = tensor::<2>(
+            &values(x.clone().transpose()),
+            [SMALL.inputs, SMALL.samples],
+            &device,
+            DType::F32,
+        );
+        let expected = of(&plain, x);
+        for ((name, ours), (_, theirs)) in of(&model, by_columns.transpose()).iter().zip(&expected)
+        {
+            let error = relative_error(ours, theirs, 0.0);
+            assert!(error < 1e-5, "{name}: {error:e}");
+        }
     }
 }
 
 #[test]
 fn half_precision_has_its_moments_in_single() {
-    let Some(device) = wgpu() else {
-        return;
-    };
-    if !device.supports_dtype(DType::F16) {
-        println!("SKIPPED: this adapter has no f16");
-        return;
-    }
-    // Activations of some tens: the squares of H's entries are beyond f16, the gradient is not.
-    let mut case = Case::new(SMALL, Activation::Softplus, OutputLoss::MeanSquaredError);
-    case.scale = 16.0;
-    let half = parts(case.gradient(&device, DType::F16));
-    let double = parts(case.gradient(&Device::flex(), DType::F64));
-    for ((name, ours), (_, theirs)) in half.iter().zip(&double) {
-        let error = relative_error(ours, theirs, 0.0);
-        assert!(error < 2e-3, "{name}: {error:e}");
+    for device in devices() {
+        if !device.supports_dtype(DType::F16) {
+            println!("SKIPPED: this adapter has no f16");
+            continue;
+        }
+        // Activations of some tens: the squares of H's entries are beyond f16, the gradient is not.
+        let mut case = Case::new(SMALL, Activation::Softplus, OutputLoss::MeanSquaredError);
+        case.scale = 16.0;
+        let half = parts(case.gradient(&device, DType::F16));
+        let double = case.exact();
+        for ((name, ours), (_, theirs)) in half.iter().zip(&double) {
+            let error = relative_error(ours, theirs, 0.0);
+            assert!(error < 2e-3, "{name}: {error:e}");
+        }
     }
 }

@@ -10,12 +10,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use burn_hsr::{
     Backend, Evaluation, Execution, Hsr, HsrConfig, Mode, OutputLoss, Targets, ThreeLayerNet,
     ThreeLayerNetConfig,
 };
 use burn_penalty::{Objective, Scheme, StochasticHsrConfig};
+use hsr_tests::relative_error;
 
 /// Counts what wgpu reports. One for the process, as `log` has it: the tests of this file take turns.
 struct Counter {
@@ -357,5 +358,109 @@ fn a_penalty_is_at_most_sixty_launches_on_wgpu_and_reads_back_only_on_the_host()
             let (_, on_host) = count(&device, || hsr.penalty(&model, x.clone(), targets).unwrap());
             assert!(on_host.read_backs >= 6, "{on_host:?}");
         }
+    }
+}
+
+/// A device of the same adapter that binds so many storage buffers at once, one of which CubeCL takes for itself.
+#[cfg(feature = "wgpu")]
+fn device_that_binds(buffers: u32) -> Device {
+    use burn::tensor::wgpu::{WgpuSetup, wgpu};
+    let setup = block_on(async {
+        let instance = wgpu::Instance::default();
+        let adapter = instance.request_adapter(&Default::default()).await.unwrap();
+        let mut limits = adapter.limits();
+        limits.max_storage_buffers_per_shader_stage = buffers;
+        let (device, queue) = adapter
+            .request_device(&wgpu::DeviceDescriptor {
+                // CubeCL takes what the adapter can do for what the device may.
+                required_features: adapter.features() - wgpu::Features::all_experimental_mask(),
+                required_limits: limits,
+                ..Default::default()
+            })
+            .await
+            .unwrap();
+        let backend = adapter.get_info().backend;
+        WgpuSetup {
+            instance,
+            adapter,
+            device,
+            queue,
+            backend,
+        }
+    });
+    Device::wgpu_options().setup(setup).init().unwrap()
+}
+
+/// The result of a future that never waits for another task.
+#[cfg(feature = "wgpu")]
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    loop {
+        if let std::task::Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// The gradient for the inputs by either evaluation, of the same numbers on every device, and what it launches.
+fn gradients(device: &Device, dtype: DType) -> [(Vec<f64>, usize); 2] {
+    let Problem { mut model, x, y } = problem(device);
+    let place = || (device, dtype);
+    let hidden = Tensor::<2>::from_data([[0.5, -0.25, 0.125, 1.0, -0.5]; 4], place());
+    let output = Tensor::<2>::from_data([[0.75, -0.5, 0.25]; 5], place());
+    model.hidden.weight = model.hidden.weight.map(|_| hidden.require_grad());
+    model.output.weight = model.output.weight.map(|_| output.require_grad());
+    for layer in [&mut model.hidden, &mut model.output] {
+        let zeros = |bias: Tensor<1>| Tensor::zeros(bias.dims(), place()).require_grad();
+        layer.bias = layer.bias.take().map(|bias| bias.map(zeros));
+    }
+    [Evaluation::Assembled, Evaluation::Gram].map(|evaluation| {
+        let config = HsrConfig::new().with_evaluation(evaluation);
+        let hsr = config.with_execution(Execution::Auto).init().unwrap();
+        let x = x.clone().cast(dtype);
+        let gradient = || hsr.gradient(&model, x.clone(), y.clone(), true).unwrap();
+        gradient();
+        let (gradient, counts) = count(device, gradient);
+        let inputs = gradient.inputs.expect("asked for").inner().into_data();
+        (inputs.iter::<f64>().collect(), counts.launches)
+    })
+}
+
+/// Eight buffers are what WebGPU promises; a device with fewer takes tensor operations in place of kernels.
+#[cfg(feature = "wgpu")]
+#[test]
+fn kernels_bind_no_more_buffers_than_webgpu_promises() {
+    let Some((device, _turn)) = wgpu() else {
+        return;
+    };
+    let plenty = gradients(&device, DType::F32);
+    for buffers in [7, 8] {
+        let few = gradients(&device_that_binds(buffers).autodiff(), DType::F32);
+        for ((found, launches), (expected, of_kernels)) in few.iter().zip(&plenty) {
+            println!("{buffers} buffers: {launches} launches, {of_kernels} with plenty");
+            assert_eq!(*launches == *of_kernels, buffers == 8, "{buffers}");
+            let error = relative_error(found, expected, 0.0);
+            assert!(error < 1e-4, "{buffers}: {error:e}");
+        }
+    }
+}
+
+#[test]
+fn double_precision_has_the_same_kernels() {
+    let Some((device, _turn)) = wgpu() else {
+        return;
+    };
+    if !device.supports_dtype(DType::F64) {
+        println!("SKIPPED: this adapter has no f64");
+        return;
+    }
+    let [single, double] = [DType::F32, DType::F64].map(|dtype| gradients(&device, dtype));
+    for ((found, launches), (expected, of_single)) in double.iter().zip(&single) {
+        println!("{launches} launches in double precision, {of_single} in single");
+        assert_eq!(launches, of_single);
+        let error = relative_error(found, expected, 0.0);
+        assert!(error < 1e-4, "{error:e}");
     }
 }

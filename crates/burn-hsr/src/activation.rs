@@ -4,7 +4,7 @@ use burn::nn::activation::Activation as BurnActivation;
 use burn::tensor::{Tensor, activation};
 use hsr_core::Activation;
 
-use crate::HsrError;
+use crate::error::HsrError;
 
 /// Which φ an activation of Burn is, so that a model that keeps Burn's can answer
 /// [`ThreeLayer::activation`](crate::ThreeLayer::activation). (A `TryFrom` cannot be: both types belong to other crates.)

@@ -4,9 +4,10 @@ use burn::tensor::{Element, Int, Tensor};
 use hsr_core::depth::{FeedForward, LayerShape};
 use hsr_core::{Batch, Error, Network, OutputLoss, Real};
 
-use crate::layers::{shapes, three_layers};
+use crate::config::HsrConfig;
+use crate::error::HsrError;
+use crate::layers::{Layers, shapes, three_layers};
 use crate::targets::{Labels, Targets};
-use crate::{HsrConfig, HsrError, Layers};
 
 /// The parameters of a model and a batch with its loss, read from their device: from
 /// [`Hsr::closed_form`](crate::Hsr::closed_form), for every verb of [`hsr_core::depth::DeepWorkspace`], and for three

@@ -9,8 +9,10 @@
 use hsr_core::depth::LayerShape;
 use hsr_core::{Dimensions, Error, Plan};
 
-use crate::layers::{shapes, three_layers};
-use crate::{HsrConfig, HsrError, Layers, Sharpness, Subsample};
+use crate::config::HsrConfig;
+use crate::layers::{Layers, shapes, three_layers};
+use crate::sharpness::Sharpness;
+use crate::subsample::Subsample;
 
 /// The price of a step with HSR, from [`Hsr::cost`](crate::Hsr::cost).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,53 +23,36 @@ pub struct StepCost {
     pub plain_steps: f64,
 }
 
-impl crate::Hsr {
-    /// What a step in which HSR acts costs on the CPU, in plain steps, for batches of `samples` rows. Nothing is computed
-    /// or timed: the number follows from the sizes and the configuration.
-    ///
-    /// It is within 10 % in the median, and 20 % at worst, of the nine steps from which its constants come (flex, f32, plain
-    /// SGD, two cores of an Intel server). On two virtual cores of an AMD EPYC the bench `step_cost` measured more than
-    /// predicted, 1.3 to 1.4 times in the median of sixteen sizes and up to twice. Other optimizers, whose plain step is
-    /// dearer, differ the other way. In the head of a deeper model the backbone makes the plain step dearer and
-    /// so the ratio smaller. With an interval of k steps the mean over steps is 1 + (cost − 1)/k. The number of products
-    /// that [`Sharpness::LambdaMax`] needs is not known beforehand; 40 are assumed. For other than three layers the
-    /// multiply-adds are counted in the same way, but no constant was fitted there.
-    ///
-    /// ```
-    /// use burn::tensor::Device;
-    /// use burn_hsr::{HsrConfig, Subsample, ThreeLayerNetConfig};
-    ///
-    /// let device = Device::flex();
-    /// let iris = ThreeLayerNetConfig::new(4, 16, 3).init(&device);
-    /// let wide = ThreeLayerNetConfig::new(1024, 1024, 10).init(&device);
-    /// let hsr = HsrConfig::new().init()?;
-    /// assert_eq!(hsr.cost(&iris, 64)?.rows, 64);
-    /// // What would cost more than three plain steps takes a part of the batch ...
-    /// assert!(hsr.cost(&wide, 64)?.rows < 64);
-    /// assert!(hsr.cost(&wide, 64)?.plain_steps <= Subsample::BUDGET);
-    /// // ... unless it is told to take all of it.
-    /// let hsr = HsrConfig::new().with_subsample(Subsample::All).init()?;
-    /// assert!(hsr.cost(&wide, 64)?.plain_steps > Subsample::BUDGET);
-    /// # Ok::<(), burn_hsr::HsrError>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`HsrError::Core`] where the batch is empty or an evaluation was asked for whose blocks do not fit in memory.
-    pub fn cost<M: Layers>(&self, model: &M, samples: usize) -> Result<StepCost, HsrError> {
-        if samples == 0 {
-            return Err(Error::Empty {
-                what: "the number of samples",
+/// Up to so many parameters [`Subsample::Auto`] takes the whole batch: such steps take milliseconds whatever their number
+/// of plain steps, and stay exact.
+const WIDE: usize = 10_000;
+
+/// The fewest rows that are left by halving.
+const FEWEST: usize = 8;
+
+/// The rows taken of `samples`.
+///
+/// # Errors
+///
+/// As [`plain_steps`].
+pub(crate) fn rows(
+    config: &HsrConfig,
+    shapes: &[LayerShape],
+    samples: usize,
+) -> Result<usize, Error> {
+    let parameters = || shapes.iter().map(LayerShape::parameters).sum::<usize>();
+    let mut rows = samples;
+    match config.subsample {
+        Subsample::All => {}
+        Subsample::Rows(most) => rows = rows.min(most),
+        Subsample::Auto if parameters() <= WIDE => {}
+        Subsample::Auto => {
+            while rows > FEWEST && plain_steps(config, shapes, samples, rows)? > Subsample::BUDGET {
+                rows = rows.div_ceil(2).max(FEWEST);
             }
-            .into());
         }
-        let shapes = shapes(model);
-        let rows = Subsample::rows(self.config(), &shapes, samples)?;
-        Ok(StepCost {
-            rows,
-            plain_steps: plain_steps(self.config(), &shapes, samples, rows)?,
-        })
     }
+    Ok(rows)
 }
 
 /// A step whose regulariser takes `rows` of `samples` rows, in plain steps. Both are counted in multiply-adds of a large
@@ -206,4 +191,42 @@ fn deep_blocks(shapes: &[LayerShape], rows: usize, diagonal: bool) -> f64 {
 
 fn of(size: usize) -> f64 {
     size as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use hsr_core::Activation;
+    use hsr_core::depth::LayerShape;
+
+    use crate::config::HsrConfig;
+    use crate::subsample::Subsample;
+
+    fn rows(subsample: Subsample, sizes: [usize; 3], samples: usize) -> usize {
+        let config = HsrConfig::new().with_subsample(subsample);
+        let [inputs, hidden, outputs] = sizes;
+        let shapes = [
+            LayerShape::new(inputs, hidden).with_activation(Activation::Tanh),
+            LayerShape::new(hidden, outputs),
+        ];
+        super::rows(&config, &shapes, samples).unwrap()
+    }
+
+    #[test]
+    fn small_networks_take_whole_batches_and_wide_ones_what_the_budget_allows() {
+        // iris, wine, digits, and digits with every sample in one batch.
+        for (sizes, samples) in [
+            ([4, 16, 3], 64),
+            ([13, 16, 3], 142),
+            ([64, 16, 10], 64),
+            ([64, 16, 10], 1437),
+        ] {
+            assert_eq!(rows(Subsample::Auto, sizes, samples), samples);
+        }
+        // The head of Burn's custom-training-loop.
+        let wide = rows(Subsample::Auto, [1024, 1024, 10], 64);
+        assert!((8..64).contains(&wide), "{wide}");
+        assert_eq!(rows(Subsample::All, [1024, 1024, 10], 64), 64);
+        assert_eq!(rows(Subsample::Rows(5), [1024, 1024, 10], 64), 5);
+        assert_eq!(rows(Subsample::Rows(100), [4, 16, 3], 64), 64);
+    }
 }

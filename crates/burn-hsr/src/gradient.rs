@@ -4,7 +4,7 @@ use burn::module::{Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Bool, DType, Tensor};
 
-use crate::Layers;
+use crate::layers::Layers;
 
 /// λ_sup, or the measure that is [descended](crate::Sharpness) in its place, and its gradient at one point. Plain
 /// tensors, without autodiff, on the model's device.

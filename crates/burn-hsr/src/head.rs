@@ -3,8 +3,8 @@
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use crate::Layers;
 use crate::gradient::{HsrGradient, add_to};
+use crate::layers::Layers;
 
 /// strength·∇λ_sup of a head, in the two parts that [`Hsr::head`](crate::Hsr::head) divides it into: the features' part
 /// goes through the backbone as a term of the loss, the head's own part is injected after `backward`.

@@ -6,7 +6,8 @@ use burn::tensor::Tensor;
 use hsr_core::depth::LayerShape;
 use hsr_core::{Activation, Dimensions};
 
-use crate::{ThreeLayer, activation};
+use crate::activation;
+use crate::net::ThreeLayer;
 
 /// One layer of a feed-forward model, a = φ(W x + b), or a = φ(W x + b) + x where it is residual (theory §8).
 #[derive(Clone, Copy, Debug)]

@@ -80,6 +80,7 @@
 mod activation;
 mod backend;
 mod closed_form;
+mod config;
 mod cost;
 mod device;
 mod error;
@@ -105,11 +106,12 @@ pub use activation::{activation_of, forward as activation_forward};
 pub use backend::{Backend, BackendError, DeviceDescription, DeviceName};
 pub use burn_penalty::{Mode, ParseStrengthError, Schedule, Strength};
 pub use closed_form::ClosedForm;
+pub use config::{Execution, HsrConfig};
 pub use cost::StepCost;
 pub use error::HsrError;
 pub use gradient::{HsrGradient, LayerGradient};
 pub use head::HeadTerm;
-pub use hsr::{Execution, Hsr, HsrConfig};
+pub use hsr::Hsr;
 pub use hsr_core::{
     Activation, BlockEvaluation, Evaluation, Extremes, LambdaMaxRange, LanczosOptions, OutputLoss,
     Plan, SpectralBounds,

@@ -3,7 +3,8 @@
 use burn::nn::loss::{BinaryCrossEntropyLossConfig, CrossEntropyLossConfig};
 use hsr_core::OutputLoss;
 
-use crate::{HsrConfig, HsrError};
+use crate::config::HsrConfig;
+use crate::error::HsrError;
 
 impl HsrConfig {
     /// The regulariser of Burn's cross-entropy loss, with its label smoothing, class weights and pad tokens.

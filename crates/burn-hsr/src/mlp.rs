@@ -6,7 +6,7 @@ use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use hsr_core::Activation;
 
-use crate::{Layer, Layers};
+use crate::layers::{Layer, Layers};
 
 /// Configuration of an [`Mlp`].
 ///

@@ -6,16 +6,20 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
+use burn_penalty::Mode;
 use hsr_core::OutputLoss;
 
 use crate::activation::softplus;
-use crate::device::tensors::reduce;
+use crate::config::HsrConfig;
+use crate::device::reduce;
+use crate::error::HsrError;
 use crate::gradient::add_to;
 use crate::host::{Factor, Objective};
-use crate::hsr::refuse_tracked;
+use crate::hsr::{Hsr, refuse_tracked};
+use crate::layers::Layers;
+use crate::mlp::Mlp;
 use crate::probes::Estimate;
 use crate::targets::{Labels, Targets};
-use crate::{Hsr, HsrConfig, HsrError, Layers, Mlp, Mode};
 
 /// The loss of a batch and the gradients for an optimizer, from [`Hsr::loss_gradients`].
 pub struct LossGradients {

@@ -10,7 +10,7 @@ use hsr_core::{Batch, Error, Real};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::Sharpness;
+use crate::sharpness::Sharpness;
 
 /// What random probes said of tr H and ‖H‖²: the moving averages that are kept from step to step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -237,7 +237,7 @@ mod tests {
     use hsr_core::{Activation, Batch, OutputLoss, Targets};
 
     use super::{Along, ProbeAverages, Probing, add};
-    use crate::Sharpness;
+    use crate::sharpness::Sharpness;
 
     #[test]
     fn the_sum_over_unit_vectors_is_the_exact_gradient() {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ProbeAverages;
+use crate::probes::ProbeAverages;
 
 /// The state of an [`Hsr`](crate::Hsr), to be saved beside the model's and the optimizer's records. With it and the
 /// same configuration a resumed run takes the very steps that an uninterrupted one would have taken.

@@ -1,13 +1,9 @@
 //! A part of the batch for the regulariser.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use hsr_core::Error;
-use hsr_core::depth::LayerShape;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
-
-use crate::{HsrConfig, cost};
 
 /// The rows of a batch that the regulariser takes. What it takes are other rows at each step, named by the seed and the
 /// step alone.
@@ -30,42 +26,6 @@ impl Subsample {
     /// What a step with HSR may cost under [`Auto`](Self::Auto), in plain steps: as much as a step with SAM, which has two
     /// passes.
     pub const BUDGET: f64 = 3.0;
-    /// Up to so many parameters [`Auto`](Self::Auto) takes the whole batch: such steps take milliseconds whatever their
-    /// number of plain steps, and stay exact.
-    const WIDE: usize = 10_000;
-    /// The fewest rows that are left by halving.
-    const FEWEST: usize = 8;
-
-    /// The rows taken of `samples`.
-    ///
-    /// # Errors
-    ///
-    /// As [`cost::plain_steps`].
-    pub(crate) fn rows(
-        config: &HsrConfig,
-        shapes: &[LayerShape],
-        samples: usize,
-    ) -> Result<usize, Error> {
-        let mut rows = samples;
-        match config.subsample {
-            Subsample::All => {}
-            Subsample::Rows(most) => rows = rows.min(most),
-            Subsample::Auto if parameters(shapes) <= Self::WIDE => {}
-            Subsample::Auto => {
-                while rows > Self::FEWEST
-                    && cost::plain_steps(config, shapes, samples, rows)? > Self::BUDGET
-                {
-                    rows = rows.div_ceil(2).max(Self::FEWEST);
-                }
-            }
-        }
-        Ok(rows)
-    }
-}
-
-/// D, without what is frozen.
-fn parameters(shapes: &[LayerShape]) -> usize {
-    shapes.iter().map(LayerShape::parameters).sum()
 }
 
 /// `rows` of `samples` rows, each as likely as any other, the same for the same seed and step: their Hessian is that
@@ -90,44 +50,6 @@ pub(crate) fn choose(
     // In the batch's order: rows are then read one after the other.
     chosen.sort_unstable();
     Some(Tensor::from_data(TensorData::new(chosen, [rows]), device))
-}
-
-#[cfg(test)]
-mod tests {
-    use hsr_core::Activation;
-    use hsr_core::depth::LayerShape;
-
-    use super::Subsample;
-    use crate::HsrConfig;
-
-    fn rows(subsample: Subsample, sizes: [usize; 3], samples: usize) -> usize {
-        let config = HsrConfig::new().with_subsample(subsample);
-        let [inputs, hidden, outputs] = sizes;
-        let shapes = [
-            LayerShape::new(inputs, hidden).with_activation(Activation::Tanh),
-            LayerShape::new(hidden, outputs),
-        ];
-        Subsample::rows(&config, &shapes, samples).unwrap()
-    }
-
-    #[test]
-    fn small_networks_take_whole_batches_and_wide_ones_what_the_budget_allows() {
-        // iris, wine, digits, and digits with every sample in one batch.
-        for (sizes, samples) in [
-            ([4, 16, 3], 64),
-            ([13, 16, 3], 142),
-            ([64, 16, 10], 64),
-            ([64, 16, 10], 1437),
-        ] {
-            assert_eq!(rows(Subsample::Auto, sizes, samples), samples);
-        }
-        // The head of Burn's custom-training-loop.
-        let wide = rows(Subsample::Auto, [1024, 1024, 10], 64);
-        assert!((8..64).contains(&wide), "{wide}");
-        assert_eq!(rows(Subsample::All, [1024, 1024, 10], 64), 64);
-        assert_eq!(rows(Subsample::Rows(5), [1024, 1024, 10], 64), 5);
-        assert_eq!(rows(Subsample::Rows(100), [4, 16, 3], 64), 64);
-    }
 }
 
 #[cfg(all(test, feature = "flex"))]

@@ -6,8 +6,10 @@ use burn::tensor::activation::{log_softmax, sigmoid, softmax};
 use burn::tensor::{DType, Tensor};
 use hsr_core::Activation;
 
-use crate::layers::outputs;
-use crate::{Hsr, HsrError, Layers, Mlp};
+use crate::error::HsrError;
+use crate::hsr::Hsr;
+use crate::layers::{Layers, outputs};
+use crate::mlp::Mlp;
 
 impl Hsr {
     /// Compares the logits that the model itself gave for these inputs with those of its [layers](Layers), of which HSR

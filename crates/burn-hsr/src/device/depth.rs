@@ -11,10 +11,11 @@ use burn::tensor::Tensor;
 use hsr_core::OutputLoss;
 use hsr_core::depth::LayerShape;
 
-use super::output::Output;
-use super::tensors::{Weighted, eye, flat};
-use crate::HsrConfig;
+use super::moments::Weighted;
+use super::output::{Output, eye};
+use super::tensors::flat;
 use crate::activation::derivatives;
+use crate::config::HsrConfig;
 use crate::gradient::{HsrGradient, LayerGradient, ZeroWhere};
 use crate::targets::Targets;
 

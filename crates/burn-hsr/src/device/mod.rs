@@ -5,65 +5,29 @@
 //!
 //! * [`tensors`]: plain tensor operations, on every backend;
 //! * [`depth`]: any depth, the value in tensor operations and its gradient by autodiff;
-//! * [`kernels`]: CubeCL kernels beside Burn's matrix products, for single precision on its devices (feature `kernels`).
+//! * [`kernels`]: CubeCL kernels beside Burn's matrix products, on its devices (feature `kernels`).
 
 mod depth;
 #[cfg(feature = "kernels")]
 mod kernels;
+mod moments;
 mod output;
-pub(crate) mod tensors;
+mod problem;
+mod tensors;
 
 use burn::tensor::{DType, Tensor};
-use hsr_core::{Activation, Dimensions, Plan};
+use hsr_core::Plan;
 
-use crate::gradient::{HsrGradient, LayerGradient};
+use crate::config::HsrConfig;
+use crate::error::HsrError;
+use crate::gradient::HsrGradient;
 use crate::host::dtype_of;
-use crate::layers::{shapes, three_layers};
+use crate::layers::{Layer, Layers, shapes, three_layers};
 use crate::targets::Targets;
-use crate::{HsrConfig, HsrError, Layer, Layers};
 
-/// The smallest number that has a reciprocal in the type.
-pub(crate) fn smallest(dtype: DType) -> f64 {
-    dtype
-        .finfo()
-        .map_or(f64::from(f32::MIN_POSITIVE), |info| info.min_positive)
-}
-
-/// What is to be evaluated: plain tensors, without autodiff, all of one type.
-struct Problem<'a> {
-    config: &'a HsrConfig,
-    dims: Dimensions,
-    activation: Activation,
-    plan: Plan,
-    /// x \[N, d\].
-    inputs: Tensor<2>,
-    targets: Targets,
-    /// W1 \[d, h\] and W2 \[h, K\], as Burn has them.
-    weights: [Tensor<2>; 2],
-    /// b1 \[h\] and b2 \[K\].
-    biases: [Option<Tensor<1>>; 2],
-    with_inputs: bool,
-}
-
-/// The gradient of a three-layer network from its parts in Burn's layout.
-fn of_three_layers(
-    value: Tensor<1>,
-    weights: [Tensor<2>; 2],
-    biases: [Option<Tensor<1>>; 2],
-    inputs: Option<Tensor<2>>,
-) -> HsrGradient {
-    let layers = weights.into_iter().zip(biases);
-    HsrGradient {
-        value,
-        layers: layers
-            .map(|(weight, bias)| LayerGradient {
-                weight: Some(weight),
-                bias,
-            })
-            .collect(),
-        inputs,
-    }
-}
+pub(crate) use output::reduce;
+use problem::Problem;
+pub(crate) use problem::smallest;
 
 /// λ_sup or the trace or the norm of H, and its gradient.
 pub(crate) fn gradient<M: Layers>(

@@ -1,12 +1,11 @@
 //! Residuals r and curvature S of the losses in the logits, on a device (theory §1).
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{DType, Device, Int, Tensor};
 use hsr_core::OutputLoss;
 
-use super::smallest;
-use super::tensors::{eye, reduce};
-use crate::HsrConfig;
-use crate::targets::Targets;
+use super::problem::smallest;
+use crate::config::HsrConfig;
+use crate::targets::{Labels, Targets};
 
 /// What the losses are in the logits o of every sample. r, ω and S are divided by σ.
 pub(super) struct Output {
@@ -101,6 +100,73 @@ impl Output {
             s,
             s_diagonal,
             sigma,
+        }
+    }
+}
+
+/// The identity of one sample, `[1, n, n]`, in the given type (Burn's `eye` takes the device's default).
+pub(super) fn eye(n: usize, device: &Device, dtype: DType) -> Tensor<3> {
+    let index = Tensor::<1, Int>::arange(0..n as i64, device);
+    let rows = index.clone().reshape([1, n, 1]).expand([1, n, n]);
+    let columns = index.reshape([1, 1, n]).expand([1, n, n]);
+    rows.equal(columns).float().cast(dtype)
+}
+
+/// y \[N, K\] and ω \[N, 1\] after smoothing, class and sample weights (see [`hsr_core::Batch`]).
+pub(crate) fn reduce(
+    config: &HsrConfig,
+    targets: Targets,
+    outputs: usize,
+    like: &Tensor<2>,
+) -> (Tensor<2>, Tensor<2>) {
+    let (device, dtype) = (like.device(), like.dtype());
+    let [n, _] = like.dims();
+    let hard = matches!(targets.labels, Labels::Classes(_));
+    let one_hot = match targets.labels {
+        Labels::Values(values) => values.inner().cast(dtype),
+        Labels::Classes(classes) if outputs == 1 => match config.loss {
+            OutputLoss::SoftmaxCrossEntropy => Tensor::ones([n, 1], (&device, dtype)),
+            _ => classes.inner().reshape([n, 1]).float().cast(dtype),
+        },
+        Labels::Classes(classes) => {
+            let index = Tensor::<1, Int>::arange(0..outputs as i64, &device)
+                .reshape([1, outputs])
+                .expand([n, outputs]);
+            let classes = classes
+                .inner()
+                .cast(index.dtype())
+                .reshape([n, 1])
+                .expand([n, outputs]);
+            classes.equal(index).float().cast(dtype)
+        }
+    };
+    let omega = match targets.sample_weights {
+        Some(weights) => weights.inner().cast(dtype).reshape([n, 1]),
+        None => Tensor::ones([n, 1], (&device, dtype)),
+    };
+    let class_weights = config.class_weights.as_ref().map(|weights| {
+        let data = burn::tensor::TensorData::new(weights.clone(), [1, outputs]);
+        Tensor::<2>::from_data(data, (&device, dtype))
+    });
+    let normalizer = match &class_weights {
+        Some(weights) if hard => omega.clone() * (one_hot.clone() * weights.clone()).sum_dim(1),
+        _ => omega.clone(),
+    };
+    let omega = omega / normalizer.sum().reshape([1, 1]);
+    let smoothing = config.softmax_smoothing();
+    let y = if smoothing == 0.0 {
+        one_hot
+    } else {
+        one_hot * (1.0 - smoothing) + smoothing / outputs as f64
+    };
+    match class_weights {
+        None => (y, omega),
+        Some(weights) => {
+            let weighted = y * weights;
+            let value = weighted.clone().sum_dim(1);
+            let nothing = value.clone().equal_elem(0.0);
+            let y = weighted / value.clone().mask_fill(nothing, 1.0);
+            (y, omega * value)
         }
     }
 }

@@ -4,16 +4,15 @@
 //! against. A penalty is some 300 operations (304 launches on wgpu for the softmax, before the kernels took over there),
 //! so it pays for large models, not small ones.
 
-use burn::tensor::{DType, Device, Int, Tensor};
+use burn::tensor::Tensor;
 use hsr_core::{BlockEvaluation, OutputLoss, Plan};
 
 use crate::activation::derivatives;
 use crate::gradient::{HsrGradient, ZeroWhere};
-use crate::targets::{Labels, Targets};
-use crate::{HsrConfig, Sharpness};
 
-use super::output::Output;
-use super::{Problem, of_three_layers, smallest};
+use super::moments::Weighted;
+use super::output::{Output, eye};
+use super::problem::{Problem, of_three_layers};
 
 /// The per-sample quantities of theory §1.
 struct Forward {
@@ -86,78 +85,11 @@ fn diagonal(matrix: Tensor<3>, eye: Tensor<3>) -> Tensor<2> {
     (matrix * eye).sum_dim(2).squeeze_dim::<2>(2)
 }
 
-/// The identity of one sample, `[1, n, n]`, in the given type (Burn's `eye` takes the device's default).
-pub(super) fn eye(n: usize, device: &Device, dtype: DType) -> Tensor<3> {
-    let index = Tensor::<1, Int>::arange(0..n as i64, device);
-    let rows = index.clone().reshape([1, n, 1]).expand([1, n, n]);
-    let columns = index.reshape([1, 1, n]).expand([1, n, n]);
-    rows.equal(columns).float().cast(dtype)
-}
-
 /// A column of ones appended.
 fn with_ones(tensor: Tensor<2>) -> Tensor<2> {
     let [n, _] = tensor.dims();
     let ones = Tensor::ones([n, 1], (&tensor.device(), tensor.dtype()));
     Tensor::cat(vec![tensor, ones], 1)
-}
-
-/// y \[N, K\] and ω \[N, 1\] after smoothing, class and sample weights (see [`hsr_core::Batch`]).
-pub(crate) fn reduce(
-    config: &HsrConfig,
-    targets: Targets,
-    outputs: usize,
-    like: &Tensor<2>,
-) -> (Tensor<2>, Tensor<2>) {
-    let (device, dtype) = (like.device(), like.dtype());
-    let [n, _] = like.dims();
-    let hard = matches!(targets.labels, Labels::Classes(_));
-    let one_hot = match targets.labels {
-        Labels::Values(values) => values.inner().cast(dtype),
-        Labels::Classes(classes) if outputs == 1 => match config.loss {
-            OutputLoss::SoftmaxCrossEntropy => Tensor::ones([n, 1], (&device, dtype)),
-            _ => classes.inner().reshape([n, 1]).float().cast(dtype),
-        },
-        Labels::Classes(classes) => {
-            let index = Tensor::<1, Int>::arange(0..outputs as i64, &device)
-                .reshape([1, outputs])
-                .expand([n, outputs]);
-            let classes = classes
-                .inner()
-                .cast(index.dtype())
-                .reshape([n, 1])
-                .expand([n, outputs]);
-            classes.equal(index).float().cast(dtype)
-        }
-    };
-    let omega = match targets.sample_weights {
-        Some(weights) => weights.inner().cast(dtype).reshape([n, 1]),
-        None => Tensor::ones([n, 1], (&device, dtype)),
-    };
-    let class_weights = config.class_weights.as_ref().map(|weights| {
-        let data = burn::tensor::TensorData::new(weights.clone(), [1, outputs]);
-        Tensor::<2>::from_data(data, (&device, dtype))
-    });
-    let normalizer = match &class_weights {
-        Some(weights) if hard => omega.clone() * (one_hot.clone() * weights.clone()).sum_dim(1),
-        _ => omega.clone(),
-    };
-    let omega = omega / normalizer.sum().reshape([1, 1]);
-    let smoothing = config.softmax_smoothing();
-    let y = if smoothing == 0.0 {
-        one_hot
-    } else {
-        one_hot * (1.0 - smoothing) + smoothing / outputs as f64
-    };
-    match class_weights {
-        None => (y, omega),
-        Some(weights) => {
-            let weighted = y * weights;
-            let value = weighted.clone().sum_dim(1);
-            let nothing = value.clone().equal_elem(0.0);
-            let y = weighted / value.clone().mask_fill(nothing, 1.0);
-            (y, omega * value)
-        }
-    }
 }
 
 impl Forward {
@@ -406,63 +338,6 @@ fn contract(f: &Forward, plan: &Plan, with_inputs: bool) -> Contraction {
             .inputs
             .zip(cross.inputs)
             .map(|(of_m, of_b)| of_m + of_b),
-    }
-}
-
-/// The value and the derivatives w_t and w_q of a function of the moments, all of H/σ and all \[1\] (theory §4).
-pub(super) struct Weighted {
-    pub value: Tensor<1>,
-    pub w_t: Tensor<1>,
-    pub w_q: Tensor<1>,
-}
-
-impl Weighted {
-    /// For a measure at t and q, of D parameters.
-    pub fn of(sharpness: Sharpness, t: Tensor<1>, q: Tensor<1>, parameters: f64) -> Self {
-        match sharpness {
-            Sharpness::Trace => Self {
-                w_t: t.ones_like(),
-                w_q: t.zeros_like(),
-                value: t,
-            },
-            Sharpness::Frobenius => norm(q),
-            _ => bound(t, q, parameters),
-        }
-    }
-}
-
-/// λ_sup = m + s√(D − 1).
-fn bound(t: Tensor<1>, q: Tensor<1>, parameters: f64) -> Weighted {
-    let mean = t.clone() / parameters;
-    let square = q / parameters;
-    let variance = square.clone() - mean.clone().square();
-    let epsilon = t
-        .dtype()
-        .finfo()
-        .map_or(f64::from(f32::EPSILON), |info| info.epsilon);
-    let degenerate = variance.clone().lower_equal(square * (8.0 * epsilon));
-    let std = variance.mask_fill(degenerate.clone(), 1.0).sqrt();
-    let root = (parameters - 1.0).sqrt();
-    let w_t = (t / std.clone() * (-root / (parameters * parameters)) + 1.0 / parameters)
-        .mask_fill(degenerate.clone(), 1.0 / parameters);
-    let w_q =
-        (std.clone().recip() * (root / (2.0 * parameters))).mask_fill(degenerate.clone(), 0.0);
-    let std = std.mask_fill(degenerate, 0.0);
-    Weighted {
-        value: mean + std * root,
-        w_t,
-        w_q,
-    }
-}
-
-/// ‖H‖_F = √q.
-fn norm(q: Tensor<1>) -> Weighted {
-    let nothing = q.clone().lower_elem(smallest(q.dtype()));
-    let norm = q.sqrt();
-    Weighted {
-        w_t: norm.zeros_like(),
-        w_q: (norm.clone().mask_fill(nothing.clone(), 1.0).recip() * 0.5).mask_fill(nothing, 0.0),
-        value: norm,
     }
 }
 

@@ -3,13 +3,15 @@
 use core::num::NonZeroUsize;
 
 use burn::tensor::Element;
+use burn_penalty::Strength;
 use hsr_core::depth::{self, DeepEvaluation, DeepPlan, DeepWorkspace, FeedForward};
 use hsr_core::{Batch, Error, Evaluation, LanczosOptions, Network, Real, Workspace};
 
 use super::tensors::HostGradient;
-use crate::closed_form::Spare;
+use crate::closed_form::{ClosedForm, Spare};
+use crate::config::HsrConfig;
 use crate::probes::Probing;
-use crate::{ClosedForm, HsrConfig, Sharpness, Strength};
+use crate::sharpness::Sharpness;
 
 /// What is differentiated.
 #[derive(Clone, Copy)]

@@ -6,17 +6,20 @@ mod tensors;
 use std::sync::{Mutex, MutexGuard};
 
 use burn::tensor::{DType, Tensor};
+use burn_penalty::Strength;
 use hsr_core::depth::DeepBounds;
 use hsr_core::{Error, Extremes, LanczosOptions, Real, SpectralBounds};
 
 use self::evaluate::{Buffers, LAMBDA_MAX, View, deep_evaluation, verb};
 pub(crate) use self::evaluate::{Objective, norm};
 use self::tensors::{HostGradient, to_tensors};
+use crate::closed_form::ClosedForm;
+use crate::config::HsrConfig;
+use crate::error::HsrError;
 use crate::gradient::HsrGradient;
-use crate::layers::shapes;
+use crate::layers::{Layers, shapes};
 use crate::probes::{Estimate, Probing};
 use crate::targets::Targets;
-use crate::{ClosedForm, HsrConfig, HsrError, Layers, Strength};
 
 /// The buffers of the host execution in both precisions, kept between steps.
 pub(crate) struct Host {

@@ -4,8 +4,8 @@ use burn::tensor::{DType, Device, Element, Tensor, TensorData};
 use hsr_core::depth::LayerShape;
 use hsr_core::{Error, Real};
 
-use crate::HsrConfig;
 use crate::closed_form::transpose_into;
+use crate::config::HsrConfig;
 use crate::gradient::{HsrGradient, LayerGradient};
 use crate::probes::Estimate;
 

@@ -1,13 +1,14 @@
 //! What is refused before anything is computed, and the targets as the closed form takes them.
 
 use burn::tensor::Tensor;
+use burn_penalty::Mode;
 use hsr_core::depth::LayerShape;
 use hsr_core::{Activation, OutputLoss};
 
 use super::Hsr;
-use crate::layers::{outputs, shapes};
+use crate::error::HsrError;
+use crate::layers::{Layers, outputs, shapes};
 use crate::targets::{Labels, Targets};
-use crate::{HsrError, Layers, Mode};
 
 impl Hsr {
     /// The targets, where they fit, as the closed form takes them.

@@ -4,16 +4,18 @@ use core::sync::atomic::Ordering;
 
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use burn_penalty::Reach;
+use burn_penalty::{Mode, Reach, Strength};
 
 use super::Hsr;
 use super::length::length_on_host;
+use crate::error::HsrError;
 use crate::gradient::HsrGradient;
 use crate::host::Factor;
-use crate::layers::shapes;
+use crate::layers::{Layers, shapes};
 use crate::probes::{Estimate, ProbeAverages};
+use crate::subsample::Subsample;
 use crate::targets::Targets;
-use crate::{HsrError, Layers, Mode, Strength, Subsample, subsample};
+use crate::{cost, subsample};
 
 /// What a step adds.
 pub(super) struct Due {
@@ -108,9 +110,8 @@ impl Hsr {
         let (_, schedule) = self.schedule_of_step();
         let strength = self.config.strength();
         let [samples, _] = inputs.dims();
-        let takes_all = || {
-            Subsample::rows(&self.config, &shapes(model), samples).is_ok_and(|rows| rows == samples)
-        };
+        let takes_all =
+            || cost::rows(&self.config, &shapes(model), samples).is_ok_and(|rows| rows == samples);
         let sum = schedule != 0.0 && self.config.mode != Mode::Direction;
         (sum && takes_all()).then_some((strength, schedule))
     }
@@ -144,7 +145,7 @@ impl Hsr {
     ) -> Result<(Tensor<2>, Targets), HsrError> {
         let config = &self.config;
         let [samples, _] = inputs.dims();
-        let rows = Subsample::rows(config, &shapes(model), samples)?;
+        let rows = cost::rows(config, &shapes(model), samples)?;
         let device = inputs.device().inner();
         let Some(chosen) = subsample::choose(rows, samples, config.seed, step, &device) else {
             return Ok((inputs, targets));

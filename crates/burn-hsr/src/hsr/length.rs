@@ -3,11 +3,14 @@
 use burn::module::{Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
+use burn_penalty::Strength;
 
 use crate::closed_form::read;
+use crate::device;
+use crate::error::HsrError;
 use crate::gradient::{HsrGradient, Scaled, Visit, for_each_parameter};
 use crate::host::norm;
-use crate::{HsrError, Layers, Strength, device};
+use crate::layers::Layers;
 
 /// A gradient times its factor.
 pub(super) struct Applied {

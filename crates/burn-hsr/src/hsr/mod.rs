@@ -1,9 +1,9 @@
 //! The regulariser and the ways it enters a training loop.
 
 mod checks;
-mod config;
 mod due;
 mod length;
+mod price;
 mod surrogate;
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Element, Tensor};
-use burn_penalty::Reach;
+use burn_penalty::{Mode, Reach};
 use hsr_core::depth::DeepBounds;
 use hsr_core::{Extremes, LanczosOptions, Real, SpectralBounds};
 
@@ -22,15 +22,18 @@ use self::length::{Applied, applied};
 use self::surrogate::Surrogate;
 
 use crate::closed_form::{ClosedForm, Spare};
+use crate::config::{Execution, HsrConfig};
+use crate::error::HsrError;
 use crate::gradient::{HsrGradient, ScaledBy, add_to, for_each_parameter};
 use crate::head::HeadTerm;
 use crate::host::{Factor, Host, Objective, Task};
+use crate::layers::Layers;
 use crate::probes::{Estimate, ProbeAverages, Probing};
+use crate::record::HsrRecord;
 use crate::targets::Targets;
-use crate::{HsrError, HsrRecord, Layers, Mode, cost, device};
+use crate::{cost, device};
 
 pub(crate) use self::checks::refuse_tracked;
-pub use self::config::{Execution, HsrConfig};
 
 /// Hessian Spectral Range regularisation: adds strength·λ_sup to a loss, through its closed-form gradient.
 ///
@@ -105,6 +108,26 @@ pub struct Hsr {
     averages: Mutex<Option<ProbeAverages>>,
     /// Whether it was said that a part of the batch is taken where all of it was not refused.
     told: AtomicBool,
+}
+
+impl HsrConfig {
+    /// The regulariser.
+    ///
+    /// # Errors
+    ///
+    /// [`HsrError::Config`] where a value is outside its range: a strength or a class weight that is negative or not
+    /// finite, a smoothing outside 0…1, an interval, a subsample or threads of 0; [`HsrError::HostOnly`] where the device
+    /// is asked for what only the host computes.
+    pub fn init(&self) -> Result<Hsr, HsrError> {
+        self.check()?;
+        Ok(Hsr {
+            config: self.clone(),
+            host: Host::new(self.threads),
+            steps: AtomicU64::new(0),
+            averages: Mutex::new(None),
+            told: AtomicBool::new(false),
+        })
+    }
 }
 
 impl core::fmt::Debug for Hsr {

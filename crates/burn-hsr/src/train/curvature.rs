@@ -6,7 +6,10 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use hsr_core::{Extremes, LanczosOptions, SpectralBounds};
 
-use crate::{Hsr, HsrError, Mlp, Targets};
+use crate::error::HsrError;
+use crate::hsr::Hsr;
+use crate::mlp::Mlp;
+use crate::targets::Targets;
 
 /// The loss Hessian of a batch at the parameters of one step: what is needed to measure it, and what was measured.
 ///

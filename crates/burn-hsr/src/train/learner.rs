@@ -9,7 +9,10 @@ use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use hsr_core::LanczosOptions;
 
 use super::{HsrOutput, HsrStep};
-use crate::{Hsr, HsrError, Layers, Targets};
+use crate::error::HsrError;
+use crate::hsr::Hsr;
+use crate::layers::Layers;
+use crate::targets::Targets;
 
 /// What a learner has to know of a batch: implement it for that of your own batcher.
 ///

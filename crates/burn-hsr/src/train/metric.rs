@@ -11,7 +11,7 @@ use burn::train::metric::{
 };
 
 use super::{Curvature, HsrOutput};
-use crate::HsrError;
+use crate::error::HsrError;
 
 /// λ_sup of the batches, at the parameters before their steps.
 pub type LambdaSupMetric = CurvatureMetric<LambdaSup>;

@@ -8,9 +8,10 @@ use burn::train::{ClassificationOutput, ItemLazy};
 use hsr_core::OutputLoss;
 
 use super::Curvature;
-use crate::layers::outputs;
-use crate::targets::Labels;
-use crate::{Hsr, HsrError, Layers, Targets};
+use crate::error::HsrError;
+use crate::hsr::Hsr;
+use crate::layers::{Layers, outputs};
+use crate::targets::{Labels, Targets};
 
 /// The output of a step with HSR, for Burn's metrics (loss, accuracy, top-k accuracy, perplexity, precision, recall,
 /// F-score) and for those of the curvature.

@@ -14,8 +14,13 @@ use burn::train::TrainOutput;
 use hsr_core::LanczosOptions;
 
 use super::{Curvature, HsrOutput};
+use crate::error::HsrError;
+use crate::hsr::Hsr;
+use crate::layers::Layers;
+use crate::mlp::Mlp;
 use crate::objective::loss;
-use crate::{Hsr, HsrError, Layers, Mlp, ProbeAverages, Targets};
+use crate::probes::ProbeAverages;
+use crate::targets::Targets;
 
 /// The steps of [`HsrLearner`](super::HsrLearner) as parts, for a model with a `TrainStep` of its own, in a field of that
 /// model.

@@ -1,9 +1,15 @@
 //! Activations and their three derivatives inside a kernel (theory §7), written as in [`crate::activation`].
+//!
+//! Their functions are made of [`exp`] and series, not the device's own: a driver's tanh may cancel for small arguments or
+//! overflow for large ones, CubeCL's erf is exact to 10⁻⁷ beside 1, and graphics APIs that have doubles have no functions
+//! of them. The number of terms is what the kernel's precision needs.
 
-use core::f32::consts::FRAC_2_SQRT_PI;
+use core::f64::consts::FRAC_2_SQRT_PI;
 
 use cubecl::prelude::*;
 use hsr_core::Activation;
+
+use super::common::{by_precision, constant, double_precision};
 
 /// The activation, as a kernel is compiled for it.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
@@ -18,239 +24,332 @@ pub(super) enum Function {
     Erf,
     Sin,
     Identity,
-    /// ReLU and leaky ReLU, whose slope is an argument of the kernel.
-    Piecewise,
+    /// ReLU and leaky ReLU, with the bits of the slope for z < 0.
+    Piecewise(u64),
 }
 
 impl Function {
-    /// The function and the slope for z < 0, which only [`Function::Piecewise`] reads; `None` for what has no kernel.
-    pub(super) fn of(activation: Activation) -> Option<(Self, f32)> {
-        let smooth = |function| Some((function, 0.0));
-        match activation {
-            Activation::Tanh => smooth(Self::Tanh),
-            Activation::Sigmoid => smooth(Self::Sigmoid),
-            Activation::Softplus => smooth(Self::Softplus),
-            Activation::Gelu => smooth(Self::Gelu),
-            Activation::GeluTanh => smooth(Self::GeluTanh),
-            Activation::Silu => smooth(Self::Silu),
-            Activation::Mish => smooth(Self::Mish),
-            Activation::Erf => smooth(Self::Erf),
-            Activation::Sin => smooth(Self::Sin),
-            Activation::Identity => smooth(Self::Identity),
-            Activation::Relu => Some((Self::Piecewise, 0.0)),
-            Activation::LeakyRelu { negative_slope } => {
-                Some((Self::Piecewise, negative_slope as f32))
-            }
-            _ => None,
+    /// `None` for what has no kernel.
+    pub(super) fn of(activation: Activation) -> Option<Self> {
+        Some(match activation {
+            Activation::Tanh => Self::Tanh,
+            Activation::Sigmoid => Self::Sigmoid,
+            Activation::Softplus => Self::Softplus,
+            Activation::Gelu => Self::Gelu,
+            Activation::GeluTanh => Self::GeluTanh,
+            Activation::Silu => Self::Silu,
+            Activation::Mish => Self::Mish,
+            Activation::Erf => Self::Erf,
+            Activation::Sin => Self::Sin,
+            Activation::Identity => Self::Identity,
+            Activation::Relu => Self::Piecewise(0f64.to_bits()),
+            Activation::LeakyRelu { negative_slope } => Self::Piecewise(negative_slope.to_bits()),
+            _ => return None,
+        })
+    }
+
+    fn negative_slope(self) -> f64 {
+        match self {
+            Self::Piecewise(bits) => f64::from_bits(bits),
+            _ => 1.0,
         }
     }
 }
 
 /// φ, φ', φ'', φ''' at a point.
 #[derive(CubeType)]
-pub(super) struct Derivatives {
-    pub value: f32,
-    pub first: f32,
-    pub second: f32,
-    pub third: f32,
+pub(super) struct Derivatives<F: Float> {
+    pub value: F,
+    pub first: F,
+    pub second: F,
+    pub third: F,
 }
 
 #[cube]
-pub(super) fn derivatives(z: f32, slope: f32, #[comptime] function: Function) -> Derivatives {
+pub(super) fn derivatives<F: Float>(z: F, #[comptime] function: Function) -> Derivatives<F> {
     match comptime!(function) {
-        Function::Tanh => tanh(z),
-        Function::Sigmoid => sigmoid(z),
+        Function::Tanh => tanh::<F>(z),
+        Function::Sigmoid => sigmoid::<F>(z),
         Function::Softplus => {
-            let s = sigmoid(z);
-            Derivatives {
-                value: softplus(z),
+            let s = sigmoid::<F>(z);
+            Derivatives::<F> {
+                value: softplus::<F>(z),
                 first: s.value,
                 second: s.first,
                 third: s.second,
             }
         }
-        Function::Gelu => gelu(z),
-        Function::GeluTanh => gelu_tanh(z),
+        Function::Gelu => gelu::<F>(z),
+        Function::GeluTanh => gelu_tanh::<F>(z),
         Function::Silu => {
-            let s = sigmoid(z);
-            Derivatives {
+            let s = sigmoid::<F>(z);
+            Derivatives::<F> {
                 value: z * s.value,
                 first: s.value + z * s.first,
-                second: 2.0f32 * s.first + z * s.second,
-                third: 3.0f32 * s.second + z * s.third,
+                second: F::new(2.0) * s.first + z * s.second,
+                third: F::new(3.0) * s.second + z * s.third,
             }
         }
-        Function::Mish => mish(z),
+        Function::Mish => mish::<F>(z),
         Function::Erf => {
-            let b = bounded(z);
-            let e = (-(b * b)).exp() * FRAC_2_SQRT_PI;
-            Derivatives {
-                value: error_function(z),
+            let b = bounded::<F>(z);
+            let e = exp::<F>(-(b * b)) * constant::<F>(FRAC_2_SQRT_PI);
+            Derivatives::<F> {
+                value: error_function::<F>(z),
                 first: e,
-                second: -2.0f32 * b * e,
-                third: (4.0f32 * b * b - 2.0f32) * e,
+                second: F::new(-2.0) * b * e,
+                third: (F::new(4.0) * b * b - F::new(2.0)) * e,
             }
         }
-        Function::Sin => {
-            let s = z.sin();
-            let c = z.cos();
-            Derivatives {
-                value: s,
-                first: c,
-                second: -s,
-                third: -c,
-            }
-        }
-        Function::Identity => {
-            let zero = f32::cast_from(0u32);
-            Derivatives {
-                value: z,
-                first: zero + 1.0f32,
-                second: zero,
-                third: zero,
-            }
-        }
-        Function::Piecewise => {
-            let zero = f32::cast_from(0u32);
-            let of_z = select(z <= 0.0f32, slope, zero + 1.0f32);
-            Derivatives {
+        Function::Sin => sine::<F>(z),
+        Function::Identity => Derivatives::<F> {
+            value: z,
+            first: F::new(1.0),
+            second: F::new(0.0),
+            third: F::new(0.0),
+        },
+        Function::Piecewise(_) => {
+            let slope = constant::<F>(comptime!(function.negative_slope()));
+            let of_z = select(z <= F::new(0.0), slope, F::new(1.0));
+            Derivatives::<F> {
                 value: z * of_z,
                 first: of_z,
-                second: zero,
-                third: zero,
+                second: F::new(0.0),
+                third: F::new(0.0),
             }
         }
     }
 }
 
-/// By its series below ½, where the shader's own erf, which is exact to 10⁻⁷ beside 1, has few digits left.
+/// e^x for x ≤ 0.
 #[cube]
-fn error_function(z: f32) -> f32 {
-    let q = z * z;
-    let series = z
-        * (FRAC_2_SQRT_PI
-            + q * (-0.376_126_4f32
-                + q * (0.112_837_92f32
-                    + q * (-0.026_866_17f32
-                        + q * (0.005_223_977_6f32
-                            + q * (-0.000_854_832_7f32 + q * 0.000_120_553_33f32))))));
-    select(z.abs() < 0.5f32, series, Erf::erf(z))
+pub(super) fn exp<F: Float>(x: F) -> F {
+    let double = double_precision::<F>();
+    match comptime!(double) {
+        false => x.exp(),
+        true => exp_of_double::<F>(x),
+    }
+}
+
+/// 2^n e^r with x = n ln 2 + r and |r| ≤ ½ ln 2. The logarithm is in two parts, of which the first times n is exact.
+#[cube]
+fn exp_of_double<F: Float>(x: F) -> F {
+    // What is no normal number any more some devices take for 0.
+    let least = F::new(-708.0);
+    let x = select(x < least, least, x);
+    // Conversion cuts fractions off.
+    let n = i32::cast_from(f32::cast_from(x) * core::f32::consts::LOG2_E - 0.5f32);
+    let whole = F::cast_from(n);
+    let r = (x - whole * constant::<F>(0.693_147_180_369_123_8))
+        - whole * constant::<F>(1.908_214_929_270_587_7e-10);
+    let power = F::new(1.0) + r * series_of_exp::<F>(r);
+    // Single precision reaches 2⁻¹²⁶.
+    let sixteenth = n / 16;
+    let root = power_of_two::<F>(sixteenth);
+    let fourth = (root * root) * (root * root);
+    let scale = (fourth * fourth) * (fourth * fourth);
+    power * scale * power_of_two::<F>(n - 16 * sixteenth)
+}
+
+/// 2^n for −126 ≤ n ≤ 127, by its bits.
+#[cube]
+fn power_of_two<F: Float>(n: i32) -> F {
+    F::cast_from(f32::reinterpret(u32::cast_from(n + 127) << 23u32))
+}
+
+/// (e^x − 1)/x for |x| ≤ 0.6: 1 + x/2 (1 + x/3 (1 + …)).
+#[cube]
+fn series_of_exp<F: Float>(x: F) -> F {
+    let double = double_precision::<F>();
+    let terms = comptime!(by_precision(double, 8u32, 14));
+    let mut sum = F::new(1.0);
+    for i in 0..terms {
+        sum = F::new(1.0) + sum * x / F::cast_from(terms + 1 - i);
+    }
+    sum
+}
+
+/// In double precision through r = z − n π/2, |r| ≤ π/4, and the series of the two functions there.
+#[cube]
+fn sine<F: Float>(z: F) -> Derivatives<F> {
+    let double = double_precision::<F>();
+    match comptime!(double) {
+        false => {
+            let s = z.sin();
+            let c = z.cos();
+            around::<F>(s, c)
+        }
+        true => {
+            let nearest = select(z < F::new(0.0), -0.5f32, 0.5f32);
+            let n = i32::cast_from(f32::cast_from(z) * core::f32::consts::FRAC_2_PI + nearest);
+            let whole = F::cast_from(n);
+            let r = (z - whole * constant::<F>(1.570_796_326_734_125_6))
+                - whole * constant::<F>(6.077_100_506_506_192e-11);
+            let terms = 9u32;
+            let mut s = F::new(1.0);
+            let mut c = F::new(1.0);
+            for i in 0..terms {
+                let k = 2 * (terms - i);
+                s = F::new(1.0) - s * r * r / F::cast_from(k * (k + 1));
+                c = F::new(1.0) - c * r * r / F::cast_from(k * (k - 1));
+            }
+            s *= r;
+            let odd = n % 2 != 0;
+            let sine = select(odd, c, s);
+            let cosine = select(odd, -s, c);
+            let turned = (n & 2) != 0;
+            around::<F>(select(turned, -sine, sine), select(turned, -cosine, cosine))
+        }
+    }
+}
+
+/// The derivatives of a sine, from it and the cosine.
+#[cube]
+fn around<F: Float>(s: F, c: F) -> Derivatives<F> {
+    Derivatives::<F> {
+        value: s,
+        first: c,
+        second: -s,
+        third: -c,
+    }
+}
+
+/// Below 2 by 2z/√π e^−z² (1 + 2z²/3 (1 + 2z²/5 (1 + …))), which has no difference in it, beyond by the continued fraction
+/// of erfc.
+#[cube]
+fn error_function<F: Float>(z: F) -> F {
+    let size = z.abs();
+    let b = bounded::<F>(z);
+    let e = exp::<F>(-(b * b));
+    let double = double_precision::<F>();
+    let terms = comptime!(by_precision(double, 18u32, 32));
+    let mut series = F::new(1.0);
+    for i in 0..terms {
+        series = F::new(1.0) + series * F::new(2.0) * z * z / F::cast_from(2 * (terms - i) + 1);
+    }
+    let near = constant::<F>(FRAC_2_SQRT_PI) * e * size * series;
+    let levels = comptime!(by_precision(double, 8u32, 40));
+    let mut fraction = size;
+    for i in 0..levels {
+        fraction = size + F::cast_from(levels - i) * F::new(0.5) / fraction;
+    }
+    let far = F::new(1.0) - constant::<F>(comptime!(0.5 * FRAC_2_SQRT_PI)) * e / fraction;
+    let value = select(size < F::new(2.0), near, far);
+    select(z < F::new(0.0), -value, value)
 }
 
 /// z kept where its powers are representable; only used where they meet a factor that has long become 0.
 #[cube]
-fn bounded(z: f32) -> f32 {
-    let low = select(z < -1.0e4f32, -1.0e4f32, z);
-    select(low > 1.0e4f32, 1.0e4f32, low)
+fn bounded<F: Float>(z: F) -> F {
+    let low = select(z < F::new(-1.0e4), F::new(-1.0e4), z);
+    select(low > F::new(1.0e4), F::new(1.0e4), low)
 }
 
-/// 1 − a² through e^−2|z|, which does not cancel when a saturates. The value is written out, since a driver's own tanh
-/// may cancel for small z or overflow for large: a series below 0.3, whose next term is under 10⁻⁸ of it.
+/// Through t = e^−2|z| − 1, near 0 by its series: neither the value nor 1 − a² cancels.
 #[cube]
-fn tanh(z: f32) -> Derivatives {
+fn tanh<F: Float>(z: F) -> Derivatives<F> {
+    let one = F::new(1.0);
     let size = z.abs();
-    let e = (-2.0f32 * size).exp();
-    let q = z * z;
-    let series = z
-        * (1.0f32
-            + q * (-0.333_333_34f32
-                + q * (0.133_333_34f32
-                    + q * (-0.053_968_254f32
-                        + q * (0.021_869_488f32
-                            + q * (-0.008_863_236f32 + q * 0.003_592_128f32))))));
-    let large = (1.0f32 - e) / (1.0f32 + e);
-    let signed = select(z < 0.0f32, -large, large);
-    let a = select(size < 0.3f32, series, signed);
-    let u = 4.0f32 * e / ((1.0f32 + e) * (1.0f32 + e));
-    Derivatives {
+    let x = F::new(-2.0) * size;
+    let e = exp::<F>(x);
+    let t = select(size < F::new(0.3), x * series_of_exp::<F>(x), e - one);
+    let of_size = -t / (F::new(2.0) + t);
+    let a = select(z < F::new(0.0), -of_size, of_size);
+    let u = F::new(4.0) * e / ((one + e) * (one + e));
+    Derivatives::<F> {
         value: a,
         first: u,
-        second: -2.0f32 * a * u,
-        third: u * (6.0f32 * a * a - 2.0f32),
+        second: F::new(-2.0) * a * u,
+        third: u * (F::new(6.0) * a * a - F::new(2.0)),
     }
 }
 
 /// From e^−|z| on both sides.
 #[cube]
-fn sigmoid(z: f32) -> Derivatives {
-    let e = (-z.abs()).exp();
-    let large = 1.0f32 / (1.0f32 + e);
+fn sigmoid<F: Float>(z: F) -> Derivatives<F> {
+    let one = F::new(1.0);
+    let e = exp::<F>(-z.abs());
+    let large = one / (one + e);
     let small = e * large;
-    let p = select(z < 0.0f32, small, large);
-    let rest = select(z < 0.0f32, large, small);
+    let negative = z < F::new(0.0);
+    let p = select(negative, small, large);
+    let rest = select(negative, large, small);
     let first = large * small;
-    Derivatives {
+    Derivatives::<F> {
         value: p,
         first,
         second: first * (rest - p),
-        third: first * (1.0f32 - 6.0f32 * first),
+        third: first * (one - F::new(6.0) * first),
     }
 }
 
-/// max(z, 0) + ln(1 + e^−|z|). The logarithm as 2 artanh(e/(2 + e)), a series whose argument is at most 1/3: shaders
-/// have no log1p that is accurate for small e.
+/// max(z, 0) + ln(1 + e^−|z|). The logarithm is 2 artanh(e/(2 + e)), a series whose argument is at most 1/3: shaders have
+/// no log1p that is accurate for small e.
 #[cube]
-fn softplus(z: f32) -> f32 {
-    let e = (-z.abs()).exp();
-    let s = e / (2.0f32 + e);
-    let q = s * s;
-    let series = 1.0f32
-        + q * (0.333_333_34f32
-            + q * (0.2f32
-                + q * (0.142_857_15f32
-                    + q * (0.111_111_11f32
-                        + q * (0.090_909_09f32 + q * (0.076_923_08f32 + q * 0.066_666_67f32))))));
-    select(z > 0.0f32, z, f32::cast_from(0u32)) + 2.0f32 * s * series
+fn softplus<F: Float>(z: F) -> F {
+    let e = exp::<F>(-z.abs());
+    let s = e / (F::new(2.0) + e);
+    let double = double_precision::<F>();
+    let terms = comptime!(by_precision(double, 8u32, 16));
+    let mut series = F::new(0.0);
+    for i in 0..terms {
+        series = series * s * s + F::new(1.0) / F::cast_from(2 * (terms - i) - 1);
+    }
+    select(z > F::new(0.0), z, F::new(0.0)) + F::new(2.0) * s * series
 }
 
 #[cube]
-fn gelu(z: f32) -> Derivatives {
-    let density = (-0.5f32 * z * z).exp() * 0.398_942_3f32;
-    let distribution = 0.5f32 + 0.5f32 * error_function(z * 0.707_106_77f32);
-    let b = bounded(z);
-    Derivatives {
+fn gelu<F: Float>(z: F) -> Derivatives<F> {
+    let b = bounded::<F>(z);
+    let density = exp::<F>(F::new(-0.5) * b * b) * constant::<F>(0.398_942_280_401_432_7);
+    let root = constant::<F>(core::f64::consts::FRAC_1_SQRT_2);
+    let distribution = F::new(0.5) + F::new(0.5) * error_function::<F>(z * root);
+    Derivatives::<F> {
         value: b * distribution,
         first: distribution + b * density,
-        second: (2.0f32 - b * b) * density,
-        third: (b * b - 4.0f32) * b * density,
+        second: (F::new(2.0) - b * b) * density,
+        third: (b * b - F::new(4.0)) * b * density,
     }
 }
 
 /// ½ z (1 + tanh w(z)), by the chain rule.
 #[cube]
-fn gelu_tanh(z: f32) -> Derivatives {
-    let scale = 0.797_884_6f32;
-    let cubic = 0.044_715f32;
-    let t = tanh(z * (1.0f32 + cubic * z * z) * scale);
-    let b = bounded(z);
-    let w1 = (1.0f32 + 3.0f32 * cubic * b * b) * scale;
-    let w2 = 6.0f32 * scale * cubic * b;
-    let w3 = 6.0f32 * scale * cubic;
+fn gelu_tanh<F: Float>(z: F) -> Derivatives<F> {
+    let one = F::new(1.0);
+    let three = F::new(3.0);
+    let half = F::new(0.5);
+    let scale = constant::<F>(0.797_884_560_802_865_4);
+    let cubic = constant::<F>(0.044_715);
+    let t = tanh::<F>(z * (one + cubic * z * z) * scale);
+    let b = bounded::<F>(z);
+    let w1 = (one + three * cubic * b * b) * scale;
+    let w3 = F::new(6.0) * scale * cubic;
+    let w2 = w3 * b;
     let t1 = t.first * w1;
     let t2 = t.second * w1 * w1 + t.first * w2;
-    let t3 = t.third * w1 * w1 * w1 + 3.0f32 * t.second * w1 * w2 + t.first * w3;
-    Derivatives {
-        value: 0.5f32 * z * (1.0f32 + t.value),
-        first: 0.5f32 * (1.0f32 + t.value + b * t1),
-        second: t1 + 0.5f32 * b * t2,
-        third: 0.5f32 * (3.0f32 * t2 + b * t3),
+    let t3 = t.third * w1 * w1 * w1 + three * t.second * w1 * w2 + t.first * w3;
+    Derivatives::<F> {
+        value: half * z * (one + t.value),
+        first: half * (one + t.value + b * t1),
+        second: t1 + half * b * t2,
+        third: half * (three * t2 + b * t3),
     }
 }
 
 /// z tanh(softplus z), by the chain rule.
 #[cube]
-fn mish(z: f32) -> Derivatives {
-    let s = sigmoid(z);
-    let t = tanh(softplus(z));
+fn mish<F: Float>(z: F) -> Derivatives<F> {
+    let s = sigmoid::<F>(z);
+    let t = tanh::<F>(softplus::<F>(z));
     let t1 = t.first * s.value;
     let t2 = t.second * s.value * s.value + t.first * s.first;
     let t3 = t.third * s.value * s.value * s.value
-        + 3.0f32 * t.second * s.value * s.first
+        + F::new(3.0) * t.second * s.value * s.first
         + t.first * s.second;
-    Derivatives {
+    Derivatives::<F> {
         value: z * t.value,
         first: t.value + z * t1,
-        second: 2.0f32 * t1 + z * t2,
-        third: 3.0f32 * t2 + z * t3,
+        second: F::new(2.0) * t1 + z * t2,
+        third: F::new(3.0) * t2 + z * t3,
     }
 }

@@ -17,18 +17,18 @@ use super::boundary;
 /// Units of a cube that adds something up together; a power of two, and what every device offers.
 pub(super) const UNITS: usize = 64;
 
-/// The most buffers that a kernel binds: [`adjoints`](super::pullback::adjoints).
-const BUFFERS: u32 = 21;
+/// The most buffers that a kernel binds: [`residuals`](super::forward::residuals) and
+/// [`adjoints`](super::pullback::adjoints).
+const BUFFERS: u32 = 7;
 
 /// A contiguous block of numbers on the device.
 #[derive(Clone)]
 pub(super) struct Buffer(CubeTensor);
 
 impl Buffer {
-    /// The tensor in memory order; `None` where it is not on a device of CubeCL or not in single precision.
+    /// The tensor in memory order; `None` where it is not on a device of CubeCL.
     pub(super) fn of<const D: usize>(tensor: Tensor<D>) -> Option<Self> {
-        let tensor = boundary::float(tensor)?;
-        (tensor.dtype == DType::F32).then(|| Self(into_contiguous(tensor)))
+        Some(Self(into_contiguous(boundary::float(tensor)?)))
     }
 
     /// The same for class indices.
@@ -37,21 +37,28 @@ impl Buffer {
         Some(Self(into_contiguous(tensor)))
     }
 
-    /// As a factor of a product. The buffer may be longer than the shape.
-    pub(super) fn matrix<const D: usize>(&self, shape: [usize; D]) -> Matrix {
+    /// As a factor of a product, from the number `start` on. The buffer may be longer than the shape.
+    pub(super) fn matrix<const D: usize>(&self, start: usize, shape: [usize; D]) -> Matrix {
         let Self(tensor) = self.clone();
+        let shape = Shape::from(shape);
+        let size = tensor.dtype.size();
+        let behind = tensor.meta.shape().num_elements() - start - shape.num_elements();
+        let handle = tensor
+            .handle
+            .offset_start((start * size) as u64)
+            .offset_end((behind * size) as u64);
         Matrix(CubeTensor::new_contiguous(
             tensor.client,
             tensor.device,
-            Shape::from(shape),
-            tensor.handle,
+            shape,
+            handle,
             tensor.dtype,
         ))
     }
 
-    /// As a tensor of Burn.
+    /// As a tensor of Burn, all of it.
     pub(super) fn tensor<const D: usize>(&self, shape: [usize; D]) -> Tensor<D> {
-        boundary::tensor(self.matrix(shape).0)
+        boundary::tensor(self.matrix(0, shape).0)
     }
 
     /// As an argument of a kernel.
@@ -73,15 +80,16 @@ impl Matrix {
 
 /// A product of matrices, by Burn: it has kernels for every shape and layout, and reads a transposed factor as it is.
 pub(super) fn product(left: Matrix, right: Matrix) -> Option<Buffer> {
-    let strategy = MatmulStrategy::default();
-    let product = matmul(left.0, right.0, None, strategy, DType::F32).ok()?;
+    let dtype = left.0.dtype;
+    let product = matmul(left.0, right.0, None, MatmulStrategy::default(), dtype).ok()?;
     Some(Buffer(into_contiguous(product)))
 }
 
-/// Where the kernels run.
+/// Where the kernels run, and in which precision.
 pub(super) struct Place {
     pub client: Client,
     device: CubeDevice,
+    dtype: DType,
 }
 
 impl Place {
@@ -89,12 +97,21 @@ impl Place {
         Self {
             client: buffer.0.client.clone(),
             device: buffer.0.device.clone(),
+            dtype: buffer.0.dtype,
         }
     }
 
-    /// Whether the device binds as many buffers at once as the kernels need.
-    pub(super) fn is_sufficient(&self) -> bool {
-        self.client.properties().hardware.max_bindings >= BUFFERS
+    /// Whether the device binds as many buffers at once as the kernels need, and one of so many numbers.
+    pub(super) fn is_sufficient(&self, numbers: usize) -> bool {
+        let properties = self.client.properties();
+        let bytes = (numbers * self.dtype.size()) as u64;
+        properties.hardware.max_bindings >= BUFFERS && properties.memory.max_page_size >= bytes
+    }
+
+    /// At a multiple of how many numbers a part of a buffer can be bound.
+    pub(super) fn step(&self) -> usize {
+        let alignment = self.client.properties().memory.alignment as usize;
+        alignment.div_ceil(self.dtype.size()).max(1)
     }
 
     /// Room for so many numbers, not yet written.
@@ -103,7 +120,7 @@ impl Place {
             self.client.clone(),
             self.device.clone(),
             Shape::from([numbers]),
-            DType::F32,
+            self.dtype,
         ))
     }
 

@@ -5,110 +5,108 @@
 
 use cubecl::prelude::*;
 
-/// Which blocks of the Hessian an evaluation takes.
-#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
-pub(super) struct Blocks {
-    pub output: bool,
-    pub hidden: bool,
-    pub cross: bool,
+use super::layout::{Blocks, Layout};
+
+/// G of a pair: x·x, and one with a bias.
+#[cube]
+fn inner<F: Float>(xx: &[F], i: usize, at: &Layout) -> F {
+    xx[i] + F::cast_from(at.inputs_extended - at.inputs)
+}
+
+/// α of a pair: a·a, and one with a bias.
+#[cube]
+fn alpha<F: Float>(aa: &[F], i: usize, at: &Layout) -> F {
+    aa[i] + F::cast_from(at.hidden_extended - at.hidden)
 }
 
 /// G and αG, G² and α², each where a block needs it; one unit for each pair.
 #[cube(launch)]
-pub(super) fn pairs_of(
-    xx: &[f32],
-    aa: &[f32],
-    inner: &mut [f32],
-    both: &mut [f32],
-    inner_squared: &mut [f32],
-    alpha_squared: &mut [f32],
-    count: usize,
-    one_x: f32,
-    one_a: f32,
+pub(super) fn pairs_of<F: Float>(
+    xx: &[F],
+    aa: &[F],
+    state: &mut [F],
+    at: Layout,
     #[comptime] gram: Blocks,
 ) {
     let i = ABSOLUTE_POS;
-    if i >= count {
+    if i >= at.samples * at.samples {
         terminate!();
     }
     if comptime!(gram.hidden) {
-        let of_x = xx[i] + one_x;
-        inner_squared[i] = of_x * of_x;
+        let of_x = inner::<F>(xx, i, &at);
+        state[at.inner_squared + i] = of_x * of_x;
     }
     if comptime!(gram.output) {
-        let of_a = aa[i] + one_a;
-        alpha_squared[i] = of_a * of_a;
+        let of_a = alpha::<F>(aa, i, &at);
+        state[at.alpha_squared + i] = of_a * of_a;
     }
     if comptime!(gram.cross) {
-        let of_x = xx[i] + one_x;
-        inner[i] = of_x;
-        both[i] = of_x * (aa[i] + one_a);
+        let of_x = inner::<F>(xx, i, &at);
+        state[at.inner + i] = of_x;
+        state[at.both + i] = of_x * alpha::<F>(aa, i, &at);
     }
 }
 
 /// The weights of the pairs in ā: ⟨S_n,S_m⟩α + ⟨Q_n,Q_m⟩G; one unit for each pair.
 #[cube(launch)]
-pub(super) fn hidden_weights(
-    ss: &[f32],
-    qq: &[f32],
-    xx: &[f32],
-    aa: &[f32],
-    weights: &mut [f32],
-    count: usize,
-    one_x: f32,
-    one_a: f32,
+pub(super) fn hidden_weights<F: Float>(
+    ss: &[F],
+    qq: &[F],
+    xx: &[F],
+    aa: &[F],
+    state: &mut [F],
+    at: Layout,
     #[comptime] gram: Blocks,
 ) {
     let i = ABSOLUTE_POS;
-    if i >= count {
+    if i >= at.samples * at.samples {
         terminate!();
     }
-    let mut weight = f32::cast_from(0u32);
+    let mut weight = F::new(0.0);
     if comptime!(gram.output) {
-        weight += ss[i] * (aa[i] + one_a);
+        weight += ss[i] * alpha::<F>(aa, i, &at);
     }
     if comptime!(gram.cross) {
-        weight += qq[i] * (xx[i] + one_x);
+        weight += qq[i] * inner::<F>(xx, i, &at);
     }
-    weights[i] = weight;
+    state[at.hidden_weights + i] = weight;
 }
 
 /// The weights of the pairs in x̄: ⟨M_n,M_m⟩G + ⟨B_n,B_m⟩, the latter from ⟨Q_n,Q_m⟩ and ⟨R_n, 2F_m + R_m⟩, whose
 /// symmetric part is ⟨R_n,F_m⟩ + ⟨F_n,R_m⟩ + ⟨R_n,R_m⟩; one unit for each pair.
 #[cube(launch)]
-pub(super) fn input_weights(
-    mm: &[f32],
-    qq: &[f32],
-    rf: &[f32],
-    xx: &[f32],
-    aa: &[f32],
-    weights: &mut [f32],
-    samples: usize,
-    one_x: f32,
-    one_a: f32,
+pub(super) fn input_weights<F: Float>(
+    mm: &[F],
+    qq: &[F],
+    rf: &[F],
+    xx: &[F],
+    aa: &[F],
+    state: &mut [F],
+    at: Layout,
     #[comptime] gram: Blocks,
 ) {
     let i = ABSOLUTE_POS;
+    let samples = at.samples;
     if i >= samples * samples {
         terminate!();
     }
-    let mut weight = f32::cast_from(0u32);
+    let mut weight = F::new(0.0);
     if comptime!(gram.hidden) {
-        weight += mm[i] * (xx[i] + one_x);
+        weight += mm[i] * inner::<F>(xx, i, &at);
     }
     if comptime!(gram.cross) {
         let mirrored = (i % samples) * samples + i / samples;
-        weight += qq[i] * (aa[i] + one_a) + 0.5 * (rf[i] + rf[mirrored]);
+        weight += qq[i] * alpha::<F>(aa, i, &at) + F::new(0.5) * (rf[i] + rf[mirrored]);
     }
-    weights[i] = weight;
+    state[at.input_weights + i] = weight;
 }
 
-/// A number of a row with a one behind it.
+/// A number of a row with a one behind it; the rows begin at `from`.
 #[cube]
-fn extended(rows: &[f32], n: usize, i: usize, width: usize) -> f32 {
-    let mut value = f32::cast_from(1u32);
+fn extended<F: Float>(rows: &[F], from: usize, n: usize, i: usize, width: usize) -> F {
+    let mut value = F::new(1.0);
     if i < width {
-        value = rows[n * width + i];
+        value = rows[from + n * width + i];
     }
     value
 }
@@ -116,160 +114,141 @@ fn extended(rows: &[f32], n: usize, i: usize, width: usize) -> f32 {
 /// The outer products ããᵀ, x̃x̃ᵀ and ãx̃ᵀ of every sample, each where its block is assembled, and x̃ where the cross
 /// block is; each unit does its number of each.
 #[cube(launch)]
-pub(super) fn outer_products(
-    a: &[f32],
-    x: &[f32],
-    aa: &mut [f32],
-    xx: &mut [f32],
-    ax: &mut [f32],
-    x_extended: &mut [f32],
-    samples: usize,
-    inputs: usize,
-    hidden: usize,
-    inputs_extended: usize,
-    hidden_extended: usize,
+pub(super) fn outer_products<F: Float>(
+    x: &[F],
+    state: &mut [F],
+    at: Layout,
     #[comptime] assembled: Blocks,
 ) {
     let i = ABSOLUTE_POS;
+    let wide = at.inputs_extended;
+    let tall = at.hidden_extended;
     if comptime!(assembled.output) {
-        if i < samples * hidden_extended * hidden_extended {
-            let row = i / hidden_extended;
-            let n = row / hidden_extended;
-            let left = extended(a, n, row % hidden_extended, hidden);
-            aa[i] = left * extended(a, n, i % hidden_extended, hidden);
+        if i < at.samples * tall * tall {
+            let row = i / tall;
+            let n = row / tall;
+            let left = extended::<F>(&*state, at.a, n, row % tall, at.hidden);
+            let right = extended::<F>(&*state, at.a, n, i % tall, at.hidden);
+            state[at.aa + i] = left * right;
         }
     }
     if comptime!(assembled.hidden) {
-        if i < samples * inputs_extended * inputs_extended {
-            let row = i / inputs_extended;
-            let n = row / inputs_extended;
-            let left = extended(x, n, row % inputs_extended, inputs);
-            xx[i] = left * extended(x, n, i % inputs_extended, inputs);
+        if i < at.samples * wide * wide {
+            let row = i / wide;
+            let n = row / wide;
+            let left = extended::<F>(x, 0, n, row % wide, at.inputs);
+            state[at.xx + i] = left * extended::<F>(x, 0, n, i % wide, at.inputs);
         }
     }
     if comptime!(assembled.cross) {
-        if i < samples * hidden_extended * inputs_extended {
-            let row = i / inputs_extended;
-            let n = row / hidden_extended;
-            let left = extended(a, n, row % hidden_extended, hidden);
-            ax[i] = left * extended(x, n, i % inputs_extended, inputs);
+        if i < at.samples * tall * wide {
+            let row = i / wide;
+            let n = row / tall;
+            let left = extended::<F>(&*state, at.a, n, row % tall, at.hidden);
+            state[at.ax + i] = left * extended::<F>(x, 0, n, i % wide, at.inputs);
         }
-        if i < samples * inputs_extended {
-            x_extended[i] = extended(x, i / inputs_extended, i % inputs_extended, inputs);
+        if i < at.samples * wide {
+            state[at.x_extended + i] = extended::<F>(x, 0, i / wide, i % wide, at.inputs);
         }
     }
 }
 
-/// E gets the share of R, on its columns with i = j, and those columns are copied out as \[K·h, d̃\]; one unit for each
-/// of them.
+/// E gets the share of R, on its columns with i = j, and those columns are copied out; one unit for each of their
+/// numbers.
 #[cube(launch)]
-pub(super) fn add_coupling(
-    of_r: &[f32],
-    block: &mut [f32],
-    on_diagonal: &mut [f32],
-    count: usize,
-    hidden: usize,
-    hidden_extended: usize,
-    inputs_extended: usize,
-) {
+pub(super) fn add_coupling<F: Float>(of_r: &[F], block: &mut [F], state: &mut [F], at: Layout) {
     let i = ABSOLUTE_POS;
-    if i >= count {
+    if i >= at.outputs * at.hidden * at.inputs_extended {
         terminate!();
     }
-    let e = i % inputs_extended;
-    let row = i / inputs_extended;
-    let at = (row * hidden_extended + row % hidden) * inputs_extended + e;
-    let value = block[at] + of_r[i];
-    block[at] = value;
-    on_diagonal[i] = value;
+    let e = i % at.inputs_extended;
+    let row = i / at.inputs_extended;
+    let to = (row * at.hidden_extended + row % at.hidden) * at.inputs_extended + e;
+    let value = block[to] + of_r[i];
+    block[to] = value;
+    state[at.on_diagonal + i] = value;
 }
 
 /// What assembled blocks give ā: the contraction of A with S times ã, and of E with Q times x̃; one unit for each of
 /// \[N, h\].
 #[cube(launch)]
-pub(super) fn assembled_hidden(
-    of_s: &[f32],
-    of_q: &[f32],
-    a: &[f32],
-    x: &[f32],
-    to: &mut [f32],
-    count: usize,
-    inputs: usize,
-    hidden: usize,
-    inputs_extended: usize,
-    hidden_extended: usize,
+pub(super) fn assembled_hidden<F: Float>(
+    of_s: &[F],
+    of_q: &[F],
+    x: &[F],
+    state: &mut [F],
+    at: Layout,
     #[comptime] assembled: Blocks,
 ) {
-    let at = ABSOLUTE_POS;
-    if at >= count {
+    let to = ABSOLUTE_POS;
+    let hidden = at.hidden;
+    if to >= at.samples * hidden {
         terminate!();
     }
-    let n = at / hidden;
-    let j = at % hidden;
-    let row = n * hidden_extended + j;
-    let mut sum = f32::cast_from(0u32);
+    let n = to / hidden;
+    let j = to % hidden;
+    let row = n * at.hidden_extended + j;
+    let mut sum = F::new(0.0);
     if comptime!(assembled.output) {
-        let from = row * hidden_extended;
+        let from = row * at.hidden_extended;
         for i in 0..hidden {
-            sum += of_s[from + i] * a[n * hidden + i];
+            sum += of_s[from + i] * state[at.a + n * hidden + i];
         }
-        if hidden_extended > hidden {
+        if at.hidden_extended > hidden {
             sum += of_s[from + hidden];
         }
     }
     if comptime!(assembled.cross) {
-        let from = row * inputs_extended;
-        for e in 0..inputs {
-            sum += of_q[from + e] * x[n * inputs + e];
+        let from = row * at.inputs_extended;
+        for e in 0..at.inputs {
+            sum += of_q[from + e] * x[n * at.inputs + e];
         }
-        if inputs_extended > inputs {
-            sum += of_q[from + inputs];
+        if at.inputs_extended > at.inputs {
+            sum += of_q[from + at.inputs];
         }
     }
-    to[at] = sum;
+    state[at.hidden_of_blocks + to] = sum;
 }
 
 /// What assembled blocks give x̄: the contraction of C with M times x̃, and of E with Q times ã and with R; one unit
 /// for each of \[N, d\].
 #[cube(launch)]
-pub(super) fn assembled_inputs(
-    of_m: &[f32],
-    of_q: &[f32],
-    of_r: &[f32],
-    a: &[f32],
-    x: &[f32],
-    to: &mut [f32],
-    count: usize,
-    inputs: usize,
-    hidden: usize,
-    inputs_extended: usize,
-    hidden_extended: usize,
+pub(super) fn assembled_inputs<F: Float>(
+    of_m: &[F],
+    of_q: &[F],
+    of_r: &[F],
+    x: &[F],
+    state: &mut [F],
+    at: Layout,
     #[comptime] assembled: Blocks,
 ) {
-    let at = ABSOLUTE_POS;
-    if at >= count {
+    let to = ABSOLUTE_POS;
+    let inputs = at.inputs;
+    if to >= at.samples * inputs {
         terminate!();
     }
-    let n = at / inputs;
-    let e = at % inputs;
-    let mut sum = f32::cast_from(0u32);
+    let n = to / inputs;
+    let e = to % inputs;
+    let wide = at.inputs_extended;
+    let mut sum = F::new(0.0);
     if comptime!(assembled.hidden) {
-        let from = (n * inputs_extended + e) * inputs_extended;
+        let from = (n * wide + e) * wide;
         for i in 0..inputs {
             sum += of_m[from + i] * x[n * inputs + i];
         }
-        if inputs_extended > inputs {
+        if wide > inputs {
             sum += of_m[from + inputs];
         }
     }
     if comptime!(assembled.cross) {
-        for i in 0..hidden {
-            sum += of_q[(n * hidden_extended + i) * inputs_extended + e] * a[n * hidden + i];
+        let first = n * at.hidden_extended;
+        for i in 0..at.hidden {
+            sum += of_q[(first + i) * wide + e] * state[at.a + n * at.hidden + i];
         }
-        if hidden_extended > hidden {
-            sum += of_q[(n * hidden_extended + hidden) * inputs_extended + e];
+        if at.hidden_extended > at.hidden {
+            sum += of_q[(first + at.hidden) * wide + e];
         }
-        sum += of_r[n * inputs_extended + e];
+        sum += of_r[n * wide + e];
     }
-    to[at] = sum;
+    state[at.inputs_of_blocks + to] = sum;
 }

@@ -1,21 +1,11 @@
 //! The per-sample quantities of theory §1: a kernel for each group of them.
-//!
-//! Buffers that hold several numbers for each sample have the kind of number outermost:
-//!
-//! * `derivatives`: φ', φ'', φ''' \[3, N, h\];
-//! * `outputs`: p, r, the diagonal of S, before normalisation \[3, N, K\];
-//! * `rows`: ω before normalisation, the sample's share of Σω, the class of the largest logit \[3, N\];
-//! * `scale`: 1/σ, σ, whether a number is not finite \[3\];
-//! * `traces`: ‖x̃‖², ‖ã‖², tr S, tr M \[4, N\].
-//!
-//! H is linear in (r, S, ω): kernels read them times 1/σ (theory §5). σ is found before Σω = 1 is imposed, for that
-//! factor cancels in r/σ and S/σ.
 
 use cubecl::prelude::*;
 
-use super::activation::{Function, derivatives as derivatives_of};
+use super::activation::{Function, derivatives as derivatives_of, exp};
 use super::buffer::UNITS;
-use super::common::{Loss, is_finite, max_over_cube, row_of_s, sum_over_cube};
+use super::common::{Loss, constant, is_finite, max_over_cube, row_of_s, smallest, sum_over_cube};
+use super::layout::Layout;
 
 /// What the targets are.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
@@ -30,98 +20,106 @@ pub(super) enum Labels {
     Single,
 }
 
+/// The targets, as a kernel is compiled for them.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
+pub(super) struct Kind {
+    pub loss: Loss,
+    pub labels: Labels,
+    pub sample_weights: bool,
+    pub class_weights: bool,
+    /// Its bits.
+    pub smoothing: u64,
+}
+
 /// a and the derivatives from z, one unit for each of \[N, h\].
 #[cube(launch)]
-pub(super) fn activate(
-    z: &[f32],
-    bias: &[f32],
-    a: &mut [f32],
-    derivatives: &mut [f32],
-    slope: f32,
-    count: usize,
-    hidden: usize,
+pub(super) fn activate<F: Float>(
+    z: &[F],
+    bias: &[F],
+    state: &mut [F],
+    at: Layout,
     #[comptime] with_bias: bool,
     #[comptime] function: Function,
 ) {
     let i = ABSOLUTE_POS;
-    if i >= count {
+    let units = at.samples * at.hidden;
+    if i >= units {
         terminate!();
     }
-    let mut at = z[i];
+    let mut point = z[i];
     if comptime!(with_bias) {
-        at += bias[i % hidden];
+        point += bias[i % at.hidden];
     }
-    let d = derivatives_of(at, slope, function);
-    a[i] = d.value;
-    derivatives[i] = d.first;
-    derivatives[count + i] = d.second;
-    derivatives[2 * count + i] = d.third;
+    let d = derivatives_of::<F>(point, function);
+    state[at.a + i] = d.value;
+    state[at.derivatives + i] = d.first;
+    state[at.derivatives + units + i] = d.second;
+    state[at.derivatives + 2 * units + i] = d.third;
 }
 
 /// The label of a sample and an output, before smoothing.
 #[cube]
-fn label(
-    values: &[f32],
+fn label<F: Float>(
+    values: &[F],
     classes: &[i32],
     n: usize,
     k: usize,
     outputs: usize,
     #[comptime] labels: Labels,
-) -> f32 {
+) -> F {
     match comptime!(labels) {
         Labels::Values => values[n * outputs + k],
-        Labels::Classes => select(classes[n] == i32::cast_from(k), 1.0, 0.0),
-        Labels::Numbers => f32::cast_from(classes[n]),
-        Labels::Single => f32::cast_from(1u32),
+        Labels::Classes => select(classes[n] == i32::cast_from(k), F::new(1.0), F::new(0.0)),
+        Labels::Numbers => F::cast_from(classes[n]),
+        Labels::Single => F::new(1.0),
     }
 }
 
 /// Residual and curvature of every output, one unit for each sample.
 #[cube(launch)]
-pub(super) fn residuals(
-    o: &[f32],
-    bias: &[f32],
-    values: &[f32],
+pub(super) fn residuals<F: Float>(
+    o: &[F],
+    bias: &[F],
+    values: &[F],
     classes: &[i32],
-    sample_weights: &[f32],
-    class_weights: &[f32],
-    out: &mut [f32],
-    rows: &mut [f32],
-    smoothing: f32,
-    samples: usize,
-    outputs: usize,
+    sample_weights: &[F],
+    class_weights: &[F],
+    state: &mut [F],
+    at: Layout,
     #[comptime] with_bias: bool,
-    #[comptime] loss: Loss,
-    #[comptime] labels: Labels,
-    #[comptime] with_sample_weights: bool,
-    #[comptime] with_class_weights: bool,
+    #[comptime] kind: Kind,
 ) {
     let n = ABSOLUTE_POS;
-    if n >= samples {
+    if n >= at.samples {
         terminate!();
     }
-    let count = samples * outputs;
-    let mut omega = f32::cast_from(1u32);
-    if comptime!(with_sample_weights) {
+    let outputs = at.outputs;
+    let count = at.samples * outputs;
+    let first = at.out + n * outputs;
+    let zero = F::new(0.0);
+    let one = F::new(1.0);
+    let mut omega = F::new(1.0);
+    if comptime!(kind.sample_weights) {
         omega = sample_weights[n];
     }
     let mut share = omega;
     // Class weights turn the labels into a distribution again and scale ω with what they summed to.
-    let mut divisor = f32::cast_from(1u32);
-    let keep = 1.0 - smoothing;
-    let spread = smoothing / f32::cast_from(outputs);
-    if comptime!(with_class_weights) {
-        let mut of_hard = f32::cast_from(0u32);
-        let mut total = f32::cast_from(0u32);
+    let mut divisor = F::new(1.0);
+    let smoothing = constant::<F>(comptime!(f64::from_bits(kind.smoothing)));
+    let keep = one - smoothing;
+    let spread = smoothing / F::cast_from(outputs);
+    if comptime!(kind.class_weights) {
+        let mut of_hard = F::new(0.0);
+        let mut total = F::new(0.0);
         for k in 0..outputs {
-            let y = label(values, classes, n, k, outputs, labels);
+            let y = label::<F>(values, classes, n, k, outputs, comptime!(kind.labels));
             of_hard += y * class_weights[k];
             total += (y * keep + spread) * class_weights[k];
         }
-        if comptime!(labels != Labels::Values) {
+        if comptime!(kind.labels != Labels::Values) {
             share = omega * of_hard;
         }
-        if total != 0.0 {
+        if total != zero {
             divisor = total;
         }
         omega *= total;
@@ -129,291 +127,250 @@ pub(super) fn residuals(
 
     // The logits with their bias, kept where p will be.
     let mut top = 0usize;
-    let mut largest = f32::cast_from(0u32);
+    let mut largest = F::new(0.0);
     for k in 0..outputs {
         let mut logit = o[n * outputs + k];
         if comptime!(with_bias) {
             logit += bias[k];
         }
-        out[n * outputs + k] = logit;
+        state[first + k] = logit;
         if k == 0 || logit > largest {
             top = k;
             largest = logit;
         }
     }
-    let mut rest = f32::cast_from(0u32);
-    if comptime!(loss == Loss::Softmax) {
+    let mut rest = F::new(0.0);
+    if comptime!(kind.loss == Loss::Softmax) {
         for k in 0..outputs {
             if k != top {
-                rest += (out[n * outputs + k] - largest).exp();
+                rest += exp::<F>(state[first + k] - largest);
             }
         }
     }
-    let scale = 1.0 / (1.0 + rest);
+    let scale = one / (one + rest);
 
     for k in 0..outputs {
-        let i = n * outputs + k;
-        let logit = out[i];
-        let mut y = label(values, classes, n, k, outputs, labels) * keep + spread;
-        if comptime!(with_class_weights) {
+        let i = first + k;
+        let logit = state[i];
+        let mut y =
+            label::<F>(values, classes, n, k, outputs, comptime!(kind.labels)) * keep + spread;
+        if comptime!(kind.class_weights) {
             y = y * class_weights[k] / divisor;
         }
-        match comptime!(loss) {
+        match comptime!(kind.loss) {
             Loss::Softmax => {
-                let p = (logit - largest).exp() * scale;
+                let p = exp::<F>(logit - largest) * scale;
                 // 1 − p of the top class is rest/(1 + rest); formed as a difference it would cancel.
-                let complement = select(k == top, rest * scale, 1.0 - p);
-                let difference = select(k == top, (1.0 - y) - complement, p - y);
-                out[i] = p;
-                out[count + i] = difference * omega;
-                out[2 * count + i] = p * complement * omega;
+                let complement = select(k == top, rest * scale, one - p);
+                let difference = select(k == top, (one - y) - complement, p - y);
+                state[i] = p;
+                state[count + i] = difference * omega;
+                state[2 * count + i] = p * complement * omega;
             }
             Loss::Sigmoid => {
-                let e = (-logit.abs()).exp();
-                let large = 1.0 / (1.0 + e);
+                let e = exp::<F>(-logit.abs());
+                let large = one / (one + e);
                 let small = e * large;
-                let weight = omega / f32::cast_from(outputs);
-                let difference = select(logit < 0.0, small - y, (1.0 - y) - small);
-                out[i] = select(logit < 0.0, small, large);
-                out[count + i] = difference * weight;
-                out[2 * count + i] = large * small * weight;
+                let weight = omega / F::cast_from(outputs);
+                let negative = logit < zero;
+                let difference = select(negative, small - y, (one - y) - small);
+                state[i] = select(negative, small, large);
+                state[count + i] = difference * weight;
+                state[2 * count + i] = large * small * weight;
             }
             Loss::Squared => {
-                let weight = 2.0 * omega / f32::cast_from(outputs);
-                out[i] = f32::cast_from(0u32);
-                out[count + i] = (logit - y) * weight;
-                out[2 * count + i] = weight;
+                let weight = F::new(2.0) * omega / F::cast_from(outputs);
+                state[i] = zero;
+                state[count + i] = (logit - y) * weight;
+                state[2 * count + i] = weight;
             }
         }
     }
-    rows[n] = omega;
-    rows[samples + n] = share;
-    rows[2 * samples + n] = f32::cast_from(top);
+    state[at.rows + n] = omega;
+    state[at.rows + at.samples + n] = share;
+    state[at.rows + 2 * at.samples + n] = F::cast_from(top);
 }
 
 /// σ, the largest |r| or |S|, and Σω; one cube.
 #[cube(launch)]
-pub(super) fn scale_of(
-    out: &[f32],
-    rows: &[f32],
-    scale: &mut [f32],
-    samples: usize,
-    outputs: usize,
-) {
-    let count = samples * outputs;
-    let mut largest = f32::cast_from(0u32);
-    let mut broken = f32::cast_from(0u32);
+pub(super) fn scale_of<F: Float>(state: &mut [F], at: Layout) {
+    let count = at.samples * at.outputs;
+    let mut largest = F::new(0.0);
+    let mut broken = F::new(0.0);
     let mut i = UNIT_POS as usize;
     while i < 2 * count {
-        let size = out[count + i].abs();
-        if is_finite(size) {
+        let size = state[at.out + count + i].abs();
+        if is_finite::<F>(size) {
             if size > largest {
                 largest = size;
             }
         } else {
-            broken = f32::cast_from(1u32);
+            broken = F::new(1.0);
         }
         i += UNITS;
     }
-    let mut share = f32::cast_from(0u32);
+    let mut share = F::new(0.0);
     let mut n = UNIT_POS as usize;
-    while n < samples {
-        share += rows[samples + n];
+    while n < at.samples {
+        share += state[at.rows + at.samples + n];
         n += UNITS;
     }
-    let largest = max_over_cube(largest);
-    let share = sum_over_cube(share);
-    let broken = max_over_cube(broken);
+    let largest = max_over_cube::<F>(largest);
+    let share = sum_over_cube::<F>(share);
+    let broken = max_over_cube::<F>(broken);
     if UNIT_POS == 0 {
-        // The smallest number that has a reciprocal.
-        if largest < 1.175_494_4e-38 {
-            scale[0] = 0.0;
-            scale[1] = 1.0;
+        if largest < smallest::<F>() {
+            state[at.scale] = F::new(0.0);
+            state[at.scale + 1] = F::new(1.0);
         } else {
-            scale[0] = 1.0 / largest;
-            scale[1] = largest / share;
+            state[at.scale] = F::new(1.0) / largest;
+            state[at.scale + 1] = largest / share;
         }
         // Weights that sum to nothing leave no mean.
-        scale[2] = select(share == 0.0, 1.0, broken);
+        state[at.scale + 2] = select(share == F::new(0.0), F::new(1.0), broken);
     }
 }
 
 /// S, one unit for each of \[N, K, K\].
 #[cube(launch)]
-pub(super) fn curvature(
-    out: &[f32],
-    rows: &[f32],
-    scale: &[f32],
-    s: &mut [f32],
-    samples: usize,
-    outputs: usize,
-    #[comptime] loss: Loss,
-) {
+pub(super) fn curvature<F: Float>(state: &mut [F], at: Layout, #[comptime] loss: Loss) {
     let i = ABSOLUTE_POS;
-    if i >= samples * outputs * outputs {
+    let outputs = at.outputs;
+    if i >= at.samples * outputs * outputs {
         terminate!();
     }
     let l = i % outputs;
     let row = i / outputs;
     let n = row / outputs;
     let k = row % outputs;
-    let mut value = f32::cast_from(0u32);
+    let inverse = state[at.scale];
+    let mut value = F::new(0.0);
     if k == l {
-        value = out[2 * samples * outputs + row] * scale[0];
+        value = state[at.out + 2 * at.samples * outputs + row] * inverse;
     } else if comptime!(loss == Loss::Softmax) {
-        value = -(out[row] * (out[n * outputs + l] * (rows[n] * scale[0])));
+        let omega = state[at.rows + n] * inverse;
+        value = -(state[at.out + row] * (state[at.out + n * outputs + l] * omega));
     }
-    s[i] = value;
+    state[at.s + i] = value;
 }
 
 /// U, Q = S U and R = r φ'ᵀ \[N, K, h\], and R + 2F with F = Q∘a where pairs of samples need it; one unit for each of
 /// \[N, h\].
 #[cube(launch)]
-pub(super) fn jacobians(
-    w2: &[f32],
-    derivatives: &[f32],
-    a: &[f32],
-    out: &[f32],
-    rows: &[f32],
-    scale: &[f32],
-    u: &mut [f32],
-    q: &mut [f32],
-    r: &mut [f32],
-    coupled: &mut [f32],
-    samples: usize,
-    hidden: usize,
-    outputs: usize,
+pub(super) fn jacobians<F: Float>(
+    w2: &[F],
+    state: &mut [F],
+    at: Layout,
     #[comptime] loss: Loss,
     #[comptime] pairs: bool,
 ) {
     let i = ABSOLUTE_POS;
-    if i >= samples * hidden {
+    let hidden = at.hidden;
+    let outputs = at.outputs;
+    if i >= at.samples * hidden {
         terminate!();
     }
     let n = i / hidden;
     let j = i % hidden;
-    let count = samples * outputs;
-    let inverse = scale[0];
-    let omega = rows[n] * inverse;
-    let top = u32::cast_from(rows[2 * samples + n]) as usize;
-    let d1 = derivatives[i];
-    let of_top = out[n * outputs + top] * w2[j * outputs + top] * d1;
-    let mut rest = f32::cast_from(0u32);
+    let count = at.samples * outputs;
+    let first = at.out + n * outputs;
+    let inverse = state[at.scale];
+    let omega = state[at.rows + n] * inverse;
+    let top = u32::cast_from(state[at.rows + 2 * at.samples + n]) as usize;
+    let a = state[at.a + i];
+    let d1 = state[at.derivatives + i];
+    let of_top = state[first + top] * w2[j * outputs + top] * d1;
+    let mut rest = F::new(0.0);
     if comptime!(loss == Loss::Softmax) {
         for k in 0..outputs {
             if k != top {
-                rest += out[n * outputs + k] * w2[j * outputs + k] * d1;
+                rest += state[first + k] * w2[j * outputs + k] * d1;
             }
         }
     }
     for k in 0..outputs {
-        let row = n * outputs + k;
-        let to = row * hidden + j;
+        let to = (n * outputs + k) * hidden + j;
         let of_u = w2[j * outputs + k] * d1;
-        let s = out[2 * count + row] * inverse;
-        let of_q = row_of_s(s, out[row], omega, of_u, k == top, rest, of_top, loss);
-        let of_r = out[count + row] * inverse * d1;
-        u[to] = of_u;
-        q[to] = of_q;
-        r[to] = of_r;
+        let p = state[first + k];
+        let s = state[2 * count + first + k] * inverse;
+        let of_q = row_of_s::<F>(s, p, omega, of_u, k == top, rest, of_top, loss);
+        let of_r = state[count + first + k] * inverse * d1;
+        state[at.u + to] = of_u;
+        state[at.q + to] = of_q;
+        state[at.r + to] = of_r;
         if comptime!(pairs) {
-            coupled[to] = of_r + 2.0 * of_q * a[i];
+            state[at.coupled + to] = of_r + F::new(2.0) * of_q * a;
         }
     }
 }
 
 /// M = UᵀQ + diag(c), one unit for each of \[N, h, h\].
 #[cube(launch)]
-pub(super) fn hidden_hessian(
-    u: &[f32],
-    q: &[f32],
-    w2: &[f32],
-    derivatives: &[f32],
-    out: &[f32],
-    scale: &[f32],
-    m: &mut [f32],
-    samples: usize,
-    hidden: usize,
-    outputs: usize,
-) {
+pub(super) fn hidden_hessian<F: Float>(w2: &[F], state: &mut [F], at: Layout) {
     let to = ABSOLUTE_POS;
-    if to >= samples * hidden * hidden {
+    let hidden = at.hidden;
+    let outputs = at.outputs;
+    if to >= at.samples * hidden * hidden {
         terminate!();
     }
     let j = to % hidden;
     let row = to / hidden;
     let n = row / hidden;
     let i = row % hidden;
-    let mut sum = f32::cast_from(0u32);
+    let mut sum = F::new(0.0);
     for k in 0..outputs {
         let from = (n * outputs + k) * hidden;
-        sum += u[from + i] * q[from + j];
+        sum += state[at.u + from + i] * state[at.q + from + j];
     }
     if i == j {
-        let mut g = f32::cast_from(0u32);
+        let inverse = state[at.scale];
+        let r = at.out + at.samples * outputs + n * outputs;
+        let mut g = F::new(0.0);
         for k in 0..outputs {
-            g += out[samples * outputs + n * outputs + k] * scale[0] * w2[i * outputs + k];
+            g += state[r + k] * inverse * w2[i * outputs + k];
         }
-        sum += g * derivatives[samples * hidden + n * hidden + i];
+        sum += g * state[at.derivatives + (at.samples + n) * hidden + i];
     }
-    m[to] = sum;
+    state[at.m + to] = sum;
 }
 
 /// The norms and traces of the moment t, one cube for each sample.
 #[cube(launch)]
-pub(super) fn traces_of(
-    x: &[f32],
-    a: &[f32],
-    out: &[f32],
-    m: &[f32],
-    scale: &[f32],
-    traces: &mut [f32],
-    samples: usize,
-    inputs: usize,
-    hidden: usize,
-    outputs: usize,
-    #[comptime] hidden_bias: bool,
-    #[comptime] output_bias: bool,
-) {
+pub(super) fn traces_of<F: Float>(x: &[F], state: &mut [F], at: Layout) {
     // Cubes beyond the last sample repeat it: all units of a cube must meet at its barriers.
-    let n = select(CUBE_POS < samples, CUBE_POS, samples - 1);
+    let n = select(CUBE_POS < at.samples, CUBE_POS, at.samples - 1);
     let unit = UNIT_POS as usize;
-    let mut of_x = f32::cast_from(0u32);
+    let mut of_x = F::new(0.0);
     let mut i = unit;
-    while i < inputs {
-        let value = x[n * inputs + i];
+    while i < at.inputs {
+        let value = x[n * at.inputs + i];
         of_x += value * value;
         i += UNITS;
     }
-    let mut of_a = f32::cast_from(0u32);
-    let mut of_m = f32::cast_from(0u32);
+    let mut of_a = F::new(0.0);
+    let mut of_m = F::new(0.0);
     let mut j = unit;
-    while j < hidden {
-        let value = a[n * hidden + j];
+    while j < at.hidden {
+        let value = state[at.a + n * at.hidden + j];
         of_a += value * value;
-        of_m += m[(n * hidden + j) * hidden + j];
+        of_m += state[at.m + (n * at.hidden + j) * at.hidden + j];
         j += UNITS;
     }
-    let mut of_s = f32::cast_from(0u32);
+    let inverse = state[at.scale];
+    let mut of_s = F::new(0.0);
     let mut k = unit;
-    while k < outputs {
-        of_s += out[2 * samples * outputs + n * outputs + k] * scale[0];
+    while k < at.outputs {
+        of_s += state[at.out + (2 * at.samples + n) * at.outputs + k] * inverse;
         k += UNITS;
     }
-    let mut of_x = sum_over_cube(of_x);
-    let mut of_a = sum_over_cube(of_a);
-    let of_s = sum_over_cube(of_s);
-    let of_m = sum_over_cube(of_m);
+    let of_x = sum_over_cube::<F>(of_x);
+    let of_a = sum_over_cube::<F>(of_a);
+    let of_s = sum_over_cube::<F>(of_s);
+    let of_m = sum_over_cube::<F>(of_m);
     if unit == 0 {
-        if comptime!(hidden_bias) {
-            of_x += 1.0;
-        }
-        if comptime!(output_bias) {
-            of_a += 1.0;
-        }
-        traces[n] = of_x;
-        traces[samples + n] = of_a;
-        traces[2 * samples + n] = of_s;
-        traces[3 * samples + n] = of_m;
+        state[at.traces + n] = of_x + F::cast_from(at.inputs_extended - at.inputs);
+        state[at.traces + at.samples + n] = of_a + F::cast_from(at.hidden_extended - at.hidden);
+        state[at.traces + 2 * at.samples + n] = of_s;
+        state[at.traces + 3 * at.samples + n] = of_m;
     }
 }

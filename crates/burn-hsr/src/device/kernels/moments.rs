@@ -3,7 +3,8 @@
 use cubecl::prelude::*;
 
 use super::buffer::UNITS;
-use super::common::{is_finite, sum_over_cube};
+use super::common::{by_precision, constant, double_precision, is_finite, smallest, sum_over_cube};
+use super::layout::{Blocks, Layout};
 
 /// What is descended.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
@@ -13,124 +14,138 @@ pub(super) enum Measure {
     Frobenius,
 }
 
-/// Parts of q, one for each cube: ⟨u1,v1⟩ + ⟨u2,v2⟩ + 2⟨u3,v3⟩ + 2⟨u4,v4⟩ for the output, the hidden and the cross
-/// block, the last in two terms. An assembled block is paired with itself.
+/// Parts of q, one for each cube: the inner products of a block's samples with their contraction, or of an assembled block
+/// with itself. The cross block counts twice, and with pairs has a second product, of R + 2F with `coupled` = Σ G R.
 #[cube(launch)]
-pub(super) fn parts_of_q(
-    u1: &[f32],
-    v1: &[f32],
-    u2: &[f32],
-    v2: &[f32],
-    u3: &[f32],
-    v3: &[f32],
-    u4: &[f32],
-    v4: &[f32],
-    parts: &mut [f32],
-    output: usize,
-    hidden: usize,
-    cross: usize,
-    coupled: usize,
-    cubes: usize,
+pub(super) fn parts_of_q<F: Float>(
+    output: &[F],
+    hidden: &[F],
+    cross: &[F],
+    coupled: &[F],
+    state: &mut [F],
+    at: Layout,
+    #[comptime] gram: Blocks,
 ) {
-    let stride = cubes * UNITS;
+    let stride = at.cubes * UNITS;
     // Cubes beyond the last start beyond the end of everything.
     let start = CUBE_POS * UNITS + UNIT_POS as usize;
-    let mut sum = f32::cast_from(0u32);
+    let units = at.samples * at.hidden;
+    let mut sum = F::new(0.0);
     let mut i = start;
-    while i < output {
-        sum += u1[i] * v1[i];
-        i += stride;
+    if comptime!(gram.output) {
+        while i < at.samples * at.outputs * at.outputs {
+            sum += state[at.s + i] * output[i];
+            i += stride;
+        }
+    } else {
+        let row = at.hidden_extended * at.outputs;
+        while i < row * row {
+            sum += output[i] * output[i];
+            i += stride;
+        }
     }
     let mut i = start;
-    while i < hidden {
-        sum += u2[i] * v2[i];
-        i += stride;
+    if comptime!(gram.hidden) {
+        while i < units * at.hidden {
+            sum += state[at.m + i] * hidden[i];
+            i += stride;
+        }
+    } else {
+        let row = at.inputs_extended * at.hidden;
+        while i < row * row {
+            sum += hidden[i] * hidden[i];
+            i += stride;
+        }
     }
-    let mut of_cross = f32::cast_from(0u32);
+    let mut of_cross = F::new(0.0);
     let mut i = start;
-    while i < cross {
-        of_cross += u3[i] * v3[i];
-        i += stride;
+    if comptime!(gram.cross) {
+        while i < units * at.outputs {
+            of_cross += state[at.q + i] * cross[i] + state[at.coupled + i] * coupled[i];
+            i += stride;
+        }
+    } else {
+        while i < at.outputs * at.hidden * at.hidden_extended * at.inputs_extended {
+            of_cross += cross[i] * cross[i];
+            i += stride;
+        }
     }
-    let mut i = start;
-    while i < coupled {
-        of_cross += u4[i] * v4[i];
-        i += stride;
-    }
-    let sum = sum_over_cube(sum + 2.0 * of_cross);
-    if UNIT_POS == 0 && CUBE_POS < cubes {
-        parts[CUBE_POS] = sum;
+    let sum = sum_over_cube::<F>(sum + F::new(2.0) * of_cross);
+    if UNIT_POS == 0 && CUBE_POS < at.cubes {
+        state[at.parts + CUBE_POS] = sum;
     }
 }
 
-/// The value \[1\], and the weights w_t, 2w_q and 4w_q, all times σ, with whether the value overflowed \[4\]; one cube.
+/// The value \[1\], and the weights of the gradient; one cube.
 #[cube(launch)]
-pub(super) fn moments(
-    parts: &[f32],
-    traces: &[f32],
-    scale: &[f32],
-    value: &mut [f32],
-    weights: &mut [f32],
-    cubes: usize,
-    samples: usize,
-    parameters: f32,
-    root: f32,
+pub(super) fn moments<F: Float>(
+    value: &mut [F],
+    state: &mut [F],
+    at: Layout,
+    parameters: usize,
     infinity: u32,
     #[comptime] measure: Measure,
 ) {
-    let mut q = f32::cast_from(0u32);
+    let samples = at.samples;
+    let mut q = F::new(0.0);
     let mut i = UNIT_POS as usize;
-    while i < cubes {
-        q += parts[i];
+    while i < at.cubes {
+        q += state[at.parts + i];
         i += UNITS;
     }
-    let mut t = f32::cast_from(0u32);
+    let mut t = F::new(0.0);
     let mut n = UNIT_POS as usize;
     while n < samples {
-        let of_s = traces[2 * samples + n] * traces[samples + n];
-        let of_m = traces[3 * samples + n] * traces[n];
+        let of_s = state[at.traces + 2 * samples + n] * state[at.traces + samples + n];
+        let of_m = state[at.traces + 3 * samples + n] * state[at.traces + n];
         t += of_s + of_m;
         n += UNITS;
     }
-    let q = sum_over_cube(q);
-    let t = sum_over_cube(t);
+    let q = sum_over_cube::<F>(q);
+    let t = sum_over_cube::<F>(t);
     if UNIT_POS == 0 {
+        let count = F::cast_from(parameters);
         let mut of_h = t;
-        let mut w_t = f32::cast_from(1u32);
-        let mut w_q = f32::cast_from(0u32);
+        let mut w_t = F::new(1.0);
+        let mut w_q = F::new(0.0);
         match comptime!(measure) {
             Measure::Trace => {}
             Measure::Frobenius => {
                 of_h = q.sqrt();
-                w_t = 0.0;
-                if q >= 1.175_494_4e-38 {
-                    w_q = 0.5 / of_h;
+                w_t = F::new(0.0);
+                if q >= smallest::<F>() {
+                    w_q = F::new(0.5) / of_h;
                 }
             }
             Measure::LambdaSup => {
-                let mean = t / parameters;
-                let square = q / parameters;
+                let root = (count - F::new(1.0)).sqrt();
+                let mean = t / count;
+                let square = q / count;
                 let variance = square - mean * mean;
                 of_h = mean;
-                w_t = 1.0 / parameters;
-                // What is left of a difference of rounded numbers is no variance: 8 epsilon.
-                let degenerate = variance <= square * 9.536_743e-7;
+                w_t = F::new(1.0) / count;
+                // What is left of a difference of rounded numbers is no variance.
+                let double = double_precision::<F>();
+                let rounding = constant::<F>(comptime!(
+                    8.0 * by_precision(double, f64::from(f32::EPSILON), f64::EPSILON)
+                ));
+                let degenerate = variance <= square * rounding;
                 if !degenerate {
                     let std = variance.sqrt();
                     of_h += std * root;
-                    w_t -= t / std * (root / (parameters * parameters));
-                    w_q = root / (2.0 * parameters) / std;
+                    w_t -= t / std * (root / (count * count));
+                    w_q = root / (F::new(2.0) * count) / std;
                 }
             }
         }
-        let sigma = scale[1];
+        let sigma = state[at.scale + 1];
         of_h *= sigma;
-        let sound = is_finite(of_h) && scale[2] == 0.0;
+        let sound = is_finite::<F>(of_h) && state[at.scale + 2] == F::new(0.0);
         // An overflow leaves a bound of +∞ and no step, never NaN.
-        value[0] = select(sound, of_h, f32::reinterpret(infinity));
-        weights[0] = w_t * sigma;
-        weights[1] = 2.0 * w_q * sigma;
-        weights[2] = 4.0 * w_q * sigma;
-        weights[3] = select(sound, 0.0, 1.0);
+        value[0] = select(sound, of_h, F::cast_from(f32::reinterpret(infinity)));
+        state[at.weights] = w_t * sigma;
+        state[at.weights + 1] = F::new(2.0) * w_q * sigma;
+        state[at.weights + 2] = F::new(4.0) * w_q * sigma;
+        state[at.weights + 3] = select(sound, F::new(0.0), F::new(1.0));
     }
 }

@@ -7,13 +7,14 @@ use cubecl::prelude::*;
 
 use super::buffer::UNITS;
 use super::common::{Loss, is_finite, row_of_s, sum_over_cube};
+use super::layout::Layout;
 
 /// A number of a gradient: zero where the bound overflowed or the number itself did.
 #[cube]
-fn sound(x: f32, broken: f32) -> f32 {
+fn sound<F: Float>(x: F, broken: F) -> F {
     let mut value = x;
-    if broken != 0.0 || !is_finite(x) {
-        value = f32::cast_from(0u32);
+    if broken != F::new(0.0) || !is_finite::<F>(x) {
+        value = F::new(0.0);
     }
     value
 }
@@ -21,41 +22,24 @@ fn sound(x: f32, broken: f32) -> f32 {
 /// Q̄ and Ū, and what they and R̄, M̄ give the derivatives, one unit for each of \[N, h\].
 ///
 /// `q_contracted` is Q̃, or with pairs Σ Gα Q, to which F̄∘a is added here; `r_first` is R̃, or with pairs Σ G R = F̄,
-/// and then R̃ is the mean of it and of `r_second` = Σ G (R + 2F). Written are Q̄ \[N, K, h\], the share of a sample in
-/// W̄2 but for a ōᵀ \[N, K, h\], that of a hidden unit in r̄ \[N, K, h\], and Uᵀp, Q̄ᵀp and the share in z̄ but for that
-/// of ō \[3, N, h\].
+/// and then R̃ is the mean of it and of `r_second` = Σ G (R + 2F).
 #[cube(launch)]
-pub(super) fn adjoints(
-    w2: &[f32],
-    derivatives: &[f32],
-    a: &[f32],
-    out: &[f32],
-    rows: &[f32],
-    scale: &[f32],
-    u: &[f32],
-    q: &[f32],
-    um: &[f32],
-    m_contracted: &[f32],
-    q_contracted: &[f32],
-    r_first: &[f32],
-    r_second: &[f32],
-    of_pairs: &[f32],
-    of_blocks: &[f32],
-    traces: &[f32],
-    weights: &[f32],
-    q_bar: &mut [f32],
-    of_w2: &mut [f32],
-    of_r: &mut [f32],
-    of_hidden: &mut [f32],
-    samples: usize,
-    hidden: usize,
-    outputs: usize,
+pub(super) fn adjoints<F: Float>(
+    w2: &[F],
+    um: &[F],
+    m_contracted: &[F],
+    q_contracted: &[F],
+    r_first: &[F],
+    r_second: &[F],
+    state: &mut [F],
+    at: Layout,
     #[comptime] loss: Loss,
     #[comptime] cross_by_pairs: bool,
-    #[comptime] any_pairs: bool,
-    #[comptime] any_blocks: bool,
 ) {
     let i = ABSOLUTE_POS;
+    let samples = at.samples;
+    let hidden = at.hidden;
+    let outputs = at.outputs;
     let units = samples * hidden;
     if i >= units {
         terminate!();
@@ -63,45 +47,40 @@ pub(super) fn adjoints(
     let n = i / hidden;
     let j = i % hidden;
     let count = samples * outputs;
-    let w_t = weights[0];
-    let w2q = weights[1];
-    let w4q = weights[2];
-    let inverse = scale[0];
-    let omega = rows[n] * inverse;
-    let top = u32::cast_from(rows[2 * samples + n]) as usize;
-    let of_trace = w_t * traces[n];
-    let d1 = derivatives[i];
-    let d2 = derivatives[units + i];
-    let d3 = derivatives[2 * units + i];
+    let first = at.out + n * outputs;
+    let w_t = state[at.weights];
+    let w2q = state[at.weights + 1];
+    let w4q = state[at.weights + 2];
+    let inverse = state[at.scale];
+    let omega = state[at.rows + n] * inverse;
+    let top = u32::cast_from(state[at.rows + 2 * samples + n]) as usize;
+    let of_trace = w_t * state[at.traces + n];
+    let a = state[at.a + i];
+    let d1 = state[at.derivatives + i];
+    let d2 = state[at.derivatives + units + i];
+    let d3 = state[at.derivatives + 2 * units + i];
 
-    let mut contracted = f32::cast_from(0u32);
-    if comptime!(any_pairs) {
-        contracted += of_pairs[i];
-    }
-    if comptime!(any_blocks) {
-        contracted += of_blocks[i];
-    }
-    let mut g = f32::cast_from(0u32);
-    let mut d1_bar = f32::cast_from(0u32);
-    let mut u_p = f32::cast_from(0u32);
-    let mut q_bar_p = f32::cast_from(0u32);
-    let mut rest = f32::cast_from(0u32);
-    let mut of_top = f32::cast_from(0u32);
+    let mut contracted = F::new(0.0);
+    let mut g = F::new(0.0);
+    let mut d1_bar = F::new(0.0);
+    let mut u_p = F::new(0.0);
+    let mut q_bar_p = F::new(0.0);
+    let mut rest = F::new(0.0);
+    let mut of_top = F::new(0.0);
     for k in 0..outputs {
-        let row = n * outputs + k;
-        let at = row * hidden + j;
-        let p = out[row];
-        let r = out[count + row] * inverse;
-        let of_u = u[at];
-        let mut contracted_q = q_contracted[at];
-        let mut contracted_r = r_first[at];
+        let to = (n * outputs + k) * hidden + j;
+        let p = state[first + k];
+        let r = state[count + first + k] * inverse;
+        let of_u = state[at.u + to];
+        let mut contracted_q = q_contracted[to];
+        let mut contracted_r = r_first[to];
         if comptime!(cross_by_pairs) {
-            contracted_q += contracted_r * a[i];
-            contracted += contracted_r * q[at];
-            contracted_r = 0.5 * (contracted_r + r_second[at]);
+            contracted_q += contracted_r * a;
+            contracted += contracted_r * state[at.q + to];
+            contracted_r = F::new(0.5) * (contracted_r + r_second[to]);
         }
         let r_bar = w4q * contracted_r;
-        let by_m = w2q * um[at] + of_trace * of_u;
+        let by_m = w2q * um[to] + of_trace * of_u;
         let by_q = w4q * contracted_q + by_m;
         // Ū = Q M̄ + S Q̄ = S (U M̄ + Q̄).
         let both = by_m + by_q;
@@ -116,88 +95,88 @@ pub(super) fn adjoints(
                 rest += p * both;
             }
         }
-        q_bar[at] = by_q;
-        of_w2[at] = both;
-        of_r[at] = r_bar;
+        state[at.q_bar + to] = by_q;
+        state[at.of_w2 + to] = both;
+        state[at.of_r + to] = r_bar;
     }
     let c_bar = w2q * m_contracted[i * hidden + j] + of_trace;
     let g_bar = c_bar * d2;
     for k in 0..outputs {
-        let row = n * outputs + k;
-        let at = row * hidden + j;
-        let s = out[2 * count + row] * inverse;
-        let r = out[count + row] * inverse;
+        let to = (n * outputs + k) * hidden + j;
+        let p = state[first + k];
+        let s = state[2 * count + first + k] * inverse;
+        let r = state[count + first + k] * inverse;
         let weight = w2[j * outputs + k];
-        let u_bar = row_of_s(s, out[row], omega, of_w2[at], k == top, rest, of_top, loss);
+        let both = state[at.of_w2 + to];
+        let u_bar = row_of_s::<F>(s, p, omega, both, k == top, rest, of_top, loss);
         d1_bar += u_bar * weight;
-        of_w2[at] = u_bar * d1 + g_bar * r;
-        of_r[at] = of_r[at] * d1 + g_bar * weight;
+        state[at.of_w2 + to] = u_bar * d1 + g_bar * r;
+        let r_bar = state[at.of_r + to];
+        state[at.of_r + to] = r_bar * d1 + g_bar * weight;
     }
-    let a_bar = w4q * contracted + 2.0 * w_t * traces[2 * samples + n] * a[i];
-    of_hidden[i] = u_p;
-    of_hidden[units + i] = q_bar_p;
-    of_hidden[2 * units + i] = a_bar * d1 + d1_bar * d2 + c_bar * g * d3;
+    let of_s = F::new(2.0) * w_t * state[at.traces + 2 * samples + n];
+    let a_bar = w4q * contracted + of_s * a;
+    state[at.of_hidden + i] = u_p;
+    state[at.of_hidden + units + i] = q_bar_p;
+    state[at.of_hidden + 2 * units + i] = a_bar * d1 + d1_bar * d2 + c_bar * g * d3;
 }
 
 /// ō, or for the softmax the p̄ that it comes from, one unit for each of \[N, K\].
 #[cube(launch)]
-pub(super) fn of_logits(
-    out: &[f32],
-    rows: &[f32],
-    scale: &[f32],
-    u: &[f32],
-    q_bar: &[f32],
-    of_r: &[f32],
-    of_hidden: &[f32],
-    s_contracted: &[f32],
-    traces: &[f32],
-    weights: &[f32],
-    o_bar: &mut [f32],
-    samples: usize,
-    hidden: usize,
-    outputs: usize,
+pub(super) fn of_logits<F: Float>(
+    s_contracted: &[F],
+    state: &mut [F],
+    at: Layout,
     #[comptime] loss: Loss,
 ) {
     let row = ABSOLUTE_POS;
+    let samples = at.samples;
+    let hidden = at.hidden;
+    let outputs = at.outputs;
     let count = samples * outputs;
     if row >= count {
         terminate!();
     }
     let n = row / outputs;
     let k = row % outputs;
-    let w2q = weights[1];
-    let of_trace = weights[0] * traces[samples + n];
-    let mut r_bar = f32::cast_from(0u32);
-    let mut diagonal = f32::cast_from(0u32);
-    let mut by_p = f32::cast_from(0u32);
+    let w2q = state[at.weights + 1];
+    let of_trace = state[at.weights] * state[at.traces + samples + n];
+    let mut r_bar = F::new(0.0);
+    let mut diagonal = F::new(0.0);
+    let mut by_p = F::new(0.0);
     for j in 0..hidden {
-        let at = row * hidden + j;
-        r_bar += of_r[at];
-        diagonal += q_bar[at] * u[at];
+        let from = row * hidden + j;
+        let q_bar = state[at.q_bar + from];
+        let u = state[at.u + from];
+        r_bar += state[at.of_r + from];
+        diagonal += q_bar * u;
         if comptime!(loss == Loss::Softmax) {
-            let i = n * hidden + j;
-            by_p += q_bar[at] * of_hidden[i] + u[at] * of_hidden[samples * hidden + i];
+            let i = at.of_hidden + n * hidden + j;
+            by_p += q_bar * state[i] + u * state[i + samples * hidden];
         }
     }
     diagonal += w2q * s_contracted[row * outputs + k] + of_trace;
-    let inverse = scale[0];
-    let s = out[2 * count + row] * inverse;
+    let inverse = state[at.scale];
+    let p = state[at.out + row];
+    let s = state[at.out + 2 * count + row] * inverse;
     match comptime!(loss) {
         Loss::Softmax => {
-            let mut symmetric = f32::cast_from(0u32);
+            let mut symmetric = F::new(0.0);
             for l in 0..outputs {
                 let mirrored = (n * outputs + l) * outputs + k;
                 let both = s_contracted[row * outputs + l] + s_contracted[mirrored];
-                symmetric += both * out[n * outputs + l];
+                symmetric += both * state[at.out + n * outputs + l];
             }
-            by_p += w2q * symmetric + 2.0 * of_trace * out[row];
-            o_bar[row] = (diagonal - by_p + r_bar) * (rows[n] * inverse);
+            by_p += w2q * symmetric + F::new(2.0) * of_trace * p;
+            let omega = state[at.rows + n] * inverse;
+            state[at.o_bar + row] = (diagonal - by_p + r_bar) * omega;
         }
         Loss::Sigmoid => {
-            o_bar[row] = s * (r_bar + diagonal * (1.0 - 2.0 * out[row]));
+            let slope = F::new(1.0) - F::new(2.0) * p;
+            state[at.o_bar + row] = s * (r_bar + diagonal * slope);
         }
         Loss::Squared => {
-            o_bar[row] = s * r_bar;
+            state[at.o_bar + row] = s * r_bar;
         }
     }
 }
@@ -206,138 +185,134 @@ pub(super) fn of_logits(
 ///
 /// Measured against the top class: a constant in p̄ has no effect, and p is almost one-hot there.
 #[cube(launch)]
-pub(super) fn through_softmax(
-    out: &[f32],
-    rows: &[f32],
-    o_bar: &mut [f32],
-    samples: usize,
-    outputs: usize,
-) {
+pub(super) fn through_softmax<F: Float>(state: &mut [F], at: Layout) {
     let n = ABSOLUTE_POS;
-    if n >= samples {
+    if n >= at.samples {
         terminate!();
     }
-    let first = n * outputs;
-    let top = u32::cast_from(rows[2 * samples + n]) as usize;
-    let reference = o_bar[first + top];
-    let mut mean = f32::cast_from(0u32);
-    for k in 0..outputs {
-        mean += (o_bar[first + k] - reference) * out[first + k];
+    let p = at.out + n * at.outputs;
+    let o_bar = at.o_bar + n * at.outputs;
+    let top = u32::cast_from(state[at.rows + 2 * at.samples + n]) as usize;
+    let reference = state[o_bar + top];
+    let mut mean = F::new(0.0);
+    for k in 0..at.outputs {
+        mean += (state[o_bar + k] - reference) * state[p + k];
     }
-    for k in 0..outputs {
-        o_bar[first + k] = out[first + k] * ((o_bar[first + k] - reference) - mean);
+    for k in 0..at.outputs {
+        let beyond = state[o_bar + k] - reference;
+        state[o_bar + k] = state[p + k] * (beyond - mean);
     }
 }
 
-/// z̄, one unit for each of \[N, h\].
+/// z̄, one unit for each of \[N, h\]; `of_pairs` is what pairs of samples give ā.
 #[cube(launch)]
-pub(super) fn of_preactivations(
-    w2: &[f32],
-    derivatives: &[f32],
-    of_hidden: &[f32],
-    o_bar: &[f32],
-    z_bar: &mut [f32],
-    samples: usize,
-    hidden: usize,
-    outputs: usize,
+pub(super) fn of_preactivations<F: Float>(
+    w2: &[F],
+    of_pairs: &[F],
+    state: &mut [F],
+    at: Layout,
+    #[comptime] any_pairs: bool,
+    #[comptime] any_blocks: bool,
 ) {
     let i = ABSOLUTE_POS;
-    let units = samples * hidden;
+    let units = at.samples * at.hidden;
     if i >= units {
         terminate!();
     }
-    let n = i / hidden;
-    let j = i % hidden;
-    let mut a_bar = f32::cast_from(0u32);
-    for k in 0..outputs {
-        a_bar += o_bar[n * outputs + k] * w2[j * outputs + k];
+    let n = i / at.hidden;
+    let j = i % at.hidden;
+    let mut contracted = F::new(0.0);
+    if comptime!(any_pairs) {
+        contracted += of_pairs[i];
     }
-    z_bar[i] = of_hidden[2 * units + i] + a_bar * derivatives[i];
+    if comptime!(any_blocks) {
+        contracted += state[at.hidden_of_blocks + i];
+    }
+    let mut a_bar = state[at.weights + 2] * contracted;
+    for k in 0..at.outputs {
+        a_bar += state[at.o_bar + n * at.outputs + k] * w2[j * at.outputs + k];
+    }
+    let rest = state[at.of_hidden + 2 * units + i];
+    state[at.z_bar + i] = rest + a_bar * state[at.derivatives + i];
 }
 
 /// The sums over samples: W̄2 \[h, K\], b̄2 \[K\] and b̄1 \[h\], one cube for each of them.
 #[cube(launch)]
-pub(super) fn of_parameters(
-    of_w2: &[f32],
-    a: &[f32],
-    o_bar: &[f32],
-    z_bar: &[f32],
-    weights: &[f32],
-    w2_bar: &mut [f32],
-    b2_bar: &mut [f32],
-    b1_bar: &mut [f32],
-    samples: usize,
-    hidden: usize,
-    outputs: usize,
-    sums: usize,
+pub(super) fn of_parameters<F: Float>(
+    w2_bar: &mut [F],
+    b2_bar: &mut [F],
+    b1_bar: &mut [F],
+    state: &mut [F],
+    at: Layout,
 ) {
-    // Cubes beyond the last sum repeat it: all units of a cube must meet at its barriers.
-    let at = select(CUBE_POS < sums, CUBE_POS, sums - 1);
+    let hidden = at.hidden;
+    let outputs = at.outputs;
     let of_weights = hidden * outputs;
-    let mut sum = f32::cast_from(0u32);
+    let sums = of_weights + outputs + hidden;
+    // Cubes beyond the last sum repeat it: all units of a cube must meet at its barriers.
+    let to = select(CUBE_POS < sums, CUBE_POS, sums - 1);
+    let mut sum = F::new(0.0);
     let mut n = UNIT_POS as usize;
-    while n < samples {
-        if at < of_weights {
-            let j = at / outputs;
-            let row = n * outputs + at % outputs;
-            sum += of_w2[row * hidden + j] + a[n * hidden + j] * o_bar[row];
-        } else if at < of_weights + outputs {
-            sum += o_bar[n * outputs + (at - of_weights)];
+    while n < at.samples {
+        if to < of_weights {
+            let j = to / outputs;
+            let row = n * outputs + to % outputs;
+            let by_o = state[at.a + n * hidden + j] * state[at.o_bar + row];
+            sum += state[at.of_w2 + row * hidden + j] + by_o;
+        } else if to < of_weights + outputs {
+            sum += state[at.o_bar + n * outputs + (to - of_weights)];
         } else {
-            sum += z_bar[n * hidden + (at - of_weights - outputs)];
+            sum += state[at.z_bar + n * hidden + (to - of_weights - outputs)];
         }
         n += UNITS;
     }
-    let sum = sum_over_cube(sum);
+    let sum = sum_over_cube::<F>(sum);
     if UNIT_POS == 0 {
-        let value = sound(sum, weights[3]);
-        if at < of_weights {
-            w2_bar[at] = value;
-        } else if at < of_weights + outputs {
-            b2_bar[at - of_weights] = value;
+        let value = sound::<F>(sum, state[at.weights + 3]);
+        if to < of_weights {
+            w2_bar[to] = value;
+        } else if to < of_weights + outputs {
+            b2_bar[to - of_weights] = value;
         } else {
-            b1_bar[at - of_weights - outputs] = value;
+            b1_bar[to - of_weights - outputs] = value;
         }
     }
 }
 
 /// W̄1 checked in its place, one unit for each number.
 #[cube(launch)]
-pub(super) fn checked(w1_bar: &mut [f32], weights: &[f32], count: usize) {
+pub(super) fn checked<F: Float>(w1_bar: &mut [F], state: &mut [F], at: Layout) {
     let i = ABSOLUTE_POS;
-    if i >= count {
+    if i >= at.inputs * at.hidden {
         terminate!();
     }
-    w1_bar[i] = sound(w1_bar[i], weights[3]);
+    w1_bar[i] = sound::<F>(w1_bar[i], state[at.weights + 3]);
 }
 
-/// x̄, one unit for each of \[N, d\]; `x_bar` holds z̄ W1ᵀ.
+/// x̄, one unit for each of \[N, d\]; `x_bar` holds z̄ W1ᵀ, `of_pairs` is what pairs of samples give it.
 #[cube(launch)]
-pub(super) fn of_inputs(
-    x: &[f32],
-    of_pairs: &[f32],
-    of_blocks: &[f32],
-    traces: &[f32],
-    weights: &[f32],
-    x_bar: &mut [f32],
-    samples: usize,
-    inputs: usize,
+pub(super) fn of_inputs<F: Float>(
+    x: &[F],
+    of_pairs: &[F],
+    x_bar: &mut [F],
+    state: &mut [F],
+    at: Layout,
     #[comptime] any_pairs: bool,
     #[comptime] any_blocks: bool,
 ) {
     let i = ABSOLUTE_POS;
-    if i >= samples * inputs {
+    if i >= at.samples * at.inputs {
         terminate!();
     }
-    let n = i / inputs;
-    let mut contracted = f32::cast_from(0u32);
+    let n = i / at.inputs;
+    let mut contracted = F::new(0.0);
     if comptime!(any_pairs) {
         contracted += of_pairs[i];
     }
     if comptime!(any_blocks) {
-        contracted += of_blocks[i];
+        contracted += state[at.inputs_of_blocks + i];
     }
-    let of_trace = 2.0 * weights[0] * traces[3 * samples + n] * x[i];
-    let value = x_bar[i] + weights[2] * contracted + of_trace;
-    x_bar[i] = sound(value, weights[3]);
+    let of_trace = F::new(2.0) * state[at.weights] * state[at.traces + 3 * at.samples + n] * x[i];
+    let value = x_bar[i] + state[at.weights + 2] * contracted + of_trace;
+    x_bar[i] = sound::<F>(value, state[at.weights + 3]);
 }

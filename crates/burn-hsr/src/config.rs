@@ -1,15 +1,13 @@
 //! The configuration of the regulariser.
 
 use burn::config::Config;
+use burn_penalty::{Mode, Schedule, Strength};
 use hsr_core::{Evaluation, OutputLoss};
 use serde::{Deserialize, Serialize};
 
-use core::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::Mutex;
-
-use super::Hsr;
-use crate::host::Host;
-use crate::{HsrError, Mode, Schedule, Sharpness, Strength, Subsample};
+use crate::error::HsrError;
+use crate::sharpness::Sharpness;
+use crate::subsample::Subsample;
 
 /// Where the closed form is evaluated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +26,7 @@ pub enum Execution {
     Device,
 }
 
-/// Configuration of [`Hsr`]: the loss to be regularised and how.
+/// Configuration of [`Hsr`](crate::Hsr): the loss to be regularised and how.
 ///
 /// The loss must be the one that is trained: [`for_cross_entropy`](HsrConfig::for_cross_entropy) and its like take it
 /// from the configuration of Burn's own losses.
@@ -46,7 +44,7 @@ pub struct HsrConfig {
     pub sharpness: Sharpness,
     /// The factor of λ_sup, or the rule for it; [`AUTO`](Self::AUTO) unless it is set, best with
     /// [`with_strength`](Self::with_strength). Norms are those over the trainable parameters that the closed form
-    /// covers, and ∇L is the gradient that [`Hsr::inject`] or [`Hsr::step`] is given; where there is none, it is
+    /// covers, and ∇L is the gradient that [`Hsr::inject`](crate::Hsr::inject) or [`Hsr::step`](crate::Hsr::step) is given; where there is none, it is
     /// computed from the batch. In the mode [`Direction`](Mode::Direction) the rules have ∇λ_sup/‖∇λ_sup‖ in the place of
     /// ∇λ_sup. A fixed 0 adds nothing: training is exactly as it was.
     #[config(default = "Strength::Auto")]
@@ -114,14 +112,8 @@ impl HsrConfig {
         self.strength_rule.or(Self::AUTO)
     }
 
-    /// The regulariser.
-    ///
-    /// # Errors
-    ///
-    /// [`HsrError::Config`] where a value is outside its range: a strength or a class weight that is negative or not
-    /// finite, a smoothing outside 0…1, an interval, a subsample or threads of 0; [`HsrError::HostOnly`] where the device
-    /// is asked for what only the host computes.
-    pub fn init(&self) -> Result<Hsr, HsrError> {
+    /// Refuses what [`init`](Self::init) refuses.
+    pub(crate) fn check(&self) -> Result<(), HsrError> {
         let refuse = |option, value, expected| {
             Err(HsrError::Config {
                 option,
@@ -171,13 +163,7 @@ impl HsrConfig {
             };
             return Err(HsrError::HostOnly { sharpness });
         }
-        Ok(Hsr {
-            config: self.clone(),
-            host: Host::new(self.threads),
-            steps: AtomicU64::new(0),
-            averages: Mutex::new(None),
-            told: AtomicBool::new(false),
-        })
+        Ok(())
     }
 
     /// Whether the device execution computes what is descended.
