@@ -18,6 +18,7 @@ mod refusal;
 mod reproduce;
 mod settings;
 mod spectrum;
+mod spelling;
 mod style;
 mod tasks;
 mod threads;

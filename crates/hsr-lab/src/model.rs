@@ -6,14 +6,17 @@ use std::path::PathBuf;
 
 use hsr_core::{OutputLoss, Targets};
 
+use crate::about::About;
 use crate::about::name_of_loss;
 use crate::architecture::activate;
+use crate::architecture::{Activations, NetworkKind};
 use crate::conv::ConvWeights;
-use crate::data::error::{listed, shown};
+use crate::data::wording::{listed, shown};
 use crate::data::{DataError, Missing, Roles, Standardizer, Table, TableOptions};
+use crate::error::LabError;
 use crate::train::network_file;
 use crate::weights::Found;
-use crate::{About, Activations, LabError, LayerKeys, NetworkKind, Weights, WeightsFile};
+use crate::weights::{LayerKeys, Weights, WeightsFile};
 
 /// Where a network is.
 #[derive(Clone, Debug, PartialEq)]
@@ -196,7 +199,7 @@ impl Model {
             }
             ModelNetwork::Conv(_) => settled.check_conv(options, &about)?,
         }
-        let loss = settled.value("--loss", options.loss, about.loss, |it| {
+        let loss = settled.value("`loss`", options.loss, about.loss, |it| {
             name_of_loss(*it).to_owned()
         })?;
         let classes = options.classes.clone();
@@ -204,7 +207,7 @@ impl Model {
             check_classes(classes, loss, outputs)?;
         }
         let classes =
-            settled.either("--classes", classes, about.classes.clone(), |it| listed(it))?;
+            settled.either("`classes`", classes, about.classes.clone(), |it| listed(it))?;
         Ok(Self {
             path: file.path().to_owned(),
             network,
@@ -267,7 +270,7 @@ impl Model {
             (None, false) => None,
             (None, true) => Some(self.about.label.as_deref().ok_or_else(|| {
                 LabError::Option(format!(
-                    "{} does not say which column holds the labels: name it with --label",
+                    "{} does not say which column holds the labels: name it with `label`",
                     self.path.display()
                 ))
             })?),
@@ -292,7 +295,7 @@ impl Model {
         match (&self.about.standardizer, source.standardize) {
             (Some(_), true) => {
                 return Err(LabError::Option(format!(
-                    "--standardize contradicts {}, which says how its features are standardised",
+                    "`standardize` contradicts {}, which says how its features are standardised",
                     self.path.display()
                 )));
             }
@@ -335,7 +338,7 @@ impl Model {
             });
             if !encoded {
                 return Err(LabError::Option(format!(
-                    "--one-hot {} contradicts {}, which has no categories of it",
+                    "`one_hot` {} contradicts {}, which has no categories of it",
                     shown(name),
                     self.path.display()
                 )));
@@ -347,7 +350,7 @@ impl Model {
             .find(|name| columns.iter().any(|it| it.name() == *name))
         {
             return Err(LabError::Option(format!(
-                "--drop {} contradicts {}, of which it is a feature",
+                "`drop` {} contradicts {}, of which it is a feature",
                 shown(feature),
                 self.path.display()
             )));
@@ -420,19 +423,19 @@ impl Settled<'_> {
         // One for all and the same for each say the same.
         let each = |it: &Activations| it.of_hidden(hidden).map(Activations::from);
         let given = options.activation.as_ref().map(each).transpose();
-        let given = given.map_err(|it| LabError::Option(format!("--activation {it}")))?;
+        let given = given.map_err(|it| LabError::Option(format!("`activation` {it}")))?;
         let stored = about.activation.as_ref().map(each).transpose();
         let stored = stored.map_err(|it| self.file.refuse(format!("its metadata {it}")))?;
         let none = Activations::from(Vec::new());
         let activations = match hidden {
             0 => none,
-            _ => self.value("--activation", given, stored, |it| it.to_string())?,
+            _ => self.value("`activation`", given, stored, |it| it.to_string())?,
         };
         // hsr train says it wherever it could be otherwise.
         let by_train = about.method.as_ref().map(|_| false);
         if options.residual && about.residual.or(by_train) == Some(false) {
             return Err(self.file.refuse(
-                "says that its layers are not residual, which --residual contradicts".to_owned(),
+                "says that its layers are not residual, which `residual` contradicts".to_owned(),
             ));
         }
         let residual = options.residual || about.residual == Some(true);
@@ -446,7 +449,7 @@ impl Settled<'_> {
             return Err(self.file.refuse(message.to_owned()));
         }
         let (given, stored) = (options.activation.clone(), about.activation.clone());
-        self.value("--activation", given, stored, |it| it.to_string())?;
+        self.value("`activation`", given, stored, |it| it.to_string())?;
         Ok(())
     }
 
@@ -484,7 +487,7 @@ impl Settled<'_> {
 
 /// Refuses classes that do not fit the outputs.
 fn check_classes(classes: &[String], loss: OutputLoss, outputs: usize) -> Result<(), LabError> {
-    let refuse = |found: &dyn Display| Err(LabError::Option(format!("--classes {found}")));
+    let refuse = |found: &dyn Display| Err(LabError::Option(format!("`classes` {found}")));
     let expected = match loss {
         OutputLoss::SoftmaxCrossEntropy => outputs,
         OutputLoss::SigmoidCrossEntropy if outputs == 1 => 2,

@@ -5,7 +5,8 @@ use hsr_core::{Evaluation, SpectralBounds, Workspace};
 use serde::{Deserialize, Serialize};
 
 use super::scene::Bed;
-use crate::{LabError, spectrum};
+use crate::error::LabError;
+use crate::spectrum;
 
 /// The curvature at a point: that of the cross-entropy L, without weight decay.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

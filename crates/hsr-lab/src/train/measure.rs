@@ -3,7 +3,9 @@
 use super::config::TrainConfig;
 use super::problem::Problem;
 use super::summary::{Estimates, NetworkSummary};
-use crate::{Curvature, LabError, scores, spectrum};
+use crate::curvature::Curvature;
+use crate::error::LabError;
+use crate::{scores, spectrum};
 
 /// Measures a network that took `steps` steps in `seconds`, and gives its eigenvalues: all, or only the ends. Curvature
 /// and calibration are computed in f64 on the host, predictions on the device of the data.
