@@ -1,8 +1,7 @@
-//! Contours of a function on a grid: closed rings around everything that reaches a level.
+//! Contours of a function on a grid: closed rings around everything that reaches a level. Marching squares by our own hand:
+//! the crate `contour` has had no release since April 2024, and turns on a feature of an old hash on which wgpu is built.
 
-use contour::ContourBuilder;
-
-use super::error::FigureError;
+use std::collections::HashMap;
 
 /// A function on a grid of `columns` × `rows` points, row by row from the lowest.
 pub struct Field<'a> {
@@ -16,10 +15,19 @@ pub struct Field<'a> {
 pub struct Ring {
     /// The place of its level among the levels.
     pub level: usize,
-    /// Its corners.
+    /// Its corners. What reaches the level is to the left of the way from one to the next.
     pub points: Vec<(f64, f64)>,
     /// Its area, negative where what is inside does not reach the level.
     pub area: f64,
+}
+
+/// A crossing of a contour with the grid: the line from a point to its right (or upper) neighbour, on the grid with one
+/// point more on every side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Edge {
+    row: usize,
+    column: usize,
+    upwards: bool,
 }
 
 /// A finer grid over the same square with the values between the points by cubic interpolation, `factor` steps for each
@@ -66,68 +74,124 @@ fn between(count: usize, step: usize, factor: usize, at: impl Fn(usize) -> f64) 
 }
 
 /// The rings of all levels, the largest first: filled in this order, each with the colour of its inside, they paint every
-/// point with the colour of the highest level that it reaches. What is outside the grid reaches no level, so that every
-/// ring is closed.
-pub fn rings(field: &Field<'_>, levels: &[f64]) -> Result<Vec<Ring>, FigureError> {
-    let last = ((field.columns - 1) as f64, (field.rows - 1) as f64);
-    // Half a cell aside and within the points: to the crate, values are those of cells and not of their corners.
-    let inside = |(x, y): (f64, f64)| ((x - 0.5).clamp(0.0, last.0), (y - 0.5).clamp(0.0, last.1));
-    let mut rings = field.rings(levels, inside)?;
+/// point with the colour of the highest level that it reaches.
+///
+/// Marching squares: values are linear along the lines of the grid, and in a square that is crossed twice the mean of its
+/// corners decides which ones belong together. What is outside the grid reaches no level, so that every ring is closed.
+pub fn rings(field: &Field<'_>, levels: &[f64]) -> Vec<Ring> {
+    let mut rings: Vec<Ring> = levels
+        .iter()
+        .enumerate()
+        .flat_map(|(index, &level)| field.rings(level, index))
+        .collect();
     rings.sort_by(|a, b| b.area.abs().total_cmp(&a.area.abs()));
-    Ok(rings)
-}
-
-/// The regions of cells with a value, as rings in units of cells, the largest first: filled in this order with the colour
-/// of their value, they paint every cell with the colour of its own.
-pub fn regions(cells: &Field<'_>, values: &[f64]) -> Result<Vec<(f64, Ring)>, FigureError> {
-    let mut regions = Vec::new();
-    for &value in values {
-        let is: Vec<f64> = cells
-            .values
-            .iter()
-            .map(|v| f64::from(*v == value))
-            .collect();
-        let field = Field {
-            values: &is,
-            ..*cells
-        };
-        let rings = field.rings(&[0.5], |point| point)?;
-        // What is in a hole has a smaller ring of its own.
-        let outer = rings.into_iter().filter(|ring| ring.area > 0.0);
-        regions.extend(outer.map(|ring| (value, ring)));
-    }
-    regions.sort_by(|a, b| b.1.area.total_cmp(&a.1.area));
-    Ok(regions)
+    rings
 }
 
 impl Field<'_> {
-    /// The rings of each level, their points where `place` puts them.
-    fn rings(
-        &self,
-        levels: &[f64],
-        place: impl Fn((f64, f64)) -> (f64, f64),
-    ) -> Result<Vec<Ring>, FigureError> {
-        let lines = ContourBuilder::new(self.columns, self.rows, true).lines(self.values, levels);
-        let lines = lines.map_err(|error| FigureError::Draw(error.to_string()))?;
-        let mut rings = Vec::new();
-        for (level, line) in lines.iter().enumerate() {
-            for ring in &line.geometry().0 {
-                let mut points: Vec<_> = ring.0.iter().map(|p| place((p.x, p.y))).collect();
-                points.dedup();
-                if points.first() == points.last() {
-                    points.pop();
-                }
-                let area = area(&points);
-                if area != 0.0 {
-                    rings.push(Ring {
-                        level,
-                        points,
-                        area,
-                    });
+    /// The value at a point of the grid with a border: nothing reaches a level there.
+    fn at(&self, column: usize, row: usize) -> f64 {
+        let inside = (1..=self.columns).contains(&column) && (1..=self.rows).contains(&row);
+        if inside {
+            self.values[(row - 1) * self.columns + column - 1]
+        } else {
+            f64::NEG_INFINITY
+        }
+    }
+
+    fn rings(&self, level: f64, index: usize) -> Vec<Ring> {
+        let mut next: HashMap<Edge, Edge> = HashMap::new();
+        // In the order of the grid, so that the picture is the same each time.
+        let mut starts = Vec::new();
+        for row in 0..=self.rows {
+            for column in 0..=self.columns {
+                for (from, to) in self.segments(column, row, level) {
+                    next.insert(from, to);
+                    starts.push(from);
                 }
             }
         }
-        Ok(rings)
+        let mut rings = Vec::new();
+        for start in starts {
+            let mut points: Vec<(f64, f64)> = Vec::new();
+            let mut edge = start;
+            while let Some(to) = next.remove(&edge) {
+                let point = self.crossing(edge, level);
+                if points.last() != Some(&point) {
+                    points.push(point);
+                }
+                edge = to;
+            }
+            if points.len() > 1 && points.first() == points.last() {
+                points.pop();
+            }
+            let area = area(&points);
+            if area != 0.0 {
+                rings.push(Ring {
+                    level: index,
+                    points,
+                    area,
+                });
+            }
+        }
+        rings
+    }
+
+    /// The segments of the contour in a square, each from edge to edge, what reaches the level on the left.
+    fn segments(&self, column: usize, row: usize, level: f64) -> Vec<(Edge, Edge)> {
+        let edge = |column, row, upwards| Edge {
+            row,
+            column,
+            upwards,
+        };
+        let (bottom, left) = (edge(column, row, false), edge(column, row, true));
+        let (top, right) = (edge(column, row + 1, false), edge(column + 1, row, true));
+        let corners = [
+            self.at(column, row),
+            self.at(column + 1, row),
+            self.at(column + 1, row + 1),
+            self.at(column, row + 1),
+        ];
+        let reached = corners.map(|v| v >= level);
+        let centre = corners.iter().sum::<f64>() / 4.0 >= level;
+        match reached {
+            [false, false, false, false] | [true, true, true, true] => vec![],
+            [true, false, false, false] => vec![(bottom, left)],
+            [false, true, false, false] => vec![(right, bottom)],
+            [false, false, true, false] => vec![(top, right)],
+            [false, false, false, true] => vec![(left, top)],
+            [true, true, false, false] => vec![(right, left)],
+            [false, true, true, false] => vec![(top, bottom)],
+            [false, false, true, true] => vec![(left, right)],
+            [true, false, false, true] => vec![(bottom, top)],
+            [false, true, true, true] => vec![(left, bottom)],
+            [true, false, true, true] => vec![(bottom, right)],
+            [true, true, false, true] => vec![(right, top)],
+            [true, true, true, false] => vec![(top, left)],
+            [true, false, true, false] if centre => vec![(bottom, right), (top, left)],
+            [true, false, true, false] => vec![(bottom, left), (top, right)],
+            [false, true, false, true] if centre => vec![(left, bottom), (right, top)],
+            [false, true, false, true] => vec![(right, bottom), (left, top)],
+        }
+    }
+
+    /// Where an edge is crossed, in units of the grid without its border.
+    fn crossing(&self, edge: Edge, level: f64) -> (f64, f64) {
+        let (dx, dy) = if edge.upwards { (0, 1) } else { (1, 0) };
+        let (a, b) = (
+            self.at(edge.column, edge.row),
+            self.at(edge.column + dx, edge.row + dy),
+        );
+        // Beyond the border there is nothing: the contour runs along it.
+        let share = match (a.is_finite(), b.is_finite()) {
+            (true, true) => ((level - a) / (b - a)).clamp(0.0, 1.0),
+            (true, false) => 0.0,
+            _ => 1.0,
+        };
+        (
+            edge.column as f64 + share * dx as f64 - 1.0,
+            edge.row as f64 + share * dy as f64 - 1.0,
+        )
     }
 }
 
@@ -175,35 +239,6 @@ mod tests {
     }
 
     #[test]
-    fn regions_paint_every_cell() {
-        // An island within a hole, and diagonal neighbours.
-        let values = field(9, 7, |x, y| ((x * x / 7.0 + y) as usize % 3) as f64);
-        let cells = Field {
-            values: &values,
-            columns: 9,
-            rows: 7,
-        };
-        let regions = regions(&cells, &[0.0, 1.0, 2.0]).unwrap();
-        for row in 0..7 {
-            for column in 0..9 {
-                let centre = (column as f64 + 0.5, row as f64 + 0.5 + 1e-9);
-                let on_top = regions
-                    .iter()
-                    .rev()
-                    .find(|(_, ring)| surrounds(ring, centre));
-                let found = on_top.map(|(value, _)| *value);
-                assert_eq!(found, Some(values[row * 9 + column]), "{column} {row}");
-            }
-        }
-        let one = Field {
-            values: &[4.0],
-            columns: 1,
-            rows: 1,
-        };
-        assert_eq!(super::regions(&one, &[4.0]).unwrap().len(), 1);
-    }
-
-    #[test]
     fn a_bowl_has_rings_of_the_area_of_circles() {
         let values = field(61, 61, |x, y| {
             ((x - 30.0).powi(2) + (y - 30.0).powi(2)).sqrt()
@@ -214,7 +249,7 @@ mod tests {
             rows: 61,
         };
         let levels = [5.0, 12.0, 25.0];
-        let rings = rings(&field, &levels).unwrap();
+        let rings = rings(&field, &levels);
         // For each level the frame, within which everything reaches it, and the hole of what does not.
         assert_eq!(rings.len(), 6);
         for (i, level) in levels.iter().enumerate() {
@@ -237,7 +272,7 @@ mod tests {
             rows: 17,
         };
         let levels = [-0.6, -0.1, 0.3, 0.8, 1.6];
-        let rings = rings(&field, &levels).unwrap();
+        let rings = rings(&field, &levels);
         for row in 0..17 {
             for column in 0..24 {
                 let value = values[row * 24 + column];
@@ -290,8 +325,8 @@ mod tests {
             columns: 4,
             rows: 3,
         };
-        assert!(rings(&flat, &[2.0]).unwrap().is_empty());
-        let whole = rings(&flat, &[0.5]).unwrap();
+        assert!(rings(&flat, &[2.0]).is_empty());
+        let whole = rings(&flat, &[0.5]);
         assert_eq!((whole.len(), whole[0].area), (1, 6.0));
         let mut values = [0.0; 9];
         values[4] = 1.0;
@@ -300,7 +335,7 @@ mod tests {
             columns: 3,
             rows: 3,
         };
-        let found = rings(&peak, &[0.5]).unwrap();
+        let found = rings(&peak, &[0.5]);
         assert_eq!((found.len(), found[0].area), (1, 0.5));
     }
 }

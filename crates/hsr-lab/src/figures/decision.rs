@@ -7,7 +7,6 @@ use plotters::style::{RGBColor, WHITE};
 
 use super::axis::Axis;
 use super::canvas::{Canvas, Type};
-use super::contour::{Field, regions};
 use super::error::FigureError;
 use super::figure::Figure;
 use super::palette::{self, INK, MUTED};
@@ -180,35 +179,83 @@ pub fn decision_boundary(panels: &[DecisionPanel]) -> Result<Figure, FigureError
     })
 }
 
-/// Tints where each class is predicted.
 fn draw_regions(
     canvas: &Canvas<'_>,
     panel: &Panel,
     decision: &DecisionPanel,
 ) -> Result<(), FigureError> {
-    let values: Vec<f64> = decision.classes.iter().map(|class| *class as f64).collect();
-    let cells = Field {
-        values: &values,
-        columns: decision.grid,
-        rows: decision.grid,
-    };
-    let classes: BTreeSet<usize> = decision.classes.iter().copied().collect();
-    let classes: Vec<f64> = classes.into_iter().map(|class| class as f64).collect();
     let grid = decision.grid as f64;
-    let (width, height, bottom) = (panel.width / grid, panel.height / grid, panel.bottom());
-    let color = |class: f64| palette::tint(palette::class(class as usize), TINT);
-    let regions = regions(&cells, &classes)?;
-    if let Some((widest, _)) = regions.first() {
-        // Contours cut corners.
-        let ends = ((panel.left, panel.top), (panel.right(), bottom));
-        canvas.fill(ends.0, ends.1, color(*widest), 1.0)?;
-    }
-    for (class, ring) in regions {
-        let corners = ring.points.iter();
-        let corners = corners.map(|(x, y)| (panel.left + width * x, bottom - height * y));
-        canvas.polygon(corners, color(class), 1.0)?;
+    // Edges on whole pixels: neighbours then meet without a seam.
+    let x = |cell: usize| panel.left + (panel.width * cell as f64 / grid).round();
+    let y = |cell: usize| panel.bottom() - (panel.height * cell as f64 / grid).round();
+    let most = most_frequent(&decision.classes);
+    let color = |class| palette::tint(palette::class(class), TINT);
+    canvas.fill(
+        (panel.left, panel.top),
+        (panel.right(), panel.bottom()),
+        color(most),
+        1.0,
+    )?;
+    for region in regions(decision.grid, &decision.classes, most) {
+        let (left, right) = (x(region.columns.0), x(region.columns.1));
+        let (top, bottom) = (y(region.rows.1), y(region.rows.0));
+        if left < right && top < bottom {
+            canvas.fill((left, top), (right, bottom), color(region.class), 1.0)?;
+        }
     }
     Ok(())
+}
+
+/// A rectangle of cells of one class.
+#[derive(Debug, PartialEq, Eq)]
+struct Region {
+    class: usize,
+    /// The first column and the one after the last.
+    columns: (usize, usize),
+    /// The first row and the one after the last.
+    rows: (usize, usize),
+}
+
+/// The grid as rectangles, without the class of the background: runs along a row, joined with equal runs in the next rows.
+fn regions(grid: usize, classes: &[usize], background: usize) -> Vec<Region> {
+    let mut out = Vec::new();
+    // The runs of the row before, and the row in which each began.
+    let mut open: BTreeMap<(usize, usize, usize), usize> = BTreeMap::new();
+    for (row, cells) in classes.chunks(grid).enumerate() {
+        let mut runs = BTreeMap::new();
+        let mut start = 0;
+        for run in cells.chunk_by(|a, b| a == b) {
+            let end = start + run.len();
+            if run[0] != background {
+                let key = (start, end, run[0]);
+                runs.insert(key, open.remove(&key).unwrap_or(row));
+            }
+            start = end;
+        }
+        out.extend(open.into_iter().map(|run| closed(run, row)));
+        open = runs;
+    }
+    out.extend(open.into_iter().map(|run| closed(run, grid)));
+    out
+}
+
+fn closed(((start, end, class), since): ((usize, usize, usize), usize), row: usize) -> Region {
+    Region {
+        class,
+        columns: (start, end),
+        rows: (since, row),
+    }
+}
+
+fn most_frequent(classes: &[usize]) -> usize {
+    let mut counts = BTreeMap::new();
+    for class in classes {
+        *counts.entry(*class).or_insert(0_usize) += 1;
+    }
+    counts
+        .into_iter()
+        .max_by_key(|(class, n)| (*n, std::cmp::Reverse(*class)))
+        .map_or(0, |(class, _)| class)
 }
 
 fn draw_points(
@@ -329,6 +376,32 @@ fn draw_legend(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rectangles_cover_what_is_not_background() {
+        let grid = 9;
+        let classes: Vec<_> = (0..grid * grid).map(|i| (i * i / 7 + i / 20) % 3).collect();
+        let mut drawn = vec![1; grid * grid];
+        for region in regions(grid, &classes, 1) {
+            for row in region.rows.0..region.rows.1 {
+                for column in region.columns.0..region.columns.1 {
+                    assert_eq!(drawn[row * grid + column], 1, "covered twice");
+                    drawn[row * grid + column] = region.class;
+                }
+            }
+        }
+        assert_eq!(drawn, classes);
+        // A half plane is one rectangle.
+        let half: Vec<_> = (0..100).map(|i| usize::from(i % 10 < 5)).collect();
+        assert_eq!(
+            regions(10, &half, 0),
+            [Region {
+                class: 1,
+                columns: (0, 5),
+                rows: (0, 10)
+            }]
+        );
+    }
 
     #[test]
     fn of_many_samples_some_of_every_class_are_drawn() {

@@ -85,7 +85,7 @@ pub fn loss_plane(plane: &LossPlane) -> Result<Figure, FigureError> {
         rows,
     };
     let levels: Vec<f64> = scale.levels.iter().map(|(v, _)| scale.map(*v)).collect();
-    let rings = rings(&field, &levels)?;
+    let rings = rings(&field, &levels);
 
     let range = |v: &[f64]| (v[0], v[v.len() - 1]);
     let y = Axis::linear_exact(range(&plane.y), 8);
