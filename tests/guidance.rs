@@ -179,7 +179,6 @@ fn a_mistyped_name_gets_the_nearest_one() {
     .unwrap();
     for (arguments, found, meant) in [
         (&["trian"][..], "'trian'", "'train'"),
-        (&["help", "compair"], "'compair'", "'compare'"),
         (&["train", "--task", "irsi"], "'irsi'", "'iris'"),
         (&["compare", "--task", "moon"], "'moon'", "'moons'"),
         (&["train", "--method", "hrs"], "'hrs'", "'hsr'"),

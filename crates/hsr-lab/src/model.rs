@@ -478,7 +478,7 @@ impl Settled<'_> {
         name: impl Fn(&T) -> String,
     ) -> Result<T, LabError> {
         self.either(option, given, stored, name)?.ok_or_else(|| {
-            let what = option.trim_start_matches("--");
+            let what = option.trim_matches('`');
             self.file
                 .refuse(format!("does not say its {what}: name it with {option}"))
         })

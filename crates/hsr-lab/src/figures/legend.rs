@@ -39,7 +39,7 @@ impl Legend {
         let (mut x, mut y) = (0.0, 0.0);
         let entries = named.into_iter().zip(colors).map(|((label, mark), color)| {
             let name = NAME.fitted(label, 0.5 * limit);
-            let width = SWATCH + 8.0 + NAME.width(&name) + 22.0;
+            let width = room(mark) + 8.0 + NAME.width(&name) + 22.0;
             if x > 0.0 && x + width > limit {
                 (x, y) = (0.0, y + LINE);
             }
@@ -84,14 +84,22 @@ impl Legend {
                     canvas.disc((x + SWATCH / 2.0, y), 4.0, color)?;
                 }
                 Mark::Dashed => canvas.dashed(ends, color, 2.4)?,
-                Mark::Dots | Mark::Ring => canvas.disc((x + SWATCH / 2.0, y), 4.2, color)?,
+                Mark::Dots | Mark::Ring | Mark::Point => canvas.disc((x + 5.0, y), 4.8, color)?,
                 Mark::Bars(_) => {
                     canvas.fill((x + 5.0, y - 6.0), (x + SWATCH - 5.0, y + 6.0), color, 0.8)?;
                 }
             }
-            let at = (x + SWATCH + 8.0, y);
+            let at = (x + room(entry.mark) + 8.0, y);
             canvas.text(&entry.name, at, (HPos::Left, VPos::Center), NAME)?;
         }
         Ok(())
+    }
+}
+
+/// The width of what stands before a name.
+fn room(mark: Mark) -> f64 {
+    match mark {
+        Mark::Dots | Mark::Ring | Mark::Point => 10.0,
+        Mark::Line | Mark::Dashed | Mark::Marked | Mark::Bars(_) => SWATCH,
     }
 }

@@ -60,7 +60,7 @@ pub fn loss_profile(profile: &LossProfile) -> Result<Figure, FigureError> {
     let [first, second] = [0, 1].map(|i| {
         let (name, loss) = (&profile.networks[i], number::value(profile.ends[i]));
         let label = format!("{name}: {loss}");
-        Series::new(label, Mark::Dots, vec![ends[i]])
+        Series::new(label, Mark::Point, vec![ends[i]])
     });
     let barrier = profile.barrier.map(|(t, height)| {
         let chord = (1.0 - t) * profile.ends[0] + t * profile.ends[1];
@@ -76,10 +76,10 @@ pub fn loss_profile(profile: &LossProfile) -> Result<Figure, FigureError> {
     let plot = Plot {
         x: format!("position on the line: 0 is {a}, 1 is {b}"),
         y: "loss".to_owned(),
-        series: [first.clone(), second.clone(), chord, curve]
+        series: [chord, curve]
             .into_iter()
             .chain(barrier)
-            .chain([ring(&first), ring(&second)])
+            .chain([first, second])
             .collect(),
         ..Plot::default()
     };
@@ -94,12 +94,4 @@ pub fn loss_profile(profile: &LossProfile) -> Result<Figure, FigureError> {
         plots: vec![plot],
         ..Chart::default()
     })
-}
-
-/// The same points seen on whatever they lie on.
-fn ring(series: &Series) -> Series {
-    Series {
-        mark: Mark::Ring,
-        ..series.clone()
-    }
 }

@@ -1,6 +1,6 @@
 //! Points that belong together, and how they are drawn.
 
-use plotters::style::RGBColor;
+use plotters::style::{RGBColor, WHITE};
 
 use super::canvas::Canvas;
 use super::error::FigureError;
@@ -32,6 +32,8 @@ pub enum Mark {
     Dots,
     /// Rings, seen on whatever they lie on.
     Ring,
+    /// Discs with a white rim.
+    Point,
     /// Bars of this width from the bottom, centred.
     Bars(f64),
 }
@@ -116,6 +118,10 @@ impl Mark {
                 Self::Line if points.len() > 1 => {}
                 Self::Dashed => {}
                 Self::Ring => canvas.ring((x, y), 7.0, color)?,
+                Self::Point => {
+                    canvas.disc((x, y), 6.5, WHITE)?;
+                    canvas.disc((x, y), 4.8, color)?;
+                }
                 Self::Line | Self::Marked | Self::Dots => {
                     canvas.dot((x, y), radius, color, alpha)?;
                 }
