@@ -192,7 +192,7 @@ fn configure(
         methods,
         seeds: options.seeds,
         tune: options.tune,
-        budget: options.budget.into(),
+        budget: options.budget,
         training,
     };
     Ok((config, options.out))

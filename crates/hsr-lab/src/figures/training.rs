@@ -36,7 +36,8 @@ pub fn training(series: &[TrainingCurve]) -> Result<Figure, FigureError> {
         return Err(FigureError::Empty("training curve"));
     }
     series.iter().try_for_each(TrainingCurve::check)?;
-    let measures: [(&str, bool, fn(&TrainingCurve) -> &Vec<f64>); 3] = [
+    type Values = fn(&TrainingCurve) -> &Vec<f64>;
+    let measures: [(&str, bool, Values); 3] = [
         ("loss", true, |curve| &curve.loss),
         ("bound λ_sup", true, |curve| &curve.lambda_sup),
         ("accuracy", false, |curve| &curve.accuracy),
