@@ -12,7 +12,7 @@ use hsr_lab::compare::Budget;
 use hsr_lab::data::{Missing, Separator, TableOptions, name_list, nearest};
 use hsr_lab::hsr_core::OutputLoss;
 use hsr_lab::memory::MemoryLimit;
-use hsr_lab::model::{ModelOptions, ModelSource};
+use hsr_lab::model::{ModelOptions, ModelSource, TableSource};
 use hsr_lab::reproduce::Experiment;
 use hsr_lab::tasks;
 use hsr_lab::train::{ClassWeights, Method, Optimizer, Split};
@@ -60,12 +60,12 @@ pub enum Command {
     Inspect(Box<InspectOptions>),
     /// The classes that a trained network gives to the rows of a CSV, with their probabilities.
     Predict(Box<PredictOptions>),
-    /// The loss around a network of a saved run, or between its networks: a table and a picture.
-    Landscape(LandscapeOptions),
+    /// The loss around a trained network, or between two: a table and a picture.
+    Landscape(Box<LandscapeOptions>),
     /// The paper's figures, each with its claims checked, and the answers to its referee.
     Reproduce(ReproduceOptions),
-    /// The Hessian's spectrum at a network of a saved run: eigenvalues, density, trace.
-    Spectrum(SpectrumOptions),
+    /// The Hessian's spectrum at a trained network: eigenvalues, density, trace.
+    Spectrum(Box<SpectrumOptions>),
     /// A script with which a shell completes commands, options and names.
     Completions(CompletionsOptions),
     /// The manual as man pages.
@@ -554,6 +554,56 @@ pub struct SyntheticOptions {
     pub overlap: Option<f64>,
 }
 
+/// The network that is measured, and the samples that it is measured on.
+#[derive(Debug, Args)]
+pub struct SubjectArguments {
+    /// A CSV with a header row [default: the data of the run].
+    #[arg(long, value_name = "FILE.csv", required_unless_present = "run")]
+    pub data: Option<PathBuf>,
+    /// The label column [default: that of the run].
+    #[arg(long, value_name = "COLUMN", requires = "data")]
+    pub label: Option<String>,
+    /// The split of the data of the run.
+    #[arg(long, value_enum, default_value = "train", conflicts_with = "data")]
+    pub split: SplitName,
+    /// The column with the samples' weights.
+    #[arg(long, value_name = "COLUMN", requires = "data")]
+    pub weight_column: Option<String>,
+    /// Bring the features to mean 0 and standard deviation 1 first, for weights that do not say how they were.
+    #[arg(long, requires = "data")]
+    pub standardize: bool,
+    /// The network.
+    #[command(flatten)]
+    pub model: ModelArguments,
+    /// The CSV.
+    #[command(flatten)]
+    pub table: TableArguments,
+}
+
+/// What the laboratory takes for [`SubjectArguments`].
+pub type SubjectOptions = (ModelOptions, Option<TableSource>, Split);
+
+impl SubjectArguments {
+    /// As the laboratory takes them.
+    pub fn options(self) -> Result<SubjectOptions, LabError> {
+        let Self {
+            label,
+            weight_column,
+            standardize,
+            ..
+        } = self;
+        let options = self.table.options(false);
+        let data = self.data.map(|path| TableSource {
+            path,
+            label,
+            weight_column,
+            options,
+            standardize,
+        });
+        Ok((self.model.options()?, data, self.split.into()))
+    }
+}
+
 /// `hsr inspect`.
 #[derive(Debug, Args)]
 #[command(
@@ -561,7 +611,8 @@ pub struct SyntheticOptions {
 )]
 #[command(after_help = examples(
     "The weights file is the state dict of a feed-forward network, NAME.weight [outputs, inputs] and NAME.bias [outputs] \
-     of each layer, F32 or F64, as torch.nn.Linear has them; a missing bias means none. Layers that nobody names are \
+     of each layer, F64, F32, F16 or BF16, as torch.nn.Linear has them, or NAME.kernel [inputs, outputs] as Flax and Keras \
+     have it; a missing bias means none. Layers that nobody names are \
      found where names and shapes leave one order, which is then told. Everything is computed in f64. What hsr train \
      writes says its activation, loss, classes, features and how these are standardised: columns are matched by name. Of weights \
      that say nothing, every column but label and weight is a feature, in order; integer labels from 0 to K - 1 are \
@@ -584,42 +635,37 @@ pub struct SyntheticOptions {
             "hsr inspect --weights net.safetensors --hidden-key fc1 --output-key fc2 --data train.csv \\\n      \
              --label price --activation gelu --loss mse --eigenvalues --json",
         ),
+        (
+            "five eigenvalues at each end, and what each layer adds",
+            "hsr inspect --run runs/digits-hsr --top 5 --per-layer --out layers",
+        ),
     ],
 ))]
 pub struct InspectOptions {
-    /// A CSV with a header row [default: the data of the run].
-    #[arg(long, value_name = "FILE.csv", required_unless_present = "run")]
-    pub data: Option<PathBuf>,
-    /// The label column [default: that of the run].
-    #[arg(long, value_name = "COLUMN", requires = "data")]
-    pub label: Option<String>,
-    /// The split of the data of the run.
-    #[arg(long, value_enum, default_value = "train", conflicts_with = "data")]
-    pub split: SplitName,
-    /// The column with the samples' weights.
-    #[arg(long, value_name = "COLUMN", requires = "data")]
-    pub weight_column: Option<String>,
-    /// Bring the features to mean 0 and standard deviation 1 first, for weights that do not say how they were.
-    #[arg(long, requires = "data")]
-    pub standardize: bool,
     /// Also the gradient of λ_sup for the parameters and the inputs (with --json).
     #[arg(long)]
     pub gradient: bool,
     /// Also every eigenvalue (with --json).
     #[arg(long)]
     pub eigenvalues: bool,
+    /// Also the K largest and the K smallest eigenvalues, with their residuals.
+    #[arg(long, value_name = "K")]
+    pub top: Option<usize>,
+    /// Also a table of the layers, with λ_max of each one's own block of the Hessian.
+    #[arg(long)]
+    pub per_layer: bool,
+    /// Write that table and a picture of it into a directory: layers.csv, layers.svg and layers.png.
+    #[arg(long, value_name = "DIR", requires = "per_layer")]
+    pub out: Option<PathBuf>,
     /// The most memory that curvature may take, such as 2GiB [default: half of what is free].
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<MemoryLimit>,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
-    /// The network.
+    /// The network and the samples.
     #[command(flatten)]
-    pub model: ModelArguments,
-    /// The CSV.
-    #[command(flatten)]
-    pub table: TableArguments,
+    pub subject: SubjectArguments,
 }
 
 /// `hsr predict`.
@@ -668,6 +714,9 @@ pub struct PredictOptions {
 /// `hsr landscape`.
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
+#[command(
+    override_usage = "hsr landscape [OPTIONS] (--run DIR | --weights FILE --data FILE --label COLUMN --out DIR)"
+)]
 #[command(after_help = examples(
     "Writes landscape.csv, landscape.svg and landscape.png. Random directions are normalised filter by filter: a step \
      of 1 moves the weights into each unit by their norm. Eigenvectors have norm 1.",
@@ -681,33 +730,36 @@ pub struct PredictOptions {
             "the test loss on the line from one network to the other",
             "hsr landscape --run runs/digits-hsr --directions line --split test",
         ),
+        (
+            "weights of any program, and a curve of low loss from others",
+            "hsr landscape --weights net.safetensors --data train.csv --label species --activation tanh \\\n      \
+             --loss softmax --directions curve --from other.safetensors --out curve",
+        ),
     ],
 ))]
 pub struct LandscapeOptions {
-    /// The directory of a run of hsr train.
-    #[arg(long, value_name = "DIR")]
-    pub run: PathBuf,
-    /// The network, by its method [default: that of the run].
-    #[arg(long, value_name = "NAME")]
-    pub network: Option<String>,
-    /// Two random directions, the eigenvectors of the two largest eigenvalues, or the line from the plain network.
+    /// Two random directions, the eigenvectors of the two largest eigenvalues, the line from another network, or a curve
+    /// from it that is trained to keep the loss low, with λ_max along it.
     #[arg(long, value_enum, default_value = "random")]
     pub directions: DirectionsName,
-    /// Points a side [default: 41], or on the line [default: 121].
+    /// The network where the line or the curve begins, of the same sizes [default: the plain one of the run].
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub from: Option<PathBuf>,
+    /// Steps in which the curve is trained [default: 300].
+    #[arg(long, value_name = "N")]
+    pub steps: Option<usize>,
+    /// Points a side [default: 41], on the line [default: 121] or on the curve [default: 31].
     #[arg(long, value_name = "N", hide_default_value = true)]
     pub size: Option<usize>,
     /// From -X to X along both directions; of the line, its length in distances between the networks [default: 1, of the
     /// line 1.5].
     #[arg(long, value_name = "X")]
     pub range: Option<f64>,
-    /// The seed of random directions.
+    /// The seed of random directions and of the curve.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
-    /// The split on which the loss is evaluated.
-    #[arg(long, value_enum, default_value = "train")]
-    pub split: SplitName,
     /// Where the files go [default: the run directory].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", required_unless_present = "run")]
     pub out: Option<PathBuf>,
     /// The most memory that curvature may take, such as 2GiB [default: half of what is free].
     #[arg(long, value_name = "SIZE")]
@@ -715,11 +767,17 @@ pub struct LandscapeOptions {
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
+    /// The network and the samples.
+    #[command(flatten)]
+    pub subject: SubjectArguments,
 }
 
 /// `hsr spectrum`.
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
+#[command(
+    override_usage = "hsr spectrum [OPTIONS] (--run DIR | --weights FILE --data FILE --label COLUMN --out DIR)"
+)]
 #[command(after_help = examples(
     "Writes spectrum_eigenvalues.csv, spectrum_density.csv, spectrum_density.svg and spectrum_density.png. Up to 2048 \
      parameters the eigenvalues are all those of the dense Hessian; beyond, and of convolutional networks, those at both \
@@ -728,29 +786,25 @@ pub struct LandscapeOptions {
         ("the regularised network", "hsr spectrum --run runs/digits-hsr"),
         ("the plain one of the same run", "hsr spectrum --run runs/digits-hsr --network plain --out plain"),
         ("the test loss's Hessian, more eigenvalues", "hsr spectrum --run runs/digits-hsr --split test --top 30"),
+        (
+            "weights of any program on a table, as for hsr inspect",
+            "hsr spectrum --weights net.safetensors --data train.csv --label species --activation tanh \\\n      \
+             --loss softmax --out spectrum",
+        ),
     ],
 ))]
 pub struct SpectrumOptions {
-    /// The directory of a run of hsr train.
-    #[arg(long, value_name = "DIR")]
-    pub run: PathBuf,
-    /// The network, by its method [default: that of the run].
-    #[arg(long, value_name = "NAME")]
-    pub network: Option<String>,
     /// Eigenvalues at each end.
     #[arg(long, value_name = "K", default_value_t = 10)]
     pub top: usize,
     /// Random probes of the density and the trace.
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub probes: usize,
-    /// The split whose loss it is the Hessian of.
-    #[arg(long, value_enum, default_value = "train")]
-    pub split: SplitName,
     /// The seed of the probes.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
     /// Where the files go [default: the run directory].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", required_unless_present = "run")]
     pub out: Option<PathBuf>,
     /// The most memory that curvature may take, such as 2GiB [default: half of what is free].
     #[arg(long, value_name = "SIZE")]
@@ -758,6 +812,9 @@ pub struct SpectrumOptions {
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
+    /// The network and the samples.
+    #[command(flatten)]
+    pub subject: SubjectArguments,
 }
 
 /// `--directions`.
@@ -767,6 +824,7 @@ pub enum DirectionsName {
     Random,
     Eigen,
     Line,
+    Curve,
 }
 
 /// `--split`.

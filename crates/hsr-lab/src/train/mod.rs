@@ -57,7 +57,7 @@ mod saved;
 mod summary;
 pub(crate) mod trainer;
 
-pub(crate) use architecture::check_rule;
+pub(crate) use architecture::{Architecture, check_rule};
 pub use config::{Method, Optimizer, Source, TrainConfig};
 pub use refinements::{ClassWeights, Refinements};
 pub(crate) use run::versions;

@@ -14,8 +14,7 @@ use super::config::TrainConfig;
 use super::problem::{Part, Problem};
 use super::run::{Stored, model_file};
 use crate::data::{Dataset, nearest};
-use crate::memory::MemoryLimit;
-use crate::{Curvature, LabError, Weights, WeightsFile, files, shell};
+use crate::{LabError, Weights, WeightsFile, files, shell};
 
 /// `config.json` of a run directory.
 pub(super) fn read_config(directory: &Path) -> Result<Stored, LabError> {
@@ -125,30 +124,9 @@ impl SavedRun {
         })
     }
 
-    /// The same under another limit on memory.
-    pub fn with_memory(mut self, limit: MemoryLimit) -> Self {
-        self.config.memory = limit;
-        self
-    }
-
-    /// Curvature under its limit on memory.
-    pub(crate) fn curvature(&self) -> Curvature {
-        self.config.memory.curvature()
-    }
-
     /// The directory.
     pub fn directory(&self) -> &Path {
         &self.directory
-    }
-
-    /// The directory's name, for captions.
-    pub fn name(&self) -> String {
-        let absolute = std::path::absolute(&self.directory).ok();
-        let name = absolute.as_deref().and_then(Path::file_name);
-        name.map_or_else(
-            || self.config.source.name(),
-            |name| name.to_string_lossy().into_owned(),
-        )
     }
 
     /// The configuration.
