@@ -165,7 +165,7 @@ fn every_type_name_and_layout_is_one_network() {
     write(file(Dtype::F32, 0, false, &wrong));
     refused(
         &on(folder, "inspect", &["--layers", "0,1,2"]),
-        &["\"0.kernel\" has shape [5, 4]", "[4, outputs]"],
+        &["\"0.bias\" has shape [5], expected [4]"],
     );
 }
 

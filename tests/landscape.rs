@@ -644,12 +644,18 @@ fn a_curve_of_modules_takes_a_batch_a_step_and_leaves_the_modules_as_they_are() 
     assert!(curve.module(&narrow, 0.5).is_err());
     let mut straight = Curve::straight([&[1.0], &[2.0]]).unwrap();
     let stop = |_| ControlFlow::Break(());
-    let stopped = straight.train(&options, |_, g| Ok(g.fill(1.0)).map(|()| 1.0), stop);
+    let filled = |value: f64| {
+        move |_: &[f64], gradient: &mut [f64]| {
+            gradient.fill(value);
+            Ok(1.0)
+        }
+    };
+    let stopped = straight.train(&options, filled(1.0), stop);
     assert!(matches!(
         stopped,
         Err(SharpnessError::Stopped { done: 1, total: 7 })
     ));
-    let broken = straight.train(&options, |_, g| Ok(g.fill(f64::NAN)).map(|()| 1.0), go_on);
+    let broken = straight.train(&options, filled(f64::NAN), go_on);
     assert!(matches!(broken, Err(SharpnessError::NotFinite { .. })));
 }
 

@@ -9,11 +9,11 @@ use hsr_lab::{LabError, visible};
 use crate::args::{DirectionsName, LandscapeOptions};
 use crate::output::{Manner, paths, warn};
 use crate::progress;
-use crate::subject::opened;
+use crate::subject::{opened, remark};
 
 pub fn run(options: LandscapeOptions, quiet: bool) -> Result<String, LabError> {
     let stop = progress::stop_flag();
-    let (out, subject) = opened(options.subject, options.out, quiet)?;
+    let (out, subject) = opened(options.subject, options.out)?;
     stop.listen();
     let bar = progress::bar(0, "landscape", quiet);
     let report = landscape(
@@ -49,6 +49,7 @@ pub fn run(options: LandscapeOptions, quiet: bool) -> Result<String, LabError> {
         quiet,
     };
     let report = report?;
+    remark(&subject, quiet);
     report.notes.iter().for_each(|note| warn(note));
     manner.tell(&report, |report| paths(&report.files), table)
 }

@@ -10,11 +10,11 @@ use hsr_lab::train::Estimate;
 use crate::args::SpectrumOptions;
 use crate::output::{Manner, paths, warn};
 use crate::progress;
-use crate::subject::opened;
+use crate::subject::{opened, remark};
 
 pub fn run(options: SpectrumOptions, quiet: bool) -> Result<String, LabError> {
     let stop = progress::stop_flag();
-    let (out, subject) = opened(options.subject, options.out, quiet)?;
+    let (out, subject) = opened(options.subject, options.out)?;
     stop.listen();
     let bar = progress::bar(0, "spectrum", quiet);
     let report = spectrum_of(
@@ -43,6 +43,7 @@ pub fn run(options: SpectrumOptions, quiet: bool) -> Result<String, LabError> {
         quiet,
     };
     let report = report?;
+    remark(&subject, quiet);
     report.notes.iter().for_each(|note| warn(note));
     manner.tell(&report, |report| paths(&report.files), table)
 }

@@ -15,9 +15,10 @@
 //! The first product of an operator of a module makes one pass more, to see whether it repeats. Means over the samples are the
 //! default, over one batch or a data loader; `of_sum` of the Hessian and `with_sum` of the others add them up.
 //!
-//! Vectors are in f64 on the host. A product of D parameters therefore reads D numbers back from the module's device, and
-//! writes 2D, which is little beside its passes; in exchange every iteration of [`spectrum`](crate::spectrum) is one
-//! code in f64, whose vectors stay orthogonal to 10⁻¹⁶, and no vector takes the memory of the device.
+//! Vectors are in f64 on the host. A product therefore writes 2D numbers to the module's device and reads D back for each
+//! backward pass of the table and each batch, which are added up in f64: a difference of gradients divides by ε and would
+//! show what rounding a sum in f32 loses. In exchange every iteration of [`spectrum`](crate::spectrum) is one code in f64, whose
+//! vectors stay orthogonal to 10⁻¹⁶, and no vector takes the memory of the device.
 //!
 //! The exact Hessian of a three-layer Burn model, for everything in [`spectrum`](crate::spectrum):
 //!

@@ -66,12 +66,11 @@ pub fn lanczos(
 }
 
 /// [`lanczos`] with no more than `vectors` vectors in memory, and half as many again for a moment, beside the pairs that it
-/// gives. Where the iteration has made so
-/// many, it goes on from the best of what they span: the Ritz vectors outermost at both ends, as many as there is room for
-/// beside new ones. That takes more products than one long iteration: with 40 vectors for three pairs at each end of a
-/// spectrum with a bulk, about a half more.
+/// gives. Where the iteration has made so many, it goes on from the best of what they span: the Ritz vectors outermost at
+/// both ends, as many as there is room for beside new ones. That takes more products than one long iteration: with 40 vectors for three pairs at each end of 400
+/// eigenvalues, most of them in a bulk, 210 in place of 189; with 30 for four of 200, 182 in place of 143.
 ///
-/// The options' `iterations` are the most products of one repetition, and no longer its vectors.
+/// The options' `iterations` are the most products of one repetition, whatever its vectors are.
 ///
 /// ```
 /// use burn_sharpness::operator::from_fn;

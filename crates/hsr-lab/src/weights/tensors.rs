@@ -50,6 +50,9 @@ pub(super) struct Linear {
     pub tensors: Vec<String>,
 }
 
+/// A tensor's values and shape.
+type Values<'a> = (Vec<f64>, &'a [usize]);
+
 /// A tensor.
 struct Stored<'a> {
     /// Its name in the file.
@@ -91,7 +94,7 @@ impl<'a> Tensors<'a> {
     }
 
     /// The values and the shape of a tensor; `None` where there is none of that name.
-    pub fn values(&self, name: &str) -> Result<Option<(Vec<f64>, &[usize])>, String> {
+    pub fn values(&self, name: &str) -> Result<Option<Values<'_>>, String> {
         let Some(stored) = self.find(name) else {
             return Ok(None);
         };
