@@ -117,6 +117,43 @@ impl ModelNetwork {
         }
     }
 
+    /// θ.
+    pub fn theta(&self) -> &[f64] {
+        match self {
+            Self::FeedForward { weights, .. } => &weights.theta,
+            Self::Conv(weights) => &weights.theta,
+        }
+    }
+
+    /// The hidden activations; `None` where there is no hidden layer.
+    pub(crate) fn activations(&self) -> Option<Activations> {
+        let Self::FeedForward { weights, .. } = self else {
+            return None;
+        };
+        let (_, hidden) = weights.layers.split_last()?;
+        let activations: Vec<_> = hidden.iter().map(|layer| layer.activation).collect();
+        (!activations.is_empty()).then(|| activations.into())
+    }
+
+    /// Whether a hidden layer adds its inputs.
+    pub(crate) fn is_residual(&self) -> bool {
+        match self {
+            Self::FeedForward { weights, .. } => weights.layers.iter().any(|it| it.residual),
+            Self::Conv(_) => false,
+        }
+    }
+
+    /// Whether another network differs in nothing but the values of its parameters.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::FeedForward { weights: own, .. }, Self::FeedForward { weights, .. }) => {
+                own.layers == weights.layers
+            }
+            (Self::Conv(own), Self::Conv(weights)) => own.config == weights.config,
+            _ => false,
+        }
+    }
+
     /// The tensor that takes the inputs, for messages.
     fn first(&self) -> String {
         match self {

@@ -4,11 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use hsr_lab::memory::MemoryLimit;
-use hsr_lab::train::Split;
 
-use super::data::TableArguments;
-use super::model::ModelArguments;
-use super::named::named;
+use super::subject::SubjectArguments;
 use crate::style::examples;
 
 /// `hsr inspect`.
@@ -18,7 +15,8 @@ use crate::style::examples;
 )]
 #[command(after_help = examples(
     "The weights file is the state dict of a feed-forward network, NAME.weight [outputs, inputs] and NAME.bias [outputs] \
-     of each layer, F32 or F64, as torch.nn.Linear has them; a missing bias means none. Layers that nobody names are \
+     of each layer, F64, F32, F16 or BF16, as torch.nn.Linear has them, or NAME.kernel [inputs, outputs] as Flax and Keras \
+     have it; a missing bias means none. Layers that nobody names are \
      found where names and shapes leave one order, which is then told. Everything is computed in f64. What hsr train \
      writes says its activation, loss, classes, features and how these are standardised: columns are matched by name. Of weights \
      that say nothing, every column but label and weight is a feature, in order; integer labels from 0 to K - 1 are \
@@ -41,40 +39,35 @@ use crate::style::examples;
             "hsr inspect --weights net.safetensors --hidden-key fc1 --output-key fc2 --data train.csv \\\n      \
              --label price --activation gelu --loss mse --eigenvalues --json",
         ),
+        (
+            "five eigenvalues at each end, and what each layer adds",
+            "hsr inspect --run runs/digits-hsr --top 5 --per-layer --out layers",
+        ),
     ],
 ))]
 pub struct InspectOptions {
-    /// A CSV with a header row [default: the data of the run].
-    #[arg(long, value_name = "FILE.csv", required_unless_present = "run")]
-    pub data: Option<PathBuf>,
-    /// The label column [default: that of the run].
-    #[arg(long, value_name = "COLUMN", requires = "data")]
-    pub label: Option<String>,
-    /// The split of the data of the run.
-    #[arg(long, default_value = "train", conflicts_with = "data", value_parser = named::<Split>())]
-    pub split: Split,
-    /// The column with the samples' weights.
-    #[arg(long, value_name = "COLUMN", requires = "data")]
-    pub weight_column: Option<String>,
-    /// Bring the features to mean 0 and standard deviation 1 first, for weights that do not say how they were.
-    #[arg(long, requires = "data")]
-    pub standardize: bool,
     /// Also the gradient of λ_sup for the parameters and the inputs (with --json).
     #[arg(long)]
     pub gradient: bool,
     /// Also every eigenvalue (with --json).
     #[arg(long)]
     pub eigenvalues: bool,
+    /// Also the K largest and the K smallest eigenvalues, with their residuals.
+    #[arg(long, value_name = "K")]
+    pub top: Option<usize>,
+    /// Also a table of the layers, with λ_max of each one's own block of the Hessian.
+    #[arg(long)]
+    pub per_layer: bool,
+    /// Write that table and a picture of it into a directory: layers.csv, layers.svg and layers.png.
+    #[arg(long, value_name = "DIR", requires = "per_layer")]
+    pub out: Option<PathBuf>,
     /// The most memory that curvature may take, such as 2GiB [default: half of what is free].
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<MemoryLimit>,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
-    /// The network.
+    /// The network and the samples.
     #[command(flatten)]
-    pub model: ModelArguments,
-    /// The CSV.
-    #[command(flatten)]
-    pub table: TableArguments,
+    pub subject: SubjectArguments,
 }

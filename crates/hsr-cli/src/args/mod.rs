@@ -9,6 +9,7 @@ mod named;
 mod predict;
 mod reproduce;
 mod spectrum;
+mod subject;
 mod tools;
 mod train;
 mod training;
@@ -22,6 +23,7 @@ pub use landscape::{DirectionsName, LandscapeOptions};
 pub use predict::PredictOptions;
 pub use reproduce::ReproduceOptions;
 pub use spectrum::SpectrumOptions;
+pub use subject::SubjectArguments;
 pub use tools::{BackendsOptions, CompletionsOptions, ManOptions, TasksOptions, description};
 pub use train::TrainOptions;
 pub use training::TrainingOptions;
@@ -68,12 +70,12 @@ pub enum Command {
     Inspect(Box<InspectOptions>),
     /// The classes that a trained network gives to the rows of a CSV, with their probabilities.
     Predict(Box<PredictOptions>),
-    /// The loss around a network of a saved run, or between its networks: a table and a picture.
-    Landscape(LandscapeOptions),
+    /// The loss around a trained network, or between two: a table and a picture.
+    Landscape(Box<LandscapeOptions>),
     /// The paper's figures, each with its claims checked, and the answers to its referee.
     Reproduce(ReproduceOptions),
-    /// The Hessian's spectrum at a network of a saved run: eigenvalues, density, trace.
-    Spectrum(SpectrumOptions),
+    /// The Hessian's spectrum at a trained network: eigenvalues, density, trace.
+    Spectrum(Box<SpectrumOptions>),
     /// A script with which a shell completes commands, options and names.
     Completions(CompletionsOptions),
     /// The manual as man pages.

@@ -100,7 +100,7 @@ impl ConvWeights {
         tensors_file(tensors, about)
     }
 
-    /// Reads the tensors of a network of this configuration, F32 or F64.
+    /// Reads the tensors of a network of this configuration, F64, F32, F16 or BF16.
     ///
     /// # Errors
     ///

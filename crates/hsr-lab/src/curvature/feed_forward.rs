@@ -11,7 +11,7 @@ use super::{Curvature, View};
 use crate::architecture::{ends, parameters};
 use crate::weights::ranges;
 
-/// A feed-forward network on a batch. θ is in the order of [`Weights`](crate::Weights).
+/// A feed-forward network on a batch. θ is in the order of [`Weights`](crate::weights::Weights).
 pub(crate) struct FeedForwardSurface<'a> {
     curvature: &'a mut Curvature,
     layers: &'a [LayerShape],

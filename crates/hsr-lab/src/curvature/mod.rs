@@ -19,8 +19,8 @@ use hsr_core::{
     SpectralBounds, Targets, Workspace,
 };
 
-use crate::LabError;
 use crate::architecture::ends;
+use crate::error::LabError;
 
 pub(crate) use feed_forward::FeedForwardSurface;
 pub(crate) use measures::plain_ends;
@@ -39,7 +39,7 @@ pub enum View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// Of layers and θ, in the order of [`Weights`](crate::Weights).
+    /// Of layers and θ, in the order of [`Weights`](crate::weights::Weights).
     ///
     /// # Errors
     ///
@@ -291,7 +291,7 @@ impl Curvature {
     /// As [`loss`](Self::loss).
     pub fn of_layers(
         &mut self,
-        weights: &crate::Weights,
+        weights: &crate::weights::Weights,
         batch: &Batch<f64>,
     ) -> Result<DeepBounds<f64>, LabError> {
         let network = FeedForward::from_flat(&weights.layers, &weights.theta)?;
@@ -390,7 +390,8 @@ pub(crate) fn sizes(layers: &[LayerShape]) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Activations, Weights, layers};
+    use crate::architecture::{Activations, layers};
+    use crate::weights::Weights;
     use hsr_core::{Activation, OutputLoss};
 
     /// Both forms of one network agree, whichever the verb takes.

@@ -1,6 +1,7 @@
 //! What training and measuring ask of a kind of network, and the two kinds that there are. Parameters are a vector θ \[D\]
 //! in f64, in an order of the kind's own.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use burn::nn::loss::CrossEntropyLossConfig;
@@ -19,6 +20,8 @@ use crate::conv::{ConvNetConfig, ConvWeights};
 use crate::curvature::Curvature;
 use crate::curvature::{FeedForwardSurface, ModuleSurface, Surface};
 use crate::data::Dataset;
+use crate::data::random::Stream;
+use crate::data::split::subset_of;
 use crate::error::LabError;
 use crate::memory::{MemoryLimit, Training};
 use crate::network::{Classifier, FeedForward};
@@ -79,6 +82,17 @@ pub(crate) trait Architecture: Send + Sync {
     /// The samples from which curvature is computed at most: of more than these, a part.
     fn most_samples(&self) -> usize {
         usize::MAX
+    }
+
+    /// The samples from which curvature is computed: all of them, or as many as there may be, every class with its share.
+    fn curved<'a>(&self, data: &'a Dataset, seed: u64) -> Cow<'a, Dataset> {
+        let most = self.most_samples();
+        if data.samples() <= most {
+            return Cow::Borrowed(data);
+        }
+        let classes = data.classes();
+        let chosen = subset_of(Stream::Curvature, &data.labels, classes, most, seed);
+        Cow::Owned(data.subset(&chosen))
     }
 }
 

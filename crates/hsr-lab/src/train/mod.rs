@@ -61,7 +61,7 @@ mod stored;
 mod summary;
 pub(crate) mod trainer;
 
-pub(crate) use architecture::check_rule;
+pub(crate) use architecture::{Architecture, check_rule};
 pub use config::TrainConfig;
 pub use method::Method;
 pub use optimizer::Optimizer;

@@ -219,13 +219,7 @@ impl Problem {
     /// The samples of a split from which curvature is computed: all of them, or as many as the kind of network allows,
     /// every class with its share.
     pub fn curved<'a>(&self, data: &'a Dataset, seed: u64) -> Cow<'a, Dataset> {
-        let most = self.architecture.most_samples();
-        if data.samples() <= most {
-            return Cow::Borrowed(data);
-        }
-        let classes = data.classes();
-        let chosen = subset_of(Stream::Curvature, &data.labels, classes, most, seed);
-        Cow::Owned(data.subset(&chosen))
+        self.architecture.curved(data, seed)
     }
 
     /// The classes with their samples of both splits; labels trained on count as they are, wrong or not.

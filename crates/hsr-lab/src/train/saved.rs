@@ -12,10 +12,8 @@ use super::checkpoint;
 use super::config::TrainConfig;
 use super::problem::{Part, Problem};
 use super::stored::{load_problem, model_file, read_config, read_model};
-use crate::curvature::Curvature;
 use crate::data::{Dataset, nearest};
 use crate::error::LabError;
-use crate::memory::MemoryLimit;
 use crate::shell;
 use crate::weights::{Weights, WeightsFile};
 
@@ -70,30 +68,9 @@ impl SavedRun {
         })
     }
 
-    /// The same under another limit on memory.
-    pub fn with_memory(mut self, limit: MemoryLimit) -> Self {
-        self.config.memory = limit;
-        self
-    }
-
-    /// Curvature under its limit on memory.
-    pub(crate) fn curvature(&self) -> Curvature {
-        self.config.memory.curvature()
-    }
-
     /// The directory.
     pub fn directory(&self) -> &Path {
         &self.directory
-    }
-
-    /// The directory's name, for captions.
-    pub fn name(&self) -> String {
-        let absolute = std::path::absolute(&self.directory).ok();
-        let name = absolute.as_deref().and_then(Path::file_name);
-        name.map_or_else(
-            || self.config.source.name(),
-            |name| name.to_string_lossy().into_owned(),
-        )
     }
 
     /// The configuration.

@@ -2,6 +2,7 @@
 
 mod chain;
 mod file;
+mod tensors;
 
 use core::ops::Range;
 use std::path::Path;
@@ -11,10 +12,12 @@ use rand::RngExt;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
+use crate::about::About;
+use crate::architecture::Activations;
 use crate::architecture::{activate, ends, parameters};
 use crate::curvature::View;
 use crate::data::random::{Stream, generator};
-use crate::{About, Activations, LabError};
+use crate::error::LabError;
 
 pub use file::{Found, LayerKeys, WeightsFile};
 
@@ -89,8 +92,7 @@ impl Weights {
         ends(&self.layers)[1]
     }
 
-    /// Reads `KEY.weight` \[outputs, inputs\] and `KEY.bias` \[outputs\] of these layers, F32 or F64; a missing bias
-    /// means none. Activations are not in the file: [`with_activations`](Self::with_activations).
+    /// Reads the layers of these names; activations are not in the file: [`with_activations`](Self::with_activations).
     ///
     /// # Errors
     ///
