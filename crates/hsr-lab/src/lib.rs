@@ -61,6 +61,7 @@ pub mod conv;
 mod curvature;
 pub mod data;
 mod device;
+mod eigen;
 mod error;
 pub mod figures;
 pub mod files;
@@ -89,12 +90,12 @@ mod workers;
 pub use about::About;
 pub use architecture::{Activations, NetworkKind, Widths, layers};
 pub use burn_hsr;
-pub use curvature::{Curvature, Operator, View};
+pub use curvature::{Curvature, Operator};
 pub use error::LabError;
 pub use hsr_core;
 pub use subject::{Subject, SubjectReport};
 pub use text::visible;
-pub use weights::{LayerKeys, Weights, WeightsFile};
+pub use weights::{LayerKeys, View, Weights, WeightsFile};
 
 /// The programs in the README are compiled and run.
 #[cfg(doctest)]

@@ -12,17 +12,15 @@ use serde::Serialize;
 
 use self::layers::layer_files;
 use crate::curvature::Curvature;
-use crate::curvature::View;
 use crate::data::DataWarning;
+use crate::eigen::{self, Eigenvalue, LanczosReport, Pair, largest_of_layers, pairs_at_the_ends};
 use crate::error::LabError;
 use crate::files;
 use crate::memory::MemoryLimit;
 use crate::model::{Model, ModelOptions, TableSource};
-use crate::spectrum::{
-    self, Eigenvalue, LanczosReport, Pair, largest_of_layers, pairs_at_the_ends,
-};
 use crate::subject::Subject;
 use crate::train::Split;
+use crate::weights::View;
 use crate::weights::Weights;
 use crate::weights::names;
 
@@ -270,10 +268,10 @@ fn inspect_batch(
 ) -> Result<Inspection, LabError> {
     let (weights, layer_names) = model.feed_forward()?;
     let parameters = weights.parameters();
-    if options.eigenvalues && parameters > spectrum::DENSE_LIMIT {
+    if options.eigenvalues && parameters > eigen::DENSE_LIMIT {
         return Err(LabError::Option(format!(
             "--eigenvalues forms the Hessian, which is limited to {} parameters; this network has {parameters}",
-            spectrum::DENSE_LIMIT,
+            eigen::DENSE_LIMIT,
         )));
     }
     let view = weights.view()?;
@@ -296,7 +294,7 @@ fn inspect_batch(
         (Err(error), _) => return Err(error),
     };
     let gauss_newton_share = curvature.gauss_newton_share(&view, batch)?;
-    let ends = spectrum::ends(curvature, weights, batch, 0)?;
+    let ends = eigen::ends(curvature, weights, batch, 0)?;
     let top = options
         .top
         .map(|count| top(curvature, weights, batch, count));

@@ -8,9 +8,9 @@ use burn_sharpness::landscape::{Plane, Progress, random_direction};
 use super::{Directions, LandscapeOptions, LandscapeReport, extreme, save, sentence, write_csv};
 use crate::curvature::Curvature;
 use crate::curvature::loss_anywhere;
+use crate::eigen::pairs_of;
 use crate::error::LabError;
 use crate::figures::{LossPlane, loss_plane, value as short};
-use crate::spectrum::pairs_of;
 use crate::subject::Subject;
 
 pub(super) fn plane(

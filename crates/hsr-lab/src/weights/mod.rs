@@ -3,6 +3,7 @@
 mod chain;
 mod file;
 mod tensors;
+mod view;
 
 use core::ops::Range;
 use std::path::Path;
@@ -15,11 +16,12 @@ use safetensors::tensor::TensorView;
 use crate::about::About;
 use crate::architecture::Activations;
 use crate::architecture::{activate, ends, parameters};
-use crate::curvature::View;
 use crate::data::random::{Stream, generator};
 use crate::error::LabError;
 
 pub use file::{Found, LayerKeys, WeightsFile};
+pub use view::View;
+pub(crate) use view::three_layers;
 
 /// Parameters of a feed-forward network in f64, flat in the order W1 \[n_1, n_0\], b1, W2, b2 and so on.
 #[derive(Clone, Debug, PartialEq)]

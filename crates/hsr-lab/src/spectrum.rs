@@ -11,8 +11,13 @@ use burn_sharpness::spectrum::{
 use burn_sharpness::{SharpnessError, SymmetricOperator};
 use serde::Serialize;
 
-use super::{DENSE_LIMIT, eigenvalues, numbers_fault};
+pub use crate::eigen::{
+    DENSE_LIMIT, Eigenvalue, Ends, Extremes, LanczosReport, Pair, Pairs, eigenvalues, ends,
+    extremes, largest_of_layers, largest_pairs, pairs_at_the_ends,
+};
+
 use crate::curvature::Curvature;
+use crate::eigen::numbers_fault;
 use crate::error::LabError;
 use crate::figures::{Density, Figure, FigureError, Spectrum, density, value as short};
 use crate::lock::DirectoryLock;

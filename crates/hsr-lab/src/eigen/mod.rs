@@ -3,7 +3,6 @@
 mod dense;
 mod layers;
 mod pairs;
-mod report;
 
 use burn_sharpness::SharpnessError;
 use burn_sharpness::measures::MeasureOptions;
@@ -15,9 +14,6 @@ pub use hsr_core::{Extremes, LanczosOptions, extremes};
 pub use layers::{Eigenvalue, largest_of_layers};
 pub(crate) use pairs::pairs_of;
 pub use pairs::{Pair, Pairs, largest_pairs, pairs_at_the_ends};
-pub use report::{
-    DensityReport, SpectrumOptions, SpectrumProgress, SpectrumReport, TraceReport, spectrum_of,
-};
 
 use crate::curvature::Curvature;
 use crate::curvature::{FeedForwardSurface, Surface, plain_ends};
