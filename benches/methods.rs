@@ -7,6 +7,9 @@
 use burn_hsr::{HsrConfig, Schedule, Sharpness, Subsample};
 use burn_sharpness::SamConfig;
 use burn_sharpness::penalty::{GradientNormConfig, HutchinsonTraceConfig};
+use burn_sharpness::sam::{
+    EigenSamConfig, FriendlySamConfig, GsamConfig, LookSamConfig, NsoConfig, WsamConfig,
+};
 use hsr_benches::{Candidate, Extra, Loop, medians};
 
 /// A method's name, its passes a step, and what it adds.
@@ -23,7 +26,7 @@ fn penalty(sharpness: Sharpness) -> Extra {
     Extra::Penalty(whole().with_sharpness(sharpness))
 }
 
-const METHODS: [Method; 14] = [
+const METHODS: [Method; 20] = [
     ("plain", 1.0, || Extra::Nothing),
     ("hsr", 1.0, || penalty(Sharpness::LambdaSup)),
     ("hsr, Subsample::Auto", 1.0, || {
@@ -40,6 +43,20 @@ const METHODS: [Method; 14] = [
     }),
     ("sam", 2.0, || Extra::Sam(SamConfig::new())),
     ("asam", 2.0, || Extra::Sam(SamConfig::asam())),
+    ("gsam", 2.0, || Extra::Sam(SamConfig::of(GsamConfig::new()))),
+    ("friendly-sam", 2.0, || {
+        Extra::Sam(SamConfig::of(FriendlySamConfig::new()))
+    }),
+    ("looksam, every 5th step", 1.2, || {
+        Extra::Sam(SamConfig::of(LookSamConfig::new()))
+    }),
+    ("wsam", 2.0, || Extra::Sam(SamConfig::of(WsamConfig::new()))),
+    ("nso, one pair", 2.0, || {
+        Extra::Sam(SamConfig::of(NsoConfig::new()))
+    }),
+    ("eigen-sam, every 100th step", 2.2, || {
+        Extra::Sam(SamConfig::of(EigenSamConfig::new()))
+    }),
     ("trace", 1.0, || penalty(Sharpness::Trace)),
     ("lambda-max", 1.0, || penalty(Sharpness::LambdaMax)),
     ("frobenius", 1.0, || penalty(Sharpness::Frobenius)),

@@ -3,6 +3,7 @@
 mod compare;
 mod data_cases;
 mod deep;
+mod foreign_weights;
 mod guidance;
 mod hostile;
 mod limits;

@@ -481,7 +481,10 @@ fn what_train_writes_every_other_command_reads() {
         "--standardize",
     ];
     refused(&hsr(folder, &standardize), &["--standardize contradicts"]);
-    refused(&predict(&["--out", "d.csv"]), &["--out is given twice"]);
+    refused(
+        &predict(&["--out", "d.csv"]),
+        &["--out <FILE.csv>", "cannot be used multiple times"],
+    );
     let onto_itself = [
         "predict", "--run", "run", "--data", "d.csv", "--out", "./d.csv",
     ];

@@ -331,7 +331,7 @@ fn activations_and_skips_that_do_not_fit_the_layers_are_refused() {
     );
     refused(
         &inspect(&["--activation", "gelu,silo"]),
-        &["--activation", "\"silo\"", "did you mean \"silu\""],
+        &["--activation", "'silo'", "'silu'"],
     );
     refused(
         &inspect(&["--activation", "gelu", "--residual"]),

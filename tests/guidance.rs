@@ -178,75 +178,65 @@ fn a_mistyped_name_gets_the_nearest_one() {
     )
     .unwrap();
     for (arguments, found, meant) in [
-        (&["trian"][..], "\"trian\"", "\"train\""),
-        (&["help", "compair"], "\"compair\"", "\"compare\""),
-        (&["train", "--task", "irsi"], "\"irsi\"", "\"iris\""),
-        (&["compare", "--task", "moon"], "\"moon\"", "\"moons\""),
-        (&["train", "--method", "hrs"], "\"hrs\"", "\"hsr\""),
+        (&["trian"][..], "'trian'", "'train'"),
+        (&["train", "--task", "irsi"], "'irsi'", "'iris'"),
+        (&["compare", "--task", "moon"], "'moon'", "'moons'"),
+        (&["train", "--method", "hrs"], "'hrs'", "'hsr'"),
         (
             &["compare", "--methods", "plain,lamda-max"],
-            "\"lamda-max\"",
-            "\"lambda-max\"",
+            "'lamda-max'",
+            "'lambda-max'",
         ),
-        (&["compare", "--strength", "hrs=0.1"], "\"hrs\"", "\"hsr\""),
-        (&["train", "--activation", "tahn"], "\"tahn\"", "\"tanh\""),
-        (&["train", "--optimizer", "adan"], "\"adan\"", "\"adam\""),
-        (&["train", "--backend", "flx"], "\"flx\"", "\"flex\""),
-        (&["train", "--mode", "copled"], "\"copled\"", "\"coupled\""),
         (
-            &["inspect", "--loss", "sofmax"],
-            "\"sofmax\"",
-            "\"softmax\"",
+            &["compare", "--strength", "hrs=0.1"],
+            "'hrs=0.1'",
+            "did you mean \"hsr\"?",
         ),
+        (&["train", "--activation", "tahn"], "'tahn'", "'tanh'"),
+        (&["train", "--optimizer", "adan"], "'adan'", "'adam'"),
+        (&["train", "--backend", "flx"], "'flx'", "'flex'"),
+        (&["train", "--mode", "copled"], "'copled'", "'coupled'"),
+        (&["inspect", "--loss", "sofmax"], "'sofmax'", "'softmax'"),
         (
             &["landscape", "--run", "r", "--directions", "egien"],
-            "\"egien\"",
-            "\"eigen\"",
+            "'egien'",
+            "'eigen'",
         ),
         (
             &["spectrum", "--run", "r", "--split", "tets"],
-            "\"tets\"",
-            "\"test\"",
+            "'tets'",
+            "'test'",
         ),
-        (&["reproduce", "fg2"], "\"fg2\"", "\"fig2\""),
-        (&["man", "inspct"], "\"inspct\"", "\"inspect\""),
-        (&["completions", "bahs"], "\"bahs\"", "\"bash\""),
-        (
-            &["train", "--strenght", "1"],
-            "--strenght",
-            "\"--strength\"",
-        ),
+        (&["reproduce", "fg2"], "'fg2'", "'fig2'"),
+        (&["man", "inspct"], "'inspct'", "'inspect'"),
+        (&["completions", "bahs"], "'bahs'", "'bash'"),
+        (&["train", "--strenght", "1"], "--strenght", "'--strength'"),
         (
             &["train", "--data", "mine.csv", "--label", "specie"],
             "\"specie\"",
             "\"species\"",
         ),
-        (&["train", "--batch-size=32"], "--batch-size", "\"--batch\""),
+        (&["train", "--batch-size=32"], "--batch-size", "'--batch'"),
         // Where only the option before the value is missing.
-        (&["train", "digits"], "\"digits\"", "\"--task digits\""),
-        (
-            &["train", "mine.csv"],
-            "\"mine.csv\"",
-            "\"--data mine.csv\"",
-        ),
+        (&["train", "digits"], "'digits'", "'--task digits'"),
+        (&["train", "mine.csv"], "'mine.csv'", "'--data mine.csv'"),
         (
             &["spectrum", "runs/digits-hsr"],
-            "\"runs/digits-hsr\"",
-            "\"--run runs/digits-hsr\"",
+            "'runs/digits-hsr'",
+            "'--run runs/digits-hsr'",
         ),
         (
             &["inspect", "net.safetensors"],
-            "\"net.safetensors\"",
-            "\"--weights net.safetensors\"",
+            "'net.safetensors'",
+            "'--weights net.safetensors'",
         ),
     ] {
-        let suggestion = format!("(did you mean {meant}?)");
-        refused(&hsr(folder.path(), arguments), &[found, &suggestion]);
+        refused(&hsr(folder.path(), arguments), &[found, meant]);
     }
     // Nothing resembles this, and a suggestion would mislead.
     let output = hsr(folder.path(), &["train", "--task", "mushrooms"]);
-    refused(&output, &["\"mushrooms\"", "expected one of iris, wine"]);
-    assert!(!text(&output.stderr).contains("did you mean"));
+    refused(&output, &["'mushrooms'", "possible values: iris, wine"]);
+    assert!(!text(&output.stderr).contains("similar"));
 }
 
 #[test]
@@ -261,39 +251,29 @@ fn other_bad_arguments_are_named_with_what_was_expected() {
         (&["train", "--data", "none.csv"], &["none.csv"]),
         (
             &["train", "--label", "species"],
-            &["an option given to hsr train needs --data"],
+            &["required", "--data <FILE.csv>"],
         ),
         (
             &["inspect"],
-            &[
-                "hsr inspect needs",
-                "--run <DIR> or --weights",
-                "--help has examples",
-            ],
+            &["required", "--run <DIR>|--weights <FILE.safetensors>"],
         ),
-        (&["reproduce"], &["hsr reproduce needs <EXPERIMENT>"]),
-        (
-            &["train", "--epochs", "-3"],
-            &["--epochs: found \"-3\"", "whole number"],
-        ),
-        (
-            &["train", "--lr", "fast"],
-            &["--lr: found \"fast\", expected a number"],
-        ),
+        (&["reproduce"], &["required", "<EXPERIMENT>"]),
+        (&["train", "--epochs", "-3"], &["'-3'", "--epochs <N>"]),
+        (&["train", "--lr", "fast"], &["'fast'", "--lr <X>", "float"]),
         (
             &["reproduce", "fig2", "--jobs", "0"],
-            &["--jobs: found \"0\"", "1 or more"],
+            &["'0'", "--jobs <N>", "non-zero"],
         ),
-        (&["train", "--task"], &["--task", "missing", "iris, wine"]),
+        (&["train", "--task"], &["--task <NAME>", "iris, wine"]),
         (
             &["train", "--task", "iris", "--task", "wine"],
-            &["--task is given twice"],
+            &["--task", "twice"],
         ),
         (
             &["train", "--task", "iris", "--data", "d.csv"],
-            &["--task excludes --data"],
+            &["--task <NAME>", "cannot be used with", "--data <FILE.csv>"],
         ),
-        (&["--loud"], &["hsr has no option --loud"]),
+        (&["--loud"], &["unexpected argument '--loud'"]),
     ] {
         refused(&hsr(folder.path(), arguments), fragments);
     }
@@ -446,6 +426,6 @@ fn man_pages_have_every_command_option_and_example() {
     );
     refused(
         &hsr(folder.path(), &["man", "train", "--out", "x"]),
-        &["--out", "excludes"],
+        &["--out", "cannot be used with"],
     );
 }

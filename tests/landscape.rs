@@ -9,7 +9,8 @@ use burn::nn::{BatchNorm, BatchNormConfig, Embedding, EmbeddingConfig, Linear, L
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use burn_hsr::{Activation, ThreeLayerNet};
 use burn_sharpness::landscape::{
-    Filter, Landscape, Line, Plane, Profile, filters, random_direction, three_layer_filters,
+    Curve, CurveOptions, Filter, Landscape, Line, Plane, Profile, filters, random_direction,
+    three_layer_filters,
 };
 use burn_sharpness::{ParameterSpace, SharpnessError};
 use hsr_core::{Batch, Dimensions, Network, OutputLoss, Targets, Workspace};
@@ -438,6 +439,263 @@ fn the_line_goes_from_one_model_to_the_other_and_its_barrier_is_the_rise_over_th
         ..by_hand
     };
     assert_eq!(wall.barrier().height, f64::INFINITY);
+}
+
+#[test]
+fn a_curve_is_the_straight_line_until_it_is_trained() {
+    let (first, second) = (net(3), net(4));
+    let space = ParameterSpace::of(&first).unwrap();
+    let curve = Curve::between([&first, &second]).unwrap();
+    let line = Line::default().with_ends(0.0, 1.0).unwrap();
+    let line = line.with_points(5).unwrap();
+    let expected = line
+        .of_modules([&first, &second], all(&batches()), loss, go_on)
+        .unwrap();
+    let found = curve
+        .profile(5, |theta| Ok(closed_form(theta)), go_on)
+        .unwrap();
+    assert_eq!(found.t, expected.t);
+    assert!(relative_error(&found.loss, &expected.loss, 0.0) < 1e-12);
+    assert_eq!(found.ends, [found.loss[0], found.loss[4]]);
+    for t in [0.0, 0.3, 1.0] {
+        let there = curve.module(&first, t).unwrap();
+        let error = relative_error(&space.read(&there).unwrap(), &curve.point(t), 1.0);
+        assert!(error < 1e-15, "{t}: {error:e}");
+    }
+}
+
+/// The optimizer, written once more.
+#[test]
+fn the_steps_of_a_curve_are_those_of_adam() {
+    let ends = [[0.0, 2.0, -1.0], [1.0, 0.5, 3.0]];
+    let goal = [0.7, -0.4];
+    let options = CurveOptions {
+        steps: 6,
+        learning_rate: 0.2,
+        seed: 5,
+    };
+    let mut curve = Curve::straight([&ends[0], &ends[1]]).unwrap();
+    let mut points = Vec::new();
+    // Along the first coordinate nothing is to be had, so that φ(t) stays t there.
+    let gradient = |point: &[f64], gradient: &mut [f64]| {
+        points.push(point.to_vec());
+        gradient[0] = 0.0;
+        (1..3).for_each(|i| gradient[i] = 3.0 * (point[i] - goal[i - 1]));
+        Ok(1.0)
+    };
+    curve.train(&options, gradient, go_on).unwrap();
+    let mut control = [0.5, 1.25, 1.0];
+    let (mut m, mut v) = ([0.0; 3], [0.0; 3]);
+    assert_eq!(points.len(), 6);
+    for (step, point) in points.iter().enumerate() {
+        let t = point[0];
+        assert!(0.0 < t && t < 1.0 && (step == 0 || t != points[step - 1][0]));
+        for i in 1..3 {
+            let here = (1.0 - t).powi(2) * ends[0][i]
+                + 2.0 * t * (1.0 - t) * control[i]
+                + t * t * ends[1][i];
+            assert!((point[i] - here).abs() < 1e-14, "{step}");
+            let g = 2.0 * t * (1.0 - t) * 3.0 * (here - goal[i - 1]);
+            m[i] = 0.9 * m[i] + 0.1 * g;
+            v[i] = 0.999 * v[i] + 0.001 * g * g;
+            let corrected = m[i] / (1.0 - 0.9_f64.powi(step as i32 + 1));
+            let square: f64 = v[i] / (1.0 - 0.999_f64.powi(step as i32 + 1));
+            let rate = 0.2 * (1.0 - step as f64 / 6.0);
+            control[i] -= rate * corrected / (square.sqrt() + 1e-8);
+        }
+    }
+    assert!(relative_error(curve.control(), &control, 0.0) < 1e-13);
+}
+
+/// θ in hsr-core's order of a network that fits the samples, found by gradient descent.
+fn fitted(samples: &Batch<f64>, dimensions: Dimensions) -> Vec<f64> {
+    let mut theta = noise(26, 8);
+    let mut gradient = vec![0.0; 26];
+    let mut workspace = Workspace::new();
+    for _ in 0..3000 {
+        let network = Network::from_flat(dimensions, Activation::Tanh, &theta).unwrap();
+        workspace
+            .loss_gradient(&network, samples, &mut gradient)
+            .unwrap();
+        theta
+            .iter_mut()
+            .zip(&gradient)
+            .for_each(|(t, g)| *t -= 0.5 * g);
+    }
+    theta
+}
+
+#[test]
+fn a_trained_curve_leads_around_the_barrier_between_permuted_copies_of_a_network() {
+    let dimensions = Dimensions::new(3, 4, 2);
+    let x = noise(33, 5);
+    let labels: Vec<usize> = (0..11).map(|n| (n * n / 3) % 2).collect();
+    let loss = OutputLoss::SoftmaxCrossEntropy;
+    let samples = Batch::new(loss, &x, Targets::Classes(&labels));
+    let first = fitted(&samples, dimensions);
+    // Hidden units in another order: the same function.
+    let order = [2, 3, 1, 0];
+    let mut second = first.clone();
+    for (place, from) in order.into_iter().enumerate() {
+        second[3 * place..3 * place + 3].copy_from_slice(&first[3 * from..3 * from + 3]);
+        second[12 + place] = first[12 + from];
+        for k in 0..2 {
+            second[16 + 4 * k + place] = first[16 + 4 * k + from];
+        }
+    }
+    let mut workspace = Workspace::new();
+    let mut of = |theta: &[f64], gradient: &mut [f64]| -> Result<f64, SharpnessError> {
+        let network = Network::from_flat(dimensions, Activation::Tanh, theta)?;
+        Ok(workspace.loss_gradient(&network, &samples, gradient)?)
+    };
+    let mut rest = vec![0.0; 26];
+    let ends = [&first, &second].map(|theta| of(theta, &mut rest).unwrap());
+    assert!(
+        (ends[0] - ends[1]).abs() < 1e-15 && ends[0] < 0.01,
+        "{ends:?}"
+    );
+    let mut curve = Curve::straight([&first, &second]).unwrap();
+    type Of<'a> = dyn FnMut(&[f64], &mut [f64]) -> Result<f64, SharpnessError> + 'a;
+    let barrier = |curve: &Curve, of: &mut Of| {
+        let mut rest = vec![0.0; 26];
+        let profile = curve.profile(31, |theta| of(theta, &mut rest), go_on);
+        profile.unwrap().barrier().height
+    };
+    let line = barrier(&curve, &mut of);
+    let options = CurveOptions::default();
+    curve.train(&options, &mut of, go_on).unwrap();
+    let bent = barrier(&curve, &mut of);
+    println!("{line} {bent}");
+    assert!(line > 0.3 && bent < 0.1 * line, "{line} {bent}");
+    // The seed decides.
+    let mut again = Curve::straight([&first, &second]).unwrap();
+    again.train(&options, &mut of, go_on).unwrap();
+    assert_eq!(again, curve);
+    let other = CurveOptions { seed: 1, ..options };
+    let mut again = Curve::straight([&first, &second]).unwrap();
+    again.train(&other, &mut of, go_on).unwrap();
+    assert_ne!(again, curve);
+}
+
+#[test]
+fn a_curve_of_modules_takes_a_batch_a_step_and_leaves_the_modules_as_they_are() {
+    let (first, second) = (net(3), net(4));
+    let space = ParameterSpace::of(&first).unwrap();
+    let before = space.read(&first).unwrap();
+    let batches: Vec<Samples> = batches()
+        .into_iter()
+        .map(|(x, y)| (x.to_device(&device()), y.to_device(&device())))
+        .collect();
+    let options = CurveOptions {
+        steps: 7,
+        ..CurveOptions::default()
+    };
+    let mut curve = Curve::between([&first, &second]).unwrap();
+    let mut own = curve.clone();
+    let of_batch = |model: &ThreeLayerNet, batch: &Samples| loss(model, batch).0;
+    curve
+        .train_module(&options, &first, all(&batches), of_batch, go_on)
+        .unwrap();
+    let mut number = 0;
+    let gradient = |point: &[f64], gradient: &mut [f64]| {
+        let direction: Vec<f64> = point.iter().zip(&before).map(|(p, b)| p - b).collect();
+        let there = space.displaced(&first, &direction, 1.0)?;
+        let loss = of_batch(&there, &batches[number % 3]);
+        number += 1;
+        let grads = burn::optim::GradientsParams::from_grads(loss.backward(), &there);
+        gradient.copy_from_slice(&space.read_gradients(&there, &grads)?);
+        Ok(0.0)
+    };
+    own.train(&options, gradient, go_on).unwrap();
+    assert_eq!((number, &own), (7, &curve));
+    assert_eq!(space.read(&first).unwrap(), before);
+    assert_ne!(
+        curve.control(),
+        Curve::between([&first, &second]).unwrap().control()
+    );
+
+    let mut refuse = |options: &CurveOptions, batches: &[Samples], message: &str| {
+        let trained = curve.train_module(options, &first, all(batches), of_batch, go_on);
+        assert_eq!(trained.unwrap_err().to_string(), message);
+    };
+    refuse(&options, &[], "batches is 0, expected 1 or more");
+    let none = CurveOptions {
+        learning_rate: 0.0,
+        ..options
+    };
+    refuse(
+        &none,
+        &batches,
+        "learning_rate is 0, expected a positive number",
+    );
+    let error = Curve::straight([&[1.0], &[1.0, 2.0]]).unwrap_err();
+    assert_eq!(error.to_string(), "the second end has 2 values, expected 1");
+    let error = Curve::straight([&[1.0], &[f64::NAN]]).unwrap_err();
+    assert_eq!(error.to_string(), "an end of the curve is not finite");
+    let error = Curve::straight([&[1.0], &[2.0]]).unwrap();
+    let error = error.profile(1, |_| Ok(0.0), go_on).unwrap_err();
+    assert_eq!(error.to_string(), "points is 1, expected at least 2");
+    let narrow = ThreeLayerNet::new(layer(3, 2, 1), Activation::Tanh, layer(2, 2, 2));
+    let error = Curve::between([&net(3), &narrow]).unwrap_err();
+    assert!(
+        error.to_string().contains("hidden.weight [3, 2]"),
+        "{error}"
+    );
+    assert!(curve.module(&narrow, 0.5).is_err());
+    let mut straight = Curve::straight([&[1.0], &[2.0]]).unwrap();
+    let stop = |_| ControlFlow::Break(());
+    let filled = |value: f64| {
+        move |_: &[f64], gradient: &mut [f64]| {
+            gradient.fill(value);
+            Ok(1.0)
+        }
+    };
+    let stopped = straight.train(&options, filled(1.0), stop);
+    assert!(matches!(
+        stopped,
+        Err(SharpnessError::Stopped { done: 1, total: 7 })
+    ));
+    let broken = straight.train(&options, filled(f64::NAN), go_on);
+    assert!(matches!(broken, Err(SharpnessError::NotFinite { .. })));
+}
+
+#[test]
+fn a_plane_through_three_models_holds_all_three() {
+    let models = [net(3), net(4), net(6)];
+    let thetas = models
+        .each_ref()
+        .map(|model| ParameterSpace::of(model).unwrap().read(model).unwrap());
+    let through = Plane::through([&thetas[0], &thetas[1], &thetas[2]]).unwrap();
+    for (theta, place) in thetas.iter().zip(through.coordinates) {
+        let there: Vec<f64> = through
+            .plane
+            .displacement(place)
+            .iter()
+            .zip(&through.middle)
+            .map(|(d, m)| d + m)
+            .collect();
+        assert!(relative_error(&there, theta, 0.0) < 1e-13);
+        assert!(place.iter().all(|v| v.abs() <= 1.0));
+    }
+    // The first two lie beside each other along the first axis, and the farthest at its end.
+    let [first, second, _] = through.coordinates;
+    assert!((first[1] - second[1]).abs() < 1e-13 && first[0] < second[0]);
+    let coordinates = through.coordinates;
+    let farthest = coordinates.as_flattened().iter();
+    let farthest = farthest.fold(0.0, |max: f64, v| max.max(v.abs()));
+    assert!((farthest - 1.0).abs() < 1e-15);
+    // Axes are orthogonal and of one length.
+    let [x, y] = [[1.0, 0.0], [0.0, 1.0]].map(|at| through.plane.displacement(at));
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    assert!(dot(&x, &y).abs() < 1e-13 * dot(&x, &x));
+    assert!((dot(&x, &x) / dot(&y, &y) - 1.0).abs() < 1e-13);
+    assert_eq!(through.plane.coordinates()[0], -1.25);
+    let twice: Vec<f64> = thetas[0].iter().map(|v| 2.0 * v).collect();
+    let thrice: Vec<f64> = thetas[0].iter().map(|v| 3.0 * v).collect();
+    let error = Plane::through([&thetas[0], &twice, &thrice]).unwrap_err();
+    assert!(error.to_string().contains("more than 0"), "{error}");
+    assert!(Plane::through([&thetas[0], &thetas[0], &twice]).is_err());
+    assert!(Plane::through([&thetas[0], &thetas[1][1..], &twice]).is_err());
 }
 
 #[test]

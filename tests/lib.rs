@@ -1,5 +1,6 @@
 //! What the tests of the workspace share: golden cases, a tolerance that states its scale, derivatives by differences
-//! and by hyper-dual numbers, a perceptron of any depth, a browser.
+//! and by hyper-dual numbers, a perceptron of any depth, networks that other programs
+//! have looked at, a browser.
 
 pub mod browser;
 pub mod golden;
@@ -7,6 +8,7 @@ pub mod golden_depth;
 mod golden_files;
 pub mod hyper_dual;
 pub mod mlp;
+pub mod references;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use burn_hsr::Backend;

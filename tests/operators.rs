@@ -1,18 +1,23 @@
-//! Operators of any module beside the Hessian, against dense matrices made of hyper-dual derivatives: Gauss-Newton and
+//! Operators of any module beside the Hessian, against dense matrices of JAX and of hyper-dual derivatives: Gauss-Newton and
 //! Fisher matrices, the block of some parameters, and diagonals by random probes.
 
 use burn::module::ParamGroup;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{DType, Device, Tensor};
 use burn_sharpness::operator::{
-    DenseOperator, EmpiricalFisher, GaussNewton, MonteCarloFisher, OutputLoss, Subset, from_fn,
+    DenseOperator, EmpiricalFisher, GaussNewton, Inverse, MonteCarloFisher, OutputLoss, Subset,
+    from_fn,
 };
-use burn_sharpness::spectrum::{LanczosOptions, assemble, hutchinson_diagonal, lanczos};
+use burn_sharpness::spectrum::{
+    DenseSpectrum, LanczosOptions, TraceOptions, assemble, hutchinson_diagonal, lanczos, xdiag,
+    xtrace,
+};
 use burn_sharpness::{FiniteDifferenceHessian, ParameterSpace, SharpnessError, SymmetricOperator};
 use hsr_core::depth::{DeepEvaluation, DeepWorkspace, FeedForward, LayerShape};
 use hsr_core::{Activation, Targets};
 use hsr_tests::hyper_dual::{self, HyperDual};
 use hsr_tests::mlp::{Batch, Mlp, Problem};
+use hsr_tests::references::{Matrix, operators as jax, references};
 use hsr_tests::relative_error;
 
 const LOSSES: [OutputLoss; 3] = [
@@ -255,6 +260,114 @@ fn the_monte_carlo_fisher_is_one_matrix_whose_mean_is_gauss_newton() {
 }
 
 #[test]
+fn sums_over_samples_are_so_many_means() {
+    let problem = problem();
+    let samples = problem.y.len() as f64;
+    let loss = OutputLoss::SoftmaxCrossEntropy;
+    let model = problem.model(&device(), DType::F64);
+    let batches = problem.batches(3, &device(), DType::F64);
+    let all = || batches.iter().map(Ok::<_, SharpnessError>);
+    let gauss_newton = || GaussNewton::of_batches(&model, loss, all, |m, b| logits(m, b)).unwrap();
+    let empirical = || EmpiricalFisher::of_batches(&model, all, |m, b| losses(m, b)).unwrap();
+    let drawn = || MonteCarloFisher::of_batches(&model, loss, 2, all, |m, b| logits(m, b)).unwrap();
+    let pairs = [
+        (
+            matrix(&mut gauss_newton()),
+            matrix(&mut gauss_newton().with_sum()),
+        ),
+        (
+            matrix(&mut empirical()),
+            matrix(&mut empirical().with_sum()),
+        ),
+        (matrix(&mut drawn()), matrix(&mut drawn().with_sum())),
+    ];
+    for (mean, sum) in pairs {
+        let scaled: Vec<f64> = mean.iter().map(|v| v * samples).collect();
+        let error = relative_error(&sum, &scaled, 0.0);
+        assert!(error < 1e-14, "{error:e}");
+    }
+}
+
+/// Every operator of a module, its blocks and what is estimated from it, against dense matrices in double precision.
+#[test]
+fn operators_agree_with_dense_matrices_of_jax() {
+    let options = LanczosOptions::default();
+    for (case, exact) in references().iter().zip(jax()) {
+        assert_eq!(case.name, exact.name);
+        let problem = case.problem();
+        let model = problem.model(&device(), DType::F64);
+        let batches = problem.batches(case.batch_size, &device(), DType::F64);
+        let all = || batches.iter().map(Ok::<_, SharpnessError>);
+        let v = case.in_burns_order(&case.curvlinops.v);
+        let check = |operator: &mut dyn SymmetricOperator, exact: &Matrix, what: &str| {
+            let mut operator = operator;
+            let mut product = vec![0.0; v.len()];
+            operator.apply(&v, &mut product).unwrap();
+            let expected = case.in_burns_order(&exact.product);
+            let error = relative_error(&product, &expected, 0.0);
+            assert!(error < 1e-8, "{what}: {error:e}");
+            let spectrum = DenseSpectrum::new(&mut operator).unwrap();
+            let error = relative_error(&spectrum.eigenvalues, &exact.eigenvalues, 0.0);
+            assert!(error < 1e-8, "{what}: {error:e}");
+            let ends = lanczos(&mut operator, 3, None, &options).unwrap();
+            let largest: Vec<f64> = ends.largest.iter().map(|pair| pair.value).collect();
+            let expected: Vec<f64> = exact.eigenvalues.iter().rev().take(3).copied().collect();
+            let error = relative_error(&largest, &expected, 0.0);
+            assert!(ends.converged && error < 1e-8, "{what}: {error:e}");
+            // More probes than the rank: exact.
+            let rank = exact.eigenvalues.iter().filter(|v| **v > 1e-12).count();
+            let trace = TraceOptions {
+                products: 2 * rank + 4,
+                ..TraceOptions::default()
+            };
+            let estimate = xtrace(&mut operator, &trace).unwrap();
+            let error = (estimate.trace / exact.trace - 1.0).abs();
+            assert!(error < 1e-6, "{what}: {error:e}");
+        };
+        for (loss, name) in LOSSES.into_iter().zip(["softmax", "sigmoid", "mse"]) {
+            let mut operator =
+                GaussNewton::of_batches(&model, loss, all, |m, b| logits(m, b)).unwrap();
+            check(&mut operator, &exact.gauss_newton[name], name);
+        }
+        let mut operator = EmpiricalFisher::of_batches(&model, all, |m, b| losses(m, b)).unwrap();
+        check(&mut operator, &exact.empirical_fisher, "empirical Fisher");
+
+        let hessian = || {
+            FiniteDifferenceHessian::of_mean(&model, all, |model: &Mlp, batch: &Batch| {
+                (model.loss(batch), batch.samples() as f64)
+            })
+            .unwrap()
+        };
+        let estimate = hutchinson_diagonal(&mut hessian(), 300, 1).unwrap();
+        let diagonal = case.in_burns_order(&exact.hessian.diagonal);
+        let pairs = diagonal.iter().zip(&estimate.diagonal);
+        for ((expected, found), error) in pairs.zip(&estimate.standard_error) {
+            assert!((found - expected).abs() < 5.0 * error + 1e-8);
+        }
+        let space = ParameterSpace::of(&model).unwrap();
+        for (number, layer) in exact.layers.iter().enumerate() {
+            let group = ParamGroup::from_predicate(format!("layers.{number}."));
+            let mut block = Subset::new(hessian(), &space, &group).unwrap();
+            let spectrum = DenseSpectrum::new(&mut block).unwrap();
+            let error = relative_error(&spectrum.eigenvalues, &layer.eigenvalues, 0.0);
+            assert!(error < 1e-8, "layer {number}: {error:e}");
+            let square: f64 = spectrum.eigenvalues.iter().map(|v| v * v).sum();
+            assert!((square / layer.frobenius_squared - 1.0).abs() < 1e-8);
+            // The same by the place of its parameters.
+            let ranges = space.parameters()[2 * number..2 * number + 2].iter();
+            let ranges = ranges.map(|parameter| parameter.range.clone()).collect();
+            let mut same = Subset::of_ranges(hessian(), ranges).unwrap();
+            assert_eq!(matrix(&mut same), matrix(&mut block));
+        }
+    }
+    let small = DenseOperator::new(&[1.0], 1).unwrap();
+    let error = Subset::of_ranges(small.clone(), vec![0..1, 1..2]).unwrap_err();
+    assert!(matches!(error, SharpnessError::Length { got: 2, .. }));
+    let error = Subset::of_ranges(small, vec![]).unwrap_err();
+    assert!(matches!(error, SharpnessError::NoParameters));
+}
+
+#[test]
 fn a_subset_is_the_block_of_its_parameters() {
     let problem = problem();
     let model = problem.model(&device(), DType::F64);
@@ -329,6 +442,33 @@ fn diagonals_are_unbiased_with_the_error_that_they_say() {
     let other = hutchinson_diagonal(&mut operator, products, 8).unwrap();
     assert_ne!(other.diagonal, estimate.diagonal);
 
+    // XDiag is unbiased too, and nearer: a Gauss-Newton matrix of 7 samples and 3 classes has 14 directions that count.
+    let exact = dense_gauss_newton(&problem, OutputLoss::SoftmaxCrossEntropy);
+    let mut operator = DenseOperator::new(&exact, size).unwrap();
+    let seeds = 200;
+    let mut means = vec![0.0; size];
+    let [mut own, mut other] = [0.0; 2];
+    for seed in 0..seeds {
+        let found = xdiag(&mut operator, 24, seed).unwrap();
+        assert_eq!(found.products, 24);
+        let plain = hutchinson_diagonal(&mut operator, 24, seed).unwrap();
+        for i in 0..size {
+            let [a, b] = [&found, &plain].map(|it| it.diagonal[i] - exact[i * (size + 1)]);
+            (means[i], own, other) = (means[i] + a / seeds as f64, own + a * a, other + b * b);
+        }
+    }
+    assert!(4.0 * own < other, "{own:e} {other:e}");
+    let error = (own / seeds as f64 / size as f64 / seeds as f64).sqrt();
+    let off: f64 = means.iter().map(|v| (v / error).powi(2)).sum();
+    assert!(off / (size as f64) < 2.5, "{off}");
+    // Exact where the products span all that the matrix makes.
+    let found = xdiag(&mut operator, 2 * size, 0).unwrap();
+    for i in 0..size {
+        assert!((found.diagonal[i] - exact[i * (size + 1)]).abs() < 1e-9);
+    }
+    let error = xdiag(&mut operator, 3, 0).unwrap_err();
+    assert_eq!(error.to_string(), "products is 3, expected 4 or more");
+
     // A diagonal matrix is seen exactly.
     let values = [3.0, -1.0, 0.0, 1e-3];
     let mut diagonal = from_fn(4, |v, out| {
@@ -355,6 +495,63 @@ fn diagonals_are_unbiased_with_the_error_that_they_say() {
     });
     let error = hutchinson_diagonal(&mut broken, 2, 0).unwrap_err();
     assert!(matches!(error, SharpnessError::NotFinite { .. }));
+}
+
+#[test]
+fn the_damped_inverse_is_that_of_the_dense_matrix() {
+    let problem = problem();
+    let size = problem.theta.len();
+    let loss = OutputLoss::SoftmaxCrossEntropy;
+    let exact = DenseSpectrum::of_matrix(&dense_gauss_newton(&problem, loss), size).unwrap();
+    let v: Vec<f64> = (0..size).map(|i| (1.3 * i as f64).sin()).collect();
+    for (dtype, damping, accuracy) in [
+        (DType::F64, 0.1, 1e-7),
+        (DType::F64, 1e-3, 1e-5),
+        (DType::F32, 0.1, 1e-2),
+    ] {
+        let model = problem.model(&device(), dtype);
+        let batch = problem.batch(&device(), dtype);
+        let operator = GaussNewton::new(&model, loss, |model: &Mlp| logits(model, &batch)).unwrap();
+        let mut inverse = Inverse::new(operator, damping).unwrap();
+        let mut found = vec![0.0; size];
+        inverse.apply(&v, &mut found).unwrap();
+        let mut expected = vec![0.0; size];
+        for (i, value) in exact.eigenvalues.iter().enumerate() {
+            let u = exact.eigenvector(i);
+            let share: f64 = u.iter().zip(&v).map(|(u, v)| u * v).sum();
+            let part = expected.iter_mut().zip(u);
+            part.for_each(|(x, u)| *x += share * u / (value + damping));
+        }
+        let error = relative_error(&found, &expected, 0.0);
+        assert!(error < accuracy, "{dtype:?} {damping}: {error:e}");
+    }
+    // At every scale, and where it cannot be.
+    let mut small = Inverse::new(DenseOperator::new(&[2.0], 1).unwrap(), 0.0).unwrap();
+    for scale in [0.0, 1e-250, 1e250] {
+        let mut x = [1.0];
+        small.apply(&[scale], &mut x).unwrap();
+        assert_eq!(x, [0.5 * scale]);
+    }
+    assert_eq!((small.size(), small.into_inner().size()), (1, 1));
+    let dense = |matrix: &[f64]| DenseOperator::new(matrix, 2).unwrap();
+    let refused = |operator: Inverse<DenseOperator>, message: &str| {
+        let mut operator = operator;
+        let error = operator.apply(&[1.0, 1.0], &mut [0.0; 2]).unwrap_err();
+        assert_eq!(error.to_string(), message);
+    };
+    refused(
+        Inverse::new(dense(&[1.0, 0.0, 0.0, -3.0]), 0.5).unwrap(),
+        "damping is 0.5, expected more than −λ_min: the damped operator is not positive definite",
+    );
+    let slow = Inverse::new(dense(&[1.0, 0.0, 0.0, 3.0]), 0.0).unwrap();
+    refused(
+        slow.clone().with_iterations(1),
+        "the conjugate gradients did not converge in 1 steps: the residual is 5.0e-1, expected 1.0e-10",
+    );
+    let coarse = slow.with_iterations(1).with_tolerance(0.8);
+    assert_eq!(coarse.accuracy(), 0.8);
+    assert!(coarse.clone().apply(&[1.0, 1.0], &mut [0.0; 2]).is_ok());
+    assert!(Inverse::new(dense(&[1.0; 4]), -1.0).is_err());
 }
 
 #[test]

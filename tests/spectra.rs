@@ -1,19 +1,18 @@
 //! Spectra against dense ones, known ones and those of PyTorch's libraries: both signed ends, clusters, repeated
 //! eigenvalues, no ghosts; traces whose intervals hold; densities with the right moments.
 
-use std::sync::OnceLock;
-
 use burn::tensor::{DType, Device};
 use burn_sharpness::operator::{DenseOperator, from_fn};
 use burn_sharpness::spectrum::{
     DENSE_LIMIT, DenseSpectrum, DensityOptions, LanczosOptions, SpectralDensity, TraceOptions,
-    assemble, hutch_plus_plus, hutchinson, lanczos, power_iteration, spectral_density,
+    assemble, hutch_plus_plus, hutchinson, lanczos, lanczos_within, power_iteration,
+    spectral_density, xtrace,
 };
 use burn_sharpness::{FiniteDifferenceHessian, SharpnessError, SymmetricOperator};
 use hsr_core::{Activation, Dimensions, Network, OutputLoss, Targets, Workspace};
-use hsr_tests::mlp::{Batch, Mlp, Problem};
+use hsr_tests::mlp::{Batch, Mlp};
+use hsr_tests::references::{Case, references};
 use hsr_tests::relative_error;
-use serde::Deserialize;
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
@@ -257,6 +256,147 @@ fn a_warm_start_saves_products_and_too_few_products_are_admitted() {
     assert!(ends.largest.iter().any(|pair| !pair.converged));
 }
 
+/// The reference is the iteration without a bound; the mathematics of a restart is in hsr-core's own tests.
+#[test]
+fn a_bound_on_the_vectors_in_memory_costs_products_and_nothing_else() {
+    let mut repeated = bulk_and_outliers(200);
+    repeated[5] = 5.0;
+    repeated[6] = 5.0;
+    for (known, count, vectors) in [
+        (bulk_and_outliers(400), 3, 40),
+        (repeated, 4, 30),
+        // From the smallest that there may be.
+        (bulk_and_outliers(150), 1, 8),
+        // No restart: the vectors span everything before.
+        (bulk_and_outliers(30), 2, 30),
+    ] {
+        let mut operator = dense(&known);
+        let options = LanczosOptions {
+            iterations: 5000,
+            ..LanczosOptions::default()
+        };
+        let free = lanczos(&mut operator, count, None, &options).unwrap();
+        let bound = lanczos_within(&mut operator, count, None, &options, vectors).unwrap();
+        assert!(free.converged && bound.converged, "{count} {vectors}");
+        println!("{count} {vectors}: {} {}", free.products, bound.products);
+        assert!(bound.products >= free.products);
+        let sorted = ascending(&known);
+        for (end, expected) in [
+            (&bound.largest, sorted.iter().rev().collect::<Vec<_>>()),
+            (&bound.smallest, sorted.iter().collect()),
+        ] {
+            assert_eq!(end.len(), count);
+            for (i, pair) in end.iter().enumerate() {
+                assert!(
+                    (pair.value - expected[i]).abs() < 1e-9,
+                    "{i}: {}",
+                    pair.value
+                );
+                let exact = residual(&mut operator, pair.value, &pair.vector);
+                assert!(
+                    exact < 1e-9 && exact < pair.residual + 1e-11,
+                    "{i}: {exact:e}"
+                );
+                for (j, other) in end[..=i].iter().enumerate() {
+                    let unit = f64::from(u8::from(i == j));
+                    assert!((dot(&pair.vector, &other.vector) - unit).abs() < 1e-9);
+                }
+            }
+        }
+    }
+    let mut operator = dense(&bulk_and_outliers(60));
+    let few = LanczosOptions {
+        iterations: 60,
+        ..LanczosOptions::default()
+    };
+    // Too few products are admitted, with the residual that they left.
+    let ends = lanczos_within(&mut operator, 3, None, &few, 16).unwrap();
+    assert!(ends.products <= 60 || ends.converged);
+    for pair in ends.largest.iter().chain(&ends.smallest) {
+        let exact = residual(&mut operator, pair.value, &pair.vector);
+        assert!(
+            (exact - pair.residual).abs() < 1e-11,
+            "{exact:e} {:e}",
+            pair.residual
+        );
+    }
+    let error = lanczos_within(&mut operator, 3, None, &few, 15).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "vectors is 15, expected 4 for each eigenvalue at an end, and 4 more"
+    );
+}
+
+#[test]
+fn xtrace_is_unbiased_and_better_than_hutch_plus_plus_where_the_spectrum_decays() {
+    let decaying: Vec<f64> = (0..50).map(|i| 0.7_f64.powi(i)).collect();
+    for (known, products, gain) in [(decaying, 30, 3.0), (bulk_and_outliers(50), 12, 1.2)] {
+        let trace: f64 = known.iter().sum();
+        let operator = dense(&known);
+        let seeds = 1000;
+        let errors = |estimate: &dyn Fn(&TraceOptions) -> f64| -> (f64, f64) {
+            let all: Vec<f64> = (0..seeds)
+                .map(|seed| {
+                    let options = TraceOptions {
+                        products,
+                        seed,
+                        ..TraceOptions::default()
+                    };
+                    estimate(&options) - trace
+                })
+                .collect();
+            let squares: f64 = all.iter().map(|v| v * v).sum();
+            let n = seeds as f64;
+            (all.iter().sum::<f64>() / n, (squares / n).sqrt())
+        };
+        let (mean, own) = errors(&|options| {
+            let estimate = xtrace(&mut operator.clone(), options).unwrap();
+            assert_eq!(estimate.products, products);
+            estimate.trace
+        });
+        let (_, other) = errors(&|options| {
+            hutch_plus_plus(&mut operator.clone(), options)
+                .unwrap()
+                .trace
+        });
+        assert!(
+            mean.abs() < 4.0 * own / (seeds as f64).sqrt(),
+            "{mean:e} {own:e}"
+        );
+        assert!(gain * own < other, "{own:e} {other:e}");
+        // The interval is a size, not a promise.
+        let held = coverage(
+            |seed| {
+                let options = TraceOptions {
+                    products,
+                    seed,
+                    ..TraceOptions::default()
+                };
+                xtrace(&mut operator.clone(), &options).unwrap().interval
+            },
+            trace,
+        );
+        assert!((380..490).contains(&held), "{held}");
+    }
+    // Exact where the probes are more than the rank, and where they are as many as the rows.
+    let mut low = vec![0.0; 60];
+    low[..5].copy_from_slice(&[3.0, 2.0, 1.0, -1.0, 0.5]);
+    let options = |products| TraceOptions {
+        products,
+        ..TraceOptions::default()
+    };
+    let found = xtrace(&mut dense(&low), &options(12)).unwrap();
+    assert!((found.trace - 5.5).abs() < 1e-12 && found.standard_error == 0.0);
+    assert_eq!((found.products, found.probes), (11, 0));
+    let found = xtrace(&mut dense(&bulk_and_outliers(9)), &options(100)).unwrap();
+    let trace: f64 = bulk_and_outliers(9).iter().sum();
+    assert!((found.trace - trace).abs() < 1e-12 && found.products == 18);
+    let found = xtrace(&mut diagonal(&[0.0; 5]), &options(6)).unwrap();
+    assert_eq!((found.trace, found.standard_error), (0.0, 0.0));
+    let error = xtrace(&mut diagonal(&[1.0; 5]), &options(3)).unwrap_err();
+    assert_eq!(error.to_string(), "products is 3, expected 4 or more");
+}
+
 #[test]
 fn everything_is_decided_by_its_seed() {
     let mut operator = dense(&bulk_and_outliers(60));
@@ -280,6 +420,7 @@ fn everything_is_decided_by_its_seed() {
             power_iteration(&mut operator, None, &options).unwrap(),
             hutchinson(&mut operator, &trace).unwrap(),
             hutch_plus_plus(&mut operator, &trace).unwrap(),
+            xtrace(&mut operator, &trace).unwrap(),
             spectral_density(&mut operator, &density).unwrap(),
         )
     };
@@ -290,6 +431,7 @@ fn everything_is_decided_by_its_seed() {
     assert_ne!(first.2, other.2);
     assert_ne!(first.3, other.3);
     assert_ne!(first.4, other.4);
+    assert_ne!(first.5, other.5);
 }
 
 #[test]
@@ -560,144 +702,58 @@ fn densities_have_the_moments_of_the_spectrum() {
     assert!((curve.density[6] - peak * (-0.5_f64).exp()).abs() < 1e-14);
 }
 
-/// The networks of `data/curvature.json`.
-#[derive(Deserialize)]
-struct Reference {
-    cases: Vec<Case>,
+/// The Hessian of a case over its batches, by differences of gradients.
+fn differences(case: &Case, dtype: DType) -> FiniteDifferenceHessian<'static, Mlp> {
+    let device = Device::flex().autodiff();
+    let problem = case.problem();
+    let batches = problem.batches(case.batch_size, &device, dtype);
+    FiniteDifferenceHessian::of_mean(
+        &problem.model(&device, dtype),
+        move || batches.clone().into_iter().map(Ok::<_, SharpnessError>),
+        |model: &Mlp, batch: Batch| (model.loss(&batch), batch.samples() as f64),
+    )
+    .unwrap()
 }
 
-#[derive(Deserialize)]
-struct Case {
-    name: String,
-    sizes: Vec<usize>,
-    batch_size: usize,
-    weights: Vec<Vec<Vec<f64>>>,
-    biases: Vec<Vec<f64>>,
-    x: Vec<Vec<f64>>,
-    y: Vec<usize>,
-    loss: f64,
-    curvlinops: Curvlinops,
-    pyhessian: PyHessian,
-}
-
-#[derive(Deserialize)]
-struct Curvlinops {
-    lambda_max: f64,
-    lambda_min: f64,
-    trace: f64,
-    eigenvalues: Vec<f64>,
-    v: Vec<f64>,
-    product: Vec<f64>,
-}
-
-#[derive(Deserialize)]
-struct PyHessian {
-    lambda_max: f64,
-    trace_mean: f64,
-    trace_standard_error: f64,
-}
-
-fn references() -> &'static [Case] {
-    static CASES: OnceLock<Vec<Case>> = OnceLock::new();
-    CASES.get_or_init(|| {
-        let text = include_str!("data/curvature.json");
-        let reference: Reference = serde_json::from_str(text).unwrap();
-        assert_eq!(reference.cases.len(), 2);
-        reference.cases
-    })
-}
-
-impl Case {
-    /// The place in PyTorch's order of each of Burn's parameters.
-    fn order(&self) -> Vec<usize> {
-        let mut start = 0;
-        let mut order = Vec::new();
-        for pair in self.sizes.windows(2) {
-            let (inputs, outputs) = (pair[0], pair[1]);
-            for i in 0..inputs {
-                order.extend((0..outputs).map(|j| start + j * inputs + i));
-            }
-            start += inputs * outputs;
-            order.extend(start..start + outputs);
-            start += outputs;
-        }
-        order
+/// Whether both ends are those of curvlinops, to a tolerance relative to the largest |λ|.
+fn check_ends(
+    case: &Case,
+    operator: &mut impl SymmetricOperator,
+    options: &LanczosOptions,
+    allowed: f64,
+) {
+    let name = &case.name;
+    let ends = lanczos(operator, 3, None, options).unwrap();
+    assert!(ends.converged, "{name}");
+    // However well the iteration believes to have converged.
+    for pair in ends.largest.iter().chain(&ends.smallest) {
+        let exact = residual(operator, pair.value, &pair.vector);
+        assert!(
+            exact < 1.1 * pair.residual,
+            "{name}: {exact} {}",
+            pair.residual
+        );
     }
-
-    /// Parameters in PyTorch's order.
-    fn theta(&self) -> Vec<f64> {
-        let layers = self.weights.iter().zip(&self.biases);
-        layers
-            .flat_map(|(weight, bias)| [weight.concat(), bias.clone()].concat())
-            .collect()
+    let exact = &case.curvlinops;
+    let scale = exact.lambda_max.abs().max(exact.lambda_min.abs());
+    for (found, expected) in [
+        (ends.largest[0].value, exact.lambda_max),
+        (ends.smallest[0].value, exact.lambda_min),
+    ] {
+        let error = (found - expected).abs() / scale;
+        assert!(error < allowed, "{name}: {found} {expected}");
     }
-
-    fn in_burns_order(&self, vector: &[f64]) -> Vec<f64> {
-        self.order().iter().map(|&i| vector[i]).collect()
-    }
-
-    fn problem(&self) -> Problem {
-        Problem {
-            sizes: self.sizes.clone(),
-            theta: self.in_burns_order(&self.theta()),
-            x: self.x.concat(),
-            y: self.y.clone(),
-        }
-    }
-
-    /// The Hessian over the batches, by differences of gradients.
-    fn operator(&self, dtype: DType) -> FiniteDifferenceHessian<'static, Mlp> {
-        let device = Device::flex().autodiff();
-        let problem = self.problem();
-        let batches = problem.batches(self.batch_size, &device, dtype);
-        FiniteDifferenceHessian::of_mean(
-            &problem.model(&device, dtype),
-            move || batches.clone().into_iter().map(Ok::<_, SharpnessError>),
-            |model: &Mlp, batch: Batch| (model.loss(&batch), batch.samples() as f64),
-        )
-        .unwrap()
-    }
-
-    /// Whether both ends are those of curvlinops, to a tolerance relative to the largest |λ|.
-    fn check_ends(
-        &self,
-        operator: &mut impl SymmetricOperator,
-        options: &LanczosOptions,
-        allowed: f64,
-    ) {
-        let name = &self.name;
-        let ends = lanczos(operator, 3, None, options).unwrap();
-        assert!(ends.converged, "{name}");
-        // However well the iteration believes to have converged.
-        for pair in ends.largest.iter().chain(&ends.smallest) {
-            let exact = residual(operator, pair.value, &pair.vector);
-            assert!(
-                exact < 1.1 * pair.residual,
-                "{name}: {exact} {}",
-                pair.residual
-            );
-        }
-        let exact = &self.curvlinops;
-        let scale = exact.lambda_max.abs().max(exact.lambda_min.abs());
-        for (found, expected) in [
-            (ends.largest[0].value, exact.lambda_max),
-            (ends.smallest[0].value, exact.lambda_min),
-        ] {
-            let error = (found - expected).abs() / scale;
-            assert!(error < allowed, "{name}: {found} {expected}");
-        }
-        for i in 0..3 {
-            let from_above = exact.eigenvalues[exact.eigenvalues.len() - 1 - i];
-            assert!(
-                (ends.largest[i].value - from_above).abs() / scale < allowed,
-                "{name}"
-            );
-            let from_below = exact.eigenvalues[i];
-            assert!(
-                (ends.smallest[i].value - from_below).abs() / scale < allowed,
-                "{name}"
-            );
-        }
+    for i in 0..3 {
+        let from_above = exact.eigenvalues[exact.eigenvalues.len() - 1 - i];
+        assert!(
+            (ends.largest[i].value - from_above).abs() / scale < allowed,
+            "{name}"
+        );
+        let from_below = exact.eigenvalues[i];
+        assert!(
+            (ends.smallest[i].value - from_below).abs() / scale < allowed,
+            "{name}"
+        );
     }
 }
 
@@ -705,7 +761,7 @@ impl Case {
 fn differences_of_gradients_agree_with_curvlinops() {
     for case in references() {
         let (name, exact) = (&case.name, &case.curvlinops);
-        let mut operator = case.operator(DType::F64);
+        let mut operator = differences(case, DType::F64);
         let v = case.in_burns_order(&exact.v);
         let mut product = vec![0.0; v.len()];
         operator.apply(&v, &mut product).unwrap();
@@ -724,9 +780,10 @@ fn differences_of_gradients_agree_with_curvlinops() {
         );
 
         // The differences' own accuracy is the tolerance, in f32 as well.
-        case.check_ends(&mut operator, &LanczosOptions::default(), 1e-9);
-        case.check_ends(
-            &mut case.operator(DType::F32),
+        check_ends(case, &mut operator, &LanczosOptions::default(), 1e-9);
+        check_ends(
+            case,
+            &mut differences(case, DType::F32),
             &LanczosOptions::default(),
             2e-4,
         );
@@ -774,7 +831,7 @@ fn the_closed_form_agrees_with_curvlinops() {
     SymmetricOperator::apply(&mut operator, &case.curvlinops.v, &mut product).unwrap();
     let error = relative_error(&product, &case.curvlinops.product, 0.0);
     assert!(error < 1e-13, "{error}");
-    case.check_ends(&mut operator, &LanczosOptions::default(), 1e-12);
+    check_ends(case, &mut operator, &LanczosOptions::default(), 1e-12);
     let matrix = assemble(&mut operator).unwrap();
     let trace: f64 = (0..theta.len())
         .map(|i| matrix[i * (theta.len() + 1)])
@@ -786,7 +843,7 @@ fn the_closed_form_agrees_with_curvlinops() {
 fn pyhessian_agrees_to_its_own_accuracy() {
     for case in references() {
         let (name, theirs) = (&case.name, &case.pyhessian);
-        let mut operator = case.operator(DType::F64);
+        let mut operator = differences(case, DType::F64);
         let options = LanczosOptions {
             tolerance: 1e-8,
             iterations: 5000,

@@ -98,6 +98,20 @@ pub enum SharpnessError {
         "decoupled WSAM needs the optimizer's own step: use Sam::step, or WsamConfig::with_decoupled(false)"
     )]
     DecoupledStep,
+    /// An iteration was not done when its steps were.
+    #[error(
+        "{what} did not converge in {steps} steps: the residual is {residual:.1e}, expected {tolerance:.1e}"
+    )]
+    NotConverged {
+        /// The iteration.
+        what: &'static str,
+        /// Its steps.
+        steps: usize,
+        /// The residual, relative to the vector.
+        residual: f64,
+        /// What it was to be.
+        tolerance: f64,
+    },
     /// A batch could not be had.
     #[error("cannot get a batch: {message}")]
     Batch {

@@ -8,7 +8,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use burn_penalty::algebra;
 
-use crate::SharpnessError;
+use crate::error::SharpnessError;
 
 /// One trainable parameter of a module and its place in the vector.
 #[derive(Clone, Debug, PartialEq)]

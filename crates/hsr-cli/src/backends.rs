@@ -7,7 +7,7 @@ use hsr_lab::LabError;
 use hsr_lab::burn_hsr::{Backend, DeviceDescription};
 use serde::Serialize;
 
-use crate::args::BackendsOptions;
+use crate::args::{BackendsOptions, description};
 use crate::output::Manner;
 use crate::style::STYLES;
 
@@ -31,24 +31,6 @@ struct Entry {
 #[derive(Serialize)]
 struct Listing {
     backends: Vec<Entry>,
-}
-
-/// What a backend is, in a few words.
-pub fn description(backend: Backend) -> &'static str {
-    match backend {
-        Backend::Default => "what BURN_DEVICE names, else Burn's choice among those of this build",
-        Backend::Flex => "CPU",
-        Backend::NdArray => "CPU, deprecated by Burn",
-        Backend::Cpu => "CPU, through CubeCL",
-        Backend::Wgpu => "GPU: Vulkan, Metal, DX12 or WebGPU",
-        Backend::Vulkan => "GPU, on Vulkan",
-        Backend::Metal => "GPU, on Metal",
-        Backend::WebGpu => "GPU, on WebGPU",
-        Backend::Cuda => "NVIDIA GPU",
-        Backend::Rocm => "AMD GPU",
-        Backend::Remote => "a server of Burn, at BURN_REMOTE_ADDRESS",
-        _ => "",
-    }
 }
 
 pub fn run(options: &BackendsOptions, quiet: bool) -> Result<String, LabError> {

@@ -6,7 +6,7 @@ use hsr_lab::LabError;
 use hsr_lab::burn_hsr::Backend;
 use hsr_lab::compare::{Across, CompareConfig, Comparison, Contender, Findings};
 use hsr_lab::shell;
-use hsr_lab::train::{Control, Method};
+use hsr_lab::train::Control;
 
 use crate::args::{CompareOptions, DataOptions, MethodStrength};
 use crate::output::{Manner, paths, say, warn, warn_of_data};
@@ -165,10 +165,10 @@ fn configure(
     let mut methods: Vec<Contender> = options
         .methods
         .iter()
-        .map(|&name| Contender::new(Method::from(name)))
+        .map(|&name| Contender::new(name))
         .collect();
     for (index, MethodStrength { method, strength }) in options.strength.iter().enumerate() {
-        let (method, before) = (Method::from(*method), &options.strength[..index]);
+        let (method, before) = (*method, &options.strength[..index]);
         let name = method.name();
         let refuse = |message: &str| {
             Err(LabError::Option(format!(
@@ -178,10 +178,7 @@ fn configure(
         if !method.has_strength() {
             return refuse(&format!("{name} has no strength"));
         }
-        if before
-            .iter()
-            .any(|other| Method::from(other.method) == method)
-        {
+        if before.iter().any(|other| other.method == method) {
             return refuse("expected one strength for each method");
         }
         match methods.iter_mut().find(|it| it.method == method) {
@@ -195,7 +192,7 @@ fn configure(
         methods,
         seeds: options.seeds,
         tune: options.tune,
-        budget: options.budget.into(),
+        budget: options.budget,
         training,
     };
     Ok((config, options.out))

@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use hsr_lab::inspect::{InspectOptions as Options, Inspection, inspect_in};
-use hsr_lab::model::TableSource;
+use hsr_lab::inspect::{InspectOptions as Options, Inspection, TopEigenvalues, inspect_in};
+use hsr_lab::spectrum::Eigenvalue;
 use hsr_lab::{LabError, visible};
 
 use crate::args::InspectOptions;
-use crate::output::{Manner, say, warn_of_data};
+use crate::output::{Manner, paths, say, warn_of_data};
 use crate::progress;
 
 pub fn run(options: InspectOptions, quiet: bool) -> Result<String, LabError> {
@@ -26,21 +26,16 @@ pub fn run(options: InspectOptions, quiet: bool) -> Result<String, LabError> {
         .unwrap_or_default()
         .curvature()
         .with_watch(waiting.observer());
-    let reading = options.table.options(false);
-    let (label, weight_column, standardize) =
-        (options.label, options.weight_column, options.standardize);
+    let (model, data, split) = options.subject.options()?;
     let asked = Options {
-        model: options.model.options()?,
-        data: options.data.map(|path| TableSource {
-            path,
-            label,
-            weight_column,
-            options: reading,
-            standardize,
-        }),
-        split: options.split.into(),
+        model,
+        data,
+        split,
         gradient: options.gradient,
         eigenvalues: options.eigenvalues,
+        top: options.top,
+        per_layer: options.per_layer,
+        out: options.out,
     };
     let inspection = inspect_in(&mut curvature, &asked);
     waiting.done();
@@ -61,7 +56,63 @@ fn numbers(inspection: &Inspection) -> String {
     for (name, value, ..) in measures(inspection) {
         let _ = writeln!(text, "{:24}{:>19}", name, number(value));
     }
-    text
+    for (name, found) in inspection.top.iter().flat_map(outermost) {
+        let _ = writeln!(text, "{name:24}{:>19.9e}", found.value);
+    }
+    text + &paths(&inspection.files)
+}
+
+/// The outermost eigenvalues with names.
+fn outermost(top: &TopEigenvalues) -> Vec<(String, Eigenvalue)> {
+    let ends = [("largest", &top.largest), ("smallest", &top.smallest)];
+    let named = |(name, end): (&'static str, &'_ Vec<Eigenvalue>)| {
+        let end = end.clone().into_iter().enumerate();
+        end.map(move |(i, it)| (format!("{name} {}", i + 1), it))
+    };
+    ends.into_iter().flat_map(named).collect()
+}
+
+/// What was asked for beside the whole Hessian: the outermost eigenvalues, and the layers.
+fn extras(inspection: &Inspection) -> String {
+    let mut text = String::new();
+    if let Some(top) = &inspection.top {
+        let _ = writeln!(
+            text,
+            "\n{:24}{:>19}{:>12}",
+            "eigenvalue", "value", "residual"
+        );
+        for (name, Eigenvalue { value, residual }) in outermost(top) {
+            let _ = writeln!(text, "{name:24}{value:>19.9e}{residual:>12.1e}");
+        }
+        if !top.converged {
+            text.push_str("Lanczos has not converged: see the residuals\n");
+        }
+    }
+    let of_layers = inspection.layers.iter().flatten();
+    let mut of_layers = of_layers.filter(|it| it.lambda_max.is_some()).peekable();
+    if of_layers.peek().is_some() {
+        let _ = writeln!(
+            text,
+            "\n{:24}{:>10}{:>14}{:>14}{:>14}{:>14}",
+            "layer", "parameters", "trace", "‖H_ll‖²", "λ_max", "λ_sup"
+        );
+    }
+    for it in of_layers {
+        let _ = writeln!(
+            text,
+            "{:24}{:>10}{:>14.6e}{:>14.6e}{:>14.6e}{:>14.6e}",
+            visible(&it.name),
+            it.parameters,
+            it.trace,
+            it.frobenius_squared,
+            it.lambda_max.unwrap_or(f64::NAN),
+            it.lambda_sup
+        );
+    }
+    if !inspection.files.is_empty() {
+        text.push('\n');
+    }
+    text + &paths(&inspection.files)
 }
 
 fn number(value: Option<f64>) -> String {
@@ -100,7 +151,7 @@ fn table(inspection: &Inspection) -> String {
             report.residuals
         );
     }
-    text
+    text + &extras(inspection)
 }
 
 /// The numbers about the Hessian, those of single layers last.

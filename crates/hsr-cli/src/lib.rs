@@ -18,7 +18,9 @@ mod refusal;
 mod reproduce;
 mod settings;
 mod spectrum;
+mod spelling;
 mod style;
+mod subject;
 mod tasks;
 mod threads;
 mod train;
@@ -58,9 +60,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Compare(options)) => compare::run(*options, quiet, &given),
         Some(Command::Inspect(options)) => inspect::run(*options, quiet),
         Some(Command::Predict(options)) => predict::run(*options, quiet),
-        Some(Command::Landscape(options)) => landscape::run(options, quiet),
+        Some(Command::Landscape(options)) => landscape::run(*options, quiet),
         Some(Command::Reproduce(options)) => reproduce::run(options, quiet),
-        Some(Command::Spectrum(options)) => spectrum::run(options, quiet),
+        Some(Command::Spectrum(options)) => spectrum::run(*options, quiet),
         Some(Command::Completions(options)) => completions::run(&options),
         Some(Command::Man(options)) => man::run(&options),
     };

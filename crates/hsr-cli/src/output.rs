@@ -7,6 +7,7 @@ use hsr_lab::data::DataWarning;
 use hsr_lab::{LabError, visible};
 use serde::Serialize;
 
+use crate::spelling::options;
 use crate::style::{STYLES, WARNING};
 
 /// How a result is told.
@@ -34,7 +35,7 @@ impl Manner {
         Ok(if self.quiet {
             brief(result)
         } else {
-            prose(result)
+            options(&prose(result))
         })
     }
 }
@@ -84,7 +85,7 @@ pub fn warn_of_data(warnings: &[DataWarning], quiet: bool) {
 
 /// A line on standard error. Where that cannot be written nobody reads it, and the work goes on.
 pub fn say(text: &str) {
-    let _ = writeln!(anstream::stderr(), "{text}");
+    let _ = writeln!(anstream::stderr(), "{}", options(text));
 }
 
 /// Characters of a message: its beginning says where, its end what to do.

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use hsr_lab::burn_hsr::{Mode, Schedule, Strength, Subsample};
+use hsr_lab::LabError;
+use hsr_lab::burn_hsr::{Schedule, Strength, Subsample};
 use hsr_lab::data::{DataError, Roles, Table, TableOptions};
 use hsr_lab::tasks::TaskOptions;
-use hsr_lab::train::{Method, Optimizer, Refinements, Source, TrainConfig};
-use hsr_lab::{LabError, NetworkKind};
+use hsr_lab::train::{Method, Refinements, Source, TrainConfig};
 
-use crate::args::{DataOptions, ModeName, SyntheticOptions, TrainingOptions};
+use crate::args::{DataOptions, SyntheticOptions, TrainingOptions};
 
 /// The configuration of plain training with seed 0, for the caller to set method, strength and seed.
 pub fn config(
@@ -18,8 +18,7 @@ pub fn config(
     synthetic: SyntheticOptions,
     given: &[String],
 ) -> Result<TrainConfig, LabError> {
-    let optimizer = Optimizer::from(training.optimizer);
-    let network = NetworkKind::from(training.network);
+    let (optimizer, network) = (training.optimizer, training.network);
     Ok(TrainConfig {
         test_fraction: data.test_fraction,
         train_samples: data.train_samples,
@@ -52,11 +51,7 @@ pub fn config(
         activation: training.activation.into(),
         residual: training.residual,
         strength: Strength::Fixed(0.0),
-        mode: match training.mode {
-            ModeName::Coupled => Mode::Coupled,
-            ModeName::Decoupled => Mode::Decoupled,
-            ModeName::Direction => Mode::Direction,
-        },
+        mode: training.mode,
         epochs: training.epochs,
         batch: training.batch.0,
         seed: 0,

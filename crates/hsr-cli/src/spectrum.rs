@@ -4,26 +4,25 @@ use std::fmt::Write;
 use std::ops::ControlFlow;
 
 use hsr_lab::LabError;
-use hsr_lab::spectrum::{SpectrumOptions as Options, SpectrumReport, saved_spectrum};
-use hsr_lab::train::{Estimate, SavedRun};
+use hsr_lab::spectrum::{SpectrumOptions as Options, SpectrumReport, spectrum_of};
+use hsr_lab::train::Estimate;
 
 use crate::args::SpectrumOptions;
 use crate::output::{Manner, paths, warn};
 use crate::progress;
+use crate::subject::{opened, remark};
 
 pub fn run(options: SpectrumOptions, quiet: bool) -> Result<String, LabError> {
     let stop = progress::stop_flag();
-    let run = SavedRun::open(&options.run)?.with_memory(options.memory.unwrap_or_default());
+    let (out, subject) = opened(options.subject, options.out)?;
     stop.listen();
-    let out = options.out.unwrap_or_else(|| options.run.clone());
     let bar = progress::bar(0, "spectrum", quiet);
-    let report = saved_spectrum(
-        &run,
+    let report = spectrum_of(
+        &subject,
+        &mut options.memory.unwrap_or_default().curvature(),
         &Options {
-            network: options.network,
             top: options.top,
             probes: options.probes,
-            split: options.split.into(),
             seed: options.seed,
         },
         &out,
@@ -44,18 +43,16 @@ pub fn run(options: SpectrumOptions, quiet: bool) -> Result<String, LabError> {
         quiet,
     };
     let report = report?;
+    remark(&subject, quiet);
     report.notes.iter().for_each(|note| warn(note));
     manner.tell(&report, |report| paths(&report.files), table)
 }
 
 fn table(report: &SpectrumReport) -> String {
+    let [network, samples] = report.subject.heading();
     let mut text = format!(
-        "{} network of {}: {} parameters, {} split, loss {:.6}\n\n",
-        report.network,
-        report.run,
-        report.parameters,
-        report.split.name(),
-        report.loss
+        "{network}: {} parameters, {samples}, loss {:.6}\n\n",
+        report.parameters, report.loss
     );
     let estimate = &report.trace_estimate;
     let unknown = || "–".to_owned();

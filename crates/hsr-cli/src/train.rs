@@ -81,7 +81,7 @@ fn configure(
     options: TrainOptions,
     given: &[String],
 ) -> Result<(TrainConfig, Option<PathBuf>), LabError> {
-    let method = Method::from(options.method);
+    let method = options.method;
     let interval = options.training.interval;
     let mut config = settings::config(
         options.training,

@@ -4,8 +4,8 @@
 use hsr_core::OutputLoss;
 use serde::{Deserialize, Serialize};
 
+use crate::architecture::{Activations, NetworkKind};
 use crate::data::{FeatureColumn, Standardizer, TableOptions};
-use crate::{Activations, NetworkKind};
 
 /// What a network says of itself; what it does not say is `None`. `hsr train` says everything, a file of another program
 /// perhaps nothing.
@@ -130,7 +130,7 @@ mod activation_name {
     use hsr_core::Activation;
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-    use crate::Activations;
+    use crate::architecture::Activations;
     use crate::architecture::Written;
 
     /// By name, or with its parameters where these are not the usual ones.

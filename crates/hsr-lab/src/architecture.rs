@@ -8,7 +8,7 @@ use hsr_core::Activation;
 use hsr_core::depth::LayerShape;
 use serde::{Deserialize, Serialize};
 
-use crate::LabError;
+use crate::error::LabError;
 
 /// A kind of network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -276,7 +276,7 @@ pub(crate) fn activate(
     let activations = match activations {
         Some(activations) => activations
             .of_hidden(hidden)
-            .map_err(|message| format!("--activation {message}"))?,
+            .map_err(|message| format!("`activation` {message}"))?,
         None => vec![Activation::Identity; hidden],
     };
     let mut any = false;
@@ -288,7 +288,7 @@ pub(crate) fn activate(
     if residual && !any {
         let widths: Vec<String> = layers.iter().map(|it| it.inputs.to_string()).collect();
         return Err(format!(
-            "--residual needs a hidden layer that is as wide as its inputs, and none of {} → {} is",
+            "`residual` needs a hidden layer that is as wide as its inputs, and none of {} → {} is",
             widths.join(" → "),
             layers.last().map_or(0, |it| it.outputs)
         ));
@@ -348,11 +348,11 @@ mod tests {
         };
         assert_eq!(
             refused("8,8,8", "tanh,gelu", false),
-            "--activation names 2 activations (tanh,gelu), expected 1 for all, or 3, one for each hidden layer"
+            "`activation` names 2 activations (tanh,gelu), expected 1 for all, or 3, one for each hidden layer"
         );
         assert_eq!(
             refused("8,6", "tanh", true),
-            "--residual needs a hidden layer that is as wide as its inputs, and none of 4 → 8 → 6 → 3 is"
+            "`residual` needs a hidden layer that is as wide as its inputs, and none of 4 → 8 → 6 → 3 is"
         );
         assert!("8,,8".parse::<Widths>().is_err() && "".parse::<Widths>().is_err());
         let unknown = "tanh,tahn".parse::<Activations>().unwrap_err();

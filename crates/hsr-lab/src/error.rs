@@ -66,7 +66,7 @@ pub enum LabError {
     },
     /// Training left the range of numbers.
     #[error(
-        "the loss of the {network} network is no longer finite at epoch {epoch}; try a smaller --lr or --strength"
+        "the loss of the {network} network is no longer finite at epoch {epoch}; try a smaller `learning_rate` or `strength`"
     )]
     Diverged {
         /// Which network.

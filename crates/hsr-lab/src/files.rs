@@ -10,7 +10,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use crate::LabError;
+use crate::error::LabError;
+pub(crate) use crate::input::read;
 
 /// How the names of files begin that are not there to stay: what is being written, and locks.
 pub(crate) const TEMPORARY: &str = ".hsr-";
@@ -107,22 +108,6 @@ pub(crate) fn is_temporary(name: &std::ffi::OsStr) -> bool {
 
 fn is_lock(name: &std::ffi::OsStr) -> bool {
     name.as_encoded_bytes().ends_with(b"lock")
-}
-
-/// All of a file or of a pipe. A device is refused: some never end.
-pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let kind = std::fs::metadata(path)?.file_type();
-    #[cfg(unix)]
-    let is_pipe = std::os::unix::fs::FileTypeExt::is_fifo(&kind);
-    #[cfg(not(unix))]
-    let is_pipe = false;
-    if !(kind.is_file() || kind.is_dir() || is_pipe) {
-        return Err(io::Error::new(
-            ErrorKind::InvalidInput,
-            "it is a device, expected a file or a pipe",
-        ));
-    }
-    std::fs::read(path)
 }
 
 /// A path in JSON, whose texts are UTF-8: what is not is replaced.

@@ -33,8 +33,9 @@
 //! * [`model`]: trained networks with what they know of their data, and the tables that go with them.
 //! * [`inspect`](mod@inspect), [`predict`](mod@predict): exact curvature of such a network, from any framework, and its
 //!   classes.
+//! * [`Subject`]: such a network with the samples on which it is looked at.
 //! * [`spectrum`]: eigenvalues, dense or by Lanczos.
-//! * [`landscape`]: the loss around and between the networks of a run.
+//! * [`landscape`]: the loss around a network and between two.
 //! * [`statistics`]: paired tests and quartiles.
 //! * [`reproduce`](mod@reproduce): the paper's figures with their claims checked.
 //! * [`figures`] are the pictures, [`report`] the pages that hold them.
@@ -59,9 +60,12 @@ pub mod compare;
 pub mod conv;
 mod curvature;
 pub mod data;
+mod device;
+mod eigen;
 mod error;
 pub mod figures;
 pub mod files;
+mod input;
 pub mod inspect;
 pub mod landscape;
 mod lock;
@@ -76,6 +80,7 @@ pub mod scores;
 pub mod shell;
 pub mod spectrum;
 pub mod statistics;
+mod subject;
 pub mod tasks;
 mod text;
 pub mod train;
@@ -85,11 +90,12 @@ mod workers;
 pub use about::About;
 pub use architecture::{Activations, NetworkKind, Widths, layers};
 pub use burn_hsr;
-pub use curvature::{Curvature, Operator, View};
+pub use curvature::{Curvature, Operator};
 pub use error::LabError;
 pub use hsr_core;
+pub use subject::{Subject, SubjectReport};
 pub use text::visible;
-pub use weights::{LayerKeys, Weights, WeightsFile};
+pub use weights::{LayerKeys, View, Weights, WeightsFile};
 
 /// The programs in the README are compiled and run.
 #[cfg(doctest)]

@@ -7,7 +7,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use crate::{LabError, files};
+use crate::error::LabError;
+use crate::files;
 
 /// A directory that is held. It is free again when this is dropped.
 #[derive(Debug)]

@@ -6,8 +6,10 @@ use std::sync::OnceLock;
 use hsr_core::depth::LayerShape;
 use hsr_core::{Error, Evaluation, OutputLoss, Quantity, Workspace};
 
-use crate::curvature::{check_memory, sizes, three_layers};
-use crate::{Curvature, LabError};
+use crate::curvature::Curvature;
+use crate::curvature::{check_memory, sizes};
+use crate::error::LabError;
+use crate::weights::three_layers;
 
 /// The most memory that the closed form may take. It belongs to the machine and not to what is computed: a
 /// configuration is the same under any limit, and no file holds it.

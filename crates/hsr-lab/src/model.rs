@@ -6,14 +6,17 @@ use std::path::PathBuf;
 
 use hsr_core::{OutputLoss, Targets};
 
+use crate::about::About;
 use crate::about::name_of_loss;
 use crate::architecture::activate;
+use crate::architecture::{Activations, NetworkKind};
 use crate::conv::ConvWeights;
-use crate::data::error::{listed, shown};
+use crate::data::wording::{listed, shown};
 use crate::data::{DataError, Missing, Roles, Standardizer, Table, TableOptions};
+use crate::error::LabError;
 use crate::train::network_file;
 use crate::weights::Found;
-use crate::{About, Activations, LabError, LayerKeys, NetworkKind, Weights, WeightsFile};
+use crate::weights::{LayerKeys, Weights, WeightsFile};
 
 /// Where a network is.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,6 +117,43 @@ impl ModelNetwork {
         }
     }
 
+    /// θ.
+    pub fn theta(&self) -> &[f64] {
+        match self {
+            Self::FeedForward { weights, .. } => &weights.theta,
+            Self::Conv(weights) => &weights.theta,
+        }
+    }
+
+    /// The hidden activations; `None` where there is no hidden layer.
+    pub(crate) fn activations(&self) -> Option<Activations> {
+        let Self::FeedForward { weights, .. } = self else {
+            return None;
+        };
+        let (_, hidden) = weights.layers.split_last()?;
+        let activations: Vec<_> = hidden.iter().map(|layer| layer.activation).collect();
+        (!activations.is_empty()).then(|| activations.into())
+    }
+
+    /// Whether a hidden layer adds its inputs.
+    pub(crate) fn is_residual(&self) -> bool {
+        match self {
+            Self::FeedForward { weights, .. } => weights.layers.iter().any(|it| it.residual),
+            Self::Conv(_) => false,
+        }
+    }
+
+    /// Whether another network differs in nothing but the values of its parameters.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::FeedForward { weights: own, .. }, Self::FeedForward { weights, .. }) => {
+                own.layers == weights.layers
+            }
+            (Self::Conv(own), Self::Conv(weights)) => own.config == weights.config,
+            _ => false,
+        }
+    }
+
     /// The tensor that takes the inputs, for messages.
     fn first(&self) -> String {
         match self {
@@ -196,7 +236,7 @@ impl Model {
             }
             ModelNetwork::Conv(_) => settled.check_conv(options, &about)?,
         }
-        let loss = settled.value("--loss", options.loss, about.loss, |it| {
+        let loss = settled.value("`loss`", options.loss, about.loss, |it| {
             name_of_loss(*it).to_owned()
         })?;
         let classes = options.classes.clone();
@@ -204,7 +244,7 @@ impl Model {
             check_classes(classes, loss, outputs)?;
         }
         let classes =
-            settled.either("--classes", classes, about.classes.clone(), |it| listed(it))?;
+            settled.either("`classes`", classes, about.classes.clone(), |it| listed(it))?;
         Ok(Self {
             path: file.path().to_owned(),
             network,
@@ -267,7 +307,7 @@ impl Model {
             (None, false) => None,
             (None, true) => Some(self.about.label.as_deref().ok_or_else(|| {
                 LabError::Option(format!(
-                    "{} does not say which column holds the labels: name it with --label",
+                    "{} does not say which column holds the labels: name it with `label`",
                     self.path.display()
                 ))
             })?),
@@ -292,7 +332,7 @@ impl Model {
         match (&self.about.standardizer, source.standardize) {
             (Some(_), true) => {
                 return Err(LabError::Option(format!(
-                    "--standardize contradicts {}, which says how its features are standardised",
+                    "`standardize` contradicts {}, which says how its features are standardised",
                     self.path.display()
                 )));
             }
@@ -335,7 +375,7 @@ impl Model {
             });
             if !encoded {
                 return Err(LabError::Option(format!(
-                    "--one-hot {} contradicts {}, which has no categories of it",
+                    "`one_hot` {} contradicts {}, which has no categories of it",
                     shown(name),
                     self.path.display()
                 )));
@@ -347,7 +387,7 @@ impl Model {
             .find(|name| columns.iter().any(|it| it.name() == *name))
         {
             return Err(LabError::Option(format!(
-                "--drop {} contradicts {}, of which it is a feature",
+                "`drop` {} contradicts {}, of which it is a feature",
                 shown(feature),
                 self.path.display()
             )));
@@ -420,19 +460,19 @@ impl Settled<'_> {
         // One for all and the same for each say the same.
         let each = |it: &Activations| it.of_hidden(hidden).map(Activations::from);
         let given = options.activation.as_ref().map(each).transpose();
-        let given = given.map_err(|it| LabError::Option(format!("--activation {it}")))?;
+        let given = given.map_err(|it| LabError::Option(format!("`activation` {it}")))?;
         let stored = about.activation.as_ref().map(each).transpose();
         let stored = stored.map_err(|it| self.file.refuse(format!("its metadata {it}")))?;
         let none = Activations::from(Vec::new());
         let activations = match hidden {
             0 => none,
-            _ => self.value("--activation", given, stored, |it| it.to_string())?,
+            _ => self.value("`activation`", given, stored, |it| it.to_string())?,
         };
         // hsr train says it wherever it could be otherwise.
         let by_train = about.method.as_ref().map(|_| false);
         if options.residual && about.residual.or(by_train) == Some(false) {
             return Err(self.file.refuse(
-                "says that its layers are not residual, which --residual contradicts".to_owned(),
+                "says that its layers are not residual, which `residual` contradicts".to_owned(),
             ));
         }
         let residual = options.residual || about.residual == Some(true);
@@ -446,7 +486,7 @@ impl Settled<'_> {
             return Err(self.file.refuse(message.to_owned()));
         }
         let (given, stored) = (options.activation.clone(), about.activation.clone());
-        self.value("--activation", given, stored, |it| it.to_string())?;
+        self.value("`activation`", given, stored, |it| it.to_string())?;
         Ok(())
     }
 
@@ -475,7 +515,7 @@ impl Settled<'_> {
         name: impl Fn(&T) -> String,
     ) -> Result<T, LabError> {
         self.either(option, given, stored, name)?.ok_or_else(|| {
-            let what = option.trim_start_matches("--");
+            let what = option.trim_matches('`');
             self.file
                 .refuse(format!("does not say its {what}: name it with {option}"))
         })
@@ -484,7 +524,7 @@ impl Settled<'_> {
 
 /// Refuses classes that do not fit the outputs.
 fn check_classes(classes: &[String], loss: OutputLoss, outputs: usize) -> Result<(), LabError> {
-    let refuse = |found: &dyn Display| Err(LabError::Option(format!("--classes {found}")));
+    let refuse = |found: &dyn Display| Err(LabError::Option(format!("`classes` {found}")));
     let expected = match loss {
         OutputLoss::SoftmaxCrossEntropy => outputs,
         OutputLoss::SigmoidCrossEntropy if outputs == 1 => 2,

@@ -3,12 +3,13 @@
 use burn::module::{Module, Param, ParamId};
 use burn::nn::Linear;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use burn_hsr::{Backend, Layers, Mlp};
+use burn_hsr::{Layers, Mlp};
 use hsr_core::depth::LayerShape;
 
 use crate::conv::{ConvNet, ConvNetConfig, ConvWeights};
 use crate::data::Dataset;
-use crate::{LabError, Weights};
+pub(crate) use crate::device::measuring_device;
+use crate::weights::Weights;
 
 /// A kind of classifier as a Burn module.
 pub(crate) trait Classifier: Clone {
@@ -34,6 +35,11 @@ pub(crate) trait Classifier: Clone {
     /// The class of the largest logit of each row of `x` \[N, d\], which is on the module's device.
     fn predict(&self, module: &Self::Module, x: Tensor<2>) -> Vec<usize> {
         classes(x, self.units(), |x| self.logits(module, x))
+    }
+
+    /// The same of the parameters θ, computed in f32 where `x` is.
+    fn predict_at(&self, theta: &[f64], x: Tensor<2>) -> Vec<usize> {
+        self.predict(&self.to_burn(theta, &x.device(), DType::F32), x)
     }
 }
 
@@ -185,21 +191,6 @@ pub fn from_burn(network: &Mlp) -> Weights {
         }
     }
     weights
-}
-
-/// Where a network without a closed form is measured, and in which precision: on a CPU where this build has one, else where
-/// Burn chooses, in f64 where that has it. A run that was made on a GPU is measured without.
-pub(crate) fn measuring_device() -> Result<(Device, DType), LabError> {
-    let host = [Backend::Flex, Backend::NdArray];
-    let device = match host.into_iter().find_map(|it| it.device().ok()) {
-        Some(device) => device,
-        None => Backend::Default.device()?,
-    };
-    let dtype = match device.supports_dtype(DType::F64) {
-        true => DType::F64,
-        false => DType::F32,
-    };
-    Ok((device, dtype))
 }
 
 /// The class of the largest logit of each row of `x` \[N, d\], which is on the network's device.

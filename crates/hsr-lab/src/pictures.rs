@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::error::LabError;
 use crate::figures::{Figure, FigureError};
-use crate::{LabError, files};
+use crate::files;
 
 /// Writes `NAME.svg` and `NAME.png` and gives their paths; what could not be drawn is added to `notes`.
 ///

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use hsr_core::{Batch, OutputLoss, Targets};
 use serde::Serialize;
 
+use crate::curvature::Curvature;
 use crate::data::{DataWarning, Table};
+use crate::error::LabError;
 use crate::model::{Labels, Model, ModelNetwork, ModelOptions, TableSource};
-use crate::{Curvature, LabError, files, scores};
+use crate::{files, scores};
 
 /// What `hsr predict` is asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,7 +90,7 @@ pub fn predict(options: &PredictOptions) -> Result<Prediction, LabError> {
     }
     if same_file(&options.data.path, &options.out) || same_file(&model.path, &options.out) {
         return Err(LabError::Option(format!(
-            "--out {} is one of the files that are read, expected another",
+            "`out` {} is one of the files that are read, expected another",
             options.out.display()
         )));
     }

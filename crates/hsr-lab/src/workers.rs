@@ -1,4 +1,5 @@
-//! Threads that share work.
+//! Threads that share work. They are no pool of rayon: what they do is long and goes in parallel itself, so that a thread of
+//! a pool that waits inside one run would take up a second one, and one job would leave the run a single thread.
 
 /// Calls `work` in `jobs` threads, this one among them, and gives what each returned. Where the system refuses a thread
 /// there are fewer: each takes what is left to do, so that the work is done all the same.

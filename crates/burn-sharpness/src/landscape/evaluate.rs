@@ -5,7 +5,7 @@ use core::ops::ControlFlow;
 
 use burn::tensor::Tensor;
 
-use crate::SharpnessError;
+use crate::error::SharpnessError;
 
 /// How far an evaluation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,8 @@ use burn::tensor::Tensor;
 use burn_penalty::Randomness;
 
 use super::evaluate::{Progress, evaluate, mean_loss};
-use crate::{ParameterSpace, SharpnessError};
+use crate::error::SharpnessError;
+use crate::parameters::{Parameter, ParameterSpace};
 
 /// The points (1 − t)θ₀ + tθ₁ for equidistant t, as the loss is evaluated there.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -174,17 +175,16 @@ impl Line {
 }
 
 /// Two modules may know their parameters by other identities; places and shapes must be the same.
-fn same_parameters([first, second]: &[ParameterSpace; 2]) -> Result<(), SharpnessError> {
+pub(super) fn same_parameters([first, second]: &[ParameterSpace; 2]) -> Result<(), SharpnessError> {
     let (first, second) = (first.parameters(), second.parameters());
-    let names = |parameters: &[crate::Parameter]| {
+    let names = |parameters: &[Parameter]| {
         let names: Vec<String> = parameters
             .iter()
             .map(|parameter| format!("{} {:?}", parameter.path, parameter.shape))
             .collect();
         names.join(", ")
     };
-    let differs =
-        |(a, b): (&crate::Parameter, &crate::Parameter)| a.path != b.path || a.shape != b.shape;
+    let differs = |(a, b): (&Parameter, &Parameter)| a.path != b.path || a.shape != b.shape;
     if first.len() != second.len() || first.iter().zip(second).any(differs) {
         return Err(SharpnessError::Parameters {
             got: names(second),

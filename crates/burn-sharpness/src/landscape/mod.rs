@@ -2,9 +2,12 @@
 //!
 //! * [`Plane`] through θ along two directions: random ones, normalised filter by filter ([`random_direction`]), or any
 //!   others, such as eigenvectors of the Hessian. Gives a [`Landscape`].
+//!   [`Plane::through`] lays it through three models.
 //! * [`Line`] from one model to another. Gives a [`Profile`] with its [`barrier`](Profile::barrier).
+//! * [`Curve`] between two models, trained so that the loss stays low on it.
 //!
-//! Both are evaluated for a module, batch by batch and each batch with its weight, or for any function of θ, such as the
+//! A point costs a forward pass over the data, a step of a curve's training a forward and a backward pass over a batch.
+//! Planes and lines are evaluated for a module, batch by batch and each batch with its weight, or for any function of θ, such as the
 //! closed form of a three-layer network. The module is never changed; batch normalisation and dropout are as in
 //! validation, and what is no trainable parameter (running statistics, frozen layers) stays as it is in the model.
 //!
@@ -54,13 +57,15 @@
 //! 3. R. Entezari, H. Sedghi, O. Saukh, B. Neyshabur, "The Role of Permutation Invariance in Linear Mode Connectivity of
 //!    Neural Networks", ICLR 2022, arXiv 2110.06296: the barrier.
 
+mod curve;
 mod direction;
 mod evaluate;
 mod line;
 mod plane;
 
+pub use curve::{Curve, CurveOptions};
 pub use direction::{Filter, filters, random_direction, three_layer_filters};
 pub use evaluate::Progress;
 pub(crate) use evaluate::value_of;
 pub use line::{Barrier, Line, Profile};
-pub use plane::{Landscape, Plane};
+pub use plane::{Landscape, Plane, Through};

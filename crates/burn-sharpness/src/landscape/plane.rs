@@ -9,7 +9,8 @@ use burn::tensor::Tensor;
 use burn_penalty::Randomness;
 
 use super::evaluate::{Progress, evaluate, mean_loss};
-use crate::{ParameterSpace, SharpnessError};
+use crate::error::SharpnessError;
+use crate::parameters::ParameterSpace;
 
 /// The points θ + x·d₁ + y·d₂ with x and y in a square grid around 0, as the loss is evaluated there.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +18,17 @@ pub struct Plane {
     directions: [Vec<f64>; 2],
     range: f64,
     points: usize,
+}
+
+/// A plane through three points.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Through {
+    /// The plane.
+    pub plane: Plane,
+    /// The point in its middle.
+    pub middle: Vec<f64>,
+    /// Where the three lie in it, (x, y).
+    pub coordinates: [[f64; 2]; 3],
 }
 
 /// Losses on a plane.
@@ -54,6 +66,87 @@ impl Plane {
             directions,
             range: 1.0,
             points: 41,
+        })
+    }
+
+    /// The plane through three points of the parameters, such as three models: its middle is their mean, its axes are
+    /// orthogonal, the first one from the first point to the second, and a step of 1 along an axis reaches the farthest of
+    /// the three. From −1.25 to 1.25 with 41 points a side.
+    ///
+    /// ```
+    /// use core::ops::ControlFlow;
+    ///
+    /// use burn_sharpness::landscape::Plane;
+    ///
+    /// let through = Plane::through([&[0.0, 0.0, 1.0], &[4.0, 0.0, 1.0], &[0.0, 3.0, 1.0]])?;
+    /// let [_, _, third] = through.coordinates;
+    /// let there = through.plane.displacement(third);
+    /// assert!((through.middle[1] + there[1] - 3.0).abs() < 1e-12);
+    /// let height = |p: &[f64]| Ok(p[2]);
+    /// let landscape = through.plane.of_function(&through.middle, height, |_| ControlFlow::Continue(()))?;
+    /// assert!(landscape.loss.iter().all(|v| *v == 1.0));
+    /// # Ok::<(), burn_sharpness::SharpnessError>(())
+    /// ```
+    ///
+    /// Reference: T. Garipov et al., NeurIPS 2018, arXiv 1802.10026, appendix A.2, on the axes.
+    ///
+    /// # Errors
+    ///
+    /// [`SharpnessError::Length`] where the points are not of one length, [`SharpnessError::NotFinite`],
+    /// [`SharpnessError::Option`] where they lie on one line.
+    pub fn through(points: [&[f64]; 3]) -> Result<Through, SharpnessError> {
+        let size = points[0].len();
+        for point in points {
+            if point.len() != size {
+                return Err(SharpnessError::Length {
+                    what: "a point of the plane",
+                    got: point.len(),
+                    expected: size,
+                });
+            }
+        }
+        let middle: Vec<f64> = (0..size)
+            .map(|i| points.iter().map(|point| point[i] / 3.0).sum())
+            .collect();
+        let from = |start: &[f64], end: &[f64]| -> Vec<f64> {
+            end.iter().zip(start).map(|(b, a)| b - a).collect()
+        };
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let unit = |v: Vec<f64>, scale: f64| {
+            let norm = dot(&v, &v).sqrt();
+            // What is left of a direction that lies in the other is rounding.
+            if norm <= 1e-12 * scale || !norm.is_finite() {
+                return Err(SharpnessError::Option {
+                    option: "the distance of a point from the line through the others",
+                    value: norm,
+                    expected: "more than 0",
+                });
+            }
+            Ok(v.iter().map(|v| v / norm).collect::<Vec<f64>>())
+        };
+        let first = unit(from(points[0], points[1]), 0.0)?;
+        let mut rest = from(points[0], points[2]);
+        let length = dot(&rest, &rest).sqrt();
+        let share = dot(&rest, &first);
+        rest.iter_mut()
+            .zip(&first)
+            .for_each(|(v, u)| *v -= share * u);
+        let second = unit(rest, length)?;
+        let mut coordinates = points.map(|point| {
+            let from_middle = from(&middle, point);
+            [dot(&from_middle, &first), dot(&from_middle, &second)]
+        });
+        let farthest = coordinates.iter().flatten();
+        let farthest = farthest.fold(0.0, |max: f64, v| max.max(v.abs()));
+        coordinates
+            .iter_mut()
+            .flatten()
+            .for_each(|v| *v /= farthest);
+        let scaled = |v: Vec<f64>| v.iter().map(|v| v * farthest).collect();
+        Ok(Through {
+            plane: Self::new([scaled(first), scaled(second)])?.with_range(1.25)?,
+            middle,
+            coordinates,
         })
     }
 

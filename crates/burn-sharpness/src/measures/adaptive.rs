@@ -2,7 +2,8 @@
 
 use hsr_core::{Extremes, LanczosOptions};
 
-use crate::{SharpnessError, SymmetricOperator};
+use crate::error::SharpnessError;
+use crate::operator::SymmetricOperator;
 
 /// T A T with a symmetric operator A and T = diag(t).
 ///

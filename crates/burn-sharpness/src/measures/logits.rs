@@ -2,7 +2,7 @@
 
 use hsr_core::{Batch, Network, OutputLoss};
 
-use crate::SharpnessError;
+use crate::error::SharpnessError;
 
 /// The scale of the logits of a batch, N × K row-major: √(Σ_n w_n Σ_k (o_nk − ō_n)² / (K Σ_n w_n)), with w the sample
 /// weights, where there are any, and ō_n the mean over the classes for the softmax, which does not see a shift of all

@@ -4,7 +4,7 @@ use hsr_core::{Batch, OutputLoss, Targets};
 use serde::Serialize;
 
 use super::logits::weights;
-use crate::SharpnessError;
+use crate::error::SharpnessError;
 
 /// The margins of a batch: how far a sample's logits are from another decision, negative where it is wrong.
 ///

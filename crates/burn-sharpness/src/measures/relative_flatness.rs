@@ -4,7 +4,9 @@ use core::ops::Range;
 
 use hsr_core::{Batch, Network, Workspace};
 
-use crate::{Parameter, SharpnessError, SymmetricOperator};
+use crate::error::SharpnessError;
+use crate::operator::SymmetricOperator;
+use crate::parameters::Parameter;
 
 /// Where the weight of neuron s and input i stands in the vector of parameters: start + s·neuron_stride + i·input_stride.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::{
     LogitNormalized, Margins, WorstCase, adaptive_gradient_norm, adaptive_sharpness,
     output_relative_flatness, weight_norm,
 };
-use crate::SharpnessError;
+use crate::error::SharpnessError;
 
 /// How the measures are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -11,8 +11,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
+use crate::error::SharpnessError;
 use crate::landscape::value_of;
-use crate::{ParameterSpace, SharpnessError};
+use crate::parameters::ParameterSpace;
 
 /// How far a displacement u reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

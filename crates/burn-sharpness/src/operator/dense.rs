@@ -1,7 +1,7 @@
 //! A matrix as an operator.
 
 use super::{SymmetricOperator, check_lengths};
-use crate::SharpnessError;
+use crate::error::SharpnessError;
 
 /// The symmetric part (A + Aᵀ)/2 of a matrix that is held in memory.
 ///

@@ -10,7 +10,8 @@ use burn_penalty::precision::rounding_unit;
 use burn_penalty::{Randomness, isolated};
 
 use super::{SymmetricOperator, check_lengths};
-use crate::{ParameterSpace, SharpnessError};
+use crate::error::SharpnessError;
+use crate::parameters::ParameterSpace;
 
 /// ∇L at a module, as a vector.
 type Gradient<'a, M> = Box<dyn FnMut(&M, &ParameterSpace) -> Result<Vec<f64>, SharpnessError> + 'a>;

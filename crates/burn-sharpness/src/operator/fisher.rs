@@ -12,7 +12,8 @@ use rand_distr::StandardNormal;
 
 use super::SymmetricOperator;
 use super::jacobian::Jacobian;
-use crate::{ParameterSpace, SharpnessError};
+use crate::error::SharpnessError;
+use crate::parameters::ParameterSpace;
 
 /// The empirical Fisher matrix of any loss of any module: the mean of the outer products of the samples' gradients,
 ///
@@ -84,6 +85,13 @@ impl<'a, M: Module> EmpiricalFisher<'a, M> {
         Ok(Self {
             jacobian: Jacobian::of_batches(module, batches, outputs)?,
         })
+    }
+
+    /// Of the sum over the samples in place of their mean: N times as large.
+    pub fn with_sum(self) -> Self {
+        Self {
+            jacobian: self.jacobian.with_sum(),
+        }
     }
 
     /// The coordinates.
@@ -196,6 +204,14 @@ impl<'a, M: Module> MonteCarloFisher<'a, M> {
         self.seed = seed;
         self.gradients.clear();
         self
+    }
+
+    /// Of the sum over the samples in place of their mean: N times as large.
+    pub fn with_sum(self) -> Self {
+        Self {
+            jacobian: self.jacobian.with_sum(),
+            ..self
+        }
     }
 
     /// The coordinates.

@@ -1,7 +1,7 @@
 //! A closure as an operator.
 
 use super::{SymmetricOperator, check_lengths};
-use crate::SharpnessError;
+use crate::error::SharpnessError;
 
 /// The operator of [`from_fn`].
 #[derive(Clone, Debug)]

@@ -9,7 +9,8 @@ use hsr_core::OutputLoss;
 
 use super::SymmetricOperator;
 use super::jacobian::Jacobian;
-use crate::{ParameterSpace, SharpnessError};
+use crate::error::SharpnessError;
+use crate::parameters::ParameterSpace;
 
 /// The Gauss-Newton matrix of a loss of any module's outputs,
 ///
@@ -96,6 +97,14 @@ impl<'a, M: Module> GaussNewton<'a, M> {
             jacobian: Jacobian::of_batches(module, batches, outputs)?,
             loss,
         })
+    }
+
+    /// Of the sum over the samples in place of their mean: N times as large.
+    pub fn with_sum(self) -> Self {
+        Self {
+            jacobian: self.jacobian.with_sum(),
+            ..self
+        }
     }
 
     /// The coordinates.

@@ -10,7 +10,8 @@ use burn_penalty::{Randomness, isolated};
 
 use super::check_lengths;
 use super::finite_difference::{add_scaled, finite, norm, rounding_noise, step_length};
-use crate::{ParameterSpace, SharpnessError};
+use crate::error::SharpnessError;
+use crate::parameters::ParameterSpace;
 
 /// What a module puts out for one batch, \[samples, outputs\].
 type Outputs<'b, M> = dyn FnMut(&M) -> Tensor<2> + 'b;
@@ -23,7 +24,7 @@ type Batches<'a, M> = Box<
         + 'a,
 >;
 
-/// (1/N) Σ_n J_nᵀ C_n J_n, J_n being the Jacobian of the outputs of sample n at θ and C_n a matrix on them.
+/// (1/N) Σ_n J_nᵀ C_n J_n, or the sum without 1/N, J_n being the Jacobian of the outputs of sample n at θ and C_n a matrix on them.
 ///
 /// J v is a central difference of outputs, of two forward passes; Jᵀ of a vector is exact, one forward and backward pass.
 pub(super) struct Jacobian<'a, M> {
@@ -35,6 +36,8 @@ pub(super) struct Jacobian<'a, M> {
     noise: f64,
     /// Whether a pass was seen to give the same outputs twice.
     repeats: bool,
+    /// Whether the samples are added and not averaged.
+    sum: bool,
 }
 
 impl<'a, M: Module> Jacobian<'a, M> {
@@ -75,7 +78,13 @@ impl<'a, M: Module> Jacobian<'a, M> {
             step: step_length(noise),
             noise,
             repeats: false,
+            sum: false,
         })
+    }
+
+    /// The sum over the samples in place of their mean.
+    pub fn with_sum(self) -> Self {
+        Self { sum: true, ..self }
     }
 
     pub fn space(&self) -> &ParameterSpace {
@@ -104,6 +113,7 @@ impl<'a, M: Module> Jacobian<'a, M> {
             step,
             noise,
             repeats,
+            sum,
         } = self;
         product.fill(0.0);
         let norm = norm(v);
@@ -145,7 +155,9 @@ impl<'a, M: Module> Jacobian<'a, M> {
                 expected: "1 or more",
             });
         }
-        product.iter_mut().for_each(|v| *v /= samples as f64);
+        if !*sum {
+            product.iter_mut().for_each(|v| *v /= samples as f64);
+        }
         finite(product)
     }
 }

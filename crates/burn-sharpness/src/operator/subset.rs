@@ -5,7 +5,8 @@ use core::ops::Range;
 use burn::module::ParamGroup;
 
 use super::{SymmetricOperator, check_lengths};
-use crate::{ParameterSpace, SharpnessError};
+use crate::error::SharpnessError;
+use crate::parameters::ParameterSpace;
 
 /// The block P A Pᵀ of an operator on a [`ParameterSpace`] that belongs to a group of parameters, the others held fixed:
 /// of a Hessian, the one of a layer, say. Its coordinates are those of the group, in the order of the space.
@@ -60,6 +61,24 @@ impl<O: SymmetricOperator> Subset<O> {
             .filter(|parameter| group.matches(&parameter.id, Some(&parameter.path)))
             .map(|parameter| parameter.range.clone())
             .collect();
+        Self::of_ranges(operator, ranges)
+    }
+
+    /// The block of these places of the operator's vectors, in their order: of a layer in the closed form, say.
+    ///
+    /// # Errors
+    ///
+    /// [`SharpnessError::Length`] where a range ends beyond the vectors; [`SharpnessError::NoParameters`] where there is no
+    /// place.
+    pub fn of_ranges(operator: O, ranges: Vec<Range<usize>>) -> Result<Self, SharpnessError> {
+        let whole = operator.size();
+        if let Some(beyond) = ranges.iter().find(|range| range.end > whole) {
+            return Err(SharpnessError::Length {
+                what: "a vector up to the end of the range",
+                got: beyond.end,
+                expected: whole,
+            });
+        }
         let size = ranges.iter().map(ExactSizeIterator::len).sum();
         if size == 0 {
             return Err(SharpnessError::NoParameters);
@@ -68,8 +87,8 @@ impl<O: SymmetricOperator> Subset<O> {
             operator,
             ranges,
             size,
-            vector: vec![0.0; space.size()],
-            product: vec![0.0; space.size()],
+            vector: vec![0.0; whole],
+            product: vec![0.0; whole],
         })
     }
 

@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use burn_penalty::passes::{check_repeated, gradients_at, training_flags};
 use burn_penalty::{PenaltyError, Randomness};
 
-use crate::SharpnessError;
+use crate::error::SharpnessError;
 
 /// Whether the gradients that a penalty is given can stand beside those of its own passes.
 #[derive(Debug, Default)]

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::PenaltyGradient;
 use super::baseline::Baseline;
-use crate::SharpnessError;
+use crate::error::SharpnessError;
 
 /// How H ĝ is made of gradients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,7 +15,7 @@ use burn_penalty::{Randomness, Strength, check_strength, isolated};
 
 use super::PenaltyGradient;
 use super::baseline::Baseline;
-use crate::SharpnessError;
+use crate::error::SharpnessError;
 
 /// Configuration of [`HutchinsonTrace`].
 #[derive(Config, Debug)]

@@ -33,7 +33,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 #[cfg(doc)]
-use crate::SharpnessError;
+use crate::error::SharpnessError;
 
 pub use gradient_norm::{Difference, GradientNorm, GradientNormConfig};
 pub use hutchinson_trace::{HutchinsonTrace, HutchinsonTraceConfig};

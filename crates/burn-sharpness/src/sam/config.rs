@@ -5,7 +5,7 @@ use burn::module::ParamGroup;
 use burn::optim::ModuleOptimizer;
 
 use super::{FollowRateConfig, Sam, SamGradient, SamRule};
-use crate::SharpnessError;
+use crate::error::SharpnessError;
 
 /// Configuration of SAM and of the methods that came from it: [`rule`](Self::rule) says which one it is.
 ///

@@ -7,9 +7,10 @@ use burn_penalty::algebra::{combination, dot, norm, polar, scale};
 use hsr_core::{Error, LanczosOptions, top_eigenpair};
 
 use super::config::{at_least_one, not_negative};
-use super::step::{Descent, Step};
+use super::step::{Closure, Descent, Step};
+use crate::error::SharpnessError;
 use crate::operator::Subset;
-use crate::{SharpnessError, SymmetricOperator};
+use crate::operator::SymmetricOperator;
 
 /// Eigen-SAM: turns the ascent towards v, the eigenvector of the Hessian's largest eigenvalue, for SAM lowers that
 /// eigenvalue only as far as the two agree. With ĝ = g/‖g‖,
@@ -53,14 +54,10 @@ impl EigenSamConfig {
         not_negative("tolerance", self.tolerance)
     }
 
-    pub(super) fn descend<M, L, F>(
+    pub(super) fn descend<M: Module, L, F: Closure<M, L>>(
         &self,
         step: &mut Step<'_, M, L, F>,
-    ) -> Result<Descent, SharpnessError>
-    where
-        M: Module,
-        F: FnMut(M) -> (L, GradientsParams),
-    {
+    ) -> Result<Descent, SharpnessError> {
         let here = step.first()?;
         if self.alpha == 0.0 {
             return Ok(step.up(here)?.into());
@@ -95,14 +92,10 @@ impl EigenSamConfig {
     }
 
     /// v of the group's block of the Hessian, 0 outside, where it can be computed.
-    fn vector<M, L, F>(
+    fn vector<M: Module, L, F: Closure<M, L>>(
         &self,
         step: &mut Step<'_, M, L, F>,
-    ) -> Result<Option<GradientsParams>, SharpnessError>
-    where
-        M: Module,
-        F: FnMut(M) -> (L, GradientsParams),
-    {
+    ) -> Result<Option<GradientsParams>, SharpnessError> {
         let module = step.module;
         let options = LanczosOptions {
             iterations: usize::try_from(self.products).unwrap_or(usize::MAX),

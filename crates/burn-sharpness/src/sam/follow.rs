@@ -3,7 +3,7 @@
 use burn::config::Config;
 
 use super::config::not_negative;
-use crate::SharpnessError;
+use crate::error::SharpnessError;
 
 /// ρ of a step with the learning rate η (GSAM, algorithm 1):
 ///

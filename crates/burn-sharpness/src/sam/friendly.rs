@@ -2,12 +2,11 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::optim::GradientsParams;
 use burn_penalty::algebra::combination;
 
 use super::config::not_negative;
-use super::step::{Descent, Step};
-use crate::SharpnessError;
+use super::step::{Closure, Descent, Step};
+use crate::error::SharpnessError;
 
 /// Friendly-SAM: ascends along the noise of the batch's gradient, what is left of it without the gradient of the whole
 /// data, for which a running mean stands.
@@ -48,14 +47,10 @@ impl FriendlySamConfig {
         })
     }
 
-    pub(super) fn descend<M, L, F>(
+    pub(super) fn descend<M: Module, L, F: Closure<M, L>>(
         &self,
         step: &mut Step<'_, M, L, F>,
-    ) -> Result<Descent, SharpnessError>
-    where
-        M: Module,
-        F: FnMut(M) -> (L, GradientsParams),
-    {
+    ) -> Result<Descent, SharpnessError> {
         let here = step.first()?;
         let before = step.memory.take().unwrap_or_default();
         let terms = [

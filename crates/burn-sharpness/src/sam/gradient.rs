@@ -8,7 +8,7 @@ use burn::optim::GradientsParams;
 use super::state::State;
 use super::step::Step;
 use super::{SamConfig, SamRecord};
-use crate::SharpnessError;
+use crate::error::SharpnessError;
 
 /// SAM without an optimizer: the gradient at the ascended point, for a loop of one's own or a `TrainStep`.
 ///

@@ -2,12 +2,11 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::optim::GradientsParams;
 use burn_penalty::algebra::add;
 
 use super::config::not_negative;
-use super::step::{Descent, Step, orthogonal};
-use crate::SharpnessError;
+use super::step::{Closure, Descent, Step, orthogonal};
+use crate::error::SharpnessError;
 
 /// GSAM: descends the ascended loss as SAM does and, along what that descent leaves open, ascends the loss at θ, so that the
 /// gap between the two shrinks. With g = ∇L(θ) and gₑ = ∇L(θ + e),
@@ -34,14 +33,10 @@ impl GsamConfig {
         not_negative("alpha", self.alpha)
     }
 
-    pub(super) fn descend<M, L, F>(
+    pub(super) fn descend<M: Module, L, F: Closure<M, L>>(
         &self,
         step: &mut Step<'_, M, L, F>,
-    ) -> Result<Descent, SharpnessError>
-    where
-        M: Module,
-        F: FnMut(M) -> (L, GradientsParams),
-    {
+    ) -> Result<Descent, SharpnessError> {
         let here = step.first()?;
         let displacement = step.ascent(&here)?;
         let there = step.at(displacement);

@@ -2,12 +2,11 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::optim::GradientsParams;
 use burn_penalty::algebra::{add, norm, polar};
 
 use super::config::{at_least_one, not_negative};
-use super::step::{Descent, Step, orthogonal};
-use crate::SharpnessError;
+use super::step::{Closure, Descent, Step, orthogonal};
+use crate::error::SharpnessError;
 
 /// LookSAM: takes a step of SAM every k-th time and keeps what SAM's gradient has beside the loss's own, which changes
 /// slowly; the steps between turn the loss's gradient the same way, with one pass.
@@ -39,14 +38,10 @@ impl LookSamConfig {
         not_negative("alpha", self.alpha)
     }
 
-    pub(super) fn descend<M, L, F>(
+    pub(super) fn descend<M: Module, L, F: Closure<M, L>>(
         &self,
         step: &mut Step<'_, M, L, F>,
-    ) -> Result<Descent, SharpnessError>
-    where
-        M: Module,
-        F: FnMut(M) -> (L, GradientsParams),
-    {
+    ) -> Result<Descent, SharpnessError> {
         if !step.is_turn(self.interval)
             && let Some(kept) = step.memory.take()
         {

@@ -12,8 +12,8 @@ use rand_distr::StandardNormal;
 
 use super::ascent::adapted;
 use super::config::at_least_one;
-use super::step::{Descent, Step, shared};
-use crate::SharpnessError;
+use super::step::{Closure, Descent, Step, shared};
+use crate::error::SharpnessError;
 
 /// Noise stability optimization: the mean of the loss's gradient over Gaussian noise u in the parameters, each u with its
 /// negative, so that the part of first order cancels:
@@ -42,14 +42,10 @@ impl NsoConfig {
         at_least_one("pairs", self.pairs)
     }
 
-    pub(super) fn descend<M, L, F>(
+    pub(super) fn descend<M: Module, L, F: Closure<M, L>>(
         &self,
         step: &mut Step<'_, M, L, F>,
-    ) -> Result<Descent, SharpnessError>
-    where
-        M: Module,
-        F: FnMut(M) -> (L, GradientsParams),
-    {
+    ) -> Result<Descent, SharpnessError> {
         let (module, group) = (step.module, step.group()?);
         let mut generator = generator(step.config.seed, step.number);
         let mut sum = GradientsParams::new();

@@ -9,7 +9,7 @@ use burn::store::RecordError;
 use burn::tensor::Bytes;
 
 use super::{Pass, SamConfig, SamGradient, SamRecord};
-use crate::SharpnessError;
+use crate::error::SharpnessError;
 
 /// SAM, or another method of its family, around any optimizer.
 ///

@@ -1,13 +1,12 @@
 //! The methods of the family.
 
 use burn::module::Module;
-use burn::optim::GradientsParams;
 use serde::{Deserialize, Serialize};
 
 use super::classic::sam;
-use super::step::{Descent, Step};
+use super::step::{Closure, Descent, Step};
 use super::{EigenSamConfig, FriendlySamConfig, GsamConfig, LookSamConfig, NsoConfig, WsamConfig};
-use crate::SharpnessError;
+use crate::error::SharpnessError;
 
 /// Which method of SAM's family it is: where its passes are and what it makes of their gradients.
 ///
@@ -84,14 +83,10 @@ impl SamRule {
     }
 
     /// The passes of a step, and what they give.
-    pub(super) fn descend<M, L, F>(
+    pub(super) fn descend<M: Module, L, F: Closure<M, L>>(
         &self,
         step: &mut Step<'_, M, L, F>,
-    ) -> Result<Descent, SharpnessError>
-    where
-        M: Module,
-        F: FnMut(M) -> (L, GradientsParams),
-    {
+    ) -> Result<Descent, SharpnessError> {
         match self {
             Self::Sam => sam(step),
             Self::Gsam(config) => config.descend(step),

@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 use burn_penalty::values::{self, ParameterValues};
 
 use super::SamRecord;
-use crate::SharpnessError;
+use crate::error::SharpnessError;
 
 /// The state of a [`SamGradient`](super::SamGradient).
 #[derive(Clone, Debug, Default)]

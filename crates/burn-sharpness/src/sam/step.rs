@@ -11,8 +11,13 @@ use burn_penalty::{Finite, Group, Randomness, displaced, isolated};
 use super::ascent::ascent;
 use super::state::State;
 use super::{Pass, SamConfig};
-use crate::SharpnessError;
+use crate::error::SharpnessError;
 use crate::operator::FiniteDifferenceHessian;
+
+/// What gives the loss of a module and its gradients.
+pub(super) trait Closure<M, L>: FnMut(M) -> (L, GradientsParams) {}
+
+impl<M, L, F: FnMut(M) -> (L, GradientsParams)> Closure<M, L> for F {}
 
 /// One step of a method: it makes the passes and knows what all methods share about them. The first pass updates the
 /// running statistics, the others run on copies; all draw the same random numbers; all gradients are checked together.
@@ -71,11 +76,7 @@ pub(super) struct Seen<L> {
     pub not_finite: Option<Pass>,
 }
 
-impl<'a, M, L, F> Step<'a, M, L, F>
-where
-    M: Module,
-    F: FnMut(M) -> (L, GradientsParams),
-{
+impl<'a, M: Module, L, F: Closure<M, L>> Step<'a, M, L, F> {
     /// The next step; counts it.
     pub fn next(module: &'a M, config: &'a SamConfig, state: &'a Mutex<State>, closure: F) -> Self {
         let (number, rate, memory) = {

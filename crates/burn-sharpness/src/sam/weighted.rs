@@ -5,8 +5,8 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn_penalty::algebra::{add, difference};
 
-use super::step::{Descent, Step};
-use crate::SharpnessError;
+use super::step::{Closure, Descent, Step};
+use crate::error::SharpnessError;
 
 /// WSAM: the loss and, with a weight, its sharpness, how far the ascended loss is above it:
 ///
@@ -43,14 +43,10 @@ impl WsamConfig {
         })
     }
 
-    pub(super) fn descend<M, L, F>(
+    pub(super) fn descend<M: Module, L, F: Closure<M, L>>(
         &self,
         step: &mut Step<'_, M, L, F>,
-    ) -> Result<Descent, SharpnessError>
-    where
-        M: Module,
-        F: FnMut(M) -> (L, GradientsParams),
-    {
+    ) -> Result<Descent, SharpnessError> {
         let here = step.first()?;
         let displacement = step.ascent(&here)?;
         let there = step.at(displacement);

@@ -3,8 +3,9 @@
 use faer::linalg::solvers::SelfAdjointEigen;
 use faer::{MatRef, Side};
 
+use crate::error::SharpnessError;
 use crate::operator::DenseOperator;
-use crate::{SharpnessError, SymmetricOperator};
+use crate::operator::SymmetricOperator;
 
 /// A matrix is formed up to this many rows: 32 MiB in f64, seconds of eigenvalue computation.
 pub const DENSE_LIMIT: usize = 2048;

@@ -4,7 +4,8 @@ use hsr_core::{Error, LanczosFactorization};
 
 use super::lanczos::Ritz;
 use super::{generator, rademacher};
-use crate::{SharpnessError, SymmetricOperator};
+use crate::error::SharpnessError;
+use crate::operator::SymmetricOperator;
 
 /// How a spectral density is estimated.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -116,6 +117,38 @@ pub fn spectral_density(
 }
 
 impl SpectralDensity {
+    /// The density itself, where every eigenvalue is known: each node an eigenvalue, with the weight 1/D.
+    ///
+    /// ```
+    /// use burn_sharpness::spectrum::SpectralDensity;
+    ///
+    /// let density = SpectralDensity::of_eigenvalues(&[4.0, -1.0, 0.0])?;
+    /// assert_eq!((density.nodes[0], density.products), (-1.0, 0));
+    /// assert!((density.moment(1) - 1.0).abs() < 1e-15);
+    /// # Ok::<(), burn_sharpness::SharpnessError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Empty`] where there is none, [`SharpnessError::NotFinite`] where one is NaN or infinite.
+    pub fn of_eigenvalues(eigenvalues: &[f64]) -> Result<Self, SharpnessError> {
+        if eigenvalues.is_empty() {
+            let what = "the number of eigenvalues";
+            return Err(Error::Empty { what }.into());
+        }
+        if !eigenvalues.iter().all(|v| v.is_finite()) {
+            let what = "an eigenvalue";
+            return Err(SharpnessError::NotFinite { what });
+        }
+        let mut nodes = eigenvalues.to_vec();
+        nodes.sort_by(f64::total_cmp);
+        Ok(Self {
+            weights: vec![1.0 / nodes.len() as f64; nodes.len()],
+            nodes,
+            products: 0,
+        })
+    }
+
     /// ∫ tᵏ φ(t) dt = tr(Aᵏ)/D.
     pub fn moment(&self, k: i32) -> f64 {
         let pairs = self.nodes.iter().zip(&self.weights);

@@ -1,14 +1,21 @@
 //! Spectra of symmetric operators.
 //!
-//! | what | how | products |
-//! |---|---|---|
-//! | every eigenvalue and vector | [`DenseSpectrum`] | D |
-//! | the largest and the smallest, signed | [`lanczos`] | tens |
-//! | the trace | [`hutchinson`], [`hutch_plus_plus`] | as many as are asked for |
-//! | the diagonal | [`hutchinson_diagonal`] | as many as are asked for |
-//! | trace, Frobenius norm, λ_sup | [`moments`](moments()) | as many as are asked for |
-//! | the density of all eigenvalues | [`spectral_density`] | probes · steps |
-//! | the largest in magnitude | [`power_iteration`] | many |
+//! | what | how | products | vectors of D in memory |
+//! |---|---|--:|--:|
+//! | every eigenvalue and vector | [`DenseSpectrum`] | D | 2D |
+//! | the k largest and the k smallest, signed | [`lanczos`] | tens | as many, and 2k |
+//! | the same in bounded memory | [`lanczos_within`] | more | as many as are allowed, and 2k |
+//! | the trace | [`hutchinson`] | n | 2 |
+//! | | [`hutch_plus_plus`] | n | n/3 |
+//! | | [`xtrace`] | n | n/2 |
+//! | the diagonal | [`hutchinson_diagonal`] | n | 4 |
+//! | | [`xdiag`] | n | n |
+//! | trace, Frobenius norm, λ_sup | [`moments`](moments()) | n | 2 |
+//! | the density of all eigenvalues | [`spectral_density`] | probes · steps | steps |
+//! | the same from all of them | [`SpectralDensity::of_eigenvalues`] | 0 | 0 |
+//! | the largest in magnitude | [`power_iteration`] | many | 3 |
+//!
+//! n is asked for. What a product costs in passes is in the table of [`operator`](crate::operator).
 //!
 //! Everything is in f64 and decided by its seed.
 
@@ -16,20 +23,23 @@ mod dense;
 mod density;
 mod diagonal;
 mod lanczos;
+mod leave_one_out;
 mod moments;
 mod power;
 mod random;
 mod student;
 mod trace;
+mod xtrace;
 
 pub use dense::{DENSE_LIMIT, DenseSpectrum, assemble};
 pub use density::{DensityCurve, DensityOptions, SpectralDensity, spectral_density};
-pub use diagonal::{DiagonalEstimate, hutchinson_diagonal};
+pub use diagonal::{DiagonalEstimate, hutchinson_diagonal, xdiag};
 pub use hsr_core::{EigenPair, LanczosOptions};
-pub use lanczos::{SpectrumEnds, lanczos};
+pub use lanczos::{SpectrumEnds, lanczos, lanczos_within};
 pub use moments::{Estimate, MomentsEstimate, moments};
 pub use power::power_iteration;
 pub use trace::{TraceEstimate, TraceOptions, hutch_plus_plus, hutchinson};
+pub use xtrace::xtrace;
 
 use burn_penalty::probe::generator;
 use random::rademacher;

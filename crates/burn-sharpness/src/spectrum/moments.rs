@@ -2,7 +2,8 @@
 
 use super::trace::{check, estimate};
 use super::{TraceEstimate, TraceOptions, dot, generator, rademacher};
-use crate::{SharpnessError, SymmetricOperator};
+use crate::error::SharpnessError;
+use crate::operator::SymmetricOperator;
 
 /// An estimate from independent probes.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -3,7 +3,8 @@
 use hsr_core::{EigenPair, Error, LanczosOptions};
 
 use super::{dot, generator, random};
-use crate::{SharpnessError, SymmetricOperator};
+use crate::error::SharpnessError;
+use crate::operator::SymmetricOperator;
 
 /// The eigenvalue of the largest magnitude, with its sign, by power iteration from `start` or a normal vector of the
 /// seed.

@@ -4,7 +4,8 @@ use hsr_core::Error;
 
 use super::student::two_sided_quantile;
 use super::{dot, generator, orthogonalize, rademacher};
-use crate::{SharpnessError, SymmetricOperator};
+use crate::error::SharpnessError;
+use crate::operator::SymmetricOperator;
 
 /// How a trace is estimated.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -201,7 +202,11 @@ pub(super) fn check(
         return Err(SharpnessError::Option {
             option: "products",
             value: options.products as f64,
-            expected: if least == 2 { "2 or more" } else { "6 or more" },
+            expected: match least {
+                2 => "2 or more",
+                4 => "4 or more",
+                _ => "6 or more",
+            },
         });
     }
     if !(options.confidence > 0.0 && options.confidence < 1.0) {

@@ -8,8 +8,9 @@ use burn::module::{Module, ModuleDisplay};
 use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 
+use crate::error::SharpnessError;
+use crate::sam::SamGradient;
 use crate::sam::SamRecord;
-use crate::{SamGradient, SharpnessError};
 
 /// A model whose training steps give the gradient of SAM, or of another method of its family (see [the module](super)).
 ///

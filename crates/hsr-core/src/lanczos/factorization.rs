@@ -13,6 +13,8 @@ use crate::error::{check_finite, check_length};
 /// Where the columns span an invariant subspace, β is 0 and the next column is a fresh random one, orthogonal to all
 /// before it; T then falls into blocks. So does every operator whose distinct eigenvalues are fewer than its rows.
 ///
+/// Where there is no memory for more columns, [`restart`](Self::restart) keeps the best of what they span.
+///
 /// ```
 /// use hsr_core::{Error, LanczosFactorization};
 ///
@@ -35,6 +37,9 @@ pub struct LanczosFactorization {
     basis: Vec<Vec<f64>>,
     diagonal: Vec<f64>,
     off_diagonal: Vec<f64>,
+    /// After a restart, what couples the columns that were kept with the one after them.
+    arrow: Vec<f64>,
+    products: usize,
     /// The next column times β, or the first one.
     remainder: Vec<f64>,
     beta: f64,
@@ -70,6 +75,8 @@ impl LanczosFactorization {
             basis: Vec::new(),
             diagonal: Vec::new(),
             off_diagonal: Vec::new(),
+            arrow: Vec::new(),
+            products: 0,
             remainder,
             beta: 1.0,
             exhausted: false,
@@ -133,6 +140,7 @@ impl LanczosFactorization {
         let mut product = std::mem::take(&mut self.remainder);
         product.resize(self.size, 0.0);
         apply(&vector, &mut product)?;
+        self.products += 1;
         let alpha = dot(&vector, &product);
         self.basis.push(vector);
         self.diagonal.push(alpha);
@@ -156,7 +164,68 @@ impl LanczosFactorization {
         Ok(())
     }
 
-    /// The number of columns k, one a product.
+    /// Takes eigenvectors of T, of length 1, and puts their Ritz vectors in the place of all columns: a thick restart. The
+    /// next product goes on from where the factorisation was, with what the columns that are dropped had contributed to
+    /// those that are kept. T is then diagonal with an arrow: see [`projected`](Self::projected).
+    ///
+    /// Reference: K. Wu, H. Simon, "Thick-Restart Lanczos Method for Large Symmetric Eigenvalue Problems", SIAM Journal on
+    /// Matrix Analysis and Applications 22 (2000), 602–616.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] where a vector has not k values, [`Error::Empty`] where there is none and [`Error::TooLarge`] where
+    /// there are as many as columns.
+    pub fn restart(&mut self, kept: &[(f64, &[f64])]) -> Result<(), Error> {
+        let columns = self.steps();
+        if kept.is_empty() {
+            let what = "the vectors that a restart keeps";
+            return Err(Error::Empty { what });
+        }
+        if kept.len() >= columns {
+            return Err(Error::TooLarge {
+                what: "what a restart keeps",
+                elements: kept.len(),
+                limit: columns.saturating_sub(1),
+            });
+        }
+        let vectors = kept.iter().map(|(_, y)| self.ritz_vector(y));
+        let basis = vectors.collect::<Result<Vec<_>, _>>()?;
+        let last = |y: &[f64]| y.last().copied().unwrap_or(0.0);
+        self.arrow = kept.iter().map(|(_, y)| self.beta() * last(y)).collect();
+        self.basis = basis;
+        self.diagonal = kept.iter().map(|(value, _)| *value).collect();
+        self.off_diagonal = vec![0.0; kept.len().saturating_sub(1)];
+        Ok(())
+    }
+
+    /// T, k × k: tridiagonal, but for the columns that a [`restart`](Self::restart) kept, which only the one after them is
+    /// coupled with.
+    pub fn projected(&self) -> Vec<f64> {
+        let steps = self.steps();
+        let mut matrix = vec![0.0; steps * steps];
+        for (i, &alpha) in self.diagonal.iter().enumerate() {
+            matrix[i * steps + i] = alpha;
+        }
+        let mut couple = |i: usize, j: usize, beta: f64| {
+            matrix[i * steps + j] = beta;
+            matrix[j * steps + i] = beta;
+        };
+        let kept = self.arrow.len();
+        if kept < steps {
+            let arrow = self.arrow.iter().enumerate();
+            arrow.for_each(|(i, &beta)| couple(i, kept, beta));
+        }
+        let beside = self.off_diagonal.iter().enumerate().skip(kept);
+        beside.for_each(|(i, &beta)| couple(i, i + 1, beta));
+        matrix
+    }
+
+    /// Products made.
+    pub fn products(&self) -> usize {
+        self.products
+    }
+
+    /// The number of columns k: one a product, as long as there was no restart.
     pub fn steps(&self) -> usize {
         self.basis.len()
     }

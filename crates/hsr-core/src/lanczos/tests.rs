@@ -360,3 +360,84 @@ fn a_start_that_does_not_fit_is_an_error() {
         assert!((first[1] - 2.0 / 5.0_f64.sqrt()).abs() < 1e-15);
     }
 }
+
+/// A V = V T + β q eₖᵀ holds after a thick restart as before it, and so does what is read from T.
+#[test]
+fn a_restart_keeps_the_factorisation() {
+    let size = 40;
+    let eigenvalues: Vec<f64> = (0..size).map(|i| (1.7 * i as f64).sin()).collect();
+    let matrix = with_spectrum(&eigenvalues);
+    let apply = |v: &[f64], out: &mut [f64]| -> Result<(), Error> {
+        for (row, out) in matrix.chunks(size).zip(out) {
+            *out = dot(row, v);
+        }
+        Ok(())
+    };
+    let mut lanczos = LanczosFactorization::new(size, None, 1).unwrap();
+    for _ in 0..12 {
+        lanczos.extend(apply).unwrap();
+    }
+    assert!(lanczos.restart(&[]).is_err());
+    let unit: Vec<f64> = (0..12).map(|i| f64::from(u8::from(i == 11))).collect();
+    assert!(lanczos.restart(&vec![(0.0, &unit[..]); 12]).is_err());
+    let (values, vectors) = eigenpairs(&lanczos.projected(), 12);
+    let kept: Vec<(f64, &[f64])> = [0, 5, 11]
+        .map(|i| (values[i], &vectors[i * 12..(i + 1) * 12]))
+        .to_vec();
+    lanczos.restart(&kept).unwrap();
+    assert_eq!((lanczos.steps(), lanczos.products()), (3, 12));
+    for _ in 0..6 {
+        lanczos.extend(apply).unwrap();
+    }
+    let steps = lanczos.steps();
+    assert_eq!((steps, lanczos.products()), (9, 18));
+    let projected = lanczos.projected();
+    let mut image = vec![0.0; size];
+    for j in 0..steps {
+        apply(&lanczos.basis()[j], &mut image).unwrap();
+        for (i, base) in lanczos.basis().iter().enumerate() {
+            let entry = dot(base, &image);
+            assert!((entry - projected[i * steps + j]).abs() < 1e-13, "{i} {j}");
+            let unit = f64::from(u8::from(i == j));
+            assert!((dot(base, &lanczos.basis()[j]) - unit).abs() < 1e-13);
+        }
+        // What is left is along q, of the last column alone.
+        let rest = image.iter().enumerate().map(|(row, value)| {
+            let shares = lanczos.basis().iter().enumerate();
+            value
+                - shares
+                    .map(|(i, base)| base[row] * projected[i * steps + j])
+                    .sum::<f64>()
+        });
+        let rest = rest.map(|v| v * v).sum::<f64>().sqrt();
+        let expected = if j + 1 == steps { lanczos.beta() } else { 0.0 };
+        assert!((rest - expected).abs() < 1e-13, "{j}: {rest:e}");
+    }
+}
+
+/// Eigenpairs of a small symmetric matrix by Jacobi's rotations, the vectors one after the other.
+fn eigenpairs(matrix: &[f64], size: usize) -> (Vec<f64>, Vec<f64>) {
+    let mut a = matrix.to_vec();
+    let mut vectors: Vec<f64> = (0..size * size)
+        .map(|i| f64::from(u8::from(i / size == i % size)))
+        .collect();
+    for _ in 0..30 {
+        for p in 0..size {
+            for q in p + 1..size {
+                let theta = 0.5 * (2.0 * a[p * size + q]).atan2(a[q * size + q] - a[p * size + p]);
+                let (s, c) = theta.sin_cos();
+                for i in 0..size {
+                    let (x, y) = (a[i * size + p], a[i * size + q]);
+                    (a[i * size + p], a[i * size + q]) = (c * x - s * y, s * x + c * y);
+                }
+                for i in 0..size {
+                    let (x, y) = (a[p * size + i], a[q * size + i]);
+                    (a[p * size + i], a[q * size + i]) = (c * x - s * y, s * x + c * y);
+                    let (x, y) = (vectors[p * size + i], vectors[q * size + i]);
+                    (vectors[p * size + i], vectors[q * size + i]) = (c * x - s * y, s * x + c * y);
+                }
+            }
+        }
+    }
+    ((0..size).map(|i| a[i * size + i]).collect(), vectors)
+}

@@ -5,12 +5,14 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Findings, Metric};
+use super::findings::Findings;
+use super::metric::Metric;
+use crate::error::LabError;
 use crate::figures::mean_ranks;
 use crate::report::{Cell, Report, Table};
 use crate::statistics::Friedman;
 use crate::train::Method;
-use crate::{LabError, files, pictures};
+use crate::{files, pictures};
 
 /// The comparisons and what they say together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

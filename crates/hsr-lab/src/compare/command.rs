@@ -5,8 +5,9 @@ use std::path::Path;
 
 use burn_hsr::{Mode, Subsample};
 
-use super::{Budget, CompareConfig};
-use crate::NetworkKind;
+use super::budget::Budget;
+use super::config::CompareConfig;
+use crate::architecture::NetworkKind;
 use crate::data::{Missing, TableOptions, written_list};
 use crate::shell;
 use crate::tasks::TaskOptions;

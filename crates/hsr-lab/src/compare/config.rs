@@ -1,31 +1,12 @@
 //! What is compared.
 
-use burn_hsr::{Mode, Strength};
+use burn_hsr::Mode;
 use serde::{Deserialize, Serialize};
 
-use super::{Budget, tuning};
-use crate::LabError;
+use super::budget::Budget;
+use super::contender::{self, Contender};
+use crate::error::LabError;
 use crate::train::{Method, Refinements, TrainConfig, check_rule};
-
-/// A method and how strong it is.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Contender {
-    /// The method.
-    pub method: Method,
-    /// The factor of what it adds to the loss; ρ for SAM and ASAM; 0 for plain.
-    pub strength: Strength,
-}
-
-impl Contender {
-    /// The method with the strength that `hsr train` gives it.
-    pub fn new(method: Method) -> Self {
-        Self {
-            method,
-            strength: method.default_strength(),
-        }
-    }
-}
 
 /// A comparison, as stored in its directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,34 +42,34 @@ impl CompareConfig {
                 .iter()
                 .any(|other| other.method == contender.method)
             {
-                return refuse(format!("--methods names {name} twice"));
+                return refuse(format!("`methods` names {name} twice"));
             }
         }
         if self.methods.len() < 2 {
             return refuse(format!(
-                "--methods has {} method, expected at least 2 to compare",
+                "`methods` has {} method, expected at least 2 to compare",
                 self.methods.len()
             ));
         }
         if !(1..=MOST_SEEDS).contains(&self.seeds) {
             return refuse(format!(
-                "--seeds is {}, expected 1 to {MOST_SEEDS}",
+                "`seeds` is {}, expected 1 to {MOST_SEEDS}",
                 self.seeds
             ));
         }
         if self.training.seed.checked_add(self.seeds as u64).is_none() {
             return refuse(format!(
-                "--seed is {}, after which there are no {} seeds",
+                "`seed` is {}, after which there are no {} seeds",
                 self.training.seed, self.seeds
             ));
         }
         if let Some(count) = self.tune {
-            tuning::check(count)?;
+            contender::check(count)?;
         }
         let penalised = |contender: &Contender| contender.method.sharpness().is_some();
         if self.training.mode != Mode::Coupled && !self.methods.iter().any(penalised) {
             return refuse(
-                "--mode belongs to the methods that add a penalty, and none of --methods does"
+                "`mode` belongs to the methods that add a penalty, and none of `methods` does"
                     .to_owned(),
             );
         }
@@ -109,7 +90,7 @@ impl CompareConfig {
     /// The strengths of a method that are tried.
     pub(super) fn tried(&self, contender: Contender) -> Vec<Contender> {
         match self.tune {
-            Some(count) if contender.method.has_strength() => tuning::grid(contender, count)
+            Some(count) if contender.method.has_strength() => contender::grid(contender, count)
                 .into_iter()
                 .map(|strength| Contender {
                     strength,

@@ -1,7 +1,9 @@
 //! The pictures of a comparison.
 
+use super::findings::Findings;
 use super::findings::of;
-use super::{Findings, Metric, RunRecord};
+use super::metric::Metric;
+use super::record::RunRecord;
 use crate::figures::{
     Cloud, Distribution, DistributionPanel, Figure, FigureError, ScatterPanel, distributions,
     scatter,

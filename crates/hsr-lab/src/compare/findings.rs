@@ -7,7 +7,10 @@ use std::path::Path;
 use burn_hsr::Strength;
 use serde::{Deserialize, Serialize};
 
-use super::{CompareConfig, Metric, RunRecord, TunedMethod};
+use super::config::CompareConfig;
+use super::metric::Metric;
+use super::record::RunRecord;
+use super::tuning::TunedMethod;
 use crate::statistics::{NullDistribution, Quartiles, SignedRank, holm, stars};
 use crate::train::Method;
 use crate::train::problem::Problem;

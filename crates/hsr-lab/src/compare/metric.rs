@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::RunRecord;
+use super::record::RunRecord;
 use crate::figures::value as three_digits;
 
 /// A quantity of a run.

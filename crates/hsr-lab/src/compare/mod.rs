@@ -51,6 +51,7 @@ mod across;
 mod budget;
 mod command;
 mod config;
+mod contender;
 mod figures;
 mod findings;
 mod metric;
@@ -62,7 +63,8 @@ mod tuning;
 
 pub use across::{Across, Ranks};
 pub use budget::Budget;
-pub use config::{CompareConfig, Contender};
+pub use config::CompareConfig;
+pub use contender::Contender;
 pub use findings::{Findings, MethodFindings, PairTest};
 pub use metric::Metric;
 pub use record::RunRecord;

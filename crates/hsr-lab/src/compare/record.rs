@@ -5,11 +5,12 @@ use burn_hsr::Strength;
 use serde::{Deserialize, Serialize};
 
 use super::budget::Budget;
+use crate::error::LabError;
+use crate::scores;
 use crate::train::measure::measure;
 use crate::train::problem::Problem;
 use crate::train::trainer::{Trainer, left_the_numbers};
 use crate::train::{Control, Method, NetworkSummary, TrainConfig};
-use crate::{LabError, scores};
 
 /// What came of a run, as stored in `runs/METHOD-SEED.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

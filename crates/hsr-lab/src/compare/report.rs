@@ -2,10 +2,15 @@
 
 use std::path::Path;
 
+use super::budget::Budget;
+use super::config::CompareConfig;
 use super::figures::{DRAWN, TRADES, panel};
 use super::findings::between;
-use super::{Budget, CompareConfig, Findings, Metric, PairTest, RunRecord, tuning};
-use crate::NetworkKind;
+use super::findings::{Findings, PairTest};
+use super::metric::Metric;
+use super::record::RunRecord;
+use super::tuning;
+use crate::architecture::NetworkKind;
 use crate::figures::{FigureError, MOST_DOTS, distributions, scatter, value};
 use crate::report::{Cell, Report, Table};
 use crate::statistics::{NullDistribution, stars};

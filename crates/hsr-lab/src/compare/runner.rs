@@ -9,15 +9,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::Device;
 
+use super::config::CompareConfig;
+use super::contender::Contender;
+use super::findings::Findings;
+use super::record::RunRecord;
 use super::record::Validated;
 use super::store::{self, Store, Stored};
 use super::tuning::{self, Trial};
-use super::{CompareConfig, Contender, Findings, RunRecord, figures, record, report};
+use super::{figures, record, report};
 use crate::data::DataWarning;
+use crate::error::LabError;
 use crate::train::problem::Problem;
 use crate::train::reading::Reading;
 use crate::train::{Control, Method, versions};
-use crate::{LabError, files, pictures, workers};
+use crate::{files, pictures, workers};
 
 /// What the observer of a comparison is told after every epoch of every run.
 #[derive(Clone, Copy, Debug)]

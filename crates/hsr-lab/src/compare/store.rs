@@ -14,10 +14,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{CompareConfig, RunRecord, Trial};
+use super::config::CompareConfig;
+use super::record::RunRecord;
+use super::tuning::Trial;
+use crate::error::LabError;
 use crate::lock::{self, DirectoryLock};
 use crate::train::Method;
-use crate::{LabError, files};
+use crate::{files, input};
 
 const FILE: &str = "compare.json";
 const RUNS: &str = "runs";
@@ -44,7 +47,7 @@ pub(super) struct Store {
 pub(super) fn open(directory: &Path, stored: &Stored) -> Result<Store, LabError> {
     let lock = DirectoryLock::take(directory)?;
     let path = directory.join(FILE);
-    let comparison = match files::read(&path) {
+    let comparison = match input::read(&path) {
         Ok(bytes) => same(&path, &bytes, stored)?,
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(LabError::io(&path, "be read")(error));
@@ -94,7 +97,7 @@ fn same(path: &Path, bytes: &[u8], stored: &Stored) -> Result<String, LabError> 
     let [before, now] = [&before, stored].map(|it| serde_json::to_value(it).unwrap_or(Value::Null));
     let (name, before, now) = difference("", &before, &now).unwrap_or_default();
     refuse(format!(
-        "was begun with {name} {before}, now {now}; expected the same options, or another --out"
+        "was begun with {name} {before}, now {now}; expected the same options, or another `out`"
     ))
 }
 
@@ -180,7 +183,7 @@ impl Store {
         path: PathBuf,
         is_that: impl Fn(&T) -> bool,
     ) -> Result<Option<T>, LabError> {
-        let bytes = match files::read(&path) {
+        let bytes = match input::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(LabError::io(&path, "be read")(error)),

@@ -5,10 +5,12 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use rand::RngExt;
 
 use super::{ConvNet, ConvNetConfig};
+use crate::about::About;
 use crate::data::random::{Stream, generator};
-use crate::network::measuring_device;
+use crate::device::measuring_device;
+use crate::error::LabError;
+use crate::weights::WeightsFile;
 use crate::weights::tensors_file;
-use crate::{About, LabError, WeightsFile};
 
 /// The parameters θ of a convolutional network in f64, tensor after tensor in the order of the module, each as Burn holds
 /// it: `convolutions.0.weight` \[out, in, 3, 3\], `convolutions.0.bias` \[out\] and so on, `output.weight` \[in, K\],
@@ -98,7 +100,7 @@ impl ConvWeights {
         tensors_file(tensors, about)
     }
 
-    /// Reads the tensors of a network of this configuration, F32 or F64.
+    /// Reads the tensors of a network of this configuration, F64, F32, F16 or BF16.
     ///
     /// # Errors
     ///

@@ -6,12 +6,13 @@ use burn_sharpness::measures::{MeasureOptions, SharpnessMeasures};
 use hsr_core::depth::LayerShape;
 use hsr_core::{Batch, SpectralBounds};
 
+use super::Curvature;
 use super::surface::{Surface, WithHessian};
-use super::{Curvature, View};
 use crate::architecture::{ends, parameters};
+use crate::weights::View;
 use crate::weights::ranges;
 
-/// A feed-forward network on a batch. θ is in the order of [`Weights`](crate::Weights).
+/// A feed-forward network on a batch. θ is in the order of [`Weights`](crate::weights::Weights).
 pub(crate) struct FeedForwardSurface<'a> {
     curvature: &'a mut Curvature,
     layers: &'a [LayerShape],

@@ -8,9 +8,10 @@ use burn_sharpness::measures::{
 use hsr_core::depth::{DeepWorkspace, FeedForward, Layer, LayerShape};
 use hsr_core::{Activation, Batch, Dimensions, Error, Extremes, LanczosOptions, Network, extremes};
 
+use super::Curvature;
 use super::feed_forward::FeedForwardSurface;
 use super::surface::{Surface, is_no_number};
-use super::{Curvature, View};
+use crate::weights::View;
 
 impl Curvature {
     /// The measures of a network: of three layers as [`SharpnessMeasures::of`] has them, else the same at any depth. The

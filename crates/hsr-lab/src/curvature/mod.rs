@@ -15,12 +15,13 @@ use std::sync::Arc;
 
 use hsr_core::depth::{DeepBounds, DeepEvaluation, DeepWorkspace, FeedForward, LayerShape};
 use hsr_core::{
-    Batch, BlockEvaluation, Dimensions, Error, Evaluation, Network, Progress, Quantity,
-    SpectralBounds, Targets, Workspace,
+    Batch, BlockEvaluation, Error, Evaluation, Progress, Quantity, SpectralBounds, Targets,
+    Workspace,
 };
 
-use crate::LabError;
 use crate::architecture::ends;
+use crate::error::LabError;
+use crate::weights::View;
 
 pub(crate) use feed_forward::FeedForwardSurface;
 pub(crate) use measures::plain_ends;
@@ -28,63 +29,6 @@ pub(crate) use memory::check as check_memory;
 pub(crate) use module::ModuleSurface;
 pub use operator::Operator;
 pub(crate) use surface::{Surface, is_no_number, loss_anywhere};
-
-/// A network as the closed form sees it.
-#[derive(Clone, Debug)]
-pub enum View<'a> {
-    /// One hidden layer.
-    ThreeLayers(Network<'a, f64>),
-    /// Any number of layers.
-    Layers(FeedForward<'a, f64>),
-}
-
-impl<'a> View<'a> {
-    /// Of layers and θ, in the order of [`Weights`](crate::Weights).
-    ///
-    /// # Errors
-    ///
-    /// As [`FeedForward::from_flat`].
-    pub fn new(layers: &[LayerShape], theta: &'a [f64]) -> Result<Self, Error> {
-        match three_layers(layers) {
-            Some(dimensions) => Ok(Self::ThreeLayers(Network::from_flat(
-                dimensions,
-                layers[0].activation,
-                theta,
-            )?)),
-            None => Ok(Self::Layers(FeedForward::from_flat(layers, theta)?)),
-        }
-    }
-
-    /// D.
-    pub fn parameters(&self) -> usize {
-        match self {
-            Self::ThreeLayers(network) => network.dimensions().parameters(),
-            Self::Layers(network) => network.parameters(),
-        }
-    }
-
-    /// n_L = K.
-    pub fn outputs(&self) -> usize {
-        match self {
-            Self::ThreeLayers(network) => network.dimensions().outputs,
-            Self::Layers(network) => network.outputs(),
-        }
-    }
-}
-
-/// The sizes of a network with one hidden layer that is not residual.
-pub(crate) fn three_layers(layers: &[LayerShape]) -> Option<Dimensions> {
-    match layers {
-        [hidden, output] if !hidden.residual => Some(Dimensions {
-            inputs: hidden.inputs,
-            hidden: hidden.outputs,
-            outputs: output.outputs,
-            hidden_bias: hidden.bias,
-            output_bias: output.bias,
-        }),
-        _ => None,
-    }
-}
 
 /// Computes curvature in f64 on the host, and keeps its buffers. Every verb takes a network and a batch.
 ///
@@ -291,7 +235,7 @@ impl Curvature {
     /// As [`loss`](Self::loss).
     pub fn of_layers(
         &mut self,
-        weights: &crate::Weights,
+        weights: &crate::weights::Weights,
         batch: &Batch<f64>,
     ) -> Result<DeepBounds<f64>, LabError> {
         let network = FeedForward::from_flat(&weights.layers, &weights.theta)?;
@@ -390,7 +334,8 @@ pub(crate) fn sizes(layers: &[LayerShape]) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Activations, Weights, layers};
+    use crate::architecture::{Activations, layers};
+    use crate::weights::Weights;
     use hsr_core::{Activation, OutputLoss};
 
     /// Both forms of one network agree, whichever the verb takes.

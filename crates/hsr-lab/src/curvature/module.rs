@@ -10,8 +10,9 @@ use hsr_core::{Batch, OutputLoss, SpectralBounds, Targets};
 use super::measures::measures_of;
 use super::surface::{Surface, WithHessian};
 use crate::data::Dataset;
+use crate::error::LabError;
 use crate::network::{Classifier, measuring_device};
-use crate::{LabError, scores};
+use crate::scores;
 
 /// Samples of one pass: few enough for the activations of a convolution to stay small.
 const AT_ONCE: usize = 256;
@@ -169,8 +170,10 @@ impl<C: Classifier> Surface for ModuleSurface<'_, C> {
 mod tests {
     use super::super::{FeedForwardSurface, plain_ends};
     use super::*;
+    use crate::architecture::{Activations, layers};
+    use crate::curvature::Curvature;
     use crate::network::FeedForward;
-    use crate::{Activations, Curvature, Weights, layers};
+    use crate::weights::Weights;
     use burn_sharpness::spectrum::LanczosOptions;
 
     /// What is computed from gradients of Burn is what the closed form says, whatever the order of parameters.

@@ -6,10 +6,12 @@ use std::str;
 
 use serde::{Deserialize, Serialize};
 
+use super::error::DataError;
+use super::fault::ColumnRole;
 use super::nearest::nearest;
+use super::number::finite;
+use super::options::TableOptions;
 use super::records::Row;
-use super::table::finite;
-use super::{ColumnRole, DataError, TableOptions};
 
 /// A column from which features are made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,75 +4,10 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use super::IdxError;
-use super::table::finite;
-
-/// The column a name was meant to name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ColumnRole {
-    /// The column of labels.
-    Label,
-    /// The column of sample weights.
-    Weight,
-    /// A column from which a feature is made.
-    Feature,
-    /// A column that is left out.
-    Drop,
-    /// A column of categories.
-    OneHot,
-}
-
-impl fmt::Display for ColumnRole {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ColumnRole::Label => "label column",
-            ColumnRole::Weight => "weight column",
-            ColumnRole::Feature => "feature column",
-            ColumnRole::Drop => "column to drop",
-            ColumnRole::OneHot => "column to encode one-hot",
-        })
-    }
-}
-
-/// What is wrong with the values of a feature column.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ColumnFault {
-    /// The column's name.
-    pub column: String,
-    /// How many values are missing.
-    pub missing: usize,
-    /// How many are there and no finite numbers.
-    pub text: usize,
-    /// The first of these and its line.
-    pub first: Option<(String, u64)>,
-    /// Whether all of these are numbers with a comma before their decimals.
-    pub decimal_commas: bool,
-    /// Rows in all.
-    pub rows: usize,
-}
-
-impl fmt::Display for ColumnFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", shown(&self.column))?;
-        if let Some((text, line)) = &self.first {
-            let (text, line) = (shown(text), line);
-            if self.text + self.missing == self.rows {
-                write!(f, " is text ({text} in line {line})")?;
-            } else {
-                let (count, rows) = (self.text, self.rows);
-                write!(
-                    f,
-                    " has text in {count} of {rows} rows ({text} in line {line})"
-                )?;
-            }
-        }
-        if self.missing > 0 {
-            let and = if self.first.is_some() { " and" } else { "" };
-            write!(f, "{and} lacks {} of {} values", self.missing, self.rows)?;
-        }
-        Ok(())
-    }
-}
+use super::fault::{ColumnFault, ColumnRole, remedies};
+use super::idx::IdxError;
+use super::wording::{did_you_mean, header_hint, listed_with, missing_from, no_header_hint};
+pub(crate) use super::wording::{listed, shown};
 
 /// One side of a split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +102,7 @@ pub enum DataError {
     /// The first row holds numbers alone, so that it is no header.
     #[error(
         "{}: line {line}: the first row has numbers alone ({}), expected the names of the columns; \
-         where it is a sample, say --no-header",
+         where it is a sample, say `no_header`",
         path.display(), listed(found)
     )]
     HeaderOfNumbers {
@@ -181,7 +116,7 @@ pub enum DataError {
     /// The first row is like those below it.
     #[error(
         "{}: line {line}: the first row looks like those below it ({}), expected the names of the columns; \
-         where it is a sample, say --no-header",
+         where it is a sample, say `no_header`",
         path.display(), listed(found)
     )]
     HeaderLikeRow {
@@ -324,7 +259,7 @@ pub enum DataError {
     },
     /// Labels are missing.
     #[error(
-        "{}: column {}: {missing} of {rows} labels are missing, the first in line {line}; --missing drop-rows leaves \
+        "{}: column {}: {missing} of {rows} labels are missing, the first in line {line}; `missing` drop-rows leaves \
          their rows out",
         path.display(), shown(column)
     )]
@@ -342,7 +277,7 @@ pub enum DataError {
     },
     /// Leaving out rows with missing values leaves none.
     #[error(
-        "{}: each of the {rows} rows has a missing value; most are in column {}: leave it out with --drop",
+        "{}: each of the {rows} rows has a missing value; most are in column {}: leave it out with `drop`",
         path.display(), shown(column)
     )]
     NoCompleteRow {
@@ -399,7 +334,7 @@ pub enum DataError {
     /// The labels look like a quantity.
     #[error(
         "{}: column {} has {distinct} distinct numbers in {rows} rows: this looks like regression, and networks are \
-         trained to classify; --numeric-classes takes each number for a class",
+         trained to classify; `numeric_classes` takes each number for a class",
         path.display(), shown(column)
     )]
     LooksLikeRegression {
@@ -428,7 +363,7 @@ pub enum DataError {
     /// Labels do not say which outputs of a network they belong to.
     #[error(
         "{}: column {}: found {} ({}) for a network of {outputs} outputs, which does not say its classes: name them in \
-         the order of the outputs with --classes",
+         the order of the outputs with `classes`",
         path.display(), shown(column),
         if labels.len() == 1 { "1 label".to_owned() } else { format!("{} labels", labels.len()) },
         listed(labels)
@@ -488,106 +423,4 @@ pub enum DataError {
         /// The features of the set the standardizer was fitted to.
         expected: usize,
     },
-}
-
-/// Characters of foreign text that a message may show.
-const SHOWN: usize = 48;
-/// Names that a message may list.
-const LISTED: usize = 12;
-
-/// Text from outside, quoted, on one line and of bounded length.
-pub(crate) fn shown(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
-        None => format!("{text:?}"),
-        Some((end, _)) => format!("{:?}…", &text[..end]),
-    }
-}
-
-/// Names in a row; of many, the first and how many there are.
-pub(crate) fn listed<S: AsRef<str>>(names: &[S]) -> String {
-    listed_with(names, |name| shown(name.as_ref()))
-}
-
-/// The same for what is not a name.
-pub(crate) fn listed_with<T>(names: &[T], shown: impl FnMut(&T) -> String) -> String {
-    let first: Vec<String> = names.iter().take(LISTED).map(shown).collect();
-    let rest = if names.len() > LISTED {
-        format!(", … ({} in all)", names.len())
-    } else {
-        String::new()
-    };
-    first.join(", ") + &rest
-}
-
-/// The suggestion, where there is one.
-pub(crate) fn did_you_mean(nearest: &Option<String>) -> String {
-    nearest.as_ref().map_or_else(String::new, |name| {
-        format!(" (did you mean {}?)", shown(name))
-    })
-}
-
-fn missing_from(column: &Option<String>) -> String {
-    column.as_ref().map_or_else(String::new, |name| {
-        format!(" (nothing from column {} on)", shown(name))
-    })
-}
-
-/// A header that has numbers for names is perhaps none; one of a single column perhaps has another separator.
-fn header_hint(columns: &[String]) -> String {
-    match columns {
-        [only] if only.contains(|c: char| c.is_ascii_punctuation() || c.is_whitespace()) => {
-            " (name what separates them with --separator)".to_owned()
-        }
-        _ => no_header_hint(columns),
-    }
-}
-
-fn no_header_hint(columns: &[String]) -> String {
-    // Columns without a header are numbered, and need no hint.
-    let numbered = (1_usize..)
-        .zip(columns)
-        .all(|(number, name)| *name == number.to_string());
-    if !numbered && columns.iter().any(|name| finite(name).is_some()) {
-        " (where the first row is a sample, say --no-header)".to_owned()
-    } else {
-        String::new()
-    }
-}
-
-/// The options that make such a table usable.
-fn remedies(faults: &[ColumnFault]) -> String {
-    let mut remedies = Vec::new();
-    let text: Vec<&str> = faults
-        .iter()
-        .filter(|fault| fault.text > 0)
-        .map(|fault| fault.column.as_str())
-        .collect();
-    if !text.is_empty() {
-        let names = option_list(&text);
-        remedies.push(format!("--drop {names} or --one-hot {names}"));
-    }
-    if faults
-        .iter()
-        .any(|fault| fault.text > 0 && fault.decimal_commas)
-    {
-        remedies.push("--decimal-comma".to_owned());
-    }
-    if faults.iter().any(|fault| fault.missing > 0) {
-        remedies.push("--missing drop-rows".to_owned());
-    }
-    format!("; see {}", remedies.join(", "))
-}
-
-/// Names as an option takes them, where they are short and few enough to be copied.
-fn option_list(names: &[&str]) -> String {
-    let plain = |name: &&&str| {
-        name.chars()
-            .all(|c| c.is_alphanumeric() || "_-.".contains(c))
-    };
-    let list = names.join(",");
-    if names.iter().filter(plain).count() == names.len() && list.len() <= 80 {
-        list
-    } else {
-        "COLUMNS".to_owned()
-    }
 }

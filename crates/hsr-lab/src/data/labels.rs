@@ -3,9 +3,11 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::error::listed;
-use super::table::finite;
-use super::{DataError, Dataset, Table};
+use super::dataset::Dataset;
+use super::error::DataError;
+use super::number::finite;
+use super::table::Table;
+use super::wording::listed;
 
 /// The distinct labels in order, and the class index of every row.
 struct Numbered {
@@ -326,7 +328,7 @@ mod tests {
         assert_eq!(
             message(table(&["b", "b", "c"]).index_labels(3)),
             "t.csv: column \"class\": found 2 labels (\"b\", \"c\") for a network of 3 outputs, which does not say its \
-             classes: name them in the order of the outputs with --classes"
+             classes: name them in the order of the outputs with `classes`"
         );
         for labels in [
             &["1", "2", "3"][..],
@@ -337,7 +339,7 @@ mod tests {
         ] {
             let text = message(table(labels).index_labels(3));
             assert!(
-                text.contains("--classes") && text.contains(labels[0]),
+                text.contains("`classes`") && text.contains(labels[0]),
                 "{text}"
             );
         }

@@ -26,21 +26,26 @@
 mod columns;
 mod dataset;
 pub(crate) mod error;
+mod fault;
 mod idx;
 mod labels;
 mod nearest;
 mod noise;
+mod number;
 mod options;
 pub(crate) mod random;
+mod read;
 mod records;
 pub(crate) mod split;
 mod standardize;
 mod table;
 mod warning;
+pub(crate) mod wording;
 
 pub use columns::{FeatureColumn, Roles};
 pub use dataset::Dataset;
-pub use error::{ColumnFault, ColumnRole, DataError, Side};
+pub use error::{DataError, Side};
+pub use fault::{ColumnFault, ColumnRole};
 pub use idx::{Idx, IdxError};
 pub use nearest::nearest;
 pub use noise::corrupt_labels;

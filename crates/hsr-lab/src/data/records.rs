@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use super::error::DataError;
+use super::number::finite;
+use super::options::TableOptions;
 use super::options::{Separator, is_missing};
-use super::table::finite;
-use super::{DataError, TableOptions};
 
 /// A row of the file and the line it starts on.
 pub(super) struct Row {

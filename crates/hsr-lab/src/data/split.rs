@@ -3,8 +3,8 @@
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
+use super::error::{DataError, Side};
 use super::random::{Stream, generator};
-use super::{DataError, Side};
 
 /// The samples of the two sides of a split: disjoint, together all samples, neither empty, each ascending.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

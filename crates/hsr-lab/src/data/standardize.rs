@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, Dataset};
+use super::dataset::Dataset;
+use super::error::DataError;
 
 /// The affine map (x − mean) / std of each feature. Fit it to the training side and apply it to both sides, so that
 /// nothing of the test side enters training.

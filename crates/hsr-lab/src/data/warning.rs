@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::error::{listed, shown};
+use super::wording::{listed, shown};
 
 /// What looks wrong with a table. The message is one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -10,7 +10,7 @@ use super::error::{listed, shown};
 pub enum DataWarning {
     /// A feature counts the rows, as an index that was saved with the table does.
     #[error(
-        "{}: column {}{} numbers the rows and is used as a feature; leave it out with --drop {}",
+        "{}: column {}{} numbers the rows and is used as a feature; leave it out with `drop` {}",
         path.display(), shown(column), if *named { "" } else { ", which has no name," }, column
     )]
     Counter {
@@ -23,7 +23,7 @@ pub enum DataWarning {
     },
     /// A feature has no name.
     #[error(
-        "{}: column {column} has no name and is used as a feature; leave it out with --drop {column}",
+        "{}: column {column} has no name and is used as a feature; leave it out with `drop` {column}",
         path.display()
     )]
     Unnamed {

@@ -1,5 +1,9 @@
 //! An axis: how values become positions, and which of them are written on it.
 
+use std::ops::Range;
+
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+
 use super::number;
 
 /// The lowest end of a logarithmic axis; what is smaller is drawn there.
@@ -145,6 +149,31 @@ impl Axis {
     /// The values written on the axis, and what is written.
     pub fn ticks(&self) -> &[(f64, String)] {
         &self.ticks
+    }
+}
+
+impl Ranged for Axis {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, v: &f64, (from, to): (i32, i32)) -> i32 {
+        from + (self.of(*v) * f64::from(to - from)).round() as i32
+    }
+
+    /// The ticks, whatever number plotters asks for: there are as many as were asked of the axis.
+    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
+        self.ticks.iter().map(|(v, _)| *v).collect()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.start..self.end
+    }
+}
+
+impl ValueFormatter<f64> for Axis {
+    fn format_ext(&self, v: &f64) -> String {
+        let tick = self.ticks.iter().find(|(tick, _)| tick == v);
+        tick.map_or_else(String::new, |(_, label)| label.clone())
     }
 }
 

@@ -4,6 +4,7 @@ use plotters::backend::SVGBackend;
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
 use plotters::element::{Circle, PathElement, Polygon, Rectangle};
+use plotters::series::DashedLineSeries;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{
     Color, FontStyle, FontTransform, IntoFont, RGBColor, ShapeStyle, TextStyle, WHITE,
@@ -52,6 +53,18 @@ impl Type {
         }
     }
 
+    /// The same as plotters has it.
+    pub fn style(&self) -> TextStyle<'static> {
+        let weight = match self.weight {
+            Weight::Regular => FontStyle::Normal,
+            Weight::Bold => FontStyle::Bold,
+        };
+        let face = (font::FAMILY, self.size * UNIT * FONT_FACTOR).into_font();
+        let mut style = TextStyle::from(face.style(weight));
+        style.color = self.color.to_backend_color();
+        style
+    }
+
     /// The width of a text of this type.
     pub fn width(&self, text: &str) -> f64 {
         font::width(text, self.size, self.weight)
@@ -76,7 +89,7 @@ impl<E: std::error::Error + Send + Sync> From<DrawingAreaErrorKind<E>> for Figur
 
 type Drawn = Result<(), FigureError>;
 
-impl Canvas<'_> {
+impl<'a> Canvas<'a> {
     /// A figure of a size in pixels, drawn by `paint`.
     pub fn figure(
         width: f64,
@@ -121,22 +134,24 @@ impl Canvas<'_> {
             .draw(&PathElement::new(points, stroke(color, width)))?)
     }
 
-    /// A dashed vertical line.
-    pub fn dashed(&self, x: f64, (top, bottom): (f64, f64), color: RGBColor, width: f64) -> Drawn {
-        let (dash, gap) = (5.0, 3.5);
-        let mut y = top;
-        while y < bottom {
-            self.line([(x, y), (x, (y + dash).min(bottom))], color, width)?;
-            y += dash + gap;
+    /// A dashed line through points.
+    pub fn dashed(
+        &self,
+        points: impl IntoIterator<Item = (f64, f64)>,
+        color: RGBColor,
+        width: f64,
+    ) -> Drawn {
+        let points: Vec<_> = points.into_iter().map(corner).collect();
+        let dashes = DashedLineSeries::new(points, units(5.5), units(3.5), stroke(color, width));
+        for dashes in dashes {
+            self.area.draw(&dashes)?;
         }
         Ok(())
     }
 
     /// A filled disc.
     pub fn disc(&self, at: (f64, f64), radius: f64, color: RGBColor) -> Drawn {
-        Ok(self
-            .area
-            .draw(&Circle::new(corner(at), units(radius), color.filled()))?)
+        self.dot(at, radius, color, 1.0)
     }
 
     /// A translucent disc.
@@ -147,8 +162,17 @@ impl Canvas<'_> {
             .draw(&Circle::new(corner(at), units(radius), style))?)
     }
 
-    /// A translucent polygon.
-    pub fn area(
+    /// A ring on a white one, seen on whatever it lies on.
+    pub fn ring(&self, at: (f64, f64), radius: f64, color: RGBColor) -> Drawn {
+        for (color, width) in [(WHITE, 4.5), (color, 2.6)] {
+            let circle = Circle::new(corner(at), units(radius), stroke(color, width));
+            self.area.draw(&circle)?;
+        }
+        Ok(())
+    }
+
+    /// A polygon of an opacity.
+    pub fn polygon(
         &self,
         points: impl IntoIterator<Item = (f64, f64)>,
         color: RGBColor,
@@ -160,54 +184,31 @@ impl Canvas<'_> {
             .draw(&Polygon::new(points, color.mix(alpha).filled()))?)
     }
 
-    /// A filled polygon.
-    pub fn polygon(&self, points: impl IntoIterator<Item = (f64, f64)>, color: RGBColor) -> Drawn {
-        let points: Vec<_> = points.into_iter().map(corner).collect();
-        Ok(self.area.draw(&Polygon::new(points, color.filled()))?)
+    /// A rectangle of the sheet, for plotters to draw on.
+    pub fn part(&self, at: (f64, f64), size: (f64, f64)) -> DrawingArea<SVGBackend<'a>, Shift> {
+        self.area.clone().shrink(corner(at), corner(size))
     }
 
     /// A text.
     pub fn text(&self, text: &str, at: (f64, f64), anchor: Anchor, kind: Type) -> Drawn {
-        self.label(text, at, anchor, kind, FontTransform::None)
+        let style = kind.style().pos(Pos::new(anchor.0, anchor.1));
+        Ok(self
+            .area
+            .draw_text(&font::clean(text), &style, corner(at))?)
     }
 
     /// A text that runs upwards, centred on a point.
     pub fn upright(&self, text: &str, at: (f64, f64), kind: Type) -> Drawn {
-        self.label(
-            text,
-            at,
-            (HPos::Center, VPos::Center),
-            kind,
-            FontTransform::Rotate270,
-        )
-    }
-
-    fn label(
-        &self,
-        text: &str,
-        at: (f64, f64),
-        anchor: Anchor,
-        kind: Type,
-        turn: FontTransform,
-    ) -> Drawn {
-        let weight = match kind.weight {
-            Weight::Regular => FontStyle::Normal,
-            Weight::Bold => FontStyle::Bold,
-        };
-        let face = (font::FAMILY, kind.size * UNIT * FONT_FACTOR)
-            .into_font()
-            .style(weight)
-            .transform(turn);
-        let style = TextStyle::from(face)
-            .color(&kind.color)
-            .pos(Pos::new(anchor.0, anchor.1));
+        let style = kind.style().transform(FontTransform::Rotate270);
+        let style = style.pos(Pos::new(HPos::Center, VPos::Center));
         Ok(self
             .area
             .draw_text(&font::clean(text), &style, corner(at))?)
     }
 }
 
-fn units(pixels: f64) -> i32 {
+/// Pixels in the units of plotters.
+pub fn units(pixels: f64) -> i32 {
     (pixels * UNIT).round() as i32
 }
 
@@ -215,6 +216,23 @@ fn corner((x, y): (f64, f64)) -> (i32, i32) {
     (units(x), units(y))
 }
 
-fn stroke(color: RGBColor, width: f64) -> ShapeStyle {
+/// How a line of a width in pixels is drawn.
+pub fn stroke(color: RGBColor, width: f64) -> ShapeStyle {
     color.stroke_width(units(width).unsigned_abs())
+}
+
+/// A text in lines of at most `limit` pixels, broken between words; none for an empty text.
+pub fn wrapped(text: &str, kind: Type, limit: f64) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let longer = match lines.last() {
+            Some(line) => format!("{line} {word}"),
+            None => word.to_owned(),
+        };
+        match lines.last_mut() {
+            Some(line) if kind.width(&longer) <= limit => *line = longer,
+            _ => lines.push(kind.fitted(word, limit)),
+        }
+    }
+    lines
 }

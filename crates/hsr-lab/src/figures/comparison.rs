@@ -8,8 +8,8 @@ use super::canvas::{Canvas, Type};
 use super::error::FigureError;
 use super::figure::Figure;
 use super::palette::{self, INK, MUTED};
-use super::panel::Panel;
-use super::{drawable, extent};
+use super::panel::{Frame, Panel};
+use super::range::{drawable, extent};
 use crate::statistics::Quartiles;
 
 /// One quantity of several methods.
@@ -116,8 +116,8 @@ impl DistributionPanel {
         let room = WIDTH - TITLE.width(suffix);
         let title = TITLE.fitted(&self.title, room) + suffix;
         canvas.text(&title, (left, top + 4.0), (HPos::Left, VPos::Top), TITLE)?;
-        plot.x_grid(canvas)?;
-        plot.x_axis(canvas, Some(""))?;
+        let (grid, x, y) = (true, Some(Some("")), None);
+        plot.frame(canvas, Frame { grid, x, y })?;
         let colors = palette::series(self.groups.iter().map(|group| group.label.as_str()));
         for (i, (group, values)) in self.groups.iter().zip(&values).enumerate() {
             let y = plot.top + ROW * (i as f64 + 0.5);

@@ -7,11 +7,11 @@ use plotters::style::{RGBColor, WHITE};
 
 use super::axis::Axis;
 use super::canvas::{Canvas, Type};
-use super::drawable;
 use super::error::FigureError;
 use super::figure::Figure;
 use super::palette::{self, INK, MUTED};
-use super::panel::Panel;
+use super::panel::{Frame, Panel};
+use super::range::drawable;
 
 /// The decisions of one classifier, and samples.
 #[derive(Clone, Debug, PartialEq)]
@@ -166,9 +166,9 @@ pub fn decision_boundary(panels: &[DecisionPanel]) -> Result<Figure, FigureError
                 TITLE,
             )?;
             draw_regions(canvas, &panel, decision)?;
+            let (grid, x, y) = (false, Some(Some("x₁")), Some(("x₂", 42.0)));
+            panel.frame(canvas, Frame { grid, x, y })?;
             draw_points(canvas, &panel, decision)?;
-            panel.x_axis(canvas, Some("x₁"))?;
-            panel.y_axis(canvas, "x₂", 42.0)?;
         }
         let classes = panels
             .iter()
@@ -328,9 +328,9 @@ fn draw_marker(
     // Radii that give the shapes about equal areas.
     match class % 4 {
         0 => canvas.disc((x, y), radius, color),
-        1 => canvas.polygon(shape(4, 0.5, 1.22 * radius), color),
-        2 => canvas.polygon(shape(3, 0.0, 1.45 * radius), color),
-        _ => canvas.polygon(shape(4, 0.0, 1.28 * radius), color),
+        1 => canvas.polygon(shape(4, 0.5, 1.22 * radius), color, 1.0),
+        2 => canvas.polygon(shape(3, 0.0, 1.45 * radius), color, 1.0),
+        _ => canvas.polygon(shape(4, 0.0, 1.28 * radius), color, 1.0),
     }
 }
 

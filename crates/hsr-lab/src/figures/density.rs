@@ -7,10 +7,11 @@ use super::axis::Axis;
 use super::canvas::{Canvas, Type};
 use super::error::FigureError;
 use super::figure::Figure;
-use super::palette::{self, AXIS, INK, MUTED};
+use super::number;
+use super::palette::{self, INK, MUTED};
 use super::panel::{Panel, title_distance};
-use super::spectrum::{LEFT, MARKS, NAME, PLOT, RUG, Spectrum, Strip, WIDTH};
-use super::{drawable, extent, number};
+use super::range::{drawable, extent};
+use super::spectrum::{LEFT, MARKS, NAME, PLOT, RUG, Spectrum, Strip, WIDTH, named};
 
 /// The density of the eigenvalues of one loss Hessian.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +36,6 @@ const CURVE: f64 = 190.0;
 const STRIP: f64 = NAME + MARKS + CURVE + RUG + 20.0;
 const TITLE: Type = Type::bold(17.0, INK);
 const NOTE: Type = Type::regular(12.0, MUTED);
-const LABEL: Type = Type::bold(14.0, INK);
 
 /// The most decades of density that are drawn.
 const DECADES: f64 = 9.0;
@@ -91,11 +91,13 @@ pub fn density(series: &[Density]) -> Result<Figure, FigureError> {
                 y: y.clone(),
             };
             let (plot, frame) = (panel(CURVE), panel(CURVE + RUG));
-            curve.name(canvas, top - MARKS - NAME, *color)?;
-            curve.draw(canvas, &plot, &frame, *color)?;
+            named(canvas, top - MARKS - NAME, *color, curve.label, &curve.note)?;
             let last = i + 1 == curves.len();
-            frame.x_axis(canvas, last.then_some("eigenvalue λ"))?;
-            plot.y_axis(canvas, "density (log)", distance)?;
+            let title = last.then_some("eigenvalue λ");
+            frame.strip(canvas, &plot, title, ("density (log)", distance))?;
+            curve.draw(canvas, &plot, *color)?;
+            curve.strip.rug(canvas, &frame, *color)?;
+            curve.strip.marks(canvas, &frame, *color)?;
         }
         Ok(())
     })
@@ -164,39 +166,13 @@ impl<'a> Curve<'a> {
         })
     }
 
-    fn name(&self, canvas: &Canvas<'_>, top: f64, color: RGBColor) -> Result<(), FigureError> {
-        let label = LABEL.fitted(self.label, 0.4 * PLOT);
-        canvas.fill((LEFT, top + 2.0), (LEFT + 12.0, top + 14.0), color, 1.0)?;
-        let at = (LEFT + 19.0, top + 8.0);
-        canvas.text(&label, at, (HPos::Left, VPos::Center), LABEL)?;
-        let at = (at.0 + LABEL.width(&label) + 12.0, at.1);
-        canvas.text(&self.note, at, (HPos::Left, VPos::Center), NOTE)
-    }
-
-    fn draw(
-        &self,
-        canvas: &Canvas<'_>,
-        plot: &Panel,
-        frame: &Panel,
-        color: RGBColor,
-    ) -> Result<(), FigureError> {
-        frame.x_grid(canvas)?;
-        plot.y_grid(canvas)?;
+    fn draw(&self, canvas: &Canvas<'_>, plot: &Panel, color: RGBColor) -> Result<(), FigureError> {
         let at = |(v, d): &(f64, f64)| (plot.x_of(*v), plot.y_of(*d));
         let curve: Vec<(f64, f64)> = self.points.iter().map(at).collect();
         let (first, last) = (curve[0].0, curve[curve.len() - 1].0);
         let outline = [(last, plot.bottom()), (first, plot.bottom())];
-        canvas.polygon(
-            curve.iter().copied().chain(outline),
-            palette::tint(color, 0.22),
-        )?;
-        canvas.line(curve.iter().copied(), color, 1.6)?;
-        canvas.line(
-            [(LEFT, plot.bottom()), (plot.right(), plot.bottom())],
-            AXIS,
-            0.8,
-        )?;
-        self.strip.rug(canvas, frame, color)?;
-        self.strip.marks(canvas, frame, color)
+        let area = curve.iter().copied().chain(outline);
+        canvas.polygon(area, palette::tint(color, 0.22), 1.0)?;
+        canvas.line(curve, color, 1.6)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use maud::html;
 use resvg::usvg::fontdb::Database;
 use resvg::usvg::{Node, Options, Tree};
 
@@ -51,7 +52,7 @@ pub fn width(text: &str, size: f64, weight: Weight) -> f64 {
     let svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1\" height=\"1\"><text font-family=\"{FAMILY}\" \
          font-size=\"{size}\" font-weight=\"{weight}\">{}</text></svg>",
-        subscripts(&escaped(&clean(text)))
+        subscripts(&html! { (clean(text)) }.into_string())
     );
     let Ok(tree) = Tree::from_str(&svg, &options()) else {
         return 0.0;
@@ -100,12 +101,6 @@ pub fn clean(text: &str) -> String {
         .collect::<String>()
         .trim()
         .to_owned()
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }
 
 /// Sets the letters and digits after each `λ_` in SVG text as a subscript.

@@ -1,16 +1,17 @@
-//! The loss around a network, as a map with contours, and between two, as a curve.
+//! The loss around a network, as a map with contours.
 
 use plotters::style::text_anchor::{HPos, VPos};
 use plotters::style::{RGBColor, WHITE};
 
 use super::axis::Axis;
 use super::canvas::{Canvas, Type};
-use super::contour::{Field, Ring, inner_lines, refined, rings};
+use super::contour::{Field, Ring, refined, rings};
 use super::error::FigureError;
 use super::figure::Figure;
+use super::number;
 use super::palette::{self, AXIS, INK, MUTED};
-use super::panel::{Panel, title_distance};
-use super::{drawable, extent, number};
+use super::panel::{Frame, Panel, title_distance};
+use super::range::{drawable, extent};
 
 /// The loss on a grid around a network.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,25 +32,6 @@ pub struct LossPlane {
     pub network: String,
     /// Its loss.
     pub network_loss: f64,
-}
-
-/// The loss on the line between two networks.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LossProfile {
-    /// The figure's title.
-    pub title: String,
-    /// What it shows, in a line below the title.
-    pub note: String,
-    /// The coordinates, ascending: 0 at the first network, 1 at the second.
-    pub t: Vec<f64>,
-    /// The losses. One that is not finite is left out.
-    pub loss: Vec<f64>,
-    /// The networks' names.
-    pub networks: [String; 2],
-    /// Their losses.
-    pub ends: [f64; 2],
-    /// Where the loss is highest above the straight line between the networks, and by how much.
-    pub barrier: Option<(f64, f64)>,
 }
 
 const TITLE: Type = Type::bold(17.0, INK);
@@ -121,12 +103,20 @@ pub fn loss_plane(plane: &LossPlane) -> Result<Figure, FigureError> {
     let width = panel.right() + BAR_DISTANCE + BAR + 10.0 + labels + 30.0;
     let room = width - panel.left - 12.0;
     Canvas::figure(width.ceil(), FIRST + SIDE + 54.0, |canvas| {
-        heading(canvas, panel.left, room, &plane.title, &plane.note)?;
+        let (title, note) = (
+            TITLE.fitted(&plane.title, room),
+            NOTE.fitted(&plane.note, room),
+        );
+        canvas.text(&title, (panel.left, 12.0), (HPos::Left, VPos::Top), TITLE)?;
+        canvas.text(&note, (panel.left, 40.0), (HPos::Left, VPos::Top), NOTE)?;
         scale.fill(canvas, &panel, &field, &rings)?;
+        let [x, y] = plane.axes.each_ref().map(String::as_str);
+        let (grid, x, y) = (false, Some(Some(x)), Some((y, distance)));
+        panel.frame(canvas, Frame { grid, x, y })?;
+        let (right, top) = (panel.right(), panel.top);
+        let sides = [(panel.left, top), (right, top), (right, panel.bottom())];
+        canvas.line(sides, AXIS, 0.8)?;
         draw_network(canvas, &panel, plane)?;
-        frame(canvas, &panel)?;
-        panel.x_axis(canvas, Some(&plane.axes[0]))?;
-        panel.y_axis(canvas, &plane.axes[1], distance)?;
         scale.bar(canvas, &panel, labels)
     })
 }
@@ -235,12 +225,12 @@ impl Bands {
         canvas.fill(corners.0, corners.1, self.color(0), 1.0)?;
         for ring in rings {
             let band = ring.level + usize::from(ring.area > 0.0);
-            canvas.polygon(ring.points.iter().map(at), self.color(band))?;
+            canvas.polygon(ring.points.iter().map(at), self.color(band), 1.0)?;
         }
         for ring in rings {
-            for line in inner_lines(field, ring) {
-                canvas.line(line.iter().map(at), palette::tint(INK, 0.62), 0.6)?;
-            }
+            // What runs along the border is under the frame.
+            let closed = ring.points.iter().chain(ring.points.first());
+            canvas.line(closed.map(at), palette::tint(INK, 0.62), 0.6)?;
         }
         Ok(())
     }
@@ -300,135 +290,4 @@ fn draw_network(canvas: &Canvas<'_>, panel: &Panel, plane: &LossPlane) -> Result
     let dark = palette::marker(color);
     canvas.disc(at, 6.5, WHITE)?;
     canvas.disc(at, 4.8, dark)
-}
-
-/// Draws the loss between two networks: the curve, the networks, and dashed the straight line between their losses.
-///
-/// # Errors
-/// [`FigureError::Length`] where the sequences do not fit, [`FigureError::NoFiniteValue`] where there are not two losses
-/// to draw.
-pub fn loss_profile(profile: &LossProfile) -> Result<Figure, FigureError> {
-    const WIDTH: f64 = 760.0;
-    const HEIGHT: f64 = 300.0;
-    const LEGEND: f64 = 28.0;
-    if profile.t.len() != profile.loss.len() {
-        return Err(FigureError::Length {
-            label: profile.title.clone(),
-            what: "losses",
-            found: profile.loss.len(),
-            expected: profile.t.len(),
-        });
-    }
-    let both = profile.t.iter().copied().zip(profile.loss.iter().copied());
-    let shown = |(t, v): &(f64, f64)| drawable(*t) && drawable(*v);
-    let mut curve: Vec<(f64, f64)> = both.filter(shown).collect();
-    let ends: Vec<(f64, f64)> = [0.0, 1.0]
-        .into_iter()
-        .zip(profile.ends)
-        .filter(shown)
-        .collect();
-    if curve.len() < 2 || ends.len() < 2 {
-        return Err(FigureError::NoFiniteValue {
-            label: profile.title.clone(),
-            what: "losses",
-        });
-    }
-    // The networks are on their own curve.
-    curve.extend(&ends);
-    curve.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let x = extent(curve.iter().map(|p| p.0)).unwrap_or((0.0, 1.0));
-    let y = extent(curve.iter().map(|p| p.1)).unwrap_or((0.0, 1.0));
-    let y = Axis::linear(y, 6);
-    let distance = title_distance(&y);
-    let left = distance + 18.0;
-    let panel = Panel {
-        left,
-        top: FIRST + LEGEND,
-        width: WIDTH - left - 26.0,
-        height: HEIGHT,
-        x: Axis::linear_exact(x, 8),
-        y,
-    };
-    let at = |(t, v): (f64, f64)| (panel.x_of(t), panel.y_of(v));
-    let colors = palette::series(profile.networks.iter().map(String::as_str));
-    Canvas::figure(WIDTH, panel.bottom() + 54.0, |canvas| {
-        heading(
-            canvas,
-            left,
-            WIDTH - left - 12.0,
-            &profile.title,
-            &profile.note,
-        )?;
-        let mut used = left;
-        for ((name, color), loss) in profile.networks.iter().zip(&colors).zip(profile.ends) {
-            let text = LABEL.fitted(&format!("{name}: {}", number::value(loss)), 0.3 * WIDTH);
-            let y = FIRST + 6.0;
-            canvas.disc((used + 5.0, y), 4.8, *color)?;
-            canvas.text(&text, (used + 16.0, y), (HPos::Left, VPos::Center), LABEL)?;
-            used += 16.0 + LABEL.width(&text) + 26.0;
-        }
-        panel.x_grid(canvas)?;
-        panel.y_grid(canvas)?;
-        dashed(canvas, at(ends[0]), at(ends[1]), MUTED)?;
-        canvas.line(curve.iter().map(|p| at(*p)), INK, 2.0)?;
-        if let Some((t, height)) = profile.barrier {
-            let chord = (1.0 - t) * profile.ends[0] + t * profile.ends[1];
-            if drawable(height) && panel.x.holds(t) {
-                canvas.line([at((t, chord)), at((t, chord + height))], colors[1], 1.6)?;
-            }
-        }
-        for (point, color) in ends.iter().zip(&colors) {
-            canvas.disc(at(*point), 6.5, WHITE)?;
-            canvas.disc(at(*point), 4.8, *color)?;
-        }
-        let title = format!(
-            "position on the line: 0 is {}, 1 is {}",
-            LABEL.fitted(&profile.networks[0], 0.25 * WIDTH),
-            LABEL.fitted(&profile.networks[1], 0.25 * WIDTH)
-        );
-        panel.x_axis(canvas, Some(&title))?;
-        panel.y_axis(canvas, "loss", distance)
-    })
-}
-
-fn heading(
-    canvas: &Canvas<'_>,
-    left: f64,
-    room: f64,
-    title: &str,
-    note: &str,
-) -> Result<(), FigureError> {
-    let (title, note) = (TITLE.fitted(title, room), NOTE.fitted(note, room));
-    canvas.text(&title, (left, 12.0), (HPos::Left, VPos::Top), TITLE)?;
-    canvas.text(&note, (left, 40.0), (HPos::Left, VPos::Top), NOTE)
-}
-
-/// The sides that are no axis.
-fn frame(canvas: &Canvas<'_>, panel: &Panel) -> Result<(), FigureError> {
-    let (right, top) = (panel.right(), panel.top);
-    let corners = [(panel.left, top), (right, top), (right, panel.bottom())];
-    canvas.line(corners, AXIS, 0.8)
-}
-
-fn dashed(
-    canvas: &Canvas<'_>,
-    from: (f64, f64),
-    to: (f64, f64),
-    color: RGBColor,
-) -> Result<(), FigureError> {
-    let (dash, gap) = (6.0, 4.0);
-    let length = (to.0 - from.0).hypot(to.1 - from.1);
-    let at = |s: f64| {
-        let share = (s / length).min(1.0);
-        (
-            from.0 + share * (to.0 - from.0),
-            from.1 + share * (to.1 - from.1),
-        )
-    };
-    let mut s = 0.0;
-    while s < length {
-        canvas.line([at(s), at(s + dash)], color, 1.2)?;
-        s += dash + gap;
-    }
-    Ok(())
 }

@@ -46,15 +46,18 @@ mod legend;
 mod number;
 mod palette;
 mod panel;
+mod profile;
+mod range;
 mod ranks;
 mod scatter;
+mod series;
 mod spectrum;
 mod training;
 
 #[cfg(test)]
 mod tests;
 
-pub use chart::{Chart, Mark, Plot, Series, chart};
+pub use chart::{Chart, Plot, chart};
 pub(crate) use comparison::MOST_DOTS;
 pub use comparison::{Distribution, DistributionPanel, distributions};
 pub use decision::{DecisionPanel, decision_boundary};
@@ -62,28 +65,15 @@ pub use density::{Density, density};
 pub use error::FigureError;
 pub use figure::Figure;
 pub(crate) use font::FACES;
-pub use landscape::{LossPlane, LossProfile, loss_plane, loss_profile};
+pub use landscape::{LossPlane, loss_plane};
 pub(crate) use number::value;
+pub use profile::{LossProfile, loss_profile};
+pub(crate) use range::extent;
 pub use ranks::mean_ranks;
 pub use scatter::{Cloud, ScatterPanel, scatter};
+pub use series::{Mark, Series};
 pub use spectrum::{Spectrum, spectrum};
 pub use training::{TrainingCurve, training};
-
-/// The largest magnitude that is drawn; what is larger counts as not finite, so that no range overflows.
-const LARGEST: f64 = 1e150;
-
-/// Whether a value can be drawn.
-fn drawable(value: f64) -> bool {
-    value.is_finite() && value.abs() <= LARGEST
-}
-
-/// The smallest and the largest of some values, none where there is no value.
-pub(crate) fn extent(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
-    values.into_iter().fold(None, |range, value| {
-        let (low, high) = range.unwrap_or((value, value));
-        Some((low.min(value), high.max(value)))
-    })
-}
 
 /// A picture that says why there is none.
 pub(crate) fn nothing(title: &str) -> Result<Figure, FigureError> {
@@ -92,20 +82,4 @@ pub(crate) fn nothing(title: &str) -> Result<Figure, FigureError> {
         plots: vec![Plot::default()],
         ..Chart::default()
     })
-}
-
-/// A text in lines of at most `limit` pixels, broken between words; none for an empty text.
-fn wrapped(text: &str, kind: canvas::Type, limit: f64) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        let longer = match lines.last() {
-            Some(line) => format!("{line} {word}"),
-            None => word.to_owned(),
-        };
-        match lines.last_mut() {
-            Some(line) if kind.width(&longer) <= limit => *line = longer,
-            _ => lines.push(kind.fitted(word, limit)),
-        }
-    }
-    lines
 }

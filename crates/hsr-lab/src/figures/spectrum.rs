@@ -7,9 +7,10 @@ use super::axis::Axis;
 use super::canvas::{Canvas, Type};
 use super::error::FigureError;
 use super::figure::Figure;
+use super::number;
 use super::palette::{self, AXIS, INK, MUTED};
 use super::panel::Panel;
-use super::{drawable, extent, number};
+use super::range::{drawable, extent};
 
 /// The eigenvalues of one loss Hessian.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,14 +94,31 @@ pub fn spectrum(series: &[Spectrum]) -> Result<Figure, FigureError> {
                 colors[i],
                 strips.first().filter(|_| i > 0),
             )?;
-            strip.plot(canvas, &bars, &frame, &bins[i], colors[i])?;
-            strip.marks(canvas, &frame, colors[i])?;
+            strip.tint(canvas, &frame, colors[i])?;
             let last = i + 1 == strips.len();
-            frame.x_axis(canvas, last.then_some(axis_title))?;
-            bars.y_axis(canvas, "count", 46.0)?;
+            frame.strip(canvas, &bars, last.then_some(axis_title), ("count", 46.0))?;
+            strip.plot(canvas, &bars, &bins[i], colors[i])?;
+            strip.rug(canvas, &frame, colors[i])?;
+            strip.marks(canvas, &frame, colors[i])?;
         }
         Ok(())
     })
+}
+
+/// A label with its colour before it, and in what is left of the line a note.
+pub(super) fn named(
+    canvas: &Canvas<'_>,
+    top: f64,
+    color: RGBColor,
+    label: &str,
+    note: &str,
+) -> Result<(), FigureError> {
+    let label = LABEL.fitted(label, 0.5 * PLOT);
+    canvas.fill((LEFT, top + 2.0), (LEFT + 12.0, top + 14.0), color, 1.0)?;
+    let at = (LEFT + 19.0, top + 8.0);
+    canvas.text(&label, at, (HPos::Left, VPos::Center), LABEL)?;
+    let at = (at.0 + LABEL.width(&label) + 12.0, at.1);
+    canvas.text(note, at, (HPos::Left, VPos::Center), NOTE)
 }
 
 /// A spectrum made ready.
@@ -181,14 +199,6 @@ impl<'a> Strip<'a> {
         color: RGBColor,
         first: Option<&Self>,
     ) -> Result<(), FigureError> {
-        let label = LABEL.fitted(self.label, 0.5 * PLOT);
-        canvas.fill((LEFT, top + 2.0), (LEFT + 12.0, top + 14.0), color, 1.0)?;
-        canvas.text(
-            &label,
-            (LEFT + 19.0, top + 8.0),
-            (HPos::Left, VPos::Center),
-            LABEL,
-        )?;
         let plural = if self.values.len() == 1 { "" } else { "s" };
         let mut note = format!("{} eigenvalue{plural}", number::count(self.values.len()));
         if self.left_out > 0 {
@@ -198,8 +208,7 @@ impl<'a> Strip<'a> {
         if let Some(first) = first {
             note += &self.beside(first);
         }
-        let x = LEFT + 19.0 + LABEL.width(&label) + 12.0;
-        canvas.text(&note, (x, top + 8.0), (HPos::Left, VPos::Center), NOTE)
+        named(canvas, top, color, self.label, &note)
     }
 
     /// How the spread compares with that of another spectrum; nothing where it hardly differs.
@@ -224,23 +233,20 @@ impl<'a> Strip<'a> {
         }
     }
 
+    /// The range of the eigenvalues.
+    fn tint(&self, canvas: &Canvas<'_>, frame: &Panel, color: RGBColor) -> Result<(), FigureError> {
+        let (from, to) = (frame.x_of(self.min) - 0.5, frame.x_of(self.max) + 0.5);
+        let tint = palette::tint(color, 0.13);
+        canvas.fill((from, frame.top), (to, frame.bottom()), tint, 1.0)
+    }
+
     fn plot(
         &self,
         canvas: &Canvas<'_>,
         bars: &Panel,
-        frame: &Panel,
         bins: &[usize],
         color: RGBColor,
     ) -> Result<(), FigureError> {
-        let (from, to) = (frame.x_of(self.min), frame.x_of(self.max));
-        canvas.fill(
-            (from - 0.5, frame.top),
-            (to + 0.5, frame.bottom()),
-            palette::tint(color, 0.13),
-            1.0,
-        )?;
-        frame.x_grid(canvas)?;
-        bars.y_grid(canvas)?;
         let width = PLOT / bins.len() as f64;
         for (i, n) in bins.iter().enumerate().filter(|(_, n)| **n > 0) {
             let left = LEFT + i as f64 * width;
@@ -251,12 +257,7 @@ impl<'a> Strip<'a> {
                 1.0,
             )?;
         }
-        canvas.line(
-            [(LEFT, bars.bottom()), (bars.right(), bars.bottom())],
-            AXIS,
-            0.8,
-        )?;
-        self.rug(canvas, frame, color)
+        Ok(())
     }
 
     /// A translucent tick for each eigenvalue. Those within a pixel are drawn as the one tick that they add up to: thousands
@@ -306,7 +307,7 @@ impl<'a> Strip<'a> {
         };
         if let Some(sup) = self.sup {
             let x = frame.x_of(sup);
-            canvas.dashed(x, (frame.top, frame.bottom()), INK, 1.5)?;
+            canvas.dashed([(x, frame.top), (x, frame.bottom())], INK, 1.5)?;
             marks.push((x, format!("λ_sup = {}", number::value(sup))));
         }
         // Stable: λ_max stays before a λ_sup that equals it.

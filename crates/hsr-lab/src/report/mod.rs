@@ -18,16 +18,16 @@
 mod table;
 mod text;
 
-use std::fmt::Write;
 use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 pub use table::{Cell, Table};
 
 use crate::figures::{self, Figure};
-use text::{escaped, inline};
+use text::{inline, printable};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -50,7 +50,7 @@ const NARROW: f64 = 480.0;
 #[derive(Clone, Debug)]
 pub struct Report {
     title: String,
-    body: String,
+    body: Markup,
 }
 
 impl Report {
@@ -58,118 +58,109 @@ impl Report {
     pub fn new(title: &str) -> Self {
         Self {
             title: title.to_owned(),
-            body: format!("<h1>{}</h1>\n", inline(title)),
+            body: html! { h1 { (inline(title)) } },
         }
+    }
+
+    fn push(&mut self, part: Markup) {
+        self.body.0 += &part.0;
+        self.body.0.push('\n');
     }
 
     /// A heading.
     pub fn heading(&mut self, text: &str) {
-        let _ = writeln!(self.body, "<h2>{}</h2>", inline(text));
+        self.push(html! { h2 { (inline(text)) } });
     }
 
     /// A paragraph.
     pub fn paragraph(&mut self, text: &str) {
-        let _ = writeln!(self.body, "<p>{}</p>", inline(text));
+        self.push(html! { p { (inline(text)) } });
     }
 
     /// A paragraph that must not be overlooked.
     pub fn notice(&mut self, text: &str) {
-        let _ = writeln!(self.body, "<p class=\"notice\">{}</p>", inline(text));
+        self.push(html! { p.notice { (inline(text)) } });
     }
 
     /// A claim, whether it holds, and the number that decides.
     pub fn verdict(&mut self, holds: bool, claim: &str, number: &str) {
-        let (class, word) = if holds {
-            ("pass", "PASS")
-        } else {
-            ("fail", "FAIL")
-        };
-        let _ = writeln!(
-            self.body,
-            "<p class=\"verdict {class}\"><strong>{word}</strong> {} <span>{}</span></p>",
-            inline(claim),
-            inline(number)
-        );
+        let word = if holds { "PASS" } else { "FAIL" };
+        let class = word.to_lowercase();
+        self.push(html! {
+            p.verdict.(class) { strong { (word) } " " (inline(claim)) " " span { (inline(number)) } }
+        });
     }
 
     /// Names and what they stand for.
     pub fn list<'a>(&mut self, entries: impl IntoIterator<Item = (&'a str, String)>) {
-        self.body.push_str("<dl>\n");
-        for (name, value) in entries {
-            let _ = writeln!(
-                self.body,
-                "<div><dt>{}</dt><dd>{}</dd></div>",
-                inline(name),
-                inline(&value)
-            );
-        }
-        self.body.push_str("</dl>\n");
+        self.push(html! {
+            dl {
+                @for (name, value) in entries {
+                    div { dt { (inline(name)) } dd { (inline(&value)) } }
+                }
+            }
+        });
     }
 
     /// What is typed into a shell.
     pub fn command(&mut self, command: &str) {
-        let _ = writeln!(self.body, "<pre><code>{}</code></pre>", escaped(command));
+        self.push(html! { pre { code { (printable(command)) } } });
     }
 
     /// A table.
     pub fn table(&mut self, table: &Table) {
-        self.body.push_str(&table.html());
+        self.push(table.html());
     }
 
     /// A table that is unfolded by its title.
     pub fn folded(&mut self, title: &str, table: &Table) {
-        let _ = writeln!(
-            self.body,
-            "<details><summary>{}</summary>\n{}</details>",
-            inline(title),
-            table.html()
-        );
+        self.push(html! { details { summary { (inline(title)) } (table.html()) } });
     }
 
     /// A figure with its caption.
     pub fn figure(&mut self, figure: &Figure, caption: &str) {
-        self.body.push_str(&with_caption(figure, caption));
+        self.push(with_caption(figure, caption));
     }
 
     /// Narrow figures, as many beside each other as there is room for.
     pub fn gallery<'a>(&mut self, figures: impl IntoIterator<Item = (&'a Figure, String)>) {
-        self.body.push_str("<div class=\"gallery\">\n");
-        for (figure, caption) in figures {
-            self.body.push_str(&with_caption(figure, &caption));
-        }
-        self.body.push_str("</div>\n");
+        self.push(html! {
+            div.gallery { @for (figure, caption) in figures { (with_caption(figure, &caption)) } }
+        });
     }
 
     /// The file.
     pub fn html(&self) -> String {
-        // The policy is the browser's own guard that nothing is fetched, whatever a name in the data looks like.
-        format!(
-            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
-             font-src data:; img-src data:\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <link rel=\"icon\" href=\"data:,\">\n<title>{}</title>\n<style>\n{}{STYLE}</style>\n</head>\n<body>\n<main>\n\
-             {}</main>\n</body>\n</html>\n",
-            escaped(&self.title),
-            *FONTS,
-            self.body
-        )
+        // The browser's own guard that nothing is fetched, whatever a name in the data looks like.
+        let policy = "default-src 'none'; style-src 'unsafe-inline'; font-src data:; img-src data:";
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta http-equiv="Content-Security-Policy" content=(policy);
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    link rel="icon" href="data:,";
+                    title { (printable(&self.title)) }
+                    style { (PreEscaped(FONTS.as_str())) (PreEscaped(STYLE)) }
+                }
+                body { main { (self.body) } }
+            }
+        };
+        page.into_string()
     }
 }
 
-fn with_caption(figure: &Figure, caption: &str) -> String {
-    let class = if figure.width() > NARROW {
-        " class=\"wide\""
-    } else {
-        ""
-    };
+fn with_caption(figure: &Figure, caption: &str) -> Markup {
+    let svg = figure.svg();
     // What a screen reader says of the picture; its texts one by one would be noise.
-    let opened = format!("<svg role=\"img\" aria-label=\"{}\" ", escaped(caption));
-    let svg = figure.svg().replacen("<svg ", &opened, 1);
-    let caption = if caption.is_empty() {
-        String::new()
-    } else {
-        format!("<figcaption>{}</figcaption>", inline(caption))
-    };
-    format!("<figure{class}><div>{svg}</div>{caption}</figure>\n")
+    let opened = html! { svg role="img" aria-label=(printable(caption)) {} }.into_string();
+    let opened = opened.trim_end_matches("></svg>");
+    let svg = svg.replacen("<svg", opened, 1);
+    html! {
+        figure.wide[figure.width() > NARROW] {
+            div { (PreEscaped(svg)) }
+            @if !caption.is_empty() { figcaption { (inline(caption)) } }
+        }
+    }
 }

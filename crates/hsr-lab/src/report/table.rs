@@ -1,6 +1,6 @@
 //! Tables of a report.
 
-use std::fmt::Write;
+use maud::{Markup, html};
 
 use super::text::inline;
 
@@ -71,33 +71,36 @@ impl Table {
         self.rows.push((name.into(), cells.into_iter().collect()));
     }
 
-    pub(super) fn html(&self) -> String {
+    pub(super) fn html(&self) -> Markup {
         let columns: Vec<Column> = (0..self.head.len()).map(|i| self.column(i)).collect();
-        let mut out = "<div class=\"scroll\"><table>\n<thead><tr>".to_owned();
-        for (title, column) in self.head.iter().zip(&columns) {
-            let (class, room) = (column.class(), column.mark(""));
-            let _ = write!(out, "<th scope=\"col\"{class}>{}{room}</th>", inline(title));
-        }
-        out.push_str("</tr></thead>\n<tbody>\n");
-        for (name, cells) in &self.rows {
-            let _ = write!(out, "<tr><th scope=\"row\">{}</th>", inline(name));
-            for (cell, column) in cells.iter().zip(&columns[1..]) {
-                let (class, mark) = (column.class(), column.mark(&cell.mark));
-                let _ = write!(out, "<td{class}>{}{mark}", inline(&cell.text));
-                if !cell.note.is_empty() {
-                    let _ = write!(
-                        out,
-                        "<small>{}{}</small>",
-                        inline(&cell.note),
-                        column.mark("")
-                    );
+        html! {
+            div.scroll {
+                table {
+                    thead {
+                        tr {
+                            @for (title, column) in self.head.iter().zip(&columns) {
+                                th.number[column.is_number] scope="col" { (inline(title)) (column.mark("")) }
+                            }
+                        }
+                    }
+                    tbody {
+                        @for (name, cells) in &self.rows {
+                            tr {
+                                th scope="row" { (inline(name)) }
+                                @for (cell, column) in cells.iter().zip(&columns[1..]) {
+                                    td.number[column.is_number] {
+                                        (inline(&cell.text)) (column.mark(&cell.mark))
+                                        @if !cell.note.is_empty() {
+                                            small { (inline(&cell.note)) (column.mark("")) }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
                 }
-                out.push_str("</td>");
             }
-            out.push_str("</tr>\n");
         }
-        out.push_str("</tbody>\n</table></div>\n");
-        out
     }
 
     /// How the fields of a column are set; the first is that of the rows' names.
@@ -120,20 +123,8 @@ struct Column {
 }
 
 impl Column {
-    fn class(&self) -> &'static str {
-        if self.is_number {
-            " class=\"number\""
-        } else {
-            ""
-        }
-    }
-
     /// A mark or the room for one, so that numbers with and without are below each other.
-    fn mark(&self, mark: &str) -> String {
-        if self.is_marked {
-            format!("<span class=\"mark\">{}</span>", inline(mark))
-        } else {
-            String::new()
-        }
+    fn mark(&self, mark: &str) -> Markup {
+        html! { @if self.is_marked { span.mark { (inline(mark)) } } }
     }
 }

@@ -11,8 +11,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::error::LabError;
 use crate::train::Control;
-use crate::{LabError, files, workers};
+use crate::{files, input, workers};
 
 /// What the observer of a reproduction is told.
 #[derive(Clone, Copy, Debug)]
@@ -211,7 +212,7 @@ impl Context<'_> {
 
     /// What an earlier call left; nothing where it belongs to other settings or is not as it was written.
     fn load<T: DeserializeOwned>(&self, path: &Path) -> Vec<(usize, T)> {
-        let part = files::read(path)
+        let part = input::read(path)
             .ok()
             .and_then(|bytes| files::unsealed::<Part<T>>(&bytes, "").ok());
         match part {

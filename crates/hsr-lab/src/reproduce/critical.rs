@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::curvature::{Curvature, Spectrum, norm};
 use super::scene::Bed;
-use crate::LabError;
+use crate::error::LabError;
 
 /// What counts as critical: ‖∇L‖ at most this.
 pub const TOLERANCE: f64 = 1e-10;

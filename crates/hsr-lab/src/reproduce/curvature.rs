@@ -5,7 +5,8 @@ use hsr_core::{Evaluation, SpectralBounds, Workspace};
 use serde::{Deserialize, Serialize};
 
 use super::scene::Bed;
-use crate::{LabError, spectrum};
+use crate::eigen;
+use crate::error::LabError;
 
 /// The curvature at a point: that of the cross-entropy L, without weight decay.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,7 +54,7 @@ impl Curvature {
             mean,
             std,
             lambda_sup,
-            eigenvalues: spectrum::eigenvalues(&hessian, size)?,
+            eigenvalues: eigen::eigenvalues(&hessian, size)?,
         })
     }
 

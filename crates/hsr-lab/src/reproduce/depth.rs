@@ -7,13 +7,15 @@ use hsr_core::{Activation, Batch, LanczosOptions, OutputLoss, Targets, extremes}
 use serde::{Deserialize, Serialize};
 
 use super::context::Context;
-use super::experiment::{Extent, Plan};
 use super::finding::{Claim, Finding, Table};
 use super::numbers::median;
+use super::plan::{Extent, Plan};
+use crate::architecture::{Activations, Widths, layers};
 use crate::data::{Dataset, Standardizer, stratified_subset};
+use crate::error::LabError;
 use crate::figures::{self, Chart, Mark, Plot, Series};
 use crate::tasks::{self, TaskOptions};
-use crate::{Activations, LabError, Weights, Widths, layers};
+use crate::weights::Weights;
 
 #[derive(Serialize)]
 struct Settings {

@@ -1,11 +1,11 @@
 //! Figure 10: loss, λ_1 and λ_sup while every method trains.
 
 use super::context::Context;
-use super::experiment::{Extent, Plan};
 use super::finding::{Claim, Finding, Table};
 use super::numbers::median;
+use super::plan::{Extent, Plan};
 use super::race::{self, Race, Run, Snapshot};
-use crate::LabError;
+use crate::error::LabError;
 use crate::figures::{self, Chart, Mark, Plot, Series};
 use crate::train::Method;
 

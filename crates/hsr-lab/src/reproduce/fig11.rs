@@ -5,11 +5,11 @@ use hsr_core::Workspace;
 use super::context::Context;
 use super::critical::Critical;
 use super::curvature::Spectrum;
-use super::experiment::{Extent, Plan};
 use super::finding::{Claim, Finding, Table};
+use super::plan::{Extent, Plan};
 use super::points::{self, Points};
 use super::scene::Bed;
-use crate::LabError;
+use crate::error::LabError;
 use crate::figures::{self, Figure, LossPlane};
 
 pub(super) fn plan(extent: Extent) -> Plan {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::context::Context;
 use super::critical::FLAT;
-use super::experiment::{Extent, Plan};
 use super::finding::{Claim, Finding, Table};
 use super::numbers::median;
+use super::plan::{Extent, Plan};
 use super::race::{self, Beside, Race, Run, State};
-use crate::LabError;
+use crate::error::LabError;
 use crate::figures::{self, Distribution, DistributionPanel};
 use crate::statistics::stars;
 use crate::train::Method;

@@ -1,12 +1,12 @@
 //! Figure 14: macro-F1 of every method, with marks of Wilcoxon tests against plain training.
 
 use super::context::Context;
-use super::experiment::{Extent, Plan};
 use super::fig12::{PLACES, against_plain, panel};
 use super::finding::{Claim, Finding, Table};
 use super::numbers::median;
+use super::plan::{Extent, Plan};
 use super::race::{self, Race};
-use crate::LabError;
+use crate::error::LabError;
 use crate::figures;
 use crate::train::Method;
 

@@ -3,11 +3,11 @@
 use hsr_core::Workspace;
 
 use super::context::Context;
-use super::experiment::{Extent, Plan};
 use super::finding::{Claim, Finding, Table};
 use super::numbers::{correlation, ranks};
+use super::plan::{Extent, Plan};
 use super::points::{self, Points};
-use crate::LabError;
+use crate::error::LabError;
 use crate::figures::{self, DecisionPanel};
 
 pub(super) fn plan(extent: Extent) -> Plan {

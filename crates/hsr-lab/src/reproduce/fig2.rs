@@ -6,12 +6,12 @@ use hsr_core::{Evaluation, Workspace};
 use serde::{Deserialize, Serialize};
 
 use super::context::Context;
-use super::experiment::{Extent, Plan};
 use super::finding::{Claim, Finding, Table};
 use super::numbers::{central_differences, median, relative_difference};
+use super::plan::{Extent, Plan};
 use super::scene::Scene;
 use super::tensor_bound::TensorBound;
-use crate::LabError;
+use crate::error::LabError;
 use crate::figures::{self, Chart, Mark, Plot, Series};
 
 #[derive(Serialize)]

@@ -4,11 +4,11 @@ use hsr_core::{Evaluation, Workspace};
 use serde::{Deserialize, Serialize};
 
 use super::context::Context;
-use super::experiment::{Extent, Plan};
 use super::finding::{Claim, Finding, Table};
 use super::numbers::{central_differences, relative_difference};
+use super::plan::{Extent, Plan};
 use super::scene::Scene;
-use crate::LabError;
+use crate::error::LabError;
 use crate::figures::{self, Chart, Mark, Plot, Series};
 
 #[derive(Serialize)]

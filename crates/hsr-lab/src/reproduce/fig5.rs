@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::context::Context;
 use super::curvature::norm;
-use super::experiment::{Extent, Plan};
 use super::finding::{Claim, Finding, Table};
 use super::numbers::median;
+use super::plan::{Extent, Plan};
 use super::scene::Scene;
-use crate::LabError;
+use crate::error::LabError;
 use crate::figures::{self, Chart, Mark, Plot, Series};
 use crate::statistics::{Quartiles, SignedRank, holm};
 

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::context::Context;
 use super::curvature::Curvature;
 use super::descent::{Descent, Pace};
-use super::experiment::{Extent, Plan};
 use super::finding::{Claim, Finding, Table};
 use super::numbers::{correlation, schedule};
+use super::plan::{Extent, Plan};
 use super::scene::Scene;
-use crate::LabError;
+use crate::error::LabError;
 use crate::figures::{self, Chart, Figure, Mark, Plot, Series};
 use crate::train::Method;
 

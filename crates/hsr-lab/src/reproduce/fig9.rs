@@ -4,11 +4,11 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::critical::{Critical, Kind, TOLERANCE, unique};
-use super::experiment::{Extent, Plan};
 use super::finding::{Claim, Finding, Table};
+use super::plan::{Extent, Plan};
 use super::scene::Scene;
 use super::search::{BATCH, Epochs, epochs, search};
-use crate::LabError;
+use crate::error::LabError;
 use crate::figures::{self, Chart, Mark, Plot, Series};
 
 #[derive(Serialize)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::LabError;
+use crate::error::LabError;
 use crate::figures::{Figure, FigureError};
 
 /// A claim and what was found. Thresholds are fixed in the program before anything is measured: a claim that fails is a

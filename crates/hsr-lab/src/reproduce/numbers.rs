@@ -3,7 +3,7 @@
 use hsr_core::{Evaluation, Workspace};
 
 use super::scene::Bed;
-use crate::LabError;
+use crate::error::LabError;
 
 /// About `count` epochs from 0 to `last`, both included, evenly spread on a logarithmic axis.
 pub fn schedule(last: usize, count: usize) -> Vec<usize> {

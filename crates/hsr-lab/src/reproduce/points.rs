@@ -4,10 +4,10 @@ use serde::Serialize;
 
 use super::context::{Context, Shared};
 use super::critical::{Critical, Kind, unique};
-use super::experiment::Extent;
+use super::plan::Extent;
 use super::scene::{Bed, Scene};
 use super::search::{Epochs, epochs, search};
-use crate::LabError;
+use crate::error::LabError;
 
 #[derive(Clone, Debug, Serialize)]
 struct Settings {

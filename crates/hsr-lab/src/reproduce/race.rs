@@ -6,10 +6,10 @@ use super::context::{Context, Shared};
 use super::critical::{Polished, polish};
 use super::curvature::Curvature;
 use super::descent::{Descent, Pace};
-use super::experiment::Extent;
 use super::numbers::schedule;
+use super::plan::Extent;
 use super::scene::Scene;
-use crate::LabError;
+use crate::error::LabError;
 use crate::statistics::{SignedRank, holm};
 use crate::train::Method;
 

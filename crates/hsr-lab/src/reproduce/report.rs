@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::run::Outcome;
-use crate::LabError;
+use super::outcome::Outcome;
+use crate::error::LabError;
 use crate::figures::{self, Figure};
 use crate::report::{Cell, Report, Table};
 

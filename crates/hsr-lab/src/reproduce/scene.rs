@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::random::{Stream, generator};
 use crate::data::{Dataset, Standardizer};
+use crate::error::LabError;
 use crate::figures::DecisionPanel;
+use crate::scores;
 use crate::tasks::{self, TaskOptions};
-use crate::{LabError, scores};
 
 /// Which data and which network, as stated in captions and settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::critical::{Critical, Polished, polish, unique};
 use super::descent::{Descent, Pace};
-use super::experiment::Extent;
+use super::plan::Extent;
 use super::scene::Bed;
-use crate::LabError;
+use crate::error::LabError;
 use crate::train::Method;
 
 /// Starts of a batch: every combination of scale and epochs twice, with the methods in turn.

@@ -12,7 +12,7 @@
 use burn::tensor::{DType, Device, Tensor, TensorData, activation};
 
 use super::scene::Bed;
-use crate::LabError;
+use crate::error::LabError;
 
 /// The bound of one batch, as a function of the parameters.
 pub(super) struct TensorBound {

@@ -1,6 +1,7 @@
 //! The Friedman test of several methods over several tasks, and the critical difference of their mean ranks.
 
 use serde::{Deserialize, Serialize};
+use statrs::distribution::{ChiSquared, ContinuousCDF};
 
 /// Does one of k methods rank better than another over n tasks?
 ///
@@ -120,27 +121,9 @@ impl Friedman {
     }
 }
 
-/// The chance that χ² with so many degrees of freedom is at least x: a finite sum, for the degrees are whole.
+/// The chance that χ² with so many degrees of freedom, at least one, is x or more.
 fn chi_squared_tail(x: f64, degrees: usize) -> f64 {
-    if x <= 0.0 {
-        return 1.0;
-    }
-    let half = x / 2.0;
-    // Q(a + 1, y) = Q(a, y) + y^a e^−y/Γ(a + 1), from Q(1, y) = e^−y or Q(½, y) = erfc √y.
-    let (mut tail, mut a, mut term) = match degrees % 2 {
-        0 => ((-half).exp(), 1.0, half * (-half).exp()),
-        _ => (
-            libm::erfc(half.sqrt()),
-            0.5,
-            2.0 * (half / core::f64::consts::PI).sqrt() * (-half).exp(),
-        ),
-    };
-    while a + 0.25 < degrees as f64 / 2.0 {
-        tail += term;
-        a += 1.0;
-        term *= half / a;
-    }
-    tail.min(1.0)
+    ChiSquared::new(degrees as f64).map_or(f64::NAN, |chi_squared| chi_squared.sf(x))
 }
 
 #[cfg(test)]

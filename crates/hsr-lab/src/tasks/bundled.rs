@@ -1,6 +1,8 @@
 //! The real data sets, embedded in the program; `data/README.md` says where they are from.
 
-use super::{TaskError, TaskInfo, TaskOptions};
+use super::error::TaskError;
+use super::info::TaskInfo;
+use super::options::TaskOptions;
 use crate::data::{Dataset, Roles, Table, TableOptions};
 
 /// A real data set.

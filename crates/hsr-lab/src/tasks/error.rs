@@ -1,6 +1,5 @@
 //! What can be wrong in asking for a task.
 
-use super::all;
 use crate::data::DataError;
 use crate::data::nearest;
 
@@ -61,7 +60,7 @@ pub enum TaskError {
     },
     /// The task's files are the user's, and none are given.
     #[error(
-        "task {task:?} is not bundled: give the directory of its files with --data-dir, or build with --features \
+        "task {task:?} is not bundled: give the directory of its files with `data_dir`, or build with --features \
          download to have them fetched"
     )]
     FilesNeeded {
@@ -70,7 +69,7 @@ pub enum TaskError {
     },
     /// The task's files are to be fetched, and cannot be.
     #[error(
-        "the files of task {task:?} cannot be fetched: {reason}; give their directory with --data-dir, or delete \
+        "the files of task {task:?} cannot be fetched: {reason}; give their directory with `data_dir`, or delete \
          burn-dataset/mnist in the cache directory if a file there is damaged"
     )]
     Fetch {
@@ -85,8 +84,9 @@ pub enum TaskError {
 }
 
 impl TaskError {
-    pub(super) fn unknown(name: &str) -> TaskError {
-        let names: Vec<&'static str> = all().iter().map(|task| task.name).collect();
+    /// The error of a name that is none of the tasks'.
+    pub(super) fn unknown(name: &str, tasks: impl Iterator<Item = &'static str>) -> TaskError {
+        let names: Vec<&'static str> = tasks.collect();
         TaskError::UnknownTask {
             name: name.to_owned(),
             nearest: nearest(name, names.iter().copied()),

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{TaskError, TaskInfo, TaskOptions};
+use super::error::TaskError;
+use super::info::TaskInfo;
+use super::options::TaskOptions;
 use crate::data::{DataError, Dataset, Idx, IdxError, Split, stratified_subset};
 
 pub(super) const INFO: TaskInfo = TaskInfo {
@@ -11,9 +13,9 @@ pub(super) const INFO: TaskInfo = TaskInfo {
     classes: CLASSES,
     samples: 70_000,
     description: if cfg!(feature = "download") {
-        "handwritten digit from an image of 28 × 28 pixels, each 0 to 1; fetched, or from --data-dir"
+        "handwritten digit from an image of 28 × 28 pixels, each 0 to 1; fetched, or from `data_dir`"
     } else {
-        "handwritten digit from an image of 28 × 28 pixels, each 0 to 1; needs --data-dir"
+        "handwritten digit from an image of 28 × 28 pixels, each 0 to 1; needs `data_dir`"
     },
     source: "Y. LeCun, C. Cortes, C. J. C. Burges, The MNIST database of handwritten digits (1998); not bundled",
     licence: "CC BY-SA 3.0 (as Keras states it)",
@@ -302,7 +304,7 @@ mod tests {
     fn without_files_the_way_to_them_is_told() {
         assert_eq!(
             load(&TaskOptions::default(), 0).unwrap_err().to_string(),
-            "task \"mnist\" is not bundled: give the directory of its files with --data-dir, or build with \
+            "task \"mnist\" is not bundled: give the directory of its files with `data_dir`, or build with \
              --features download to have them fetched"
         );
     }

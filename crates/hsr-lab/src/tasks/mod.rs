@@ -60,43 +60,19 @@ mod bundled;
 mod circles;
 mod error;
 mod gaussians;
+mod info;
 mod mnist;
 mod moons;
 mod options;
 mod spirals;
 mod synthetic;
 
-use serde::Serialize;
-
 pub use error::TaskError;
+pub use info::TaskInfo;
 pub(crate) use mnist::Files as MnistFiles;
 pub use options::TaskOptions;
 
 use crate::data::{Dataset, Split};
-
-/// A built-in task as `hsr tasks` lists it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct TaskInfo {
-    /// The name by which [`load`] knows it.
-    pub name: &'static str,
-    /// d, the number of features.
-    pub inputs: usize,
-    /// K, the number of classes; of a synthetic task by default.
-    pub classes: usize,
-    /// N, the number of samples; of a synthetic task by default.
-    pub samples: usize,
-    /// What is to be told from what, in a line.
-    pub description: &'static str,
-    /// Where the data are from.
-    pub source: &'static str,
-    /// The licence of the data.
-    pub licence: &'static str,
-    /// Whether train and test split are as distributed; otherwise they are drawn.
-    pub fixed_split: bool,
-    /// The pixels a side, where a sample is a square image of one channel, row by row.
-    #[serde(skip)]
-    pub image: Option<usize>,
-}
 
 /// A built-in task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,7 +145,7 @@ pub fn load_with_split(
 ) -> Result<(Dataset, Option<Split>), TaskError> {
     let task = Task::every()
         .find(|task| task.info().name == name)
-        .ok_or_else(|| TaskError::unknown(name))?;
+        .ok_or_else(|| TaskError::unknown(name, Task::every().map(|task| task.info().name)))?;
     let data = match task {
         Task::Mnist => {
             let (data, split) = MnistFiles::read(options)?.draw(options, seed)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::TaskError;
+use super::error::TaskError;
 
 /// What to change of a task. `None` leaves the default of the task; an option that the task does not take is
 /// an error, not ignored.

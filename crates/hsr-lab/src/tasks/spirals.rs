@@ -2,8 +2,10 @@
 
 use std::f64::consts::{PI, TAU};
 
+use super::error::TaskError;
+use super::info::TaskInfo;
+use super::options::TaskOptions;
 use super::synthetic::{LICENCE, SAMPLES, SOURCE, dataset};
-use super::{TaskError, TaskInfo, TaskOptions};
 use crate::data::Dataset;
 
 pub(super) const INFO: TaskInfo = TaskInfo {

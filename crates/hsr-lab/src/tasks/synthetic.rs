@@ -7,7 +7,7 @@ use rand_distr::StandardNormal;
 use crate::data::Dataset;
 use crate::data::random::{Stream, generator};
 
-/// The source of the synthetic tasks, for [`super::TaskInfo`].
+/// The source of the synthetic tasks, for [`TaskInfo`](super::info::TaskInfo).
 pub(super) const SOURCE: &str = "generated from the seed";
 /// Their licence.
 pub(super) const LICENCE: &str = "MIT OR Apache-2.0 (as this program)";

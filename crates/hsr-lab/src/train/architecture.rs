@@ -1,24 +1,32 @@
 //! What training and measuring ask of a kind of network, and the two kinds that there are. Parameters are a vector θ \[D\]
 //! in f64, in an order of the kind's own.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 use hsr_core::depth::LayerShape;
 use hsr_core::{Batch, OutputLoss, Targets};
 
-use super::config::{Method, Source, TrainConfig};
+use super::config::TrainConfig;
 use super::learner::{Learner, Trained};
+use super::method::Method;
 use super::rule;
+use super::source::Source;
+use crate::about::About;
 use crate::architecture::{NetworkKind, ends, layers, parameters};
 use crate::conv::{ConvNetConfig, ConvWeights};
+use crate::curvature::Curvature;
 use crate::curvature::{FeedForwardSurface, ModuleSurface, Surface};
 use crate::data::Dataset;
+use crate::data::random::Stream;
+use crate::data::split::subset_of;
+use crate::error::LabError;
 use crate::memory::{MemoryLimit, Training};
 use crate::network::{Classifier, FeedForward};
 use crate::weights::{LayerKeys, names};
-use crate::{About, Curvature, LabError, Weights, WeightsFile};
+use crate::weights::{Weights, WeightsFile};
 
 /// A network's kind and sizes.
 pub(crate) trait Architecture: Send + Sync {
@@ -74,6 +82,17 @@ pub(crate) trait Architecture: Send + Sync {
     /// The samples from which curvature is computed at most: of more than these, a part.
     fn most_samples(&self) -> usize {
         usize::MAX
+    }
+
+    /// The samples from which curvature is computed: all of them, or as many as there may be, every class with its share.
+    fn curved<'a>(&self, data: &'a Dataset, seed: u64) -> Cow<'a, Dataset> {
+        let most = self.most_samples();
+        if data.samples() <= most {
+            return Cow::Borrowed(data);
+        }
+        let classes = data.classes();
+        let chosen = subset_of(Stream::Curvature, &data.labels, classes, most, seed);
+        Cow::Owned(data.subset(&chosen))
     }
 }
 
@@ -226,16 +245,19 @@ impl Architecture for FeedForward {
         theta: &[f64],
         device: &Device,
     ) -> Result<Box<dyn Learner>, LabError> {
-        let loss = config.loss(method, train);
-        let rule = rule::closed_form(config, method, &loss)?;
-        let optimizer = (config.optimizer(method), config.learning_rate);
-        let loss = loss.init(device);
-        let trained = Trained::new(self.clone(), theta, rule, optimizer, loss, device);
-        Ok(Box::new(trained))
+        let rule = rule::closed_form(config, method, &config.loss(method, train))?;
+        let lesson = (config, method, train);
+        Ok(Box::new(Trained::new(
+            self.clone(),
+            theta,
+            rule,
+            lesson,
+            device,
+        )))
     }
 
     fn predict(&self, theta: &[f64], x: Tensor<2>) -> Vec<usize> {
-        predict(self, theta, x)
+        self.predict_at(theta, x)
     }
 
     fn surface<'a>(
@@ -310,14 +332,18 @@ impl Architecture for ConvNetConfig {
         device: &Device,
     ) -> Result<Box<dyn Learner>, LabError> {
         let rule = rule::of_gradients(config, method)?;
-        let optimizer = (config.optimizer(method), config.learning_rate);
-        let loss = config.loss(method, train).init(device);
-        let trained = Trained::new(self.clone(), theta, rule, optimizer, loss, device);
-        Ok(Box::new(trained))
+        let lesson = (config, method, train);
+        Ok(Box::new(Trained::new(
+            self.clone(),
+            theta,
+            rule,
+            lesson,
+            device,
+        )))
     }
 
     fn predict(&self, theta: &[f64], x: Tensor<2>) -> Vec<usize> {
-        predict(self, theta, x)
+        self.predict_at(theta, x)
     }
 
     fn surface<'a>(
@@ -339,8 +365,3 @@ const MOST_SAMPLES: usize = 2048;
 
 /// Vectors of D numbers that measuring keeps at most.
 const VECTORS: f64 = 320.0;
-
-fn predict<C: Classifier>(classifier: &C, theta: &[f64], x: Tensor<2>) -> Vec<usize> {
-    let module = classifier.to_burn(theta, &x.device(), DType::F32);
-    classifier.predict(&module, x)
-}

@@ -3,16 +3,16 @@
 
 use std::path::Path;
 
-use burn_hsr::ProbeAverages;
-use burn_penalty::StochasticHsrRecord;
-use burn_sharpness::sam::SamRecord;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
-use super::config::Method;
+use super::method::Method;
+use super::rule::Memory;
 use super::trainer::{Row, Trainer};
-use crate::{LabError, WeightsFile, files};
+use crate::error::LabError;
+use crate::weights::WeightsFile;
+use crate::{files, input};
 
 /// The file in the run directory.
 pub(crate) const FILE: &str = "checkpoint.safetensors";
@@ -35,15 +35,9 @@ pub(crate) struct State {
     /// The validation loss and the epoch of the weights that are kept, where they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best: Option<(f64, usize)>,
-    /// What the penalty's probes said so far, where it has any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub averages: Option<ProbeAverages>,
-    /// What SAM or a method of its family remembers, where it is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sam: Option<SamRecord>,
-    /// What stochastic HSR remembers, where that trains the network.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stochastic: Option<StochasticHsrRecord>,
+    /// What the method remembers.
+    #[serde(default)]
+    pub memory: Memory,
 }
 
 /// A network that is done.
@@ -101,7 +95,7 @@ pub(crate) fn save(folder: &Path, trainer: &Trainer, state: &State) -> Result<()
 /// [`LabError::Run`] where it is not as it was written, or belongs to another run.
 pub(crate) fn load(folder: &Path, config: &str) -> Result<Option<Checkpoint>, LabError> {
     let path = folder.join(FILE);
-    let bytes = match files::read(&path) {
+    let bytes = match input::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(LabError::io(&path, "be read")(error)),

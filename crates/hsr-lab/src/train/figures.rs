@@ -4,10 +4,11 @@ use std::path::Path;
 
 use super::problem::Problem;
 use super::trainer::Row;
+use crate::error::LabError;
 use crate::figures::{
     DecisionPanel, Spectrum, TrainingCurve, decision_boundary, spectrum, training,
 };
-use crate::{LabError, pictures};
+use crate::pictures;
 
 /// A trained network with what its pictures need.
 pub(crate) struct Trained {

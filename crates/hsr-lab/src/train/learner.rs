@@ -5,8 +5,11 @@ use burn::nn::loss::CrossEntropyLoss;
 use burn::optim::ModuleOptimizer;
 use burn::tensor::{DType, Device, Int, Tensor};
 
-use super::rule::{Memory, Pass, Rule};
-use crate::LabError;
+use super::config::TrainConfig;
+use super::method::Method;
+use super::rule::{Descent, Memory, Pass, Rule};
+use crate::data::Dataset;
+use crate::error::LabError;
 use crate::network::Classifier;
 
 /// A network in training: its module on a device, its optimizer, and what its method remembers.
@@ -44,30 +47,30 @@ pub(super) struct Trained<C: Classifier> {
     classifier: C,
     module: C::Module,
     rule: Box<dyn Rule<C::Module>>,
-    optimizer: ModuleOptimizer,
-    lr: f64,
+    descent: Descent,
     loss: CrossEntropyLoss,
     /// With autodiff.
     device: Device,
 }
 
 impl<C: Classifier> Trained<C> {
-    /// From these parameters on.
+    /// From these parameters on, with the optimizer and the loss that a method has on its training data.
     pub fn new(
         classifier: C,
         theta: &[f64],
         rule: Box<dyn Rule<C::Module>>,
-        (optimizer, lr): (ModuleOptimizer, f64),
-        loss: CrossEntropyLoss,
+        (config, method, train): (&TrainConfig, Method, &Dataset),
         device: &Device,
     ) -> Self {
         Self {
             module: classifier.to_burn(theta, device, DType::F32),
             classifier,
             rule,
-            optimizer,
-            lr,
-            loss,
+            descent: Descent {
+                optimizer: config.optimizer(method),
+                lr: config.learning_rate,
+            },
+            loss: config.loss(method, train).init(device),
             device: device.clone(),
         }
     }
@@ -82,9 +85,7 @@ impl<C: Classifier> Learner for Trained<C> {
             logits: &|module: &C::Module, x| self.classifier.logits(module, x),
         };
         let module = self.module.clone();
-        self.module = self
-            .rule
-            .step(&mut self.optimizer, self.lr, module, &pass)?;
+        self.module = self.rule.step(&mut self.descent, module, &pass)?;
         Ok(())
     }
 
@@ -105,11 +106,11 @@ impl<C: Classifier> Learner for Trained<C> {
     }
 
     fn optimizer(&self) -> &ModuleOptimizer {
-        &self.optimizer
+        &self.descent.optimizer
     }
 
     fn set_optimizer(&mut self, optimizer: ModuleOptimizer) {
-        self.optimizer = optimizer;
+        self.descent.optimizer = optimizer;
     }
 
     fn memory(&self) -> Result<Memory, LabError> {

@@ -3,7 +3,9 @@
 use super::config::TrainConfig;
 use super::problem::Problem;
 use super::summary::{Estimates, NetworkSummary};
-use crate::{Curvature, LabError, scores, spectrum};
+use crate::curvature::Curvature;
+use crate::error::LabError;
+use crate::{eigen, scores};
 
 /// Measures a network that took `steps` steps in `seconds`, and gives its eigenvalues: all, or only the ends. Curvature
 /// and calibration are computed in f64 on the host, predictions on the device of the data.
@@ -33,12 +35,12 @@ pub(crate) fn measure(
     let curved = problem.curved(&train.data, config.seed);
     let mut surface = architecture.surface(curvature, &curved)?;
     let bounds = surface.bounds(theta)?;
-    let ends = spectrum::ends_of(&mut *surface, theta, config.seed)?;
+    let ends = eigen::ends_of(&mut *surface, theta, config.seed)?;
     let estimates = match bounds {
         Some(_) => None,
         None => Some(Estimates::of(&mut *surface, theta, config.seed)?),
     };
-    let options = spectrum::measure_options(&*surface, theta.len(), config.seed);
+    let options = eigen::measure_options(&*surface, theta.len(), config.seed);
     let measures = surface.measures(theta, &options)?;
     let lambda_sup = bounds.map(|bounds| bounds.lambda_sup);
     let of_train = architecture.predict(theta, train.x.clone());

@@ -7,15 +7,19 @@ use burn::tensor::{Device, Int, Tensor};
 use hsr_core::{Batch, OutputLoss, Targets};
 
 use super::architecture::{self, Architecture, Sizes};
-use super::config::{Method, Origin, TrainConfig};
+use super::config::TrainConfig;
+use super::method::Method;
 use super::reading::Reading;
+use super::source::Origin;
 use super::summary::ClassSummary;
+use crate::about::About;
 use crate::data::random::Stream;
 use crate::data::split::{split_of, subset_of};
 use crate::data::{
     DataError, DataWarning, Dataset, Split, Standardizer, corrupt_labels, stratified_split,
 };
-use crate::{About, LabError, network};
+use crate::error::LabError;
+use crate::network;
 
 /// One split of the data.
 pub(crate) struct Part {
@@ -102,7 +106,7 @@ impl Problem {
             let all = train.samples();
             if !(classes..=all).contains(&count) {
                 return Err(LabError::Option(format!(
-                    "--train-samples is {count}, expected {classes} (as many as there are classes) to {all} (the \
+                    "`train_samples` is {count}, expected {classes} (as many as there are classes) to {all} (the \
                      training split)"
                 )));
             }
@@ -215,13 +219,7 @@ impl Problem {
     /// The samples of a split from which curvature is computed: all of them, or as many as the kind of network allows,
     /// every class with its share.
     pub fn curved<'a>(&self, data: &'a Dataset, seed: u64) -> Cow<'a, Dataset> {
-        let most = self.architecture.most_samples();
-        if data.samples() <= most {
-            return Cow::Borrowed(data);
-        }
-        let classes = data.classes();
-        let chosen = subset_of(Stream::Curvature, &data.labels, classes, most, seed);
-        Cow::Owned(data.subset(&chosen))
+        self.architecture.curved(data, seed)
     }
 
     /// The classes with their samples of both splits; labels trained on count as they are, wrong or not.

@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 
-use super::config::{Loaded, Origin, Source};
-use crate::LabError;
+use super::source::{Loaded, Origin, Source};
 use crate::data::{Dataset, Split};
+use crate::error::LabError;
 use crate::tasks::MnistFiles;
 
 /// A source that was read.

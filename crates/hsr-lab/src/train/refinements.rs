@@ -6,8 +6,8 @@ use core::str::FromStr;
 use burn_hsr::{Schedule, Subsample};
 use serde::{Deserialize, Serialize};
 
-use crate::LabError;
 use crate::data::Dataset;
+use crate::error::LabError;
 
 /// Options that are off unless they are given. They apply to every network of a run, the plain one too, but for schedule,
 /// subsample and probes, which are those of a penalty.
@@ -129,20 +129,20 @@ impl Refinements {
     pub(crate) fn check(&self, penalised: bool) -> Result<(), LabError> {
         let refuse = |message: String| Err(LabError::Option(message));
         if self.schedule.interval == 0 {
-            return refuse("--interval is 0, expected at least 1".to_owned());
+            return refuse("`interval` is 0, expected at least 1".to_owned());
         }
         if self.subsample == Subsample::Rows(0) {
-            return refuse("--subsample is 0, expected at least 1 row".to_owned());
+            return refuse("`subsample` is 0, expected at least 1 row".to_owned());
         }
         if !penalised {
             let plain = Self::default();
             for (option, given) in [
-                ("--warmup", self.schedule.warmup_steps > 0),
-                ("--cosine", self.schedule.cosine_steps.is_some()),
-                ("--stop-after", self.schedule.stop_after.is_some()),
-                ("--interval", self.schedule.interval > 1),
-                ("--subsample", self.subsample != plain.subsample),
-                ("--probes", self.probes != plain.probes),
+                ("`warmup`", self.schedule.warmup_steps > 0),
+                ("`cosine`", self.schedule.cosine_steps.is_some()),
+                ("`stop_after`", self.schedule.stop_after.is_some()),
+                ("`interval`", self.schedule.interval > 1),
+                ("`subsample`", self.subsample != plain.subsample),
+                ("`probes`", self.probes != plain.probes),
             ] {
                 if given {
                     return refuse(format!(
@@ -155,12 +155,12 @@ impl Refinements {
             && !(decay.is_finite() && decay >= 0.0)
         {
             return refuse(format!(
-                "--weight-decay is {decay}, expected a number, 0 or more"
+                "`weight_decay` is {decay}, expected a number, 0 or more"
             ));
         }
         if !(0.0..=1.0).contains(&self.label_smoothing) {
             return refuse(format!(
-                "--label-smoothing is {}, expected a number from 0 to 1",
+                "`label_smoothing` is {}, expected a number from 0 to 1",
                 self.label_smoothing
             ));
         }
@@ -172,7 +172,7 @@ impl Refinements {
         match &self.class_weights {
             Some(ClassWeights::Given(weights)) if weights.len() != classes => {
                 Err(LabError::Option(format!(
-                    "--class-weights has {}, expected {classes}, one for each class",
+                    "`class_weights` has {}, expected {classes}, one for each class",
                     weights.len()
                 )))
             }

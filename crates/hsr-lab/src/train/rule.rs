@@ -14,10 +14,12 @@ use burn_penalty::{
 use burn_sharpness::penalty::{GradientNorm, GradientNormConfig};
 use burn_sharpness::sam::SamRecord;
 use burn_sharpness::{SamGradient, SharpnessError};
+use serde::{Deserialize, Serialize};
 
-use super::config::{Method, TrainConfig};
+use super::config::TrainConfig;
+use super::method::Method;
 use super::refinements::Refinements;
-use crate::LabError;
+use crate::error::LabError;
 
 /// A batch, and the loss on it as a function of the network.
 pub(super) struct Pass<'a, M> {
@@ -41,27 +43,37 @@ impl<M: Module> Pass<'_, M> {
     }
 }
 
+/// The optimizer and its learning rate.
+pub(super) struct Descent {
+    pub optimizer: ModuleOptimizer,
+    pub lr: f64,
+}
+
+impl Descent {
+    fn step<M: Module>(&mut self, module: M, gradients: GradientsParams) -> M {
+        self.optimizer.step(self.lr, module, gradients)
+    }
+}
+
 /// What a rule remembers from step to step.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Memory {
     /// Of the closed form's probes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub averages: Option<ProbeAverages>,
     /// Of stochastic HSR.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stochastic: Option<StochasticHsrRecord>,
     /// Of SAM and its family.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sam: Option<SamRecord>,
 }
 
 /// How a method takes a step: the optimizer's with the gradient of the loss, or with something beside it.
 pub(super) trait Rule<M: Module> {
     /// The module after a step.
-    fn step(
-        &mut self,
-        optimizer: &mut ModuleOptimizer,
-        lr: f64,
-        module: M,
-        pass: &Pass<M>,
-    ) -> Result<M, LabError>;
+    fn step(&mut self, descent: &mut Descent, module: M, pass: &Pass<M>) -> Result<M, LabError>;
 
     /// What a step on `rows` rows costs in the mean over steps, in forward and backward passes of plain training.
     fn passes(&self, _module: &M, _rows: usize) -> Result<f64, LabError> {
@@ -81,32 +93,20 @@ pub(super) trait Rule<M: Module> {
 struct Plain;
 
 impl<M: Module> Rule<M> for Plain {
-    fn step(
-        &mut self,
-        optimizer: &mut ModuleOptimizer,
-        lr: f64,
-        module: M,
-        pass: &Pass<M>,
-    ) -> Result<M, LabError> {
+    fn step(&mut self, descent: &mut Descent, module: M, pass: &Pass<M>) -> Result<M, LabError> {
         let gradients = pass.gradients(&module);
-        Ok(optimizer.step(lr, module, gradients))
+        Ok(descent.step(module, gradients))
     }
 }
 
 impl<M: Module> Rule<M> for SamGradient {
-    fn step(
-        &mut self,
-        optimizer: &mut ModuleOptimizer,
-        lr: f64,
-        module: M,
-        pass: &Pass<M>,
-    ) -> Result<M, LabError> {
+    fn step(&mut self, descent: &mut Descent, module: M, pass: &Pass<M>) -> Result<M, LabError> {
         let passes = self.of(&module, |module| ((), pass.gradients(&module)))?;
         let entered = Entered {
             gradients: passes.gradients,
             decrement: passes.decrement,
         };
-        Ok(entered.step(optimizer, lr, module))
+        Ok(entered.step(&mut descent.optimizer, descent.lr, module))
     }
 
     fn passes(&self, _module: &M, _rows: usize) -> Result<f64, LabError> {
@@ -131,14 +131,21 @@ impl<M: Module> Rule<M> for SamGradient {
 impl Rule<Mlp> for Hsr {
     fn step(
         &mut self,
-        optimizer: &mut ModuleOptimizer,
-        lr: f64,
+        descent: &mut Descent,
         module: Mlp,
         pass: &Pass<Mlp>,
     ) -> Result<Mlp, LabError> {
         let gradients = pass.gradients(&module);
         let (x, y) = (pass.x.clone(), pass.y.clone());
-        Ok(Hsr::step(self, optimizer, lr, module, x, y, gradients)?)
+        Ok(Hsr::step(
+            self,
+            &mut descent.optimizer,
+            descent.lr,
+            module,
+            x,
+            y,
+            gradients,
+        )?)
     }
 
     fn passes(&self, module: &Mlp, rows: usize) -> Result<f64, LabError> {
@@ -164,13 +171,7 @@ impl Rule<Mlp> for Hsr {
 
 /// A penalty from differences of gradients.
 impl<M: Module> Rule<M> for StochasticHsrGradient {
-    fn step(
-        &mut self,
-        optimizer: &mut ModuleOptimizer,
-        lr: f64,
-        module: M,
-        pass: &Pass<M>,
-    ) -> Result<M, LabError> {
+    fn step(&mut self, descent: &mut Descent, module: M, pass: &Pass<M>) -> Result<M, LabError> {
         let passes = self.of(&module, |module| ((), pass.gradients(&module)));
         let StochasticHsrPasses {
             gradients,
@@ -181,7 +182,7 @@ impl<M: Module> Rule<M> for StochasticHsrGradient {
             gradients,
             decrement,
         };
-        Ok(entered.step(optimizer, lr, module))
+        Ok(entered.step(&mut descent.optimizer, descent.lr, module))
     }
 
     fn passes(&self, _module: &M, _rows: usize) -> Result<f64, LabError> {
@@ -215,18 +216,12 @@ struct ScheduledNorm {
 }
 
 impl<M: Module> Rule<M> for ScheduledNorm {
-    fn step(
-        &mut self,
-        optimizer: &mut ModuleOptimizer,
-        lr: f64,
-        module: M,
-        pass: &Pass<M>,
-    ) -> Result<M, LabError> {
+    fn step(&mut self, descent: &mut Descent, module: M, pass: &Pass<M>) -> Result<M, LabError> {
         let factor = self.schedule.factor(self.steps);
         self.steps += 1;
         let gradients = pass.gradients(&module);
         if factor == 0.0 || self.strength.is_zero() {
-            return Ok(optimizer.step(lr, module, gradients));
+            return Ok(descent.step(module, gradients));
         }
         let loss = |module: &M| pass.loss(module);
         let of_norm = self.penalty.gradient(&module, loss, &gradients)?.gradients;
@@ -234,7 +229,7 @@ impl<M: Module> Rule<M> for ScheduledNorm {
             .mode
             .enter(&module, self.strength, factor, gradients, &of_norm)
             .map_err(SharpnessError::from)?;
-        Ok(entered.step(optimizer, lr, module))
+        Ok(entered.step(&mut descent.optimizer, descent.lr, module))
     }
 
     fn passes(&self, _module: &M, _rows: usize) -> Result<f64, LabError> {

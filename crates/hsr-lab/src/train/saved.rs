@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
 use burn_hsr::Backend;
 use hsr_core::Batch;
 use hsr_core::depth::LayerShape;
@@ -12,67 +11,11 @@ use super::architecture::Architecture;
 use super::checkpoint;
 use super::config::TrainConfig;
 use super::problem::{Part, Problem};
-use super::run::{Stored, model_file};
+use super::stored::{load_problem, model_file, read_config, read_model};
 use crate::data::{Dataset, nearest};
-use crate::memory::MemoryLimit;
-use crate::{Curvature, LabError, Weights, WeightsFile, files, shell};
-
-/// `config.json` of a run directory.
-pub(super) fn read_config(directory: &Path) -> Result<Stored, LabError> {
-    if !directory.is_dir() {
-        return Err(LabError::Run {
-            path: directory.to_owned(),
-            message: "is not a directory, expected the directory of a run of hsr train".to_owned(),
-        });
-    }
-    let path = directory.join("config.json");
-    let bytes = match files::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(LabError::Run {
-                path: directory.to_owned(),
-                message: "is not the directory of a run: it has no config.json; hsr train --out begins one"
-                    .to_owned(),
-            });
-        }
-        Err(error) => return Err(LabError::io(&path, "be read")(error)),
-    };
-    let (stored, checksum) =
-        files::unsealed::<Stored>(&bytes, "").map_err(|message| LabError::Run {
-            path,
-            message: format!("is not the configuration of a run: it {message}"),
-        })?;
-    stored.config.check()?;
-    Ok(Stored { checksum, ..stored })
-}
-
-/// The file of a network that training has left; of it the checksum is known where the checkpoint is still there.
-pub(super) fn read_model(path: &Path, checksum: Option<&str>) -> Result<WeightsFile, LabError> {
-    let bytes = files::read(path).map_err(LabError::io(path, "be read"))?;
-    if checksum.is_some_and(|sum| sum != files::checksum([&bytes[..]])) {
-        return Err(LabError::Run {
-            path: path.to_owned(),
-            message: files::CHANGED.to_owned(),
-        });
-    }
-    Ok(WeightsFile::from_bytes(path, bytes))
-}
-
-/// The data of a run, which must still be those it was begun with.
-pub(super) fn load_problem(
-    directory: &Path,
-    stored: &Stored,
-    device: &Device,
-) -> Result<Problem, LabError> {
-    let problem = Problem::load(&stored.config, device)?;
-    if problem.fingerprint != stored.data_fingerprint {
-        return Err(LabError::Run {
-            path: directory.join("config.json"),
-            message: "the data have changed since the run began".to_owned(),
-        });
-    }
-    Ok(problem)
-}
+use crate::error::LabError;
+use crate::shell;
+use crate::weights::{Weights, WeightsFile};
 
 /// A split of the data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -125,30 +68,9 @@ impl SavedRun {
         })
     }
 
-    /// The same under another limit on memory.
-    pub fn with_memory(mut self, limit: MemoryLimit) -> Self {
-        self.config.memory = limit;
-        self
-    }
-
-    /// Curvature under its limit on memory.
-    pub(crate) fn curvature(&self) -> Curvature {
-        self.config.memory.curvature()
-    }
-
     /// The directory.
     pub fn directory(&self) -> &Path {
         &self.directory
-    }
-
-    /// The directory's name, for captions.
-    pub fn name(&self) -> String {
-        let absolute = std::path::absolute(&self.directory).ok();
-        let name = absolute.as_deref().and_then(Path::file_name);
-        name.map_or_else(
-            || self.config.source.name(),
-            |name| name.to_string_lossy().into_owned(),
-        )
     }
 
     /// The configuration.

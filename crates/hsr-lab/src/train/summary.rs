@@ -8,8 +8,9 @@ use burn_sharpness::spectrum::{self, MomentsEstimate, TraceOptions, moments};
 use serde::{Deserialize, Serialize};
 
 use crate::curvature::Surface;
-use crate::data::error::shown;
-use crate::{LabError, visible};
+use crate::data::wording::shown;
+use crate::error::LabError;
+use crate::text::visible;
 
 /// One trained network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -198,7 +199,7 @@ impl Summary {
         })?;
         Some(format!(
             "{name} outweighs the loss: the training loss is {:.3}, {:.1} times that of the plain network; take a smaller \
-             --strength, or --strength auto with --method hsr",
+             `strength`, or `strength` auto with `method` hsr",
             other.train_loss,
             other.train_loss / plain.train_loss,
         ))

@@ -8,14 +8,18 @@ use burn_sharpness::SharpnessError;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use super::config::{Method, Optimizer, TrainConfig};
+use super::config::TrainConfig;
 use super::learner::Learner;
+use super::method::Method;
+use super::optimizer::Optimizer;
 use super::problem::{Part, Problem};
 use super::rule::Memory;
+use crate::curvature::Curvature;
 use crate::curvature::is_no_number;
 use crate::data::Dataset;
 use crate::data::random::{Stream, generator_at};
-use crate::{Curvature, LabError, scores};
+use crate::error::LabError;
+use crate::scores;
 
 /// A row of `metrics.csv`: the state after an epoch. λ_sup and ‖∇L‖ are measured on a schedule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -370,7 +374,7 @@ mod tests {
     use burn_hsr::{Activation, Mode};
 
     use super::*;
-    use crate::NetworkKind;
+    use crate::architecture::NetworkKind;
     use crate::tasks::TaskOptions;
     use crate::train::Source;
 

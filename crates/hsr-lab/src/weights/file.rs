@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use hsr_core::depth::LayerShape;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 
-use super::chain::{Candidate, Orders, orders};
+use super::chain::{Orders, orders};
+use super::tensors::Tensors;
 use super::{KEY, Weights};
+use crate::about::About;
 use crate::data::error::{listed, shown};
-use crate::{About, LabError};
+use crate::error::LabError;
 
 /// Which tensors of a file are the layers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -95,7 +97,9 @@ impl WeightsFile {
         })
     }
 
-    /// The network in the tensors `KEY.weight` and `KEY.bias` of the layers, F32 or F64; a missing bias means none.
+    /// The network in the tensors `KEY.weight` \[outputs, inputs\] and `KEY.bias` of the layers, or `KEY.kernel` \[inputs,
+    /// outputs\] as Flax and Keras have it, F64, F32, F16 or BF16; a missing bias means none. `_orig_mod` of `torch.compile` and
+    /// `module.` of `DataParallel` need not be written in a key.
     ///
     /// # Errors
     ///
@@ -105,13 +109,10 @@ impl WeightsFile {
     pub fn weights(&self, keys: &LayerKeys, ignore_unused: bool) -> Result<Found, LabError> {
         let refuse = |message: String| self.refuse(message);
         let file = self.deserialized()?;
+        let tensors = Tensors::new(&file);
         let names = match keys {
             LayerKeys::Named(names) => names.clone(),
-            LayerKeys::Found => found(&file).map_err(refuse)?,
-        };
-        let mut weights = Weights {
-            layers: Vec::new(),
-            theta: Vec::new(),
+            LayerKeys::Found => found(&tensors).map_err(refuse)?,
         };
         if let Some(twice) = (1..names.len()).find(|&at| names[..at].contains(&names[at])) {
             return Err(refuse(format!(
@@ -119,13 +120,23 @@ impl WeightsFile {
                 shown(&names[twice])
             )));
         }
+        let mut weights = Weights {
+            layers: Vec::new(),
+            theta: Vec::new(),
+        };
+        let mut used = Vec::new();
         for name in &names {
-            self.read_layer(&file, name, &mut weights)?;
+            let below = weights.layers.last().map(|layer| layer.outputs);
+            let layer = tensors.linear(name, below).map_err(refuse)?;
+            weights.layers.push(LayerShape {
+                bias: layer.bias.is_some(),
+                ..LayerShape::new(layer.inputs, layer.outputs)
+            });
+            weights.theta.extend(layer.weight);
+            weights.theta.extend(layer.bias.unwrap_or_default());
+            used.extend(layer.tensors);
         }
-        let used = weights.tensors(&names);
-        let mut unused: Vec<&str> = file.names().into_iter().collect();
-        unused.retain(|name| !used.iter().any(|(used, ..)| used == name));
-        unused.sort_unstable();
+        let unused = tensors.beside(&used);
         if !unused.is_empty() && !ignore_unused {
             return Err(refuse(format!(
                 "holds {} beside the layers {}: the network seems to have others; --layers names them all in order, \
@@ -133,11 +144,6 @@ impl WeightsFile {
                 listed(&unused),
                 listed(&names)
             )));
-        }
-        for (name, range, _) in used {
-            if let Some(fault) = not_finite(&name, &weights.theta[range]) {
-                return Err(refuse(fault));
-            }
         }
         Ok(Found { weights, names })
     }
@@ -149,43 +155,43 @@ impl WeightsFile {
     /// [`LabError::Weights`] where it is no safetensors file.
     pub(crate) fn shapes(&self) -> Result<BTreeMap<String, Vec<usize>>, LabError> {
         let file = self.deserialized()?;
-        let shapes = file.iter();
+        let tensors = Tensors::new(&file);
+        let shapes = tensors.shapes();
         Ok(shapes
-            .map(|(name, view)| (name.to_owned(), view.shape().to_vec()))
+            .map(|(name, shape)| (name.to_owned(), shape.to_vec()))
             .collect())
     }
 
-    /// The values of tensors of these names and shapes, F32 or F64, one after the other.
+    /// The values of tensors of these names and shapes, F64, F32, F16 or BF16, one after the other.
     ///
     /// # Errors
     ///
     /// [`LabError::Weights`] where it is no safetensors file, a tensor is missing or has another shape or type, a value is
     /// not finite, or there are other tensors.
     pub(crate) fn tensors(&self, places: &[(String, Vec<usize>)]) -> Result<Vec<f64>, LabError> {
+        let refuse = |message: String| self.refuse(message);
         let file = self.deserialized()?;
+        let tensors = Tensors::new(&file);
         let mut all = Vec::new();
         for (name, expected) in places {
-            let Some((values, shape)) = tensor(&file, name).map_err(|it| self.refuse(it))? else {
-                return Err(self.refuse(format!(
+            let Some((values, shape)) = tensors.values(name).map_err(refuse)? else {
+                return Err(refuse(format!(
                     "has no tensor {}; it holds {}",
                     shown(name),
-                    contents(&file)
+                    tensors.contents()
                 )));
             };
-            if shape != *expected {
-                return Err(self.refuse(format!(
+            if shape != expected {
+                return Err(refuse(format!(
                     "{} has shape {shape:?}, expected {expected:?}",
                     shown(name)
                 )));
             }
-            if let Some(fault) = not_finite(name, &values) {
-                return Err(self.refuse(fault));
-            }
             all.extend(values);
         }
-        let mut others = file.names().into_iter();
-        if let Some(other) = others.find(|name| places.iter().all(|(known, _)| known != name)) {
-            return Err(self.refuse(format!(
+        let mut names = tensors.shapes().map(|(name, _)| name);
+        if let Some(other) = names.find(|name| places.iter().all(|(known, _)| known != name)) {
+            return Err(refuse(format!(
                 "holds {}, which is no part of the network",
                 shown(other)
             )));
@@ -197,87 +203,15 @@ impl WeightsFile {
         SafeTensors::deserialize(&self.bytes)
             .map_err(|error| self.refuse(format!("is not a whole safetensors file: {error}")))
     }
-
-    /// Adds the layer of that name to those below it.
-    fn read_layer(
-        &self,
-        file: &SafeTensors,
-        name: &str,
-        weights: &mut Weights,
-    ) -> Result<(), LabError> {
-        let refuse = |message: String| self.refuse(message);
-        let of_weight = format!("{name}.weight");
-        let Some((values, shape)) = tensor(file, &of_weight).map_err(refuse)? else {
-            return Err(refuse(format!(
-                "has no tensor {}; it holds {} (see --layers, or --hidden-key and --output-key)",
-                shown(&of_weight),
-                contents(file)
-            )));
-        };
-        let below = weights.layers.last().map(|layer| layer.outputs);
-        let expected = match below {
-            None => "[outputs, inputs]".to_owned(),
-            Some(below) => format!("[outputs, {below}] after {below} hidden units"),
-        };
-        let [outputs, inputs] = match shape[..] {
-            [outputs, inputs]
-                if outputs > 0 && inputs > 0 && below.is_none_or(|it| it == inputs) =>
-            {
-                [outputs, inputs]
-            }
-            _ => {
-                return Err(refuse(format!(
-                    "{} has shape {shape:?}, expected {expected}",
-                    shown(&of_weight)
-                )));
-            }
-        };
-        let of_bias = format!("{name}.bias");
-        let bias = match tensor(file, &of_bias).map_err(refuse)? {
-            Some((_, shape)) if shape != [outputs] => {
-                return Err(refuse(format!(
-                    "{} has shape {shape:?}, expected [{outputs}]",
-                    shown(&of_bias)
-                )));
-            }
-            found => found.map(|(values, _)| values),
-        };
-        weights.layers.push(LayerShape {
-            bias: bias.is_some(),
-            ..LayerShape::new(inputs, outputs)
-        });
-        weights.theta.extend(values);
-        weights.theta.extend(bias.unwrap_or_default());
-        Ok(())
-    }
-}
-
-/// What is wrong with a tensor that holds more than finite numbers.
-fn not_finite(name: &str, values: &[f64]) -> Option<String> {
-    let index = values.iter().position(|v| !v.is_finite())?;
-    Some(format!(
-        "{} holds {} at index {index}, expected finite numbers",
-        shown(name),
-        values[index]
-    ))
 }
 
 /// The names of the layers in the one order that there is.
-fn found(file: &SafeTensors) -> Result<Vec<String>, String> {
-    let mut candidates: Vec<Candidate> = Vec::new();
-    for (name, view) in file.iter() {
-        let (Some(name), &[outputs, inputs]) = (name.strip_suffix(".weight"), view.shape()) else {
-            continue;
-        };
-        candidates.push(Candidate {
-            name: name.to_owned(),
-            inputs,
-            outputs,
-        });
-    }
-    candidates.sort_by(|a, b| a.name.cmp(&b.name));
+fn found(tensors: &Tensors) -> Result<Vec<String>, String> {
+    let candidates = tensors.candidates();
     let trouble = match orders(&candidates) {
-        _ if candidates.is_empty() => "holds no weight of a linear layer (NAME.weight, a matrix)",
+        _ if candidates.is_empty() => {
+            "holds no weight of a linear layer (NAME.weight or NAME.kernel, a matrix)"
+        }
         Orders::One(order) => {
             let names = order.into_iter().map(|at| candidates[at].name.clone());
             return Ok(names.collect());
@@ -289,56 +223,5 @@ fn found(file: &SafeTensors) -> Result<Vec<String>, String> {
             "its names and shapes allow several orders of the layers: name them in order with --layers A,B,…"
         }
     };
-    Err(format!("{trouble}; it holds {}", contents(file)))
-}
-
-/// Tensors that a message lists.
-const LISTED: usize = 24;
-
-/// The tensors of a file with their shapes, for messages.
-fn contents(file: &SafeTensors) -> String {
-    let mut tensors: Vec<String> = file
-        .iter()
-        .map(|(name, view)| format!("{} {:?}", shown(name), view.shape()))
-        .collect();
-    tensors.sort_unstable();
-    let rest = tensors.len().saturating_sub(LISTED);
-    tensors.truncate(LISTED);
-    match (tensors.is_empty(), rest) {
-        (true, _) => "none".to_owned(),
-        (_, 0) => tensors.join(", "),
-        _ => format!("{} and {rest} more", tensors.join(", ")),
-    }
-}
-
-/// A tensor's values and shape.
-type Values = (Vec<f64>, Vec<usize>);
-
-/// A tensor; `None` where there is none of that name.
-fn tensor(file: &SafeTensors, name: &str) -> Result<Option<Values>, String> {
-    let Ok(view) = file.tensor(name) else {
-        return Ok(None);
-    };
-    let data = view.data();
-    let values = match view.dtype() {
-        Dtype::F32 => data
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|&bytes| f64::from(f32::from_le_bytes(bytes)))
-            .collect(),
-        Dtype::F64 => data
-            .as_chunks::<8>()
-            .0
-            .iter()
-            .map(|&bytes| f64::from_le_bytes(bytes))
-            .collect(),
-        other => {
-            return Err(format!(
-                "{} is of type {other:?}, expected F32 or F64",
-                shown(name)
-            ));
-        }
-    };
-    Ok(Some((values, view.shape().to_vec())))
+    Err(format!("{trouble}; it holds {}", tensors.contents()))
 }

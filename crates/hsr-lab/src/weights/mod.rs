@@ -2,6 +2,8 @@
 
 mod chain;
 mod file;
+mod tensors;
+mod view;
 
 use core::ops::Range;
 use std::path::Path;
@@ -11,12 +13,15 @@ use rand::RngExt;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
+use crate::about::About;
+use crate::architecture::Activations;
 use crate::architecture::{activate, ends, parameters};
-use crate::curvature::View;
 use crate::data::random::{Stream, generator};
-use crate::{About, Activations, LabError};
+use crate::error::LabError;
 
 pub use file::{Found, LayerKeys, WeightsFile};
+pub use view::View;
+pub(crate) use view::three_layers;
 
 /// Parameters of a feed-forward network in f64, flat in the order W1 \[n_1, n_0\], b1, W2, b2 and so on.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,8 +94,7 @@ impl Weights {
         ends(&self.layers)[1]
     }
 
-    /// Reads `KEY.weight` \[outputs, inputs\] and `KEY.bias` \[outputs\] of these layers, F32 or F64; a missing bias
-    /// means none. Activations are not in the file: [`with_activations`](Self::with_activations).
+    /// Reads the layers of these names; activations are not in the file: [`with_activations`](Self::with_activations).
     ///
     /// # Errors
     ///

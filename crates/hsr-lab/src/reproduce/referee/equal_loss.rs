@@ -4,7 +4,7 @@ use hsr_core::Workspace;
 use serde::{Deserialize, Serialize};
 
 use super::{Part, Settings, row};
-use crate::LabError;
+use crate::error::LabError;
 use crate::figures::{self, Chart, Mark, Plot, Series};
 use crate::reproduce::context::Context;
 use crate::reproduce::curvature::Curvature;

@@ -10,11 +10,11 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::descent::Pace;
-use super::experiment::{Extent, Plan};
 use super::finding::{Claim, Finding, Table};
+use super::plan::{Extent, Plan};
 use super::points;
 use super::race::{self, Race};
-use crate::LabError;
+use crate::error::LabError;
 use crate::figures::Figure;
 use crate::train::Method;
 

@@ -6,16 +6,16 @@ use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 
 use super::{Part, Settings, row};
-use crate::LabError;
 use crate::data::random::{Stream, generator};
+use crate::error::LabError;
 use crate::figures::{self, Chart, Mark, Plot, Series};
 use crate::reproduce::context::Context;
 use crate::reproduce::critical::Critical;
 use crate::reproduce::curvature::norm;
 use crate::reproduce::descent::Descent;
-use crate::reproduce::experiment::Extent;
 use crate::reproduce::finding::{Claim, Table};
 use crate::reproduce::numbers::median;
+use crate::reproduce::plan::Extent;
 use crate::reproduce::points::Points;
 use crate::reproduce::race::Race;
 use crate::reproduce::scene::Bed;

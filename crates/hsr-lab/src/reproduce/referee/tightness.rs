@@ -1,7 +1,7 @@
 //! Does the gap between λ_sup and λ_1 widen while λ_sup is descended?
 
 use super::{Part, row};
-use crate::LabError;
+use crate::error::LabError;
 use crate::figures::{self, Chart, Mark, Plot, Series};
 use crate::reproduce::finding::{Claim, Table};
 use crate::reproduce::numbers::median;

@@ -1,20 +1,28 @@
 //! Exact curvature of trained weights on given data, for users of any framework.
 
+mod layers;
+
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use burn_sharpness::measures::{MeasureOptions, SharpnessMeasures};
 use hsr_core::depth::DeepBounds;
 use hsr_core::{Batch, Error};
 use serde::Serialize;
 
-use crate::curvature::View;
+use self::layers::layer_files;
+use crate::curvature::Curvature;
 use crate::data::DataWarning;
+use crate::eigen::{self, Eigenvalue, LanczosReport, Pair, largest_of_layers, pairs_at_the_ends};
+use crate::error::LabError;
+use crate::files;
 use crate::memory::MemoryLimit;
-use crate::model::{Model, ModelOptions, ModelSource, TableSource};
-use crate::spectrum::{self, LanczosReport};
-use crate::train::{SavedRun, Split};
+use crate::model::{Model, ModelOptions, TableSource};
+use crate::subject::Subject;
+use crate::train::Split;
+use crate::weights::View;
+use crate::weights::Weights;
 use crate::weights::names;
-use crate::{Curvature, LabError};
 
 /// What `hsr inspect` is asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +37,12 @@ pub struct InspectOptions {
     pub gradient: bool,
     /// Whether all eigenvalues are wanted.
     pub eigenvalues: bool,
+    /// How many eigenvalues at each end are wanted, with their residuals.
+    pub top: Option<usize>,
+    /// Whether λ_max of each layer's own block is wanted.
+    pub per_layer: bool,
+    /// Where a table and a picture of the layers go.
+    pub out: Option<PathBuf>,
 }
 
 /// The answer; the keys of its JSON are relied on by other programs. H is the Hessian of the loss, D × D.
@@ -85,12 +99,21 @@ pub struct Inspection {
     /// All of them, ascending, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eigenvalues: Option<Vec<f64>>,
+    /// The outermost ones, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top: Option<TopEigenvalues>,
     /// ∂λ_sup/∂θ by tensor, `hidden.weight` \[h, d\] and its like, where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gradient: Option<BTreeMap<String, Nested>>,
     /// ∂λ_sup/∂x \[N, d\], where it was asked for; of standardised features, where they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_gradient: Option<Nested>,
+    /// The files that were written.
+    #[serde(
+        serialize_with = "files::all_shown",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub files: Vec<PathBuf>,
     /// What looks wrong with the table.
     #[serde(skip)]
     pub warnings: Vec<DataWarning>,
@@ -112,6 +135,23 @@ pub struct LayerInspection {
     pub frobenius_squared: f64,
     /// λ_sup of the block, no less than its largest eigenvalue.
     pub lambda_sup: f64,
+    /// That eigenvalue, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lambda_max: Option<f64>,
+    /// Its residual.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub residual: Option<f64>,
+}
+
+/// The outermost eigenvalues of the Hessian.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TopEigenvalues {
+    /// The largest, descending.
+    pub largest: Vec<Eigenvalue>,
+    /// The smallest, ascending.
+    pub smallest: Vec<Eigenvalue>,
+    /// Whether all residuals are below the tolerance.
+    pub converged: bool,
 }
 
 /// A vector or a matrix as nested arrays.
@@ -172,6 +212,9 @@ impl Nested {
 ///     split: Split::Train,
 ///     gradient: false,
 ///     eigenvalues: true,
+///     top: None,
+///     per_layer: false,
+///     out: None,
 /// })?;
 /// assert_eq!((found.parameters, found.samples), (27, 3));
 /// assert!(found.lambda_max <= found.lambda_sup);
@@ -196,31 +239,23 @@ pub fn inspect_in(
     curvature: &mut Curvature,
     options: &InspectOptions,
 ) -> Result<Inspection, LabError> {
-    let model = Model::open(&options.model)?;
-    model.feed_forward()?;
-    let mut found = match (&options.data, &options.model.source) {
-        (Some(source), _) => {
-            let table = model.table(source, true)?;
-            let labels = model.labels(&table)?;
-            let mut batch = Batch::new(model.loss, &table.features, labels.targets());
-            if let Some(weights) = &table.weights {
-                batch = batch.with_sample_weights(weights);
-            }
-            let mut found = inspect_batch(curvature, options, &model, &batch)?;
-            found.warnings = table.warnings;
-            found
-        }
-        (None, ModelSource::Run { directory, .. }) => {
-            let run = SavedRun::open(directory)?;
-            inspect_batch(curvature, options, &model, &run.batch(options.split))?
-        }
-        (None, ModelSource::Weights { .. }) => {
-            return Err(LabError::Option(
-                "--weights needs --data, a table on which the curvature is computed".to_owned(),
-            ));
-        }
-    };
-    found.notes.splice(0..0, model.note());
+    if options.top == Some(0) {
+        return Err(LabError::Option(
+            "--top is 0, expected at least 1".to_owned(),
+        ));
+    }
+    if options.out.is_some() && !options.per_layer {
+        return Err(LabError::Option(
+            "--out is where the table and the picture of the layers go: add --per-layer".to_owned(),
+        ));
+    }
+    let subject = Subject::open(&options.model, options.data.as_ref(), options.split)?;
+    let mut found = inspect_batch(curvature, options, subject.model(), &subject.batch()?)?;
+    found.warnings = subject.warnings().to_vec();
+    found.notes.splice(0..0, subject.note());
+    if let (Some(out), Some(layers)) = (&options.out, &found.layers) {
+        found.files = layer_files(layers, &subject.title(), out, &mut found.notes)?;
+    }
     Ok(found)
 }
 
@@ -233,10 +268,10 @@ fn inspect_batch(
 ) -> Result<Inspection, LabError> {
     let (weights, layer_names) = model.feed_forward()?;
     let parameters = weights.parameters();
-    if options.eigenvalues && parameters > spectrum::DENSE_LIMIT {
+    if options.eigenvalues && parameters > eigen::DENSE_LIMIT {
         return Err(LabError::Option(format!(
             "--eigenvalues forms the Hessian, which is limited to {} parameters; this network has {parameters}",
-            spectrum::DENSE_LIMIT,
+            eigen::DENSE_LIMIT,
         )));
     }
     let view = weights.view()?;
@@ -259,7 +294,14 @@ fn inspect_batch(
         (Err(error), _) => return Err(error),
     };
     let gauss_newton_share = curvature.gauss_newton_share(&view, batch)?;
-    let ends = spectrum::ends(curvature, weights, batch, 0)?;
+    let ends = eigen::ends(curvature, weights, batch, 0)?;
+    let top = options
+        .top
+        .map(|count| top(curvature, weights, batch, count));
+    let of_blocks = options
+        .per_layer
+        .then(|| largest_of_layers(curvature, weights, batch, 0))
+        .transpose()?;
     let measures = curvature.measures(&view, batch, &MeasureOptions::default())?;
     Ok(Inspection {
         parameters,
@@ -278,7 +320,9 @@ fn inspect_batch(
         lambda_min: ends.lambda_min,
         tightness: ends.tightness(bounds.lambda_sup),
         gauss_newton_share,
-        layers: of_layers.as_ref().map(|it| layers(layer_names, it)),
+        layers: of_layers
+            .as_ref()
+            .map(|it| layers(layer_names, it, of_blocks.as_deref())),
         lambda_block: of_layers.as_ref().map(|it| it.lambda_block),
         blocks: of_layers.as_ref().map(blocks),
         measures,
@@ -290,8 +334,10 @@ fn inspect_batch(
         } else {
             None
         },
+        top: top.transpose()?,
         gradient,
         input_gradient,
+        files: Vec::new(),
         warnings: Vec::new(),
         notes,
     })
@@ -328,15 +374,47 @@ fn gradients(
     Ok((gradient, Nested::matrix(&inputs, weights.inputs())))
 }
 
-fn layers(names: &[String], found: &DeepBounds<f64>) -> Vec<LayerInspection> {
-    let layers = names.iter().zip(&found.layers);
+fn top(
+    curvature: &mut Curvature,
+    weights: &Weights,
+    batch: &Batch<f64>,
+    count: usize,
+) -> Result<TopEigenvalues, LabError> {
+    let found = pairs_at_the_ends(curvature, weights, batch, count, 0)?;
+    let shown = |pairs: &[Pair]| {
+        let pairs = pairs.iter();
+        pairs
+            .map(|pair| Eigenvalue {
+                value: pair.value,
+                residual: pair.residual,
+            })
+            .collect()
+    };
+    Ok(TopEigenvalues {
+        largest: shown(&found.largest),
+        smallest: shown(&found.smallest),
+        converged: found.converged,
+    })
+}
+
+fn layers(
+    names: &[String],
+    found: &DeepBounds<f64>,
+    largest: Option<&[Eigenvalue]>,
+) -> Vec<LayerInspection> {
+    let layers = names.iter().zip(&found.layers).enumerate();
     layers
-        .map(|(name, bounds)| LayerInspection {
-            name: name.clone(),
-            parameters: bounds.moments.parameters,
-            trace: bounds.moments.trace,
-            frobenius_squared: bounds.moments.frobenius_squared,
-            lambda_sup: bounds.lambda_sup,
+        .map(|(l, (name, bounds))| {
+            let largest = largest.and_then(|it| it.get(l));
+            LayerInspection {
+                name: name.clone(),
+                parameters: bounds.moments.parameters,
+                trace: bounds.moments.trace,
+                frobenius_squared: bounds.moments.frobenius_squared,
+                lambda_sup: bounds.lambda_sup,
+                lambda_max: largest.map(|it| it.value),
+                residual: largest.map(|it| it.residual),
+            }
         })
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use faer::{MatRef, Side};
 
-use crate::LabError;
+use crate::error::LabError;
 
 /// The eigenvalues of a symmetric `size` × `size` matrix, row-major, ascending.
 ///

@@ -1,32 +1,37 @@
-//! The spectrum of a network of a saved run: eigenvalues, density, trace, tables and a picture.
+//! The spectrum of a trained network: eigenvalues, density, trace, tables and a picture.
 
 use core::ops::ControlFlow;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use burn_sharpness::spectrum::{
-    DensityCurve, DensityOptions, LanczosOptions, TraceOptions, lanczos, moments, spectral_density,
+    DensityCurve, DensityOptions, LanczosOptions, SpectralDensity, TraceOptions, lanczos_within,
+    moments, spectral_density,
 };
 use burn_sharpness::{SharpnessError, SymmetricOperator};
 use serde::Serialize;
 
-use super::{DENSE_LIMIT, eigenvalues, numbers_fault};
+pub use crate::eigen::{
+    DENSE_LIMIT, Eigenvalue, Ends, Extremes, LanczosReport, Pair, Pairs, eigenvalues, ends,
+    extremes, largest_of_layers, largest_pairs, pairs_at_the_ends,
+};
+
+use crate::curvature::Curvature;
+use crate::eigen::numbers_fault;
+use crate::error::LabError;
 use crate::figures::{Density, Figure, FigureError, Spectrum, density, value as short};
 use crate::lock::DirectoryLock;
-use crate::train::{Estimates, SavedRun, Split};
-use crate::{LabError, files, pictures};
+use crate::subject::{Subject, SubjectReport};
+use crate::train::Estimates;
+use crate::{files, pictures};
 
 /// What `hsr spectrum` is asked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpectrumOptions {
-    /// The network; the run's own where none is named.
-    pub network: Option<String>,
     /// Eigenvalues at each end.
     pub top: usize,
     /// Random probes of the density and the trace.
     pub probes: usize,
-    /// The data.
-    pub split: Split,
     /// The seed of the probes and of Lanczos.
     pub seed: u64,
 }
@@ -34,12 +39,9 @@ pub struct SpectrumOptions {
 /// The answer; its JSON is what `hsr spectrum --json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SpectrumReport {
-    /// The run directory.
-    pub run: String,
-    /// The network.
-    pub network: String,
-    /// The data.
-    pub split: Split,
+    /// The network and the data.
+    #[serde(flatten)]
+    pub subject: SubjectReport,
     /// The seed.
     pub seed: u64,
     /// D.
@@ -107,7 +109,7 @@ pub struct TraceReport {
 /// A density.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DensityReport {
-    /// Random probes.
+    /// Random probes; 0 where it is that of every eigenvalue.
     pub probes: usize,
     /// Lanczos steps a probe.
     pub steps: usize,
@@ -136,8 +138,17 @@ const TRACE_PRODUCTS: usize = 9;
 const POINTS: usize = 1200;
 /// The most probes: with more than a few hundred the estimates change in no digit that is shown.
 const MOST_PROBES: usize = 10_000;
-/// The most products, and vectors in memory, of a Lanczos run.
-const ITERATIONS: usize = 500;
+/// The most products of a Lanczos run.
+const ITERATIONS: usize = 2000;
+/// Vectors that a Lanczos run keeps, where they take no more than so many bytes; else as many as do, and restarts.
+const VECTORS: usize = 500;
+const VECTOR_BYTES: usize = 1 << 30;
+
+/// The vectors of a Lanczos run for so many eigenvalues at each end.
+fn most_vectors(size: usize, top: usize) -> usize {
+    let room = (VECTOR_BYTES / 8 / size.max(1)).min(VECTORS);
+    room.max(8 * top + 8)
+}
 
 /// Computes the spectrum of a network and writes `spectrum_eigenvalues.csv`, `spectrum_density.csv`, `.svg` and `.png` into
 /// `out`; nothing where it is stopped or fails.
@@ -146,8 +157,9 @@ const ITERATIONS: usize = 500;
 ///
 /// A one-line [`LabError`] for what can be wrong with options, run and directory; [`LabError::Stopped`] where the
 /// observer stopped it, [`LabError::Eigenvalues`] where an iteration fails.
-pub fn saved_spectrum(
-    run: &SavedRun,
+pub fn spectrum_of(
+    subject: &Subject,
+    curvature: &mut Curvature,
     options: &SpectrumOptions,
     out: &Path,
     mut observe: impl FnMut(SpectrumProgress) -> ControlFlow<()>,
@@ -163,16 +175,15 @@ pub fn saved_spectrum(
             options.probes
         )));
     }
-    let (name, theta) = run.theta(options.network.as_deref())?;
+    let theta = subject.theta();
     let _lock = DirectoryLock::of_kind(out, "spectrum")?;
-    let samples = run.curved(options.split);
+    let samples = subject.samples();
     let size = theta.len();
-    let mut curvature = run.curvature();
-    let mut surface = run.architecture().surface(&mut curvature, &samples)?;
-    let loss = surface.loss(&theta)?;
-    let bounds = surface.bounds(&theta)?;
+    let mut surface = samples.surface(curvature)?;
+    let loss = surface.loss(theta)?;
+    let bounds = surface.bounds(theta)?;
     let matrix = match size <= DENSE_LIMIT {
-        true => surface.hessian(&theta)?,
+        true => surface.hessian(theta)?,
         false => None,
     };
     let mut dense = match matrix {
@@ -187,7 +198,11 @@ pub fn saved_spectrum(
         tolerance: surface.tolerance().max(1e-8),
         seed: options.seed,
     };
-    let steps = STEPS.min(size);
+    let steps = match dense {
+        Some(_) => 0,
+        None => STEPS.min(size),
+    };
+    let vectors = most_vectors(size, options.top);
     let of_density = DensityOptions {
         probes: options.probes,
         steps,
@@ -199,14 +214,20 @@ pub fn saved_spectrum(
         ..TraceOptions::default()
     };
     let mut found = None;
-    let computed = surface.with_hessian(&theta, &mut |operator| {
+    let computed = surface.with_hessian(theta, &mut |operator| {
         let mut operator = Watched::new(operator, ("eigenvalues", ITERATIONS), &mut observe);
-        let eigenvalues = match dense.take() {
-            Some(dense) => dense,
-            None => Eigenvalues::at_the_ends(&mut operator, options.top, &of_lanczos)?,
+        let (eigenvalues, density) = match dense.take() {
+            Some(dense) => {
+                let density = SpectralDensity::of_eigenvalues(&dense.all)?;
+                (dense, density)
+            }
+            None => {
+                let top = options.top;
+                let ends = Eigenvalues::at_the_ends(&mut operator, top, vectors, &of_lanczos)?;
+                operator.begin(("density", options.probes * steps));
+                (ends, spectral_density(&mut operator, &of_density)?)
+            }
         };
-        operator.begin(("density", options.probes * steps));
-        let density = spectral_density(&mut operator, &of_density)?;
         operator.begin(("trace", of_trace.products));
         found = Some((eigenvalues, density, moments(&mut operator, &of_trace)?));
         Ok(())
@@ -218,8 +239,7 @@ pub fn saved_spectrum(
 
     let lambda_max = found.largest[0];
     let picture = Picture {
-        title: name,
-        run,
+        subject,
         options,
         lambda_sup: bounds.map_or(f64::NAN, |bounds| bounds.lambda_sup),
         steps,
@@ -228,9 +248,7 @@ pub fn saved_spectrum(
     let figure = picture.draw(&curve, &found, size);
     let (files, notes) = save(out, &found, &curve, figure)?;
     Ok(SpectrumReport {
-        run: run.directory().display().to_string(),
-        network: name.to_owned(),
-        split: options.split,
+        subject: subject.report(),
         seed: options.seed,
         parameters: size,
         loss,
@@ -244,7 +262,7 @@ pub fn saved_spectrum(
             Some(_) => None,
             None => Some(Estimates::from_moments(&moments)),
         },
-        curvature_samples: run.curved_samples(options.split),
+        curvature_samples: subject.curved_samples(),
         negative_eigenvalues: found.negative(),
         eigenvalue_method: if found.residuals.is_some() {
             "lanczos"
@@ -265,7 +283,7 @@ pub fn saved_spectrum(
             products: trace.products,
         },
         density: DensityReport {
-            probes: options.probes,
+            probes: if steps == 0 { 0 } else { options.probes },
             steps,
             width: curve.width,
             products: estimated.products,
@@ -300,10 +318,11 @@ impl Eigenvalues {
     fn at_the_ends(
         operator: &mut impl SymmetricOperator,
         top: usize,
+        vectors: usize,
         options: &LanczosOptions,
     ) -> Result<Self, SharpnessError> {
         let top = top.min(operator.size());
-        let ends = lanczos(operator, top, None, options)?;
+        let ends = lanczos_within(operator, top, None, options, vectors)?;
         let values = |pairs: &[burn_sharpness::spectrum::EigenPair]| {
             pairs.iter().map(|pair| pair.value).collect::<Vec<f64>>()
         };
@@ -331,8 +350,7 @@ impl Eigenvalues {
 
 /// What the picture says of itself.
 struct Picture<'a> {
-    title: &'a str,
-    run: &'a SavedRun,
+    subject: &'a Subject,
     options: &'a SpectrumOptions,
     lambda_sup: f64,
     steps: usize,
@@ -346,13 +364,9 @@ impl Picture<'_> {
         size: usize,
     ) -> Result<Figure, FigureError> {
         let of_one = 1.0 / (size as f64 * curve.width * (2.0 * std::f64::consts::PI).sqrt());
-        let split = match self.options.split {
-            Split::Train => "training",
-            Split::Test => "test",
-        };
         density(&[Density {
             spectrum: Spectrum {
-                label: self.title.to_owned(),
+                label: self.subject.network().to_owned(),
                 eigenvalues: found.all.clone(),
                 lambda_sup: self.lambda_sup,
             },
@@ -361,15 +375,20 @@ impl Picture<'_> {
             density: curve.density.clone(),
             floor: 0.1 * of_one,
             note: format!(
-                "{}, {split} split. Lanczos quadrature, {} probes of {} steps, spread by {}; below it {}.",
-                self.run.name(),
-                self.options.probes,
-                self.steps,
+                "{}, {}. {}, spread by {}{}.",
+                self.subject.place(),
+                self.subject.of_samples(),
+                match self.steps {
+                    0 => "The density of every eigenvalue".to_owned(),
+                    steps => format!(
+                        "Lanczos quadrature, {} probes of {steps} steps",
+                        self.options.probes
+                    ),
+                },
                 short(curve.width),
-                if found.residuals.is_some() {
-                    "the outermost eigenvalues"
-                } else {
-                    "every eigenvalue"
+                match found.residuals {
+                    Some(_) => "; below it the outermost eigenvalues",
+                    None => "; below it each one",
                 },
             ),
         }])

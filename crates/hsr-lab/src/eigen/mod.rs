@@ -1,8 +1,8 @@
 //! Eigenvalues of the loss Hessian: all of them where it can be formed, both ends by Lanczos where it cannot.
 
 mod dense;
+mod layers;
 mod pairs;
-mod saved;
 
 use burn_sharpness::SharpnessError;
 use burn_sharpness::measures::MeasureOptions;
@@ -11,14 +11,14 @@ use serde::Serialize;
 
 pub use dense::eigenvalues;
 pub use hsr_core::{Extremes, LanczosOptions, extremes};
+pub use layers::{Eigenvalue, largest_of_layers};
 pub(crate) use pairs::pairs_of;
-pub use pairs::{Pair, largest_pairs};
-pub use saved::{
-    DensityReport, SpectrumOptions, SpectrumProgress, SpectrumReport, TraceReport, saved_spectrum,
-};
+pub use pairs::{Pair, Pairs, largest_pairs, pairs_at_the_ends};
 
+use crate::curvature::Curvature;
 use crate::curvature::{FeedForwardSurface, Surface, plain_ends};
-use crate::{Curvature, LabError, Weights};
+use crate::error::LabError;
+use crate::weights::Weights;
 
 /// The Hessian is formed up to this many parameters: 32 MiB in f64, seconds of eigenvalue computation.
 pub const DENSE_LIMIT: usize = 2048;

@@ -1,0 +1,106 @@
+//! The loss on a plane through a network.
+
+use core::ops::ControlFlow;
+use std::path::Path;
+
+use burn_sharpness::landscape::{Plane, Progress, random_direction};
+
+use super::{Directions, LandscapeOptions, LandscapeReport, extreme, save, sentence, write_csv};
+use crate::curvature::Curvature;
+use crate::curvature::loss_anywhere;
+use crate::eigen::pairs_of;
+use crate::error::LabError;
+use crate::figures::{LossPlane, loss_plane, value as short};
+use crate::subject::Subject;
+
+pub(super) fn plane(
+    subject: &Subject,
+    curvature: &mut Curvature,
+    options: &LandscapeOptions,
+    out: &Path,
+    observe: impl FnMut(Progress) -> ControlFlow<()>,
+) -> Result<LandscapeReport, LabError> {
+    let range = options.range.unwrap_or(1.0);
+    let points = options.points.unwrap_or(41);
+    let theta = subject.theta();
+    let samples = subject.samples();
+    let mut surface = samples.surface(curvature)?;
+    let (directions, eigenvalues) = match options.directions {
+        Directions::Eigen => {
+            let pairs = pairs_of(&mut *surface, theta, 2, options.seed)?;
+            let [first, second] = <[_; 2]>::try_from(pairs).map_err(|_| {
+                LabError::Option("--directions eigen needs two parameters at least".to_owned())
+            })?;
+            (
+                [first.vector, second.vector],
+                Some([first.value, second.value]),
+            )
+        }
+        _ => {
+            let filters = surface.filters(theta);
+            // Two directions of one seed, and no two of neighbouring seeds.
+            let seeds = [0, 1].map(|i| options.seed.wrapping_mul(2).wrapping_add(i));
+            (
+                seeds.map(|seed| random_direction(theta, &filters, seed)),
+                None,
+            )
+        }
+    };
+    let plane = Plane::new(directions)?
+        .with_points(points)?
+        .with_range(range)?;
+    let mut loss = |theta: &[f64]| loss_anywhere(&mut *surface, theta);
+    let at_network = loss(theta)?;
+    let landscape = plane.of_function(theta, loss, observe)?;
+    let axes = match eigenvalues {
+        Some(values) => {
+            let title = |order: usize, value: f64| {
+                format!("step along the eigenvector of λ_{order} = {}", short(value))
+            };
+            [title(1, values[0]), title(2, values[1])]
+        }
+        None => [
+            "step along random direction 1".to_owned(),
+            "step along random direction 2".to_owned(),
+        ],
+    };
+    let about = match eigenvalues {
+        Some(_) => "eigenvectors of norm 1 of the two largest eigenvalues".to_owned(),
+        None => format!(
+            "two random directions, a step of 1 moves each unit's weights by their norm; seed {}",
+            options.seed
+        ),
+    };
+    let figure = loss_plane(&LossPlane {
+        title: format!("Loss around {}", subject.title()),
+        note: format!("{}, {about}.", sentence(&subject.of_samples())),
+        axes,
+        x: landscape.x.clone(),
+        y: landscape.y.clone(),
+        loss: landscape.loss.clone(),
+        network: subject.network().to_owned(),
+        network_loss: at_network,
+    });
+    let mut csv = Vec::new();
+    write_csv(|csv| landscape.write_csv(csv), &mut csv);
+    let (files, notes) = save(out, &csv, figure)?;
+    Ok(LandscapeReport {
+        subject: subject.report(),
+        directions: options.directions,
+        from: None,
+        points,
+        range,
+        curvature_samples: subject.curved_samples(),
+        seed: (options.directions == Directions::Random).then_some(options.seed),
+        eigenvalues,
+        loss: at_network,
+        lowest: extreme(&landscape.loss, f64::min),
+        highest: extreme(&landscape.loss, f64::max),
+        plain_loss: None,
+        barrier: None,
+        barrier_at: None,
+        curve: None,
+        files,
+        notes,
+    })
+}
