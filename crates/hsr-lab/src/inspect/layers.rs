@@ -87,7 +87,7 @@ fn picture(layers: &[LayerInspection], title: &str) -> Result<Figure, FigureErro
             plot(
                 "eigenvalue",
                 vec![
-                    series("λ_sup", Mark::Dashed, &|it| Some(it.lambda_sup)),
+                    series("λ_sup", Mark::Marked, &|it| Some(it.lambda_sup)),
                     series("λ_max", Mark::Marked, &|it| it.lambda_max),
                 ],
             ),
