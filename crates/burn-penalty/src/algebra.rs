@@ -5,50 +5,17 @@
 //! device; numbers are tensors \[1\] on the device of the first parameter, in f64 where one of the parameters is, else in
 //! f32. Half precision is computed with in f32, and vectors stay in it until they are [added](add) to gradients.
 
-use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
+use rand::Rng;
 
-use crate::precision::{in_precision, placed};
+use crate::error::PenaltyError;
+use crate::number::Number;
+use crate::tensors::in_precision;
+pub use crate::tensors::{reciprocal, together, wide};
+pub use crate::trained::{count, filter};
 use crate::vector::Vector;
-use crate::{Number, PenaltyError};
-
-/// The number of trained parameters D.
-///
-/// # Errors
-///
-/// [`PenaltyError::NoParameters`] where there are none; [`PenaltyError::PlainDevice`] where the reason is that no
-/// parameter is on an autodiff device.
-pub fn count<M: Module>(module: &M) -> Result<usize, PenaltyError> {
-    #[derive(Default)]
-    struct Count {
-        trained: usize,
-        any: bool,
-        autodiff: bool,
-    }
-    impl ModuleVisitor for Count {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.any = true;
-            if param.is_require_grad() {
-                self.trained += param.shape().num_elements();
-                self.autodiff = true;
-            } else if !self.autodiff {
-                self.autodiff = param.val().is_autodiff();
-            }
-        }
-    }
-    let mut count = Count::default();
-    module.visit(&mut count);
-    match count {
-        Count {
-            trained: 0,
-            any: true,
-            autodiff: false,
-        } => Err(PenaltyError::PlainDevice),
-        Count { trained: 0, .. } => Err(PenaltyError::NoParameters),
-        Count { trained, .. } => Ok(trained),
-    }
-}
 
 /// Σ factor·vector; a parameter that no vector has is left out.
 pub fn combination<M: Module>(module: &M, terms: &[(Number, &GradientsParams)]) -> GradientsParams {
@@ -276,36 +243,6 @@ pub fn map<M: Module>(
     map.changed
 }
 
-/// The parameters of a vector that are trained, and of those only the ones that are kept.
-pub fn filter<M: Module>(
-    module: &M,
-    vector: &GradientsParams,
-    keep: impl Fn(ParamId) -> bool,
-) -> GradientsParams {
-    struct Filter<'a, K> {
-        vector: &'a GradientsParams,
-        keep: K,
-        out: GradientsParams,
-    }
-    impl<K: Fn(ParamId) -> bool> ModuleVisitor for Filter<'_, K> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if param.is_require_grad()
-                && (self.keep)(param.id)
-                && let Some(part) = self.vector.get::<D>(param.id)
-            {
-                self.out.register(param.id, part);
-            }
-        }
-    }
-    let mut filter = Filter {
-        vector,
-        keep,
-        out: GradientsParams::new(),
-    };
-    module.visit(&mut filter);
-    filter.out
-}
-
 /// A parameter's part of a number.
 pub trait Part {
     /// \[1\], or nothing where the parameter has no part in it.
@@ -343,32 +280,8 @@ pub fn reduce<M: Module>(
     ))
 }
 
-/// Scalars as one tensor: on the first one's device, in the widest of their types. A module can lie on several
-/// devices.
-pub fn together(scalars: Vec<Tensor<1>>) -> Option<Tensor<1>> {
-    let device = scalars.first()?.device();
-    let double = scalars.iter().any(|scalar| scalar.dtype() == DType::F64);
-    let dtype = if double { DType::F64 } else { DType::F32 };
-    let scalars = scalars
-        .into_iter()
-        .map(|scalar| placed(scalar, &device, dtype));
-    Some(Tensor::cat(scalars.collect(), 0))
-}
-
-/// At least single precision: half can hold neither the sum of its own squares nor every reciprocal.
-pub fn wide<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
-    match tensor.dtype() {
-        DType::F16 | DType::BF16 => tensor.cast(DType::F32),
-        _ => tensor,
-    }
-}
-
-/// 1/x; 1 where x is too small for that, so that zero stays zero.
-pub fn reciprocal(x: Tensor<1>) -> Tensor<1> {
-    let smallest = match x.dtype().finfo() {
-        Some(info) => info.min_positive,
-        None => f64::from(f32::MIN_POSITIVE),
-    };
-    let nothing = x.clone().lower_elem(smallest);
-    x.mask_fill(nothing, 1.0).recip()
+/// Random signs, +1 or −1 with probability ½ each, times `length`, for every trained parameter, at least in single
+/// precision. Drawn on the host, so that every device gets the same ones.
+pub fn signs<M: Module>(module: &M, length: f64, generator: &mut impl Rng) -> GradientsParams {
+    Vector::signs(module, None, length, generator).into_gradients(module)
 }

@@ -6,8 +6,7 @@ use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Bool, GradientCheckpointingStrategy, Int, Tensor};
 
-use crate::algebra::wide;
-use crate::precision::in_precision;
+use crate::tensors::{in_precision, wide};
 
 /// A copy of the module that shares nothing with it which a forward pass changes.
 pub fn isolated<M: Module>(module: &M) -> M {

@@ -15,9 +15,9 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use crate::Number;
-use crate::algebra::{combination, difference, scale, wide};
-use crate::precision::in_precision;
+use crate::algebra::{combination, difference, scale};
+use crate::number::Number;
+use crate::tensors::{in_precision, wide};
 
 /// What a step becomes where it is added to the parameters in their precision: fl(θ + step) − θ. In single precision ε is
 /// not much above what θ rounds to, and for signs it would round the same way at every step.

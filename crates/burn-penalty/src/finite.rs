@@ -4,9 +4,11 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use crate::algebra::{together, wide};
+use crate::error::PenaltyError;
+use crate::number::Number;
+use crate::reach::Reach;
+use crate::tensors::{together, wide};
 use crate::vector::Vector;
-use crate::{Number, PenaltyError, Reach};
 
 /// A number on the device for each gradient of each pass P, read together so that the device is waited for once.
 ///

@@ -6,8 +6,8 @@ use burn::module::{Module, ModuleVisitor, Param, ParamGroup, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-use crate::PenaltyError;
-use crate::algebra::{count, filter};
+use crate::error::PenaltyError;
+use crate::trained::{count, filter};
 
 /// The trained parameters of a module that are in a [`ParamGroup`].
 #[derive(Clone, Debug)]

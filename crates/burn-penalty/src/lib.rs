@@ -40,8 +40,10 @@ mod reach;
 mod schedule;
 pub mod stochastic;
 mod strength;
+mod tensors;
 #[cfg(feature = "train")]
 pub mod train;
+mod trained;
 pub mod values;
 mod vector;
 

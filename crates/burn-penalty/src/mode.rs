@@ -6,7 +6,8 @@ use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::algebra::{add, polar};
-use crate::{PenaltyError, Strength};
+use crate::error::PenaltyError;
+use crate::strength::Strength;
 
 /// How the gradient ∇P of a penalty P enters the step.
 ///

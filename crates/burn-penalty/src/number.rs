@@ -4,8 +4,8 @@ use core::ops::{Add, Mul};
 
 use burn::tensor::{DType, Device, Tensor};
 
-use crate::Reach;
-use crate::precision::placed;
+use crate::reach::Reach;
+use crate::tensors::{placed, reciprocal};
 
 /// A number: known here where it is of parameters in the host's memory, else a tensor \[1\] on a device, which nothing
 /// waits for.
@@ -140,7 +140,7 @@ impl Number {
                 x.recip()
             }
         };
-        self.map(here, crate::algebra::reciprocal)
+        self.map(here, reciprocal)
     }
 
     /// The larger one of two; NaN where one of them is.

@@ -10,10 +10,12 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use rand::Rng;
 
-use crate::algebra::{difference, largest, together};
+use crate::algebra::{difference, largest};
+use crate::copies::displaced;
+use crate::error::PenaltyError;
 use crate::precision::{rounding_noise, rounding_unit};
 use crate::probe::generator;
-use crate::{PenaltyError, displaced};
+use crate::tensors::together;
 
 /// The random numbers of a group of passes: what draws from the generator of the module's devices (`Dropout`,
 /// `GaussianNoise`, `Tensor::random` in the closure) draws the same in every pass.

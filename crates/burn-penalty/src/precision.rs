@@ -1,10 +1,12 @@
 //! The parameters' precision, which limits a difference of gradients.
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::Tensor;
 
-use crate::PenaltyError;
-use crate::algebra::{Part, count, reduce, wide};
+use crate::algebra::{Part, reduce};
+use crate::error::PenaltyError;
+use crate::tensors::wide;
+use crate::trained::count;
 
 /// The distance from 1 to the next number, in the coarsest precision among the parameters that are trained.
 pub fn rounding_unit<M: Module>(module: &M) -> f64 {
@@ -48,23 +50,4 @@ pub fn root_mean_square<M: Module>(module: &M) -> Result<Tensor<1>, PenaltyError
 /// As [`count`].
 pub fn rounding_noise<M: Module>(module: &M) -> Result<Tensor<1>, PenaltyError> {
     Ok((root_mean_square(module)? + 1.0) * rounding_unit(module))
-}
-
-/// A scalar on a device, in a precision.
-pub(crate) fn placed(scalar: Tensor<1>, device: &Device, dtype: DType) -> Tensor<1> {
-    let scalar = if scalar.device() == *device {
-        scalar
-    } else {
-        scalar.to_device(device)
-    };
-    in_precision(scalar, dtype)
-}
-
-/// A tensor in a precision; as it is where it has it.
-pub(crate) fn in_precision<const D: usize>(tensor: Tensor<D>, dtype: DType) -> Tensor<D> {
-    if tensor.dtype() == dtype {
-        tensor
-    } else {
-        tensor.cast(dtype)
-    }
 }

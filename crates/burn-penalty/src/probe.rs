@@ -1,11 +1,7 @@
-//! Seeded random vectors.
+//! Seeded random numbers.
 
-use burn::module::Module;
-use burn::optim::GradientsParams;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-
-use crate::vector::Vector;
 
 /// ChaCha8, whose output is the same on every platform; a stream for each step, so that a resumed run goes on with the
 /// same numbers.
@@ -13,12 +9,6 @@ pub fn generator(seed: u64, stream: u64) -> ChaCha8Rng {
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     generator.set_stream(stream);
     generator
-}
-
-/// Random signs, +1 or −1 with probability ½ each, times `length`, for every trained parameter, at least in single
-/// precision. Drawn on the host, so that every device gets the same ones.
-pub fn signs<M: Module>(module: &M, length: f64, generator: &mut impl Rng) -> GradientsParams {
-    Vector::signs(module, None, length, generator).into_gradients(module)
 }
 
 /// One of two ends for each bit of a word.

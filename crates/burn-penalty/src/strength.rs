@@ -9,7 +9,8 @@ use serde::de::{Error as _, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::algebra::norm;
-use crate::{Number, PenaltyError};
+use crate::error::PenaltyError;
+use crate::number::Number;
 
 /// How strong a penalty P is beside the loss L: the factor s of ∇P in ∇L + s∇P.
 ///

@@ -5,7 +5,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use crate::PenaltyError;
+use crate::error::PenaltyError;
 
 /// A parameter's part of a vector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -12,11 +12,12 @@ use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Element as ElementType, Shape, Tensor, TensorData};
 use rand::Rng;
 
-use crate::algebra::{together, wide};
+use crate::error::PenaltyError;
+use crate::group::Group;
 use crate::number::Number;
-use crate::precision::in_precision;
 use crate::probe::random_signs;
-use crate::{Group, PenaltyError, Reach};
+use crate::reach::Reach;
+use crate::tensors::{in_precision, together, wide};
 
 /// A vector over the parameters of a group, in at least single precision. A parameter that it does not have counts as
 /// zero beside vectors that have it.

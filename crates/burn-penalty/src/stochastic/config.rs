@@ -2,11 +2,12 @@
 
 use burn::config::Config;
 use burn::module::ParamGroup;
-use burn::optim::ModuleOptimizer;
 use serde::{Deserialize, Serialize};
 
-use super::{StochasticHsr, StochasticHsrGradient};
-use crate::{Mode, PenaltyError, Schedule, Strength};
+use crate::error::PenaltyError;
+use crate::mode::Mode;
+use crate::schedule::Schedule;
+use crate::strength::Strength;
 
 /// What is descended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,25 +129,8 @@ impl StochasticHsrConfig {
         1.0 + acting * self.schedule.share()
     }
 
-    /// Stochastic HSR around an optimizer: Burn's, or one of yours.
-    ///
-    /// # Errors
-    ///
-    /// [`PenaltyError::Option`] where a strength is negative or not finite, probes or interval 0, the decay not
-    /// in 0…1 (below 1), a step not a positive number.
-    pub fn init(
-        &self,
-        optimizer: impl Into<ModuleOptimizer>,
-    ) -> Result<StochasticHsr, PenaltyError> {
-        Ok(StochasticHsr::new(self.init_gradient()?, optimizer.into()))
-    }
-
-    /// Stochastic HSR without an optimizer.
-    ///
-    /// # Errors
-    ///
-    /// As [`init`](Self::init).
-    pub fn init_gradient(&self) -> Result<StochasticHsrGradient, PenaltyError> {
+    /// Refuses what no step can be taken with.
+    pub(super) fn check(&self) -> Result<(), PenaltyError> {
         let refuse = |option, value, expected| {
             Err(PenaltyError::Option {
                 option,
@@ -169,6 +153,6 @@ impl StochasticHsrConfig {
         {
             return refuse("step", step, "a finite number above 0");
         }
-        Ok(StochasticHsrGradient::new(self.clone()))
+        Ok(())
     }
 }

@@ -4,11 +4,10 @@ use core::array::from_fn;
 
 use burn::tensor::Tensor;
 
-use super::Objective;
-use crate::PenaltyError;
-use crate::algebra::together;
+use super::config::Objective;
+use crate::error::PenaltyError;
 use crate::number::Number;
-use crate::precision::placed;
+use crate::tensors::{placed, together};
 
 /// Moving averages, and how many estimates are in them.
 #[derive(Clone, Debug)]

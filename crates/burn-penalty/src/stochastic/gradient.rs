@@ -3,22 +3,28 @@
 use burn::module::Module;
 use burn::optim::GradientsParams;
 
+use super::config::Objective;
+use super::config::StochasticHsrConfig;
+use super::estimate::Curvature;
 use super::estimate::{Averages, Moments, Weights};
 use super::probes::{Here, Probe, Second};
 use super::record::{self, StochasticHsrRecord};
+use super::state::State;
 use super::step::step_length;
-use super::{Curvature, Objective, StochasticHsrConfig};
-#[cfg(doc)]
-use crate::Mode;
 use crate::algebra;
 use crate::copies::moved;
+use crate::error::PenaltyError;
+use crate::finite::Finite;
+use crate::group::Group;
+#[cfg(doc)]
+use crate::mode::Mode;
 use crate::number::Number;
+use crate::passes::Randomness;
 use crate::passes::{check_repeated, training_flags};
 use crate::precision::rounding_noise;
 use crate::probe::generator;
-use crate::values::{self, ParameterValues};
+use crate::values;
 use crate::vector::{Element, Formula, Moved, Scaled, Vector};
-use crate::{Finite, Group, PenaltyError, Randomness};
 
 /// Stochastic HSR without an optimizer: the gradients for a loop of one's own or a `TrainStep`.
 ///
@@ -60,18 +66,6 @@ pub struct StochasticHsrGradient {
     repeats: Option<Vec<bool>>,
 }
 
-/// What is kept from step to step.
-#[derive(Debug, Default)]
-pub(super) struct State {
-    pub averages: Option<Averages>,
-    /// D.
-    pub size: usize,
-    /// The vector of λ_max's iteration, of length 1.
-    pub direction: Option<Vector>,
-    /// The same from a record, until there is a module to put it into.
-    pub recorded: Option<Vec<ParameterValues>>,
-}
-
 /// What the passes of a step gave.
 #[derive(Debug)]
 #[must_use]
@@ -108,15 +102,6 @@ struct Estimated {
 }
 
 impl StochasticHsrGradient {
-    pub(super) fn new(config: StochasticHsrConfig) -> Self {
-        Self {
-            config,
-            steps: 0,
-            state: State::default(),
-            repeats: None,
-        }
-    }
-
     /// The configuration.
     pub fn config(&self) -> &StochasticHsrConfig {
         &self.config
@@ -405,5 +390,22 @@ impl Formula<1, 2> for Rate {
     #[inline]
     fn at<E: Element>([k]: [E::Scale; 1], [after, before]: [E; 2]) -> E {
         (after - before).times(k)
+    }
+}
+
+impl StochasticHsrConfig {
+    /// Stochastic HSR without an optimizer.
+    ///
+    /// # Errors
+    ///
+    /// As [`init`](Self::init).
+    pub fn init_gradient(&self) -> Result<StochasticHsrGradient, PenaltyError> {
+        self.check()?;
+        Ok(StochasticHsrGradient {
+            config: self.clone(),
+            steps: 0,
+            state: State::default(),
+            repeats: None,
+        })
     }
 }

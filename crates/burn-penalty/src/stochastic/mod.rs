@@ -98,6 +98,7 @@ mod gradient;
 mod optimizer;
 mod probes;
 mod record;
+mod state;
 mod step;
 
 pub use config::{Objective, Scheme, StochasticHsrConfig};

@@ -4,10 +4,13 @@ use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord};
 
-use super::{
-    Part, StochasticHsrConfig, StochasticHsrGradient, StochasticHsrPasses, StochasticHsrRecord,
-};
-use crate::{Entered, PenaltyError};
+use super::config::StochasticHsrConfig;
+use super::gradient::Part;
+use super::gradient::StochasticHsrGradient;
+use super::gradient::StochasticHsrPasses;
+use super::record::StochasticHsrRecord;
+use crate::error::PenaltyError;
+use crate::mode::Entered;
 
 /// Stochastic HSR around any optimizer, closure style as Burn's `LBFGS`: see [the module](super) for an example, for what
 /// a step costs and for what stands beside it.
@@ -73,13 +76,6 @@ pub struct StochasticHsrStep<M, L> {
 }
 
 impl StochasticHsr {
-    pub(super) fn new(gradient: StochasticHsrGradient, optimizer: ModuleOptimizer) -> Self {
-        Self {
-            gradient,
-            optimizer,
-        }
-    }
-
     /// The configuration.
     pub fn config(&self) -> &StochasticHsrConfig {
         self.gradient.config()
@@ -157,6 +153,24 @@ impl StochasticHsr {
             module,
             loss,
             outcome,
+        })
+    }
+}
+
+impl StochasticHsrConfig {
+    /// Stochastic HSR around an optimizer: Burn's, or one of yours.
+    ///
+    /// # Errors
+    ///
+    /// [`PenaltyError::Option`] where a strength is negative or not finite, probes or interval 0, the decay not
+    /// in 0…1 (below 1), a step not a positive number.
+    pub fn init(
+        &self,
+        optimizer: impl Into<ModuleOptimizer>,
+    ) -> Result<StochasticHsr, PenaltyError> {
+        Ok(StochasticHsr {
+            gradient: self.init_gradient()?,
+            optimizer: optimizer.into(),
         })
     }
 }

@@ -3,9 +3,11 @@
 //! Everything that is as long as the parameters is passed over as seldom as it can be: on small networks such passes, not
 //! the gradients, are what a step costs. So differences of gradients are never divided by their steps; numbers are.
 
+use super::config::Objective;
+use super::config::Scheme;
+use super::config::StochasticHsrConfig;
 use super::estimate::{Moments, Weights};
-use super::{Objective, Scheme, StochasticHsrConfig};
-use crate::PenaltyError;
+use crate::error::PenaltyError;
 use crate::number::Number;
 use crate::vector::{Difference, Element, Formula, Moved, ScaledProduct, Vector};
 

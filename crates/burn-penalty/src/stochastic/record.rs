@@ -6,9 +6,11 @@ use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 use super::estimate::{Averages, Numbers};
-use super::gradient::State;
+use super::state::State;
+use crate::error::PenaltyError;
+use crate::files;
+use crate::files::RecordError;
 use crate::values::{self, ParameterValues};
-use crate::{PenaltyError, RecordError, files};
 
 /// The state of a [`StochasticHsrGradient`](super::StochasticHsrGradient), to be saved beside the model's and the
 /// optimizer's records. With it and the same configuration a resumed run takes the very steps that an uninterrupted one

@@ -2,11 +2,12 @@
 
 use burn::module::Module;
 
-use super::StochasticHsrConfig;
+use super::config::StochasticHsrConfig;
+use crate::error::PenaltyError;
+use crate::group::Group;
 use crate::number::Number;
 use crate::precision::rounding_unit;
 use crate::vector::Vector;
-use crate::{Group, PenaltyError};
 
 /// ε, from the group's parameters θ.
 pub(super) fn step_length<M: Module>(

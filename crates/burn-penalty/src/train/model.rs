@@ -8,7 +8,11 @@ use burn::module::{Module, ModuleDisplay};
 use burn::optim::{GradientsParams, ModuleOptimizer, MultiGradientsParams};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 
-use crate::{Curvature, Mode, PenaltyError, StochasticHsrGradient, StochasticHsrRecord};
+use crate::error::PenaltyError;
+use crate::mode::Mode;
+use crate::stochastic::Curvature;
+use crate::stochastic::StochasticHsrGradient;
+use crate::stochastic::StochasticHsrRecord;
 
 /// A model whose training steps give the gradient of L + strength·λ (see [the module](super)).
 ///

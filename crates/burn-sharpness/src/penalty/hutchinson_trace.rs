@@ -6,11 +6,12 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
+use burn_penalty::algebra::signs;
 use burn_penalty::algebra::{add, count, dot, scale};
 use burn_penalty::differences::{self, Ends};
 use burn_penalty::passes::gradients_at;
 use burn_penalty::precision::rounding_noise;
-use burn_penalty::probe::{generator, signs};
+use burn_penalty::probe::generator;
 use burn_penalty::{Randomness, Strength, check_strength, isolated};
 
 use super::PenaltyGradient;
