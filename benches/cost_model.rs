@@ -6,7 +6,7 @@
 //! time is more than twice the best are not timed again.
 //!
 //! `HSR_BENCH=fit` times every plan of a second grid, between the sizes of the first, and prints the costs with which
-//! the model in `crates/hsr-core/src/plan.rs` would have regretted least.
+//! the model in `crates/hsr-core/src/two_layer/plan.rs` would have regretted least.
 
 use std::time::Instant;
 

@@ -1,7 +1,7 @@
 //! What can be descended in λ_sup's place, tr H, ‖H‖_F, ‖∇L‖ and vᵀHv: values against the golden cases, gradients
 //! against the golden gradient of λ_sup where an identity ties them to it, and against central differences.
 
-use hsr_core::{Evaluation, LanczosOptions, Network, Real, Workspace};
+use hsr_core::{Evaluation, LanczosOptions, Network, Workspace};
 use hsr_tests::golden::{Golden, cases};
 use hsr_tests::{central_differences, relative_error};
 
@@ -291,12 +291,12 @@ fn single_precision_agrees_with_double() {
                 Peer::Along => single.curvature_along_gradient(&network, &batch, &v, to, None),
             }
             .unwrap();
-            let gradient: Vec<f64> = gradient.iter().map(|v| v.as_f64()).collect();
+            let gradient: Vec<f64> = gradient.iter().map(|&v| f64::from(v)).collect();
             let floor = match peer {
                 Peer::Along => 1e-1 * case.frobenius_squared.sqrt() * dot(&case.v, &case.v),
                 _ => 0.0,
             };
-            let error = relative_error(&[value.as_f64()], &[exact.value], floor);
+            let error = relative_error(&[f64::from(value)], &[exact.value], floor);
             assert!(error < 1e-4, "{} {peer:?}: {error:e}", case.name);
             let error = relative_error(&gradient, &exact.gradient, floor);
             assert!(error < 1e-4, "{} {peer:?}: gradient {error:e}", case.name);

@@ -180,7 +180,7 @@ fn add<T: Real>(sum: &mut [T], factor: T, part: &[T]) {
 
 /// t̂ and q̂.
 fn numbers<T: Real>(probe: &Probe<T>) -> [f64; 2] {
-    [probe.trace, probe.frobenius_squared].map(Real::as_f64)
+    [probe.trace, probe.frobenius_squared].map(T::as_f64)
 }
 
 /// ±1, each as likely.

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::Real;
+use crate::numeric::number::Number;
 
 /// Trace and squared Frobenius norm of the Hessian: all that the bounds need to know of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,7 +59,7 @@ pub struct SpectralBounds<T> {
     pub spread_upper: T,
 }
 
-impl<T: Real> SpectralBounds<T> {
+impl<T: Number> SpectralBounds<T> {
     /// The bounds of a matrix with these moments. For D = 1 all of them are the one eigenvalue; for D = 0, as a layer has
     /// whose parameters are frozen, they are 0.
     pub fn new(moments: Moments<T>) -> Self {
@@ -90,7 +90,7 @@ impl<T: Real> SpectralBounds<T> {
     }
 }
 
-impl<T: Real> SpectralBounds<T> {
+impl<T: Number> SpectralBounds<T> {
     /// Where λ_max lies, to be shown: between its two bounds, or only below λ_sup where the lower one says nothing.
     ///
     /// ```
@@ -141,9 +141,13 @@ impl<T: fmt::Display> fmt::Display for LambdaMaxRange<T> {
     }
 }
 
-/// m, s and the derivatives of λ_sup, or of what is descended in its place, with respect to the moments (theory §4), in f64 whatever the scalar type.
+/// m, s and the derivatives of λ_sup, or of what is descended in its place, with respect to the moments
+/// ([theory](crate::theory) §4), in f64 whatever the scalar type.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SpectralWeights {
+    /// m = t/D.
     pub mean: f64,
+    /// s² = q/D − m².
     pub std: f64,
     /// w_t = ∂λ_sup/∂t.
     pub trace: f64,
@@ -162,7 +166,19 @@ impl SpectralWeights {
         }
     }
 
-    pub fn new<T: Real>(moments: &Moments<T>) -> Self {
+    /// Those of ‖H‖_F = √q; 0 where H = 0.
+    pub fn of_norm<T: Number>(moments: &Moments<T>) -> Self {
+        let norm = moments.frobenius_squared.as_f64().sqrt();
+        Self::of(0.0, if norm > 0.0 { 0.5 / norm } else { 0.0 })
+    }
+
+    /// λ_sup = m + s√(D − 1).
+    pub fn lambda_sup(&self, parameters: usize) -> f64 {
+        self.mean + self.std * (parameters as f64 - 1.0).max(0.0).sqrt()
+    }
+
+    /// Those of λ_sup.
+    pub fn new<T: Number>(moments: &Moments<T>) -> Self {
         if moments.parameters == 0 {
             return Self::of(0.0, 0.0);
         }

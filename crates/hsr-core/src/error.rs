@@ -1,6 +1,6 @@
 //! What can be wrong with an input.
 
-use crate::memory::Bytes;
+use crate::numeric::bytes::Bytes;
 
 /// Why a network, a batch or an evaluation was refused. Every variant carries what a caller needs to name the
 /// culprit.
@@ -241,8 +241,11 @@ pub(crate) fn check_length(
 }
 
 /// Refuses NaN and infinity.
-pub(crate) fn check_finite<T: crate::Real>(what: &'static str, values: &[T]) -> Result<(), Error> {
-    if crate::lanes::finite(values) {
+pub(crate) fn check_finite<T: crate::numeric::scalar::Scalar>(
+    what: &'static str,
+    values: &[T],
+) -> Result<(), Error> {
+    if crate::numeric::lanes::finite(values) {
         return Ok(());
     }
     let index = values.iter().position(|v| !v.is_finite()).unwrap_or(0);

@@ -69,56 +69,34 @@
 //! |---|---|---|
 //! | `serde` | no | [`Activation`], [`OutputLoss`] and [`Evaluation`] in configuration files |
 
-// Loops over lanes index several rows at once, and a matrix product has as many arguments as it has.
-#![allow(clippy::needless_range_loop, clippy::too_many_arguments)]
-
-mod activation;
-mod assembled;
-mod batch;
 mod bounds;
-mod contraction;
 pub mod depth;
-mod directional;
-mod dispatch;
 mod error;
-mod forward;
-mod gram;
-mod kernels;
+mod evaluation;
 mod lanczos;
-mod lanes;
-mod loss;
-mod matmul;
-mod memory;
-mod network;
-mod output_basis;
-mod outputs;
-mod peers;
-mod plan;
-mod pullback;
-mod real;
-mod residuals;
-mod shard;
-mod stages;
-mod svec;
-mod team;
+mod numeric;
+mod problem;
 pub mod theory;
-mod vectors;
-mod watch;
-mod workspace;
+mod two_layer;
 
-pub use activation::Activation;
-pub use batch::{Batch, OutputLoss, Targets};
-pub use bounds::{LambdaMaxRange, Moments, SpectralBounds};
+pub use bounds::{LambdaMaxRange, Moments, SpectralBounds, SpectralWeights};
 pub use error::Error;
+pub use evaluation::block::BlockEvaluation;
+pub use evaluation::quantity::{DENSE_LIMIT, Quantity};
+pub use evaluation::watch::Progress;
 pub use lanczos::{
     EigenPair, Extremes, LanczosFactorization, LanczosOptions, extremes, top_eigenpair,
 };
-pub use memory::Quantity;
-pub use network::{Dimensions, Layout, Network};
-pub use plan::{BlockEvaluation, Evaluation, Plan, PlannedWork, Work};
-pub use real::Real;
-pub use watch::Progress;
-pub use workspace::{DENSE_LIMIT, HessianOperator, Workspace};
+pub use numeric::number::Number;
+pub use problem::activation::Activation;
+pub use problem::batch::{Batch, Targets};
+pub use problem::loss::OutputLoss;
+pub use problem::network::{Dimensions, Layout, Network};
+pub use two_layer::plan::{Evaluation, Plan};
+pub use two_layer::real::Real;
+pub use two_layer::work::{PlannedWork, Work};
+pub use two_layer::workspace::Workspace;
+pub use two_layer::workspace::operator::HessianOperator;
 
 /// The programs in the README are compiled and run.
 #[cfg(doctest)]

@@ -27,28 +27,22 @@
 //! # Ok::<(), hsr_core::Error>(())
 //! ```
 
+mod block;
 mod blocks;
-mod descent;
-mod directions;
-mod gauss_newton;
-mod memory;
 mod network;
 mod objective;
-mod operator;
-mod output;
-mod pass;
+mod passes;
 mod plan;
-mod product;
-mod pullback;
+mod reverse;
 mod rows;
-mod tangents;
+mod want;
 mod workspace;
 
-pub use blocks::BlockId;
-pub use directions::Probe;
-pub use gauss_newton::GaussNewton;
+pub use block::BlockId;
 pub use network::{FeedForward, Layer, LayerLayout, LayerShape};
 pub use objective::{BlockMoments, DeepBounds, Objective};
-pub use operator::DeepOperator;
 pub use plan::{DeepEvaluation, DeepPlan};
 pub use workspace::DeepWorkspace;
+pub use workspace::directions::Probe;
+pub use workspace::gauss_newton::GaussNewton;
+pub use workspace::operator::DeepOperator;

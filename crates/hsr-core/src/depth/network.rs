@@ -2,8 +2,11 @@
 
 use core::ops::Range;
 
-use crate::error::check_length;
-use crate::{Activation, Dimensions, Error, Real};
+use crate::error::{Error, check_length};
+use crate::numeric::matrix::Mat;
+use crate::numeric::number::Number;
+use crate::problem::activation::Activation;
+use crate::problem::network::Dimensions;
 
 /// The shape of one layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,16 +92,16 @@ impl LayerShape {
     }
 
     /// The inputs that are part of x̃_l: all, or none where the weight is frozen.
-    pub(super) fn trained_inputs(&self) -> usize {
+    pub(in crate::depth) fn trained_inputs(&self) -> usize {
         if self.weight_frozen { 0 } else { self.inputs }
     }
 
-    pub(super) fn trains_bias(&self) -> bool {
+    pub(in crate::depth) fn trains_bias(&self) -> bool {
         self.bias && !self.bias_frozen
     }
 
     /// Whether the layer has parameters, so that blocks of the Hessian belong to it.
-    pub(super) fn is_trained(&self) -> bool {
+    pub(in crate::depth) fn is_trained(&self) -> bool {
         self.inputs_extended() > 0
     }
 }
@@ -111,7 +114,7 @@ pub struct Layer<'a, T> {
     bias: &'a [T],
 }
 
-impl<'a, T: Real> Layer<'a, T> {
+impl<'a, T: Number> Layer<'a, T> {
     /// A linear layer: weight \[outputs, inputs\] row-major, as in PyTorch, and bias \[outputs\]. It is checked where
     /// it becomes part of a [`FeedForward`].
     pub fn new(inputs: usize, outputs: usize, weight: &'a [T], bias: Option<&'a [T]>) -> Self {
@@ -297,7 +300,7 @@ impl LayerLayout {
     }
 }
 
-impl<'a, T: Real> FeedForward<'a, T> {
+impl<'a, T: Number> FeedForward<'a, T> {
     /// A network of these layers, the first one nearest to the inputs.
     ///
     /// # Errors
@@ -410,13 +413,13 @@ impl<'a, T: Real> FeedForward<'a, T> {
     }
 
     /// The part of a vector \[D\] that belongs to the weight of layer `index`, unless it is frozen.
-    pub(super) fn weight_of<'v>(&self, vector: &'v [T], index: usize) -> Option<&'v [T]> {
+    pub(in crate::depth) fn weight_of<'v>(&self, vector: &'v [T], index: usize) -> Option<&'v [T]> {
         let range = self.layout(index).weight;
         (!range.is_empty()).then(|| &vector[range])
     }
 
     /// The same to be written.
-    pub(super) fn weight_of_mut<'v>(
+    pub(in crate::depth) fn weight_of_mut<'v>(
         &self,
         vector: &'v mut [T],
         index: usize,
@@ -426,7 +429,17 @@ impl<'a, T: Real> FeedForward<'a, T> {
     }
 
     /// Both ends, in the form in which a batch is checked.
-    pub(super) fn ends(&self) -> Dimensions {
+    pub(in crate::depth) fn ends(&self) -> Dimensions {
         Dimensions::new(self.inputs(), 1, self.outputs())
     }
+}
+
+/// The network's own weight of layer `l`.
+pub(in crate::depth) fn own_weight<'a, T: Number>(
+    network: &FeedForward<'a, T>,
+    l: usize,
+) -> Mat<'a, T> {
+    let layer = &network.layers()[l];
+    let shape = layer.shape();
+    Mat::new(layer.weight(), shape.outputs, shape.inputs, shape.inputs)
 }

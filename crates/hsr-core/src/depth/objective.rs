@@ -1,11 +1,14 @@
 //! Moments block by block, the bounds they give, and what can be descended: functions of the t_l and q_{kl} with their
 //! derivatives (theory-depth §6).
 
-use super::blocks::BlockId;
-use super::network::LayerShape;
-use super::rows::zeros;
-use crate::bounds::SpectralWeights;
-use crate::{Error, LanczosOptions, Moments, Real, SpectralBounds, top_eigenpair};
+use crate::bounds::{Moments, SpectralBounds, SpectralWeights};
+use crate::depth::block::BlockId;
+use crate::depth::network::LayerShape;
+use crate::depth::rows::zeros;
+use crate::error::Error;
+use crate::lanczos::options::LanczosOptions;
+use crate::lanczos::top::top_eigenpair;
+use crate::numeric::number::Number;
 
 /// Trace and squared Frobenius norm of every block of the Hessian.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,7 +21,7 @@ pub struct BlockMoments<T> {
     pub parameters: Vec<usize>,
 }
 
-impl<T: Real> BlockMoments<T> {
+impl<T: Number> BlockMoments<T> {
     /// L.
     pub fn depth(&self) -> usize {
         self.traces.len()
@@ -52,7 +55,7 @@ impl<T: Real> BlockMoments<T> {
     }
 
     /// Zeros for a network of these layers, without an allocation once it had as many.
-    pub(super) fn clear(&mut self, shapes: &[LayerShape]) {
+    pub(in crate::depth) fn clear(&mut self, shapes: &[LayerShape]) {
         let depth = shapes.len();
         zeros(&mut self.traces, depth);
         zeros(&mut self.frobenius_squared, depth * depth);
@@ -62,7 +65,7 @@ impl<T: Real> BlockMoments<T> {
     }
 
     /// Those of σ·H.
-    pub(super) fn scaled(mut self, sigma: T) -> Self {
+    pub(in crate::depth) fn scaled(mut self, sigma: T) -> Self {
         self.traces.iter_mut().for_each(|t| *t *= sigma);
         let squares = self.frobenius_squared.iter_mut();
         squares.for_each(|q| *q = *q * sigma * sigma);
@@ -89,9 +92,9 @@ pub struct DeepBounds<T> {
     pub lambda_diagonal: T,
 }
 
-impl<T: Real> DeepBounds<T> {
+impl<T: Number> DeepBounds<T> {
     /// From the moments of H/σ.
-    pub(super) fn new(unit: &BlockMoments<T>, sigma: T) -> Result<Self, Error> {
+    pub(in crate::depth) fn new(unit: &BlockMoments<T>, sigma: T) -> Result<Self, Error> {
         let moments = unit.clone().scaled(sigma);
         let of = |unit: Moments<T>, moments| {
             SpectralBounds::scaled(&SpectralWeights::new(&unit), moments, sigma)
@@ -143,7 +146,7 @@ pub enum Objective {
 
 /// A value with its derivatives for the moments of the blocks.
 #[derive(Default)]
-pub(super) struct Weights {
+pub(in crate::depth) struct Weights {
     pub value: f64,
     /// ∂/∂t_l.
     pub traces: Vec<f64>,
@@ -159,22 +162,19 @@ impl Weights {
 
 impl Objective {
     /// Whether only diagonal blocks are needed.
-    pub(super) fn is_diagonal(self) -> bool {
+    pub(in crate::depth) fn is_diagonal(self) -> bool {
         matches!(self, Self::LambdaDiagonal | Self::Layer(_) | Self::Trace)
     }
 
     /// Value and derivatives at these moments. Allocates nothing once `weights` was as large, except for λ_blk.
-    pub(super) fn weights<T: Real>(
+    pub(in crate::depth) fn weights<T: Number>(
         self,
         moments: &BlockMoments<T>,
         weights: &mut Weights,
     ) -> Result<(), Error> {
         let depth = moments.depth();
         let own = |l: usize| SpectralWeights::new(&moments.layer(l));
-        let bound = |weights: &SpectralWeights, parameters: usize| {
-            weights.mean + weights.std * (parameters as f64 - 1.0).max(0.0).sqrt()
-        };
-        let of_layer = |l: usize| bound(&own(l), moments.parameters[l]);
+        let of_layer = |l: usize| own(l).lambda_sup(moments.parameters[l]);
         weights.value = 0.0;
         zeros(&mut weights.traces, depth);
         zeros(&mut weights.squares, depth * depth);
@@ -185,23 +185,22 @@ impl Objective {
         match self {
             Self::LambdaSup | Self::GaussNewton | Self::Trace | Self::Frobenius => {
                 let total = moments.total();
-                let (value, of_trace, of_square) = match self {
-                    Self::Trace => (total.trace.as_f64(), 1.0, 0.0),
+                let (value, whole) = match self {
+                    Self::Trace => (total.trace.as_f64(), SpectralWeights::of(1.0, 0.0)),
                     Self::Frobenius => {
                         let norm = total.frobenius_squared.as_f64().sqrt();
-                        (norm, 0.0, if norm > 0.0 { 0.5 / norm } else { 0.0 })
+                        (norm, SpectralWeights::of_norm(&total))
                     }
                     _ => {
                         let whole = SpectralWeights::new(&total);
-                        let value = bound(&whole, total.parameters);
-                        (value, whole.trace, whole.frobenius_squared)
+                        (whole.lambda_sup(total.parameters), whole)
                     }
                 };
                 weights.value = value;
-                weights.traces.fill(of_trace);
+                weights.traces.fill(whole.trace);
                 for id in BlockId::every(depth) {
                     let both = if id.is_diagonal() { 1.0 } else { 2.0 };
-                    weights.squares[id.row * depth + id.column] = both * of_square;
+                    weights.squares[id.row * depth + id.column] = both * whole.frobenius_squared;
                 }
             }
             Self::LambdaDiagonal => {

@@ -1,9 +1,11 @@
 //! Which evaluation each block takes, decided by counting multiply-adds (theory-depth §3).
 
-use super::blocks::{BlockId, packed_rows, through_inputs, triangle};
-use super::network::LayerShape;
-use crate::lanes::stride;
-use crate::{BlockEvaluation, Error, OutputLoss};
+use crate::depth::block::{BlockId, triangle};
+use crate::depth::network::LayerShape;
+use crate::error::Error;
+use crate::evaluation::block::BlockEvaluation;
+use crate::numeric::lanes::stride;
+use crate::problem::loss::OutputLoss;
 
 /// How the blocks are evaluated. All ways are exact.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,7 +55,7 @@ impl DeepPlan {
 }
 
 /// What costs depend on.
-pub(super) struct Sizes<'a> {
+pub(in crate::depth) struct Sizes<'a> {
     shapes: &'a [LayerShape],
     softmax: bool,
     /// Samples, padded.
@@ -71,7 +73,7 @@ impl<'a> Sizes<'a> {
     ) -> Self {
         Self {
             shapes,
-            softmax: loss == OutputLoss::SoftmaxCrossEntropy,
+            softmax: loss.couples_outputs(),
             samples: stride::<T>(samples),
             inputs,
         }
@@ -211,5 +213,24 @@ impl<'a> Sizes<'a> {
                     + VALUES * 2.0 * n * rows
             }
         }
+    }
+}
+
+/// The packed rows of Γ_l: those on the diagonal alone where S is diagonal.
+pub(in crate::depth) fn packed_rows(shape: &LayerShape, last: bool, softmax: bool) -> usize {
+    if last && !softmax {
+        shape.outputs
+    } else {
+        triangle(shape.outputs)
+    }
+}
+
+/// Whether what R of neighbours meets is cheaper through x̃_l (m_l values a sample) than over the pairs: six products of
+/// m_l against three or four of N, two less of each where the inputs' adjoint is not wanted.
+pub(in crate::depth) fn through_inputs(extended: usize, samples: usize, lower: bool) -> bool {
+    if lower {
+        3 * extended < 2 * samples
+    } else {
+        2 * extended < samples
     }
 }

@@ -4,10 +4,10 @@
 //! Jacobian's entry for component i and seed j, so that the whole array is also a matrix of components × (seeds·n) whose
 //! product with a weight is one plain product.
 
-use crate::Real;
+use crate::numeric::number::Number;
 
 /// A buffer of exactly `size` values, without an allocation once it was that large. Old values may remain.
-pub(super) fn fit<T: Real>(buffer: &mut Vec<T>, size: usize) -> &mut [T] {
+pub(in crate::depth) fn fit<T: Number>(buffer: &mut Vec<T>, size: usize) -> &mut [T] {
     if buffer.capacity() < size {
         buffer.clear();
         buffer.reserve_exact(size);
@@ -17,7 +17,7 @@ pub(super) fn fit<T: Real>(buffer: &mut Vec<T>, size: usize) -> &mut [T] {
 }
 
 /// A buffer of exactly `size` zeros, without an allocation once it was that large.
-pub(super) fn zeros<T: Real>(buffer: &mut Vec<T>, size: usize) -> &mut [T] {
+pub(in crate::depth) fn zeros<T: Number>(buffer: &mut Vec<T>, size: usize) -> &mut [T] {
     buffer.clear();
     buffer.reserve_exact(size);
     buffer.resize(size, T::zero());
@@ -29,26 +29,28 @@ pub(super) fn zeros<T: Real>(buffer: &mut Vec<T>, size: usize) -> &mut [T] {
 macro_rules! kernels {
     ($($(#[$meta:meta])* fn $name:ident($($arg:ident: $type:ty),* $(,)?) $body:block)*) => {$(
         $(#[$meta])*
-        pub(in crate::depth) fn $name<'k, T: Real>($($arg: $type),*) {
+        #[allow(clippy::too_many_arguments)] // A kernel has as many as it has rows.
+        pub(in crate::depth) fn $name<'k, T: Number>($($arg: $type),*) {
             struct Kernel<'k, T> {
                 $($arg: $type,)*
                 lifetime: core::marker::PhantomData<&'k T>,
             }
-            impl<'k, T: Real> crate::dispatch::Verb for Kernel<'k, T> {
+            impl<'k, T: Number> crate::numeric::dispatch::Verb for Kernel<'k, T> {
                 type Output = ();
 
                 #[inline(always)]
                 fn run<S: pulp::Simd>(self, _: S) {
                     #[inline(always)]
-                    fn body<'k, T: Real>($($arg: $type),*) $body
+                    #[allow(clippy::needless_range_loop, clippy::too_many_arguments)] // Several rows at one index.
+                    fn body<'k, T: Number>($($arg: $type),*) $body
                     body::<T>($(self.$arg),*);
                 }
             }
-            crate::dispatch::vectorized(Kernel::<T> { $($arg,)* lifetime: core::marker::PhantomData });
+            crate::numeric::dispatch::vectorized(Kernel::<T> { $($arg,)* lifetime: core::marker::PhantomData });
         }
     )*};
 }
-pub(super) use kernels;
+pub(in crate::depth) use kernels;
 
 kernels! {
     /// out = a∘b.
@@ -295,7 +297,7 @@ kernels! {
     fn add_sums_with_seeds(w: &'k mut [T], x: &'k [T], d: &'k [T], n: usize) {
         let seeds = d.len() / n;
         for (row, (x, w)) in x.chunks_exact(n).zip(w).enumerate() {
-            *w += crate::lanes::dot(x, &d[row % seeds * n..][..n]);
+            *w += crate::numeric::lanes::dot(x, &d[row % seeds * n..][..n]);
         }
     }
 
@@ -333,13 +335,13 @@ kernels! {
     /// The sums of rows: `sums[i] += scale·Σ x[i]`.
     fn add_row_sums(sums: &'k mut [T], scale: T, x: &'k [T], n: usize) {
         for (sum, x) in sums.iter_mut().zip(x.chunks_exact(n)) {
-            *sum += scale * crate::lanes::sum(x);
+            *sum += scale * crate::numeric::lanes::sum(x);
         }
     }
 }
 
 /// Σ a·b over whole arrays of whole rows.
-pub(super) fn dot<T: Real>(a: &[T], b: &[T]) -> T {
+pub(in crate::depth) fn dot<T: Number>(a: &[T], b: &[T]) -> T {
     let mut sum = T::zero();
     write_dot(&mut sum, a, b);
     sum

@@ -1,8 +1,9 @@
 //! Both signed ends of a spectrum.
 
-use super::tridiagonal::{last_components, tridiagonal};
-use super::{CHECK, LanczosFactorization, LanczosOptions};
-use crate::Error;
+use crate::error::Error;
+use crate::lanczos::factorization::LanczosFactorization;
+use crate::lanczos::options::{CHECK, LanczosOptions};
+use crate::lanczos::tridiagonal::{last_components, tridiagonal};
 
 /// Both ends of a spectrum.
 #[derive(Clone, Copy, Debug, PartialEq)]

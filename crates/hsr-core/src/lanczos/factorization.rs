@@ -1,9 +1,8 @@
 //! The factorisation that everything else is read from.
 
-use super::random::Normal;
-use super::{dot, normalized, orthogonalize};
-use crate::Error;
-use crate::error::{check_finite, check_length};
+use crate::error::{Error, check_finite, check_length};
+use crate::lanczos::random::Normal;
+use crate::lanczos::vectors::{dot, normalized, orthogonalize};
 
 /// The Lanczos factorisation A V = V T + β q eₖᵀ of a symmetric operator A on vectors of `size` values: V has k
 /// orthonormal columns, T is tridiagonal, q is the unit vector that comes next. It grows by one column a product.

@@ -1,6 +1,7 @@
 //! The vectors that an iteration starts from.
 
-use super::{dot, orthogonalize};
+use crate::lanczos::vectors::orthogonalize;
+use crate::numeric::norm::normalize;
 
 /// Normal numbers for a first vector, the same on every platform: SplitMix64 (G. L. Steele et al., OOPSLA 2014) and
 /// the transform of Box and Muller. A dependency for a direction that need only not be special would be too much.
@@ -37,10 +38,7 @@ impl Normal {
                 .iter()
                 .for_each(|basis| orthogonalize(&mut vector, basis));
         }
-        let norm = dot(&vector, &vector).sqrt();
-        for v in &mut vector {
-            *v /= norm;
-        }
+        normalize(&mut vector);
         vector
     }
 }

@@ -1,8 +1,9 @@
 //! The iteration against matrices whose spectrum is known.
 
-use super::tridiagonal::{last_components, tridiagonal};
 use super::*;
-use crate::Error;
+use crate::error::Error;
+use crate::lanczos::tridiagonal::{last_components, tridiagonal};
+use crate::lanczos::vectors::{dot, orthogonalize};
 
 /// A dense symmetric matrix with the given eigenvalues: a product of reflections around their diagonal.
 fn with_spectrum(eigenvalues: &[f64]) -> Vec<f64> {

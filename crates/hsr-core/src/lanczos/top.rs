@@ -1,10 +1,11 @@
 //! The largest eigenvalue with its eigenvector, from a warm start where there is one.
 
-use super::random::Normal;
-use super::tridiagonal::{last_components, tridiagonal, unit_matrix};
-use super::{CHECK, LanczosFactorization, LanczosOptions, normalized};
-use crate::Error;
-use crate::error::{check_finite, check_length};
+use crate::error::{Error, check_finite, check_length};
+use crate::lanczos::factorization::LanczosFactorization;
+use crate::lanczos::options::{CHECK, LanczosOptions};
+use crate::lanczos::random::Normal;
+use crate::lanczos::tridiagonal::{last_components, tridiagonal, unit_matrix};
+use crate::lanczos::vectors::normalized;
 
 /// An eigenvalue, its eigenvector, and how good they are.
 #[derive(Clone, Debug, PartialEq)]

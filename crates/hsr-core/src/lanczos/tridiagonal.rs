@@ -1,6 +1,9 @@
 //! Eigenvalues of the tridiagonal matrix.
+//!
+//! Our own, because faer's eigensolver would bring 26 crates into a tree of 41, and forms all eigenvectors (O(n³)) where most
+//! looks at a spectrum need their last components alone (O(n²)).
 
-use crate::Error;
+use crate::error::Error;
 
 /// The eigenvalues of a symmetric tridiagonal matrix, in no order, by the implicit QL iteration. `rows` are multiplied
 /// by the matrix of unit eigenvectors from the right: the unit matrix becomes the eigenvectors, its last row their

@@ -1,16 +1,17 @@
 //! A block between two layers with others between them, formed: E = Σ_n vec(B) x̃_lᵀ with B\[(i,c),j\] = Q_{kl}\[i,j\] x̃_k\[c\] + δ_k\[i\]
 //! A_{k−1,l}\[c,j\]. A tile holds the rows of some components i of layer k.
 
-use super::{BlockAdjoints, BlockId, Scratch, Source};
-use crate::Real;
+use crate::depth::block::BlockId;
+use crate::depth::blocks::adjoints::BlockAdjoints;
+use crate::depth::blocks::scratch::{ASSEMBLED, Scratch};
+use crate::depth::blocks::source::Source;
 use crate::depth::rows::{dot, fit, kernels};
-use crate::matmul::{Mat, Write, matmul};
-
-/// Values that a tile of rows of B holds.
-pub(super) const ROWS: usize = 1 << 13;
+use crate::numeric::matmul::matmul;
+use crate::numeric::matrix::{Mat, Write};
+use crate::numeric::number::Number;
 
 /// q_{kl} = ‖E‖².
-pub(super) fn assembled<T: Real>(
+pub(in crate::depth) fn assembled<T: Number>(
     source: &Source<T>,
     id: BlockId,
     adjoints: &mut BlockAdjoints<T>,
@@ -28,7 +29,7 @@ pub(super) fn assembled<T: Real>(
     let inputs = pass.shapes[k].trained_inputs();
     let a = &seed.a[k - 1];
     let per_component = extended * seeds;
-    let some = (ROWS / (per_component * n)).max(1);
+    let some = (ASSEMBLED / (per_component * n)).max(1);
     let x = pass.input_extended(l);
     let mut q = T::zero();
     let per_q = seeds * n;

@@ -1,16 +1,18 @@
 //! The block H_ll = Σ_n Γ_l ⊗ x̃x̃ᵀ of one layer. Γ and x̃x̃ᵀ are packed as upper triangles with √2 on what is off the
 //! diagonal, which keeps inner products.
 
-use super::{BlockAdjoints, Scratch, Source, tiles, triangle};
-use crate::Real;
-use crate::depth::rows::{self, dot, fit, kernels, zeros};
-use crate::matmul::{Mat, Write, matmul};
-
-/// Values that a tile of packed rows holds.
-pub(super) const ROWS: usize = 1 << 17;
+use crate::depth::block::triangle;
+use crate::depth::blocks::adjoints::BlockAdjoints;
+use crate::depth::blocks::scratch::{DIAGONAL, PAIRS, Scratch, tiles};
+use crate::depth::blocks::source::Source;
+use crate::depth::rows;
+use crate::depth::rows::{dot, fit, kernels, zeros};
+use crate::numeric::matmul::{inner_products, matmul};
+use crate::numeric::matrix::{Mat, Write};
+use crate::numeric::number::Number;
 
 /// The entries of the packed Γ_l, row by row.
-fn entries<T: Real>(source: &Source<T>, l: usize, out: &mut Vec<(usize, usize)>) {
+fn entries<T: Number>(source: &Source<T>, l: usize, out: &mut Vec<(usize, usize)>) {
     let pass = source.pass;
     let (last, width) = (l + 1 == pass.depth(), pass.width(l));
     out.clear();
@@ -23,7 +25,7 @@ fn entries<T: Real>(source: &Source<T>, l: usize, out: &mut Vec<(usize, usize)>)
 }
 
 /// Writes the packed rows of these entries of Γ_l.
-fn pack<T: Real>(source: &Source<T>, l: usize, entries: &[(usize, usize)], out: &mut Vec<T>) {
+fn pack<T: Number>(source: &Source<T>, l: usize, entries: &[(usize, usize)], out: &mut Vec<T>) {
     let pass = source.pass;
     let n = pass.stride;
     let out = fit(out, entries.len() * n);
@@ -34,7 +36,7 @@ fn pack<T: Real>(source: &Source<T>, l: usize, entries: &[(usize, usize)], out: 
 }
 
 /// Adds the adjoints of packed rows for the samples from `start` on to that of Γ_l.
-fn unpack<T: Real>(
+fn unpack<T: Number>(
     source: &Source<T>,
     l: usize,
     entries: &[(usize, usize)],
@@ -55,7 +57,7 @@ fn unpack<T: Real>(
 }
 
 /// q_ll = Σ_nm ⟨Γ_n, Γ_m⟩ G_l² over pairs of samples.
-pub(super) fn gram<T: Real>(
+pub(in crate::depth) fn gram<T: Number>(
     source: &Source<T>,
     l: usize,
     adjoints: &mut BlockAdjoints<T>,
@@ -74,20 +76,20 @@ pub(super) fn gram<T: Real>(
         ..
     } = scratch;
     entries(source, l, all);
-    let rows_a_tile = (ROWS / n).max(1);
+    let rows_a_tile = (DIAGONAL / n).max(1);
     let one_tile = all.len() <= rows_a_tile;
     let lower = want.lower(l, &pass.shapes[l]);
     let with_inner = lower || !want.gradient;
     let x = pass.input_extended(l);
     let mut q = T::zero();
-    for (start, width) in tiles::<T>(n, &want, n, super::pairs::PAIRS) {
+    for (start, width) in tiles::<T>(n, &want, n, PAIRS) {
         if source.parts.stopped() {
             break;
         }
         let extended = pass.shapes[l].inputs_extended();
         let own = Mat::new(&pass.extended_values(l)[start..], extended, width, n);
         let gram = fit(gram_lower, width * n);
-        matmul(gram, n, Write::Replace, one, own.t(), x);
+        inner_products(gram, own, x);
         let weights = fit(weights, width * n);
         rows::product(weights, gram, gram);
         let inner = fit(inner, width * n);
@@ -99,7 +101,11 @@ pub(super) fn gram<T: Real>(
             let values = Mat::new(packed, some.len(), n, n);
             let of_tile = Mat::new(&packed[start..], some.len(), width, n);
             if with_inner {
-                matmul(inner, n, write, one, of_tile.t(), values);
+                if write == Write::Replace {
+                    inner_products(inner, of_tile, values);
+                } else {
+                    matmul(inner, n, write, one, of_tile.t(), values);
+                }
                 write = Write::Add;
             }
             if want.gradient {
@@ -129,7 +135,7 @@ pub(super) fn gram<T: Real>(
 }
 
 /// q_ll = ‖C‖² with C = Σ_n vec(Γ) vec(x̃x̃ᵀ)ᵀ formed.
-pub(super) fn assembled<T: Real>(
+pub(in crate::depth) fn assembled<T: Number>(
     source: &Source<T>,
     l: usize,
     adjoints: &mut BlockAdjoints<T>,
@@ -157,7 +163,7 @@ pub(super) fn assembled<T: Real>(
         zeros(squares_bar, columns * n);
     }
     let mut q = T::zero();
-    for some in all.chunks((ROWS / n).max(1)) {
+    for some in all.chunks((DIAGONAL / n).max(1)) {
         if source.parts.stopped() {
             break;
         }

@@ -2,16 +2,18 @@
 //! δ_k\[i\] d1_l\[j\] δ_cj the first term is a product and the second has few entries. So E = Σ_n vec(Q) vec(x̃_k x̃_lᵀ)ᵀ, with
 //! Σ_n R x̃_lᵀ, R = δ_k d1_lᵀ, added where c = j, and B itself is never formed.
 
-use super::{BlockAdjoints, BlockId, Scratch, Source};
-use crate::Real;
-use crate::depth::rows::{self, dot, fit, kernels, zeros};
-use crate::matmul::{Mat, Write, matmul};
-
-/// Values of E that a tile of some components i of layer k holds.
-pub(super) const VALUES: usize = 1 << 16;
+use crate::depth::block::BlockId;
+use crate::depth::blocks::adjoints::BlockAdjoints;
+use crate::depth::blocks::scratch::{NEIGHBOURS, Scratch};
+use crate::depth::blocks::source::Source;
+use crate::depth::rows;
+use crate::depth::rows::{dot, fit, kernels, zeros};
+use crate::numeric::matmul::matmul;
+use crate::numeric::matrix::{Mat, Write};
+use crate::numeric::number::Number;
 
 /// q_{kl} = ‖E‖².
-pub(super) fn assembled<T: Real>(
+pub(in crate::depth) fn assembled<T: Number>(
     source: &Source<T>,
     id: BlockId,
     adjoints: &mut BlockAdjoints<T>,
@@ -56,7 +58,7 @@ pub(super) fn assembled<T: Real>(
     }
     zeros(squares_bar, both * n);
     let mut q = T::zero();
-    let some = (VALUES / (seeds * both)).max(1);
+    let some = (NEIGHBOURS / (seeds * both)).max(1);
     for first in (0..outputs).step_by(some) {
         if source.parts.stopped() {
             break;

@@ -1,28 +1,19 @@
 //! A block between two layers as a sum over pairs of samples: q_{kl} = Σ_nm ⟨B_n, B_m⟩ G_l, whatever the number of
 //! parameters. One tile of samples n meets all samples m.
 
-use super::{BlockAdjoints, BlockId, Scratch, Source, tiles};
-use crate::Real;
-use crate::depth::rows::{self, dot, fit, kernels};
-use crate::matmul::{Mat, Write, matmul};
-
-/// Values that one array of pairs holds.
-pub(super) const PAIRS: usize = 1 << 18;
-/// Values that T and V hold together.
-pub(super) const COUPLED: usize = 1 << 17;
-
-/// Whether what R of neighbours meets is cheaper through x̃_l (m_l values a sample) than over the pairs: six products of
-/// m_l against three or four of N, two less of each where the inputs' adjoint is not wanted.
-pub(in crate::depth) fn through_inputs(extended: usize, samples: usize, lower: bool) -> bool {
-    if lower {
-        3 * extended < 2 * samples
-    } else {
-        2 * extended < samples
-    }
-}
+use crate::depth::block::BlockId;
+use crate::depth::blocks::adjoints::BlockAdjoints;
+use crate::depth::blocks::scratch::{COUPLED, PAIRS, Scratch, tiles};
+use crate::depth::blocks::source::Source;
+use crate::depth::plan::through_inputs;
+use crate::depth::rows;
+use crate::depth::rows::{dot, fit, kernels};
+use crate::numeric::matmul::{inner_products, matmul};
+use crate::numeric::matrix::{Mat, Write};
+use crate::numeric::number::Number;
 
 /// q_{kl}, and the adjoints for weight 1.
-pub(super) fn gram<T: Real>(
+pub(in crate::depth) fn gram<T: Number>(
     source: &Source<T>,
     id: BlockId,
     adjoints: &mut BlockAdjoints<T>,
@@ -31,7 +22,7 @@ pub(super) fn gram<T: Real>(
     let BlockId { row: k, column: l } = id;
     let (pass, want) = (source.pass, source.want);
     let n = pass.stride;
-    let (one, two) = (T::one(), T::of(2.0));
+    let two = T::of(2.0);
     let q_values = &source.tangents.seeds[l].q[k];
     let rows_of_q = pass.width(k) * pass.width(l);
     let all_q = Mat::new(q_values, rows_of_q, n, n);
@@ -66,11 +57,11 @@ pub(super) fn gram<T: Real>(
             let x = pass.input_extended(layer);
             let extended = pass.shapes[layer].inputs_extended();
             let own = Mat::new(&pass.extended_values(layer)[start..], extended, width, n);
-            matmul(fit(gram, width * n), n, Write::Replace, one, own.t(), x);
+            inner_products(fit(gram, width * n), own, x);
         }
         let inner = fit(&mut scratch.inner, width * n);
         let of_tile = Mat::new(&q_values[start..], rows_of_q, width, n);
-        matmul(inner, n, Write::Replace, one, of_tile.t(), all_q);
+        inner_products(inner, of_tile, all_q);
         let weights = fit(&mut scratch.weights, width * n);
         rows::product(weights, &scratch.gram_lower, &scratch.gram_upper);
         q += dot(inner, weights);
@@ -120,7 +111,7 @@ pub(super) fn gram<T: Real>(
 }
 
 /// Neighbours, A_{ll} = diag d1: 2⟨F_n, R_m⟩ + ⟨R_n, R_m⟩ over the pairs of a tile with F = Q∘a_lᵀ and R = δ d1ᵀ.
-fn neighbour_pairs<T: Real>(
+fn neighbour_pairs<T: Number>(
     source: &Source<T>,
     id: BlockId,
     start: usize,
@@ -177,7 +168,7 @@ fn neighbour_pairs<T: Real>(
 }
 
 /// The same for all pairs through Σ_m G_l R_m = (Σ_m R_m x̃_mᵀ) x̃_n.
-fn neighbours_through_inputs<T: Real>(
+fn neighbours_through_inputs<T: Number>(
     source: &Source<T>,
     id: BlockId,
     adjoints: &mut BlockAdjoints<T>,
@@ -224,7 +215,7 @@ fn neighbours_through_inputs<T: Real>(
 }
 
 /// Layers with others between them: P_nm + P_mn + Δ_nm⟨A_n, A_m⟩ over the pairs of a tile.
-fn coupled_pairs<T: Real>(
+fn coupled_pairs<T: Number>(
     source: &Source<T>,
     id: BlockId,
     start: usize,
@@ -259,10 +250,10 @@ fn coupled_pairs<T: Real>(
     let all_a = Mat::new(a, inputs * seeds, n, n);
     let of_delta = fit(of_delta, width * n);
     let own = Mat::new(&delta[start..], outputs, width, n);
-    matmul(of_delta, n, Write::Replace, one, own.t(), all_delta);
+    inner_products(of_delta, own, all_delta);
     let of_tangents = fit(of_tangents, width * n);
     let own = Mat::new(&a[start..], inputs * seeds, width, n);
-    matmul(of_tangents, n, Write::Replace, one, own.t(), all_a);
+    inner_products(of_tangents, own, all_a);
     if want.lower(l, &pass.shapes[l]) {
         rows::add_product(inner, of_delta, of_tangents);
     }

@@ -1,0 +1,98 @@
+//! Adjoints of the per-sample quantities, and what seed layers add to them.
+
+use crate::depth::blocks::adjoints::BlockAdjoints;
+use crate::depth::network::FeedForward;
+use crate::depth::passes::pass::{Part, Pass};
+use crate::depth::passes::tangents::Tangents;
+use crate::depth::rows::zeros;
+use crate::numeric::number::Number;
+
+/// Where the gradient is taken: a network with all of its passes over a batch.
+#[derive(Clone, Copy)]
+pub(in crate::depth) struct Point<'a, T> {
+    pub network: &'a FeedForward<'a, T>,
+    pub pass: &'a Pass<T>,
+    pub part: Part,
+    pub tangents: &'a Tangents<T>,
+}
+
+/// Adjoints of the per-sample quantities of every layer.
+#[derive(Default)]
+pub(in crate::depth) struct Bars<T> {
+    /// Of the input a_{l−1}, [n_{l−1}].
+    pub input: Vec<Vec<T>>,
+    /// Of φ', φ'', c, u and δ, [n_l].
+    pub d1: Vec<Vec<T>>,
+    pub d2: Vec<Vec<T>>,
+    pub c: Vec<Vec<T>>,
+    pub u: Vec<Vec<T>>,
+    pub delta: Vec<Vec<T>>,
+    /// What S̄ means for the pull, [K].
+    pub curvature: Vec<T>,
+    pub z: [Vec<T>; 2],
+    /// Of each seed layer.
+    pub seeds: Vec<SeedBars<T>>,
+    pub squares: Vec<T>,
+    pub traces: Vec<T>,
+}
+
+impl<T: Number> Bars<T> {
+    pub fn clear(&mut self, pass: &Pass<T>) {
+        let (n, depth) = (pass.stride, pass.depth());
+        for values in [
+            &mut self.input,
+            &mut self.d1,
+            &mut self.d2,
+            &mut self.c,
+            &mut self.u,
+            &mut self.delta,
+        ] {
+            values.resize_with(depth, Vec::new);
+        }
+        for l in 0..depth {
+            zeros(&mut self.input[l], pass.shapes[l].inputs * n);
+            for values in [
+                &mut self.d1,
+                &mut self.d2,
+                &mut self.c,
+                &mut self.u,
+                &mut self.delta,
+            ] {
+                zeros(&mut values[l], pass.width(l) * n);
+            }
+        }
+        zeros(&mut self.curvature, pass.output.outputs * n);
+    }
+}
+
+/// What the adjoints of a seed layer's tangents add to those of the quantities that all seeds share.
+#[derive(Default)]
+pub(in crate::depth) struct SeedBars<T> {
+    /// Of φ' and c of every hidden layer k ≥ l, [n_k].
+    pub d1: Vec<Vec<T>>,
+    pub c: Vec<Vec<T>>,
+    /// What S̄ means for the pull, [K].
+    pub curvature: Vec<T>,
+    /// Of the parameters above layer l.
+    pub gradient: Vec<T>,
+    /// The blocks of the column l while they are pulled back, the diagonal one first.
+    pub blocks: Vec<BlockAdjoints<T>>,
+    pub u: [Vec<T>; 2],
+    pub j: Vec<T>,
+    pub diagonal: Vec<T>,
+}
+
+impl<T: Number> SeedBars<T> {
+    /// Zeros for the seed layer l.
+    pub fn clear(&mut self, network: &FeedForward<T>, pass: &Pass<T>, l: usize) {
+        let (n, last) = (pass.stride, pass.depth() - 1);
+        for values in [&mut self.d1, &mut self.c] {
+            values.resize_with(last, Vec::new);
+            for (k, values) in values.iter_mut().enumerate().skip(l) {
+                zeros(values, pass.width(k) * n);
+            }
+        }
+        zeros(&mut self.curvature, pass.output.outputs * n);
+        zeros(&mut self.gradient, network.parameters());
+    }
+}
