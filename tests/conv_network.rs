@@ -197,6 +197,21 @@ fn predictions(folder: &Path, network: &Value) {
     assert_eq!(found["samples"], tested);
     assert_eq!(number(&found, "accuracy"), number(network, "accuracy"));
     assert!((number(&found, "loss") - number(network, "test_loss")).abs() < 1e-9);
+    // The same table for the loss around the network, from its run and from its file alone.
+    for (from, name) in [
+        (["--run", "run"], "hsr"),
+        (["--weights", "run/model.safetensors"], "model.safetensors"),
+    ] {
+        let options = ["--data", "test.csv", "--label", "class", "--size", "2"];
+        let more = ["--out", "out", "--json"];
+        let arguments = [&["landscape"][..], &from, &options, &more].concat();
+        let found = json(&hsr(folder, &arguments));
+        assert_eq!(
+            (&found["network"], &found["data"]),
+            (&name.into(), &"test.csv".into())
+        );
+        assert!((number(&found, "loss") - number(network, "test_loss")).abs() < 1e-9);
+    }
 }
 
 /// The samples of a run's training split in f64.
