@@ -3,8 +3,9 @@
 //! Where the parameters are in the host's memory a vector is numbers, and a formula is one loop; elsewhere it is tensors,
 //! and a formula is their operations. A formula is written once ([`Formula`]).
 
-use core::array;
-use core::ops::{Add, Mul, Sub};
+mod formula;
+mod lanes;
+
 use std::borrow::Cow;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
@@ -12,6 +13,10 @@ use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Element as ElementType, Shape, Tensor, TensorData};
 use rand::Rng;
 
+pub(crate) use self::formula::{
+    Difference, Element, Formula, Moved, Product, Scaled, ScaledProduct,
+};
+use self::lanes::{largest, over, sum};
 use crate::error::PenaltyError;
 use crate::group::Group;
 use crate::number::Number;
@@ -42,48 +47,6 @@ enum Values {
     Single(Vec<f32>),
     Double(Vec<f64>),
     Device(Tensor<1>),
-}
-
-/// What a formula computes with: a component in the host's memory, or all of a part on a device.
-pub(crate) trait Element:
-    Clone + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self>
-{
-    /// A number in the same precision.
-    type Scale: Clone;
-
-    /// This times a number.
-    fn times(self, number: Self::Scale) -> Self;
-}
-
-impl Element for f32 {
-    type Scale = f32;
-
-    #[inline]
-    fn times(self, number: f32) -> f32 {
-        self * number
-    }
-}
-
-impl Element for f64 {
-    type Scale = f64;
-
-    #[inline]
-    fn times(self, number: f64) -> f64 {
-        self * number
-    }
-}
-
-impl Element for Tensor<1> {
-    type Scale = Number;
-
-    fn times(self, number: Number) -> Self {
-        number.times(self)
-    }
-}
-
-/// A formula of K numbers and of the components of N vectors.
-pub(crate) trait Formula<const K: usize, const N: usize> {
-    fn at<E: Element>(numbers: [E::Scale; K], components: [E; N]) -> E;
 }
 
 impl Vector {
@@ -430,75 +393,6 @@ impl<'a, const N: usize> Parts<'a, N> {
     }
 }
 
-/// So many components are taken at a time: independent of each other, so that the compiler may use vector instructions.
-const LANES: usize = 16;
-
-/// Components of N vectors, a row of lanes after the other, and what is left.
-type Rows<'a, T, const N: usize> = ([&'a [[T; LANES]]; N], [&'a [T]; N]);
-
-#[inline]
-fn rows<'a, T: Copy, const N: usize>(parts: &'a [Cow<[T]>; N]) -> Rows<'a, T, N> {
-    let chunks = parts.each_ref().map(|part| part.as_chunks::<LANES>());
-    (chunks.map(|it| it.0), chunks.map(|it| it.1))
-}
-
-/// The formula in a row.
-#[inline]
-fn row<T: Copy, const N: usize>(
-    rows: [&[T; LANES]; N],
-    formula: &impl Fn([T; N]) -> T,
-) -> [T; LANES] {
-    array::from_fn(|j| formula(array::from_fn(|k| rows[k][j])))
-}
-
-/// The formula at each component.
-#[inline]
-fn over<T: Copy, const N: usize>(parts: &[Cow<[T]>; N], formula: impl Fn([T; N]) -> T) -> Vec<T> {
-    let (whole, rest) = rows(parts);
-    let mut out = Vec::with_capacity(parts[0].len());
-    for i in 0..whole[0].len() {
-        out.extend_from_slice(&row(whole.map(|rows| &rows[i]), &formula));
-    }
-    out.extend((0..rest[0].len()).map(|i| formula(rest.map(|rest| rest[i]))));
-    out
-}
-
-/// So many rows are added up in the components' own precision.
-const STRETCH: usize = 32;
-
-/// The sum of the formula over all components, in double precision but for short stretches.
-#[inline]
-fn sum<T: Copy + Default + Add<Output = T> + Into<f64>, const N: usize>(
-    parts: &[Cow<[T]>; N],
-    formula: impl Fn([T; N]) -> T,
-) -> f64 {
-    let (whole, rest) = rows(parts);
-    let mut sum: f64 = (0..rest[0].len())
-        .map(|i| formula(rest.map(|rest| rest[i])).into())
-        .sum();
-    for start in (0..whole[0].len()).step_by(STRETCH) {
-        let mut lanes = [T::default(); LANES];
-        for i in start..whole[0].len().min(start + STRETCH) {
-            let row = row(whole.map(|rows| &rows[i]), &formula);
-            lanes = array::from_fn(|j| lanes[j] + row[j]);
-        }
-        sum += lanes.into_iter().map(Into::into).sum::<f64>();
-    }
-    sum
-}
-
-/// The largest of what `bits` gives.
-#[inline]
-fn largest<T: Copy, B: Copy + Default + Ord>(values: &[T], bits: impl Fn(T) -> B) -> B {
-    let mut lanes = [B::default(); LANES];
-    let (rows, rest) = values.as_chunks::<LANES>();
-    for row in rows {
-        lanes = array::from_fn(|j| lanes[j].max(bits(row[j])));
-    }
-    let rest = rest.iter().map(|&value| bits(value));
-    lanes.into_iter().chain(rest).max().unwrap_or_default()
-}
-
 /// The numbers of several parts as one.
 fn join(
     parts: Vec<Number>,
@@ -520,54 +414,4 @@ fn join(
     });
     let parts = together(parts.collect()).ok_or(PenaltyError::NoParameters)?;
     Ok(Number::Device(Box::new(there(parts))))
-}
-
-/// a − b.
-pub(crate) struct Difference;
-
-impl Formula<0, 2> for Difference {
-    #[inline]
-    fn at<E: Element>(_: [E::Scale; 0], [a, b]: [E; 2]) -> E {
-        a - b
-    }
-}
-
-/// a·b.
-pub(crate) struct Product;
-
-impl Formula<0, 2> for Product {
-    #[inline]
-    fn at<E: Element>(_: [E::Scale; 0], [a, b]: [E; 2]) -> E {
-        a * b
-    }
-}
-
-/// (ka)·(lb).
-pub(crate) struct ScaledProduct;
-
-impl Formula<2, 2> for ScaledProduct {
-    #[inline]
-    fn at<E: Element>([k, l]: [E::Scale; 2], [a, b]: [E; 2]) -> E {
-        a.times(k) * b.times(l)
-    }
-}
-
-/// ka.
-pub(crate) struct Scaled;
-
-impl Formula<1, 1> for Scaled {
-    #[inline]
-    fn at<E: Element>([k]: [E::Scale; 1], [a]: [E; 1]) -> E {
-        a.times(k)
-    }
-}
-
-/// a + kb.
-pub(crate) struct Moved;
-
-impl Formula<1, 2> for Moved {
-    #[inline]
-    fn at<E: Element>([k]: [E::Scale; 1], [a, b]: [E; 2]) -> E {
-        a + b.times(k)
-    }
 }
