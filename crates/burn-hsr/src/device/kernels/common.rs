@@ -16,7 +16,8 @@ pub(super) enum Loss {
 /// Whether the kernel computes in double precision.
 #[cube]
 pub(super) fn double_precision<F: Float>() -> comptime_type!(bool) {
-    intrinsic!(|scope| F::elem_type(scope).size() > size_of::<f32>())
+    let elem = elem_type_of::<F>();
+    comptime!(elem.size() > size_of::<f32>())
 }
 
 /// What a precision needs, known when a kernel is compiled.
