@@ -354,7 +354,7 @@ fn activations_and_skips_that_do_not_fit_the_layers_are_refused() {
             ["--activation", "3 activations"],
         ),
         (&["--hidden", "8,0"], ["--hidden is 0", "1 to 1000000"]),
-        (&["--hidden", "8,x"], ["--hidden", "\"x\""]),
+        (&["--hidden", "8,x"], ["--hidden", "'x'"]),
     ] {
         refused(&train(options), &fragments);
     }
