@@ -207,9 +207,10 @@ mod remote {
             }
             [numbers(&first), numbers(&second)].concat()
         });
-        // Differences of gradients over a step of the cube root of epsilon magnify rounding.
+        // The mixed difference over steps of 2·10⁻³ magnifies what single precision rounds to some percent of what is added,
+        // and Adam divides by its size.
         let error = relative_error(&found, &expected, 0.0);
-        assert!(error < 1e-3, "{error:e}");
+        assert!(error < 5e-3, "{error:e}");
     }
 
     #[test]

@@ -130,7 +130,7 @@ mod tests {
                     factor,
                 ),
                 bend(w),
-                1e-2,
+                5e-2,
             ),
         ] {
             let found: Vec<f64> = found

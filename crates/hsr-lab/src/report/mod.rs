@@ -147,7 +147,7 @@ impl Report {
                 body { main { (self.body) } }
             }
         };
-        page.into_string()
+        page.into_string() + "\n"
     }
 }
 
