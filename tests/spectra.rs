@@ -390,7 +390,8 @@ fn xtrace_is_unbiased_and_better_than_hutch_plus_plus_where_the_spectrum_decays(
     assert_eq!((found.products, found.probes), (11, 0));
     let found = xtrace(&mut dense(&bulk_and_outliers(9)), &options(100)).unwrap();
     let trace: f64 = bulk_and_outliers(9).iter().sum();
-    assert!((found.trace - trace).abs() < 1e-12 && found.products == 18);
+    // One eigenvalue is 0, and its direction needs no product.
+    assert!((found.trace - trace).abs() < 1e-12 && found.products == 17);
     let found = xtrace(&mut diagonal(&[0.0; 5]), &options(6)).unwrap();
     assert_eq!((found.trace, found.standard_error), (0.0, 0.0));
     let error = xtrace(&mut diagonal(&[1.0; 5]), &options(3)).unwrap_err();
