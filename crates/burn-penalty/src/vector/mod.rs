@@ -43,6 +43,10 @@ struct Part {
 
 /// The components of a part, flat.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there are few; a tensor's size follows the backends"
+)]
 enum Values {
     Single(Vec<f32>),
     Double(Vec<f64>),
