@@ -27,16 +27,19 @@ fn row<T: Copy, const N: usize>(
 
 /// The formula at each component.
 #[inline]
-pub fn over<T: Copy, const N: usize>(
+pub fn over<T: Copy + Default, const N: usize>(
     parts: &[Cow<[T]>; N],
     formula: impl Fn([T; N]) -> T,
 ) -> Vec<T> {
     let (whole, rest) = rows(parts);
-    let mut out = Vec::with_capacity(parts[0].len());
-    for i in 0..whole[0].len() {
-        out.extend_from_slice(&row(whole.map(|rows| &rows[i]), &formula));
+    let mut out = vec![T::default(); parts[0].len()];
+    let (targets, last) = out.as_chunks_mut::<LANES>();
+    for (i, target) in targets.iter_mut().enumerate() {
+        *target = row(whole.map(|rows| &rows[i]), &formula);
     }
-    out.extend((0..rest[0].len()).map(|i| formula(rest.map(|rest| rest[i]))));
+    for (i, target) in last.iter_mut().enumerate() {
+        *target = formula(rest.map(|rest| rest[i]));
+    }
     out
 }
 
