@@ -48,7 +48,7 @@ impl Hsr {
     /// let device = Device::flex().autodiff();
     /// let mut model = ThreeLayerNetConfig::new(4, 8, 3).init(&device);
     /// let mut optimizer = SgdConfig::new().init();
-    /// let hsr = HsrConfig::new().with_strength(0.1).init()?;
+    /// let mut hsr = HsrConfig::new().with_strength(0.1).init()?;
     ///
     /// // Six of Fisher's irises, two of a species: length and width of sepal and petal in cm.
     /// let x = Tensor::<2>::from_floats([
@@ -78,7 +78,7 @@ impl Hsr {
     /// [`loss_step`](Self::loss_step); [`HsrError::TrackedInputs`] where autodiff tracks the inputs, which would get no
     /// gradient.
     pub fn loss_gradients<M: Layers>(
-        &self,
+        &mut self,
         model: &M,
         inputs: Tensor<2>,
         targets: impl Into<Targets>,
@@ -107,11 +107,17 @@ impl Hsr {
     ///
     /// `lr` is a number, or the rates of parameter groups that a `ModuleLrScheduler` gives.
     ///
+    /// # Shapes
+    ///
+    /// - inputs: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
+    /// - loss: `[1]`
+    ///
     /// # Errors
     ///
     /// As [`loss_gradients`](Self::loss_gradients), but in any mode.
     pub fn loss_step<M: Layers + Module>(
-        &self,
+        &mut self,
         optimizer: &mut ModuleOptimizer,
         lr: impl Into<ModuleLearningRate>,
         model: M,
@@ -130,6 +136,34 @@ impl Hsr {
         Ok((model, loss))
     }
 
+    /// L of a batch without the penalty, \[1\], for looking at: no step counts. A plain tensor, without autodiff.
+    ///
+    /// # Shapes
+    ///
+    /// - inputs: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
+    /// - output: `[1]`
+    ///
+    /// # Errors
+    ///
+    /// As [`gradient`](Self::gradient).
+    pub fn loss<M: Layers>(
+        &self,
+        model: &M,
+        inputs: Tensor<2>,
+        targets: impl Into<Targets>,
+    ) -> Result<Tensor<1>, HsrError> {
+        let targets = targets.into();
+        self.check(model, &inputs, &targets)?;
+        let network = Mlp::of(model).valid();
+        let targets = targets.without_autodiff();
+        Ok(loss(
+            self.config(),
+            network.forward(inputs.without_autodiff()),
+            &targets,
+        ))
+    }
+
     /// L and ∇L.
     pub(crate) fn gradients_of_loss<M: Layers>(
         &self,
@@ -145,7 +179,7 @@ impl Hsr {
         self.check(model, &inputs, &targets)?;
         // The parameters keep their identity, so that these are the gradients of the model.
         let network = Mlp::of(model);
-        let loss = loss(self, network.forward(inputs), &targets);
+        let loss = loss(self.config(), network.forward(inputs), &targets);
         Ok(LossGradients {
             loss: loss.clone().inner(),
             gradients: GradientsParams::from_grads(loss.backward(), &network),
@@ -172,9 +206,8 @@ impl Hsr {
 /// L = Σ_n ω_n ℓ(o_n, y_n), \[1\], with the reduction of [`hsr_core::Batch`], as a differentiable tensor.
 ///
 /// The plain cross-entropy of class indices is Burn's own, operation for operation.
-pub(crate) fn loss(hsr: &Hsr, logits: Tensor<2>, targets: &Targets) -> Tensor<1> {
-    let config = hsr.config();
-    let targets = &hsr.prepare(targets.clone());
+pub(crate) fn loss(config: &HsrConfig, logits: Tensor<2>, targets: &Targets) -> Tensor<1> {
+    let targets = &config.loss.prepare(targets.clone());
     if let (true, Labels::Classes(classes)) = (is_plain(config, targets), &targets.labels) {
         let cross_entropy = CrossEntropyLossConfig::new().init(&logits.device());
         return cross_entropy.forward(logits, classes.clone());
@@ -183,7 +216,7 @@ pub(crate) fn loss(hsr: &Hsr, logits: Tensor<2>, targets: &Targets) -> Tensor<1>
     let like = logits.clone().without_autodiff();
     let (y, omega) = reduce(config, targets.clone(), outputs, &like);
     let output_weights = targets.output_weights.clone();
-    let of_outputs = match config.loss {
+    let of_outputs = match config.loss.kind {
         OutputLoss::SoftmaxCrossEntropy => (log_softmax(logits, 1) * y).neg().sum_dim(1),
         OutputLoss::SigmoidCrossEntropy => {
             ((y.neg() + 1.0) * logits.clone() + softplus(logits.neg())).mean_dim(1)
@@ -201,8 +234,8 @@ pub(crate) fn loss(hsr: &Hsr, logits: Tensor<2>, targets: &Targets) -> Tensor<1>
 }
 
 fn is_plain(config: &HsrConfig, targets: &Targets) -> bool {
-    config.loss == OutputLoss::SoftmaxCrossEntropy
-        && config.softmax_smoothing() == 0.0
-        && config.class_weights.is_none()
+    config.loss.kind == OutputLoss::SoftmaxCrossEntropy
+        && config.loss.softmax_smoothing() == 0.0
+        && config.loss.class_weights.is_none()
         && targets.sample_weights.is_none()
 }

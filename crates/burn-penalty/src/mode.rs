@@ -5,9 +5,11 @@ use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::algebra::{add, polar};
+use crate::algebra::{add, norm};
 use crate::error::PenaltyError;
+use crate::number::Number;
 use crate::strength::Strength;
+use crate::vector::Vector;
 
 /// How the gradient ∇P of a penalty P enters the step.
 ///
@@ -60,22 +62,49 @@ impl Mode {
         of_loss: GradientsParams,
         penalty: &GradientsParams,
     ) -> Result<Entered, PenaltyError> {
-        let direction = match self {
-            Self::Direction => Some(polar(module, penalty)?.direction),
-            Self::Coupled | Self::Decoupled => None,
+        if self == Self::Direction {
+            let penalty = Vector::gradients(module, None, penalty);
+            return self.enter_vector(module, strength, factor, of_loss, penalty);
+        }
+        let factor = strength.factor(module, &of_loss, penalty)? * factor;
+        Ok(self.put(module, factor, of_loss, penalty))
+    }
+
+    /// The same for a vector, whose memory becomes that of the gradients.
+    pub(crate) fn enter_vector<M: Module>(
+        self,
+        module: &M,
+        strength: Strength,
+        factor: f64,
+        of_loss: GradientsParams,
+        penalty: Vector,
+    ) -> Result<Entered, PenaltyError> {
+        let penalty = match self {
+            Self::Direction => penalty.polar()?.1,
+            Self::Coupled | Self::Decoupled => penalty,
         };
-        let penalty = direction.as_ref().unwrap_or(penalty);
-        let strength = strength.factor(module, &of_loss, penalty)? * factor;
-        Ok(match self {
+        let of_both = strength.factor_of(|| norm(module, &of_loss), || penalty.norm())?;
+        let penalty = penalty.into_gradients(module);
+        Ok(self.put(module, of_both * factor, of_loss, &penalty))
+    }
+
+    fn put<M: Module>(
+        self,
+        module: &M,
+        factor: Number,
+        of_loss: GradientsParams,
+        penalty: &GradientsParams,
+    ) -> Entered {
+        match self {
             Self::Coupled | Self::Direction => Entered {
-                gradients: add(module, of_loss, strength, penalty),
+                gradients: add(module, of_loss, factor, penalty),
                 decrement: None,
             },
             Self::Decoupled => Entered {
                 gradients: of_loss,
-                decrement: Some(add(module, GradientsParams::new(), strength, penalty)),
+                decrement: Some(add(module, GradientsParams::new(), factor, penalty)),
             },
-        })
+        }
     }
 }
 

@@ -111,12 +111,20 @@ impl Strength {
         gradients: &GradientsParams,
         penalty: &GradientsParams,
     ) -> Result<Number, PenaltyError> {
+        self.factor_of(|| norm(module, gradients), || norm(module, penalty))
+    }
+
+    /// The factor of ∇P from ‖∇L‖ and ‖∇P‖, which are asked for where they matter.
+    pub(crate) fn factor_of(
+        self,
+        of_loss: impl FnOnce() -> Result<Number, PenaltyError>,
+        of_penalty: impl FnOnce() -> Result<Number, PenaltyError>,
+    ) -> Result<Number, PenaltyError> {
         let (most, share) = (self.most(), self.share());
         let Some(share) = share else {
             return Ok(most.unwrap_or(0.0).into());
         };
-        let longest = norm(module, gradients)? * share;
-        let longest = longest * norm(module, penalty)?.reciprocal();
+        let longest = of_loss()? * share * of_penalty()?.reciprocal();
         Ok(match most {
             None => longest,
             Some(most) => longest.at_most(most),

@@ -23,6 +23,7 @@ use crate::targets::Targets;
 
 /// The buffers of the host execution in both precisions, kept between steps.
 pub(crate) struct Host {
+    threads: Option<usize>,
     single: Mutex<Buffers<f32>>,
     double: Mutex<Buffers<f64>>,
 }
@@ -82,10 +83,18 @@ impl Factor {
     }
 }
 
+impl Clone for Host {
+    /// Buffers of its own, so that two regularisers do not wait for each other.
+    fn clone(&self) -> Self {
+        Self::new(self.threads)
+    }
+}
+
 impl Host {
     /// Without buffers yet; `threads` is the most that an evaluation takes.
     pub fn new(threads: Option<usize>) -> Self {
         Self {
+            threads,
             single: Mutex::new(Buffers::new(threads)),
             double: Mutex::new(Buffers::new(threads)),
         }

@@ -1,7 +1,5 @@
 //! What a step adds: its strength by the schedule, and the rows that it takes.
 
-use core::sync::atomic::Ordering;
-
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use burn_penalty::{Mode, Reach, Strength};
@@ -45,7 +43,7 @@ impl Hsr {
     /// What this step adds, at the rows that it takes; `None` where the schedule pauses. Inputs that autodiff tracks get
     /// their gradient. The step counts unless it is refused.
     pub(super) fn next_step<M: Layers>(
-        &self,
+        &mut self,
         model: &M,
         inputs: Tensor<2>,
         targets: Targets,
@@ -118,7 +116,7 @@ impl Hsr {
 
     /// The step that comes, and the schedule's factor; 0 also where the strength is.
     fn schedule_of_step(&self) -> (u64, f64) {
-        let step = self.steps.load(Ordering::Relaxed);
+        let step = self.steps;
         let schedule = match self.config.strength().is_zero() {
             true => 0.0,
             false => self.config.schedule.factor(step),
@@ -127,31 +125,31 @@ impl Hsr {
     }
 
     /// The step is taken; `estimate` is what its probes said.
-    pub(crate) fn count_step(&self, estimate: Option<Estimate>) {
+    pub(crate) fn count_step(&mut self, estimate: Option<Estimate>) {
         if let Some(estimate) = estimate {
-            let mut averages = self.averages();
-            *averages = Some(ProbeAverages::updated(*averages, estimate));
+            self.averages = Some(ProbeAverages::updated(self.averages, estimate));
         }
-        self.steps.fetch_add(1, Ordering::Relaxed);
+        self.steps += 1;
     }
 
     /// The rows of the batch that a step's regulariser takes.
     fn rows_of_step<M: Layers>(
-        &self,
+        &mut self,
         step: u64,
         model: &M,
         inputs: Tensor<2>,
         targets: Targets,
     ) -> Result<(Tensor<2>, Targets), HsrError> {
-        let config = &self.config;
         let [samples, _] = inputs.dims();
-        let rows = cost::rows(config, &shapes(model), samples)?;
+        let rows = cost::rows(&self.config, &shapes(model), samples)?;
         let device = inputs.device().inner();
-        let Some(chosen) = subsample::choose(rows, samples, config.seed, step, &device) else {
+        let seed = self.config.seed;
+        let Some(chosen) = subsample::choose(rows, samples, seed, step, &device) else {
             return Ok((inputs, targets));
         };
         self.check(model, &inputs, &targets)?;
-        if config.subsample == Subsample::Auto && !self.told.swap(true, Ordering::Relaxed) {
+        if self.config.subsample == Subsample::Auto && !self.told {
+            self.told = true;
             log::warn!(
                 "HSR takes {rows} of {samples} rows of a batch: with all of them a step would cost more than {} plain \
                  steps (Subsample::All takes them all, Subsample::Rows(m) as many as you say, Hsr::cost predicts the price)",

@@ -6,16 +6,13 @@ mod length;
 mod price;
 mod surrogate;
 
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard};
-
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Element, Tensor};
 use burn_penalty::{Mode, Reach};
 use hsr_core::depth::DeepBounds;
-use hsr_core::{Extremes, LanczosOptions, Real, SpectralBounds};
+use hsr_core::{Extremes, Real, SpectralBounds};
 
 use self::due::{Due, Scale};
 use self::length::{Applied, applied};
@@ -27,6 +24,7 @@ use crate::error::HsrError;
 use crate::gradient::{HsrGradient, ScaledBy, add_to, for_each_parameter};
 use crate::head::HeadTerm;
 use crate::host::{Factor, Host, Objective, Task};
+use crate::lanczos::LanczosConfig;
 use crate::layers::Layers;
 use crate::probes::{Estimate, ProbeAverages, Probing};
 use crate::record::HsrRecord;
@@ -46,6 +44,10 @@ pub(crate) use self::checks::refuse_tracked;
 /// And one that takes the place of forward pass, loss and `backward` too, the fastest where the model is nothing but the
 /// layers that HSR knows and trains on the CPU: [`loss_gradients`](Hsr::loss_gradients), and
 /// [`loss_step`](Hsr::loss_step) for any mode.
+///
+/// These step: each call is a step of the [schedule](HsrConfig::schedule), and they take `&mut self`. What only looks
+/// ([`bounds`](Hsr::bounds), [`gradient`](Hsr::gradient), [`loss`](Hsr::loss) and so on) takes `&self`: a value that is logged
+/// shifts nothing. In a model that burn-train trains, keep a `train::HsrStep`.
 ///
 /// Each takes whatever has [`Layers`](crate::Layers): one `Linear`, such as the last layer of a classifier, whose inputs
 /// are then the features of what comes before it ([`head`](Hsr::head)); an [`Mlp`](crate::Mlp) or a
@@ -79,7 +81,7 @@ pub(crate) use self::checks::refuse_tracked;
 /// let mut model = ThreeLayerNetConfig::new(4, 8, 3).init(&device);
 /// let mut optimizer = SgdConfig::new().init();
 /// let loss = CrossEntropyLossConfig::new().init(&device);
-/// let hsr = HsrConfig::new().with_strength(0.1).init()?;                     // 1
+/// let mut hsr = HsrConfig::new().with_strength(0.1).init()?;                 // 1
 ///
 /// // Six of Fisher's irises, two of a species: length and width of sepal and petal in cm.
 /// let x = Tensor::<2>::from_floats([
@@ -99,15 +101,16 @@ pub(crate) use self::checks::refuse_tracked;
 /// assert!(after.lambda_sup < before.lambda_sup);
 /// # Ok::<(), burn_hsr::HsrError>(())
 /// ```
+#[derive(Clone)]
 pub struct Hsr {
     config: HsrConfig,
     pub(crate) host: Host,
-    /// Steps taken. Atomic, so that the entry points need no `&mut` in the loops they are put into.
-    steps: AtomicU64,
+    /// Steps taken.
+    steps: u64,
     /// What probes said so far.
-    averages: Mutex<Option<ProbeAverages>>,
+    averages: Option<ProbeAverages>,
     /// Whether it was said that a part of the batch is taken where all of it was not refused.
-    told: AtomicBool,
+    told: bool,
 }
 
 impl HsrConfig {
@@ -123,9 +126,9 @@ impl HsrConfig {
         Ok(Hsr {
             config: self.clone(),
             host: Host::new(self.threads),
-            steps: AtomicU64::new(0),
-            averages: Mutex::new(None),
-            told: AtomicBool::new(false),
+            steps: 0,
+            averages: None,
+            told: false,
         })
     }
 }
@@ -139,19 +142,6 @@ impl core::fmt::Debug for Hsr {
     }
 }
 
-impl Clone for Hsr {
-    /// The same regulariser at the same step, with buffers and a count of its own.
-    fn clone(&self) -> Self {
-        Self {
-            config: self.config.clone(),
-            host: Host::new(self.config.threads),
-            steps: AtomicU64::new(self.steps.load(Ordering::Relaxed)),
-            averages: Mutex::new(*self.averages()),
-            told: AtomicBool::new(self.told.load(Ordering::Relaxed)),
-        }
-    }
-}
-
 impl Hsr {
     /// The configuration.
     pub fn config(&self) -> &HsrConfig {
@@ -161,38 +151,23 @@ impl Hsr {
     /// What a resumed run needs to go on where this one is.
     pub fn to_record(&self) -> HsrRecord {
         HsrRecord {
-            steps: self.steps.load(Ordering::Relaxed),
-            averages: *self.averages(),
+            steps: self.steps,
+            averages: self.averages,
         }
-    }
-
-    fn averages(&self) -> MutexGuard<'_, Option<ProbeAverages>> {
-        self.averages
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
     }
 
     /// The regulariser where the record was taken.
     pub fn load_record(mut self, record: HsrRecord) -> Self {
-        *self.steps.get_mut() = record.steps;
-        *self.averages() = record.averages;
+        self.resume(record);
         self
     }
 
-    /// Goes on at a step, through what is shared.
-    #[cfg(feature = "train")]
-    pub(crate) fn resume_at(&self, steps: u64) {
-        self.steps.store(steps, Ordering::Relaxed);
+    pub(crate) fn resume(&mut self, record: HsrRecord) {
+        (self.steps, self.averages) = (record.steps, record.averages);
     }
 
-    /// Goes on with what probes said, through what is shared.
-    #[cfg(feature = "train")]
-    pub(crate) fn resume_with(&self, averages: Option<ProbeAverages>) {
-        *self.averages() = averages;
-    }
-
-    /// λ_sup (or its [peer](crate::Sharpness)) and its gradient, without strength, schedule or mode; with `with_inputs`
-    /// also the gradient for the inputs. With [probes](HsrConfig::probes) it is the estimate of the step that comes.
+    /// λ_sup (or its [peer](crate::Sharpness)) and its gradient, without strength, schedule or mode, for looking at: no step
+    /// counts. With `with_inputs` also the gradient for the inputs. With [probes](HsrConfig::probes) it is the estimate of the step that comes.
     ///
     /// # Shapes
     ///
@@ -249,12 +224,12 @@ impl Hsr {
         targets: Targets,
     ) -> Result<(HsrGradient, Option<Estimate>), HsrError> {
         let config = &self.config;
-        let probing = (config.probes > 0).then(|| Probing {
+        let probing = (config.probes > 0).then_some(Probing {
             sharpness: config.sharpness,
             probes: config.probes,
             seed: config.seed,
-            step: self.steps.load(Ordering::Relaxed),
-            before: *self.averages(),
+            step: self.steps,
+            before: self.averages,
         });
         let task = Task {
             config,
@@ -283,6 +258,11 @@ impl Hsr {
 
     /// The model and the batch in the host's memory, in whatever precision, for the verbs of hsr-core.
     ///
+    /// # Shapes
+    ///
+    /// - inputs: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
+    ///
     /// # Errors
     ///
     /// [`HsrError::Shape`] where model, inputs and targets do not fit together, [`HsrError::Read`].
@@ -297,6 +277,11 @@ impl Hsr {
     }
 
     /// All six bounds on the spectrum, computed on the host in f64.
+    ///
+    /// # Shapes
+    ///
+    /// - inputs: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
     ///
     /// # Errors
     ///
@@ -328,6 +313,11 @@ impl Hsr {
     /// # Ok::<(), burn_hsr::HsrError>(())
     /// ```
     ///
+    /// # Shapes
+    ///
+    /// - inputs: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
+    ///
     /// # Errors
     ///
     /// As [`gradient`](Self::gradient).
@@ -344,6 +334,11 @@ impl Hsr {
     /// Both ends of the Hessian's spectrum, λ_max and λ_min, by Lanczos on the closed-form Hessian-vector product,
     /// computed on the host in f64.
     ///
+    /// # Shapes
+    ///
+    /// - inputs: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
+    ///
     /// # Errors
     ///
     /// As [`gradient`](Self::gradient).
@@ -352,11 +347,11 @@ impl Hsr {
         model: &M,
         inputs: Tensor<2>,
         targets: impl Into<Targets>,
-        options: &LanczosOptions,
+        config: &LanczosConfig,
     ) -> Result<Extremes, HsrError> {
         let targets = self.checked(model, &inputs, targets.into())?;
         self.host
-            .extremes(&self.config, model, inputs, targets, options)
+            .extremes(&self.config, model, inputs, targets, &(*config).into())
     }
 
     /// strength·λ_sup as a term of the loss, \[1\]: `loss + hsr.penalty(&model, x, y)?`.
@@ -369,11 +364,17 @@ impl Hsr {
     /// layers, computed here: in closed form on the host, on a device by one pass through them.
     /// What is added to them is then what [`inject`](Self::inject) adds.
     ///
+    /// # Shapes
+    ///
+    /// - inputs: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
+    /// - output: `[1]`
+    ///
     /// # Errors
     ///
     /// As [`gradient`](Self::gradient); [`HsrError::Decoupled`] in the decoupled mode.
     pub fn penalty<M: Layers>(
-        &self,
+        &mut self,
         model: &M,
         inputs: Tensor<2>,
         targets: impl Into<Targets>,
@@ -412,13 +413,18 @@ impl Hsr {
 
     /// Adds strength·∇λ_sup to gradients, between `backward` and the optimizer's step. Frozen parameters get nothing.
     ///
+    /// # Shapes
+    ///
+    /// - inputs: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
+    ///
     /// # Errors
     ///
     /// As [`gradient`](Self::gradient); [`HsrError::Decoupled`] in the decoupled mode; [`HsrError::TrackedInputs`] where
     /// autodiff tracks the inputs: they are the features of a backbone, which would get no gradient. See
     /// [`head`](Self::head) and [`penalty`](Self::penalty).
     pub fn inject<M: Layers>(
-        &self,
+        &mut self,
         model: &M,
         inputs: Tensor<2>,
         targets: impl Into<Targets>,
@@ -453,7 +459,7 @@ impl Hsr {
     /// #     linear: LinearConfig::new(3, 2).init(&device),
     /// # };
     /// # let loss = CrossEntropyLossConfig::new().init(&device);
-    /// # let hsr = HsrConfig::new().init()?;
+    /// # let mut hsr = HsrConfig::new().init()?;
     /// # let x = Tensor::<2>::ones([2, 4], &device);
     /// # let y = Tensor::<1, Int>::from_ints([0, 1], &device);
     /// let features = model.backbone.forward(x).tanh();
@@ -469,11 +475,16 @@ impl Hsr {
     /// The head may be deeper: whatever has [`Layers`](crate::Layers). The gradients are those of
     /// [`penalty`](Self::penalty).
     ///
+    /// # Shapes
+    ///
+    /// - features: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
+    ///
     /// # Errors
     ///
     /// As [`penalty`](Self::penalty).
     pub fn head<M: Layers>(
-        &self,
+        &mut self,
         head: &M,
         features: Tensor<2>,
         targets: impl Into<Targets>,
@@ -506,11 +517,16 @@ impl Hsr {
     ///
     /// `lr` is a number, or the rates of parameter groups that a `ModuleLrScheduler` gives.
     ///
+    /// # Shapes
+    ///
+    /// - inputs: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
+    ///
     /// # Errors
     ///
     /// As [`gradient`](Self::gradient); [`HsrError::TrackedInputs`] as [`inject`](Self::inject).
     pub fn step<M: Layers + Module>(
-        &self,
+        &mut self,
         optimizer: &mut ModuleOptimizer,
         lr: impl Into<ModuleLearningRate>,
         model: M,

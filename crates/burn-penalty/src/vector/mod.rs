@@ -14,7 +14,7 @@ use burn::tensor::{DType, Device, Element as ElementType, Shape, Tensor, TensorD
 use rand::Rng;
 
 pub(crate) use self::formula::{
-    Difference, Element, Formula, Moved, Product, Scaled, ScaledProduct,
+    Difference, Element, Formula, Moved, Product, Scaled, ScaledProduct, TwiceScaled,
 };
 use self::lanes::{largest, over, sum};
 use crate::error::PenaltyError;
@@ -85,14 +85,14 @@ impl Vector {
     }
 
     /// θ.
-    pub fn parameters<M: Module>(module: &M, group: &Group) -> Self {
+    pub fn parameters<M: Module>(module: &M, group: Option<&Group>) -> Self {
         struct Own;
         impl Make for Own {
             fn make<const D: usize>(&mut self, _: ParamId, parameter: Tensor<D>) -> Option<Values> {
                 Some(Values::of(parameter))
             }
         }
-        Self::new(module, Some(group), &mut Own)
+        Self::new(module, group, &mut Own)
     }
 
     /// The part of gradients that is of the trained parameters, or of the group's among them.
@@ -265,10 +265,40 @@ impl Vector {
     ///
     /// As [`sum`](Self::sum).
     pub fn norm(&self) -> Result<Number, PenaltyError> {
+        let (largest, _, length) = self.length()?;
+        Ok(largest * length)
+    }
+
+    /// ‖a‖_∞, 1 over it, and ‖a‖/‖a‖_∞.
+    fn length(&self) -> Result<(Number, Number, Number), PenaltyError> {
         let largest = self.largest()?;
-        let over = largest.clone().reciprocal();
+        let over = match &largest {
+            // Beyond the components' own precision, where they are in single: nothing is smaller.
+            Number::Here(largest)
+                if *largest < f64::from(f32::MIN_POSITIVE) && self.is_single() =>
+            {
+                Number::Here(1.0)
+            }
+            largest => largest.clone().reciprocal(),
+        };
         let square = Self::sum(ScaledProduct, [&over, &over], [self, self])?;
-        Ok(largest * square.sqrt())
+        Ok((largest, over, square.sqrt()))
+    }
+
+    /// ‖a‖ and a/‖a‖, which is zero where a is.
+    ///
+    /// # Errors
+    ///
+    /// As [`sum`](Self::sum).
+    pub fn polar(&self) -> Result<(Number, Self), PenaltyError> {
+        let (largest, over, length) = self.length()?;
+        let direction = Self::map(TwiceScaled, [&over, &length.clone().reciprocal()], [self]);
+        Ok((largest * length, direction))
+    }
+
+    fn is_single(&self) -> bool {
+        let single = |part: &Part| matches!(part.values, Some(Values::Single(_)));
+        self.parts.iter().any(single)
     }
 
     /// The same, rounded to the parameters' own precision.

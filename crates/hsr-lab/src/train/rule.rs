@@ -5,14 +5,14 @@ use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Int, Tensor};
 use burn_hsr::{
-    Hsr, HsrConfig, HsrRecord, Mlp, Mode, ProbeAverages, Schedule, Strength, Subsample,
+    Hsr, HsrConfig, HsrRecord, Mlp, Mode, ProbeAverages, ScheduleConfig, Strength, Subsample,
 };
 use burn_penalty::{
-    Entered, Objective, StochasticHsrConfig, StochasticHsrGradient, StochasticHsrPasses,
-    StochasticHsrRecord,
+    Entered, Objective, StochasticHsrConfig, StochasticHsrGradient, StochasticHsrGradientRecord,
+    StochasticHsrPasses,
 };
-use burn_sharpness::penalty::{GradientNorm, GradientNormConfig};
-use burn_sharpness::sam::SamRecord;
+use burn_sharpness::penalty::{GradientNorm, GradientNormConfig, PenaltyRecord};
+use burn_sharpness::sam::SamGradientRecord;
 use burn_sharpness::{SamGradient, SharpnessError};
 use serde::{Deserialize, Serialize};
 
@@ -64,10 +64,10 @@ pub(crate) struct Memory {
     pub averages: Option<ProbeAverages>,
     /// Of stochastic HSR.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stochastic: Option<StochasticHsrRecord>,
+    pub stochastic: Option<StochasticHsrGradientRecord>,
     /// Of SAM and its family.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sam: Option<SamRecord>,
+    pub sam: Option<SamGradientRecord>,
 }
 
 /// How a method takes a step: the optimizer's with the gradient of the loss, or with something beside it.
@@ -101,7 +101,7 @@ impl<M: Module> Rule<M> for Plain {
 
 impl<M: Module> Rule<M> for SamGradient {
     fn step(&mut self, descent: &mut Descent, module: M, pass: &Pass<M>) -> Result<M, LabError> {
-        let passes = self.of(&module, |module| ((), pass.gradients(&module)))?;
+        let passes = self.loss_gradients(&module, |module| ((), pass.gradients(module)))?;
         let entered = Entered {
             gradients: passes.gradients,
             decrement: passes.decrement,
@@ -172,7 +172,7 @@ impl Rule<Mlp> for Hsr {
 /// A penalty from differences of gradients.
 impl<M: Module> Rule<M> for StochasticHsrGradient {
     fn step(&mut self, descent: &mut Descent, module: M, pass: &Pass<M>) -> Result<M, LabError> {
-        let passes = self.of(&module, |module| ((), pass.gradients(&module)));
+        let passes = self.loss_gradients(&module, |module| ((), pass.gradients(module)));
         let StochasticHsrPasses {
             gradients,
             decrement,
@@ -199,7 +199,7 @@ impl<M: Module> Rule<M> for StochasticHsrGradient {
 
     fn recall(&mut self, steps: u64, memory: Memory) {
         let record = memory.stochastic.unwrap_or_default();
-        let record = StochasticHsrRecord { steps, ..record };
+        let record = StochasticHsrGradientRecord { steps, ..record };
         if let Ok(fresh) = self.config().init_gradient() {
             *self = fresh.load_record(record);
         }
@@ -210,7 +210,7 @@ impl<M: Module> Rule<M> for StochasticHsrGradient {
 struct ScheduledNorm {
     penalty: GradientNorm,
     strength: Strength,
-    schedule: Schedule,
+    schedule: ScheduleConfig,
     mode: Mode,
     steps: u64,
 }
@@ -238,7 +238,7 @@ impl<M: Module> Rule<M> for ScheduledNorm {
 
     fn recall(&mut self, steps: u64, _memory: Memory) {
         self.steps = steps;
-        self.penalty = self.penalty.clone().resume_at(steps);
+        self.penalty = self.penalty.clone().load_record(PenaltyRecord { steps });
     }
 }
 
