@@ -89,7 +89,7 @@ fn main() -> Result<(), Error> {
     first.train(100, &x, &y)?;
     let (optimizer, record) = (
         first.optimizer.into_bytes()?,
-        first.hsr.to_record().into_bytes(),
+        first.hsr.to_record()?.into_bytes(),
     );
     let mut second = Run {
         model: first.model,

@@ -546,7 +546,7 @@ fn a_resumed_run_with_probes_takes_the_very_steps_of_an_uninterrupted_one() {
     for _ in 0..3 {
         model = step(&mut first, model);
     }
-    let record = HsrRecord::from_bytes(&first.to_record().into_bytes()).unwrap();
+    let record = HsrRecord::from_bytes(&first.to_record().unwrap().into_bytes()).unwrap();
     assert_eq!(record.steps, 3);
     assert_eq!(record.averages.unwrap().updates, 3);
     let mut second = hsr(config).load_record(record);

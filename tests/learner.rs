@@ -594,7 +594,7 @@ fn resumes_bit_for_bit(probes: usize) {
         let result = training.launch(Learner::new(learner, AdamConfig::new().init(), schedule));
         assert!(result.error.is_none(), "{:?}", result.error);
         // Three batches an epoch.
-        let record = result.model.hsr().to_record();
+        let record = result.model.hsr().to_record().unwrap();
         assert_eq!(record.steps, 3 * epochs as u64);
         assert_eq!(record.averages.is_some(), probes > 0);
         let trained = (theta(&result.model.into_model()), record.averages);
@@ -635,7 +635,7 @@ fn the_steps_are_in_the_record_of_the_model_and_of_nothing_else() {
     }
     // What maps a model, as optimizers and devices do, leaves the count where it is.
     let mapped = trained.clone().fork(&device()).no_grad();
-    assert_eq!(mapped.hsr().to_record().steps, 5);
+    assert_eq!(mapped.hsr().to_record().unwrap().steps, 5);
     assert_eq!(trained.num_params(), network().num_params());
     assert_eq!(trained.devices(), network().devices());
 
@@ -643,11 +643,11 @@ fn the_steps_are_in_the_record_of_the_model_and_of_nothing_else() {
     let record = burn::store::ModuleRecord::from_bytes(bytes).unwrap();
     assert_eq!(record.len(), 5, "four parameters and the count");
     let loaded = learner(4).load_record(record);
-    assert_eq!(loaded.hsr().to_record().steps, 5);
+    assert_eq!(loaded.hsr().to_record().unwrap().steps, 5);
     assert_eq!(theta(&loaded.model), theta(&network()));
     // Clones count together, as burn-train has it.
     TrainStep::step(&loaded.clone(), HsrBatch::new(x, y));
-    assert_eq!(loaded.hsr().to_record().steps, 6);
+    assert_eq!(loaded.hsr().to_record().unwrap().steps, 6);
 }
 
 /// A batch of one's own.

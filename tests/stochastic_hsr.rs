@@ -411,6 +411,7 @@ fn every_mode_and_objective_takes_the_step_of_plain_arithmetic() {
                     share: 0.05,
                 },
                 Strength::Relative(0.4),
+                Strength::Projected(0.4),
             ] {
                 let sgd = SgdConfig::new()
                     .with_gradient_clipping(Some(GradientClippingConfig::Norm(clip as f32)));
@@ -427,6 +428,7 @@ fn every_mode_and_objective_takes_the_step_of_plain_arithmetic() {
                 let mut model = Waves::new(&start());
                 let mut theta = start();
                 let (mut averages, mut updates) = ([0.0; 2], 0);
+                let mut mean = vec![0.0; SIZE];
                 for step in 0..5 {
                     let taken = hsr.step(lr, model, of(Waves::loss)).unwrap();
                     assert_eq!(taken.outcome, Outcome::Stepped);
@@ -453,10 +455,25 @@ fn every_mode_and_objective_takes_the_step_of_plain_arithmetic() {
                             Strength::Safe { strength, share } => {
                                 strength.min(share * norm(&of_loss) / length)
                             }
-                            Strength::Relative(share) => share * norm(&of_loss) / length,
+                            Strength::Relative(share) | Strength::Projected(share) => {
+                                share * norm(&of_loss) / length
+                            }
                             _ => strength,
                         } / unit;
-                        added = gradient.iter().map(|g| 2.0 * scale * g).collect();
+                        let dot = |a: &[f64], b: &[f64]| -> f64 {
+                            a.iter().zip(b).map(|(a, b)| a * b).sum()
+                        };
+                        for (m, l) in mean.iter_mut().zip(&of_loss) {
+                            *m = 0.95 * *m + 0.05 * l;
+                        }
+                        let against = match rule.projects() {
+                            true => (-dot(&gradient, &mean) / dot(&mean, &mean)).max(0.0),
+                            false => 0.0,
+                        };
+                        let parts = gradient.iter().zip(&mean);
+                        added = parts
+                            .map(|(g, m)| 2.0 * scale * (g + against * m))
+                            .collect();
                         for (average, own) in averages.iter_mut().zip(own) {
                             *average = decay * *average + (1.0 - decay) * own;
                         }

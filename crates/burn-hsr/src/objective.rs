@@ -6,19 +6,18 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
-use burn_penalty::Mode;
+use burn_penalty::{Mode, Strength};
 use hsr_core::OutputLoss;
 
 use crate::activation::softplus;
 use crate::config::HsrConfig;
 use crate::device::reduce;
 use crate::error::HsrError;
-use crate::gradient::add_to;
-use crate::host::{Factor, Objective};
+use crate::gradient::{HsrGradient, add_to};
+use crate::host::Objective;
 use crate::hsr::{Hsr, refuse_tracked};
 use crate::layers::Layers;
 use crate::mlp::Mlp;
-use crate::probes::Estimate;
 use crate::targets::{Labels, Targets};
 
 /// The loss of a batch and the gradients for an optimizer, from [`Hsr::loss_gradients`].
@@ -89,10 +88,31 @@ impl Hsr {
         if self.on_host(model, &inputs)
             && let Some((strength, schedule)) = self.strength_of_sum(model, &inputs)
         {
-            let objective = Objective::Sum { strength, schedule };
-            let (sum, estimate) = self.on_host_gradients(model, inputs, targets, objective)?;
-            self.count_step(estimate);
-            return Ok(sum);
+            let objective = match strength {
+                Strength::Fixed(strength) => Objective::Sum {
+                    strength: strength * schedule,
+                },
+                _ => Objective::Both,
+            };
+            let targets = self.checked(model, &inputs, targets)?;
+            let found = self.on_host_gradient(objective, 1.0, model, inputs, targets)?;
+            let loss = found.gradient.value.clone();
+            let mut gradients = GradientsParams::new();
+            add_to(model, found.gradient, &mut gradients);
+            if let Some(layers) = found.measure {
+                let measure = HsrGradient {
+                    value: loss.clone(),
+                    layers,
+                    inputs: None,
+                };
+                let mut penalty = GradientsParams::new();
+                add_to(model, measure, &mut penalty);
+                gradients = self
+                    .enter_gradients(model, schedule, gradients, penalty)?
+                    .gradients;
+            }
+            self.count_step(found.estimate);
+            return Ok(LossGradients { loss, gradients });
         }
         let LossGradients { loss, gradients } = self.gradients_of_loss(model, &inputs, &targets)?;
         Ok(LossGradients {
@@ -173,8 +193,12 @@ impl Hsr {
     ) -> Result<LossGradients, HsrError> {
         let (inputs, targets) = (inputs.clone(), targets.clone());
         if self.on_host(model, &inputs) {
-            let (of_loss, _) = self.on_host_gradients(model, inputs, targets, Objective::Loss)?;
-            return Ok(of_loss);
+            let targets = self.checked(model, &inputs, targets)?;
+            let found = self.on_host_gradient(Objective::Loss, 1.0, model, inputs, targets)?;
+            let loss = found.gradient.value.clone();
+            let mut gradients = GradientsParams::new();
+            add_to(model, found.gradient, &mut gradients);
+            return Ok(LossGradients { loss, gradients });
         }
         self.check(model, &inputs, &targets)?;
         // The parameters keep their identity, so that these are the gradients of the model.
@@ -184,22 +208,6 @@ impl Hsr {
             loss: loss.clone().inner(),
             gradients: GradientsParams::from_grads(loss.backward(), &network),
         })
-    }
-
-    fn on_host_gradients<M: Layers>(
-        &self,
-        model: &M,
-        inputs: Tensor<2>,
-        targets: Targets,
-        objective: Objective,
-    ) -> Result<(LossGradients, Option<Estimate>), HsrError> {
-        let targets = self.checked(model, &inputs, targets)?;
-        let (gradient, estimate) =
-            self.on_host_gradient(objective, Factor::Known(1.0), model, inputs, targets)?;
-        let loss = gradient.value.clone();
-        let mut gradients = GradientsParams::new();
-        add_to(model, gradient, &mut gradients);
-        Ok((LossGradients { loss, gradients }, estimate))
     }
 }
 

@@ -14,11 +14,11 @@ use crate::probes::ProbeAverages;
 /// use burn_hsr::{HsrConfig, HsrRecord};
 ///
 /// let config = HsrConfig::new();
-/// let bytes = config.init()?.to_record().into_bytes();
+/// let bytes = config.init()?.to_record()?.into_bytes();
 /// let hsr = config.init()?.load_record(HsrRecord::from_bytes(&bytes)?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HsrRecord {
     /// Steps taken: what the schedule, the choice of rows and the probes depend on.
@@ -26,6 +26,10 @@ pub struct HsrRecord {
     /// What probes said so far, where they are used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub averages: Option<ProbeAverages>,
+    /// The running mean of the loss's gradient, where the strength is [projected](crate::Strength::Projected) as the default
+    /// is: one list a parameter, from the inputs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<Vec<Vec<f64>>>,
 }
 
 /// Its name in messages.

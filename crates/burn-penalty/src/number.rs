@@ -114,7 +114,7 @@ impl Number {
     }
 
     /// number·tensor, in the tensor's precision.
-    pub(crate) fn times<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
+    pub fn times<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
         match self {
             Self::Here(1.0) => tensor,
             Self::Here(number) => tensor * *number,
@@ -201,6 +201,12 @@ impl Number {
     pub fn max(self, other: Self) -> Self {
         let here = |a: f64, b: f64| if a > b { a } else { b };
         self.zip(other, here, Tensor::max_pair)
+    }
+
+    /// The smaller one of two; which one beside NaN is the backend's choice.
+    pub fn min(self, other: Self) -> Self {
+        let here = |a: f64, b: f64| if a < b { a } else { b };
+        self.zip(other, here, Tensor::min_pair)
     }
 
     /// At least `least`; NaN stays.

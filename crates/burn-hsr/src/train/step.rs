@@ -21,7 +21,6 @@ use crate::layers::Layers;
 use crate::mlp::Mlp;
 use crate::objective::loss;
 use crate::probes::ProbeAverages;
-use crate::record::HsrRecord;
 use crate::targets::Targets;
 
 /// A regulariser as a field of a model that has a `TrainStep` of its own. burn-train calls that step through `&self`, on
@@ -69,8 +68,9 @@ use crate::targets::Targets;
 /// It is a module whose record is one integer, the steps that the regulariser has taken, under `steps` in the field's
 /// name. burn-train's checkpoints hold it, and a training that resumes from one goes on at that step of the
 /// [`ScheduleConfig`](crate::ScheduleConfig) and of the choice of rows. With [probes](crate::HsrConfig::probes) there are 24 integers
-/// more under `averages`, the bytes of what probes said so far, and the resumed steps are the same to the bit. Under
-/// `#[module(skip)]` nothing is recorded: right where the strength is constant, and for records without it.
+/// more under `averages`, the bytes of what probes said so far. Where the strength is a number the resumed steps are the same to
+/// the bit; the running mean of a [projected](crate::Strength::Projected) one, the default, is not recorded and takes some twenty
+/// steps to form again. Under `#[module(skip)]` nothing is recorded: right where the strength is constant, and for records without it.
 #[derive(Clone)]
 pub struct HsrStep {
     /// What steps. Locked because burn-train's steps take `&self`, and shared because it clones a model for every step
@@ -367,25 +367,17 @@ impl HsrStep {
     fn steps(&self) -> Param<Tensor<1, Int>> {
         let step = self.clone();
         integers(self.ids[0], 1, move || {
-            vec![i64::try_from(step.record().steps).unwrap_or(i64::MAX)]
+            let (steps, _) = step.stepping().progress();
+            vec![i64::try_from(steps).unwrap_or(i64::MAX)]
         })
     }
 
     /// What probes said so far.
     fn averages(&self) -> Param<Tensor<1, Int>> {
         let step = self.clone();
-        integers(self.ids[1], BYTES, move || to_bytes(step.record().averages))
-    }
-
-    fn record(&self) -> HsrRecord {
-        self.stepping().to_record()
-    }
-
-    /// Goes on elsewhere; what the change leaves alone stays.
-    fn resume(&self, change: impl FnOnce(HsrRecord) -> HsrRecord) {
-        let mut hsr = self.stepping();
-        let record = change(hsr.to_record());
-        hsr.resume(record);
+        integers(self.ids[1], BYTES, move || {
+            to_bytes(step.stepping().progress().1)
+        })
     }
 
     fn has_probes(&self) -> bool {
@@ -413,7 +405,9 @@ impl Module for HsrStep {
         if let Some(steps) = loaded(steps)
             && let Some(steps) = steps.first().and_then(|&steps| u64::try_from(steps).ok())
         {
-            self.resume(|record| HsrRecord { steps, ..record });
+            let mut hsr = self.stepping();
+            let (_, averages) = hsr.progress();
+            hsr.resume(steps, averages);
         }
         if self.has_probes() {
             mapper.enter_module(AVERAGES, CONTAINER);
@@ -421,8 +415,9 @@ impl Module for HsrStep {
             mapper.exit_module(AVERAGES, CONTAINER);
             self.ids[1] = averages.id;
             if let Some(bytes) = loaded(averages) {
-                let averages = from_bytes(&bytes);
-                self.resume(|record| HsrRecord { averages, ..record });
+                let mut hsr = self.stepping();
+                let (steps, _) = hsr.progress();
+                hsr.resume(steps, from_bytes(&bytes));
             }
         }
         self

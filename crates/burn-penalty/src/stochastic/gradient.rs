@@ -204,13 +204,16 @@ impl StochasticHsrGradient {
         if let Some(found) = estimated {
             let of_loss = core::mem::take(&mut passes.gradients);
             let (mode, strength) = (self.config.mode, self.config.strength());
-            let entered = mode.enter_vector(module, strength, factor, of_loss, found.gradients)?;
+            let mean = &mut self.state.mean;
+            let penalty = found.gradients;
+            let entered = mode.enter_vector(module, strength, factor, of_loss, penalty, mean)?;
             (passes.gradients, passes.decrement) = (entered.gradients, entered.decrement);
             self.state = State {
                 averages: Some(found.averages),
                 size: found.size,
                 direction: found.direction,
                 recorded: None,
+                mean: core::mem::take(&mut self.state.mean),
             };
         }
         Ok(passes)

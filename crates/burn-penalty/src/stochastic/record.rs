@@ -11,6 +11,7 @@ use super::state::State;
 use crate::error::PenaltyError;
 use crate::files;
 use crate::files::RecordError;
+use crate::mean::MeanGradient;
 use crate::values::{self, ParameterValues};
 
 /// The state of a [`StochasticHsrGradient`](super::StochasticHsrGradient), to be saved beside the model's and the
@@ -29,6 +30,9 @@ pub struct StochasticHsrGradientRecord {
     pub averages: Option<[f64; 4]>,
     /// The vector of λ_max's iteration.
     pub direction: Option<Vec<ParameterValues>>,
+    /// The running mean of the loss's gradient, where the strength is [projected](crate::Strength::Projected).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<Vec<Vec<f64>>>,
 }
 
 /// Its name in messages.
@@ -133,6 +137,7 @@ pub(super) fn of<M: Module>(
         steps,
         size: state.size,
         direction: state.recorded.clone(),
+        mean: state.mean.to_record()?,
         ..StochasticHsrGradientRecord::default()
     };
     if let Some(averages) = &state.averages {
@@ -157,6 +162,7 @@ pub(super) fn state(record: StochasticHsrGradientRecord) -> State {
         size: record.size,
         direction: None,
         recorded: record.direction,
+        mean: MeanGradient::from_record(record.mean),
     }
 }
 

@@ -110,6 +110,17 @@ impl Vector {
         Self::new(module, group, &mut Get(gradients))
     }
 
+    /// The part of gradients that is of the parameters of this vector.
+    pub fn beside<M: Module>(&self, module: &M, gradients: &GradientsParams) -> Self {
+        let mut vector = Self::gradients(module, None, gradients);
+        let mut own = self.parts.iter().peekable();
+        // Both are in the module's order.
+        vector
+            .parts
+            .retain(|part| own.next_if(|own| own.id == part.id).is_some());
+        vector
+    }
+
     /// The same of gradients that nobody else needs: their memory becomes the vector's.
     pub fn taken<M: Module>(module: &M, group: &Group, gradients: GradientsParams) -> Self {
         struct Remove(GradientsParams);
@@ -309,6 +320,57 @@ impl Vector {
             }
         }
         self
+    }
+
+    /// The components, part by part; a part that is not there is empty. Reads the device.
+    ///
+    /// # Errors
+    ///
+    /// [`PenaltyError::Read`] where the device cannot be read.
+    pub fn numbers(&self, what: &'static str) -> Result<Vec<Vec<f64>>, PenaltyError> {
+        let of_part = |part: &Part| match &part.values {
+            None => Ok(Vec::new()),
+            Some(Values::Single(values)) => Ok(values.iter().map(|&v| f64::from(v)).collect()),
+            Some(Values::Double(values)) => Ok(values.clone()),
+            Some(Values::Device(tensor)) => {
+                let values = tensor.clone().try_into_vec_as::<f64>();
+                values.map_err(|error| PenaltyError::Read {
+                    what,
+                    message: error.to_string(),
+                })
+            }
+        };
+        self.parts.iter().map(of_part).collect()
+    }
+
+    /// A vector like this one of these components; none where their counts are others.
+    pub fn with_numbers(&self, numbers: &[Vec<f64>]) -> Option<Self> {
+        if numbers.len() != self.parts.len() {
+            return None;
+        }
+        let of_part = |(part, numbers): (&Part, &Vec<f64>)| {
+            let values = match &part.values {
+                None => return numbers.is_empty().then(|| part.clone()),
+                Some(_) if numbers.len() != part.shape.num_elements() => return None,
+                Some(Values::Single(_)) => {
+                    Values::Single(numbers.iter().map(|&v| v as f32).collect())
+                }
+                Some(Values::Double(_)) => Values::Double(numbers.clone()),
+                Some(Values::Device(tensor)) => {
+                    let data = TensorData::new(numbers.clone(), [numbers.len()]);
+                    let at: (&Device, DType) = (&tensor.device(), tensor.dtype());
+                    Values::Device(Tensor::from_data(data, at))
+                }
+            };
+            Some(Part {
+                values: Some(values),
+                ..part.clone()
+            })
+        };
+        let parts = self.parts.iter().zip(numbers).map(of_part);
+        Some(Self {
+            parts: parts.collect::<Option<_>>()?,
+        })
     }
 
     /// Random signs, +1 or −1 with probability ½ each, times `length`. Drawn on the host, so that every device gets the

@@ -8,8 +8,8 @@ use burn_hsr::{
     Hsr, HsrConfig, HsrRecord, Mlp, Mode, ProbeAverages, ScheduleConfig, Strength, Subsample,
 };
 use burn_penalty::{
-    Entered, Objective, StochasticHsrConfig, StochasticHsrGradient, StochasticHsrGradientRecord,
-    StochasticHsrPasses,
+    Entered, MeanGradient, Objective, StochasticHsrConfig, StochasticHsrGradient,
+    StochasticHsrGradientRecord, StochasticHsrPasses,
 };
 use burn_sharpness::penalty::{GradientNorm, GradientNormConfig, PenaltyRecord};
 use burn_sharpness::sam::SamGradientRecord;
@@ -62,6 +62,9 @@ pub(crate) struct Memory {
     /// Of the closed form's probes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub averages: Option<ProbeAverages>,
+    /// The running mean of the loss's gradient, of the closed form and of ‖∇L‖.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<Vec<Vec<f64>>>,
     /// Of stochastic HSR.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stochastic: Option<StochasticHsrGradientRecord>,
@@ -154,8 +157,10 @@ impl Rule<Mlp> for Hsr {
     }
 
     fn memory(&self, _module: &Mlp) -> Result<Memory, LabError> {
+        let record = self.to_record()?;
         Ok(Memory {
-            averages: self.to_record().averages,
+            averages: record.averages,
+            mean: record.mean,
             ..Memory::default()
         })
     }
@@ -164,6 +169,7 @@ impl Rule<Mlp> for Hsr {
         let record = HsrRecord {
             steps,
             averages: memory.averages,
+            mean: memory.mean,
         };
         *self = self.clone().load_record(record);
     }
@@ -213,6 +219,7 @@ struct ScheduledNorm {
     schedule: ScheduleConfig,
     mode: Mode,
     steps: u64,
+    mean: MeanGradient,
 }
 
 impl<M: Module> Rule<M> for ScheduledNorm {
@@ -227,7 +234,14 @@ impl<M: Module> Rule<M> for ScheduledNorm {
         let of_norm = self.penalty.gradient(&module, loss, &gradients)?.gradients;
         let entered = self
             .mode
-            .enter(&module, self.strength, factor, gradients, &of_norm)
+            .enter(
+                &module,
+                self.strength,
+                factor,
+                gradients,
+                &of_norm,
+                &mut self.mean,
+            )
             .map_err(SharpnessError::from)?;
         Ok(entered.step(&mut descent.optimizer, descent.lr, module))
     }
@@ -236,8 +250,16 @@ impl<M: Module> Rule<M> for ScheduledNorm {
         Ok(1.0 + self.schedule.share())
     }
 
-    fn recall(&mut self, steps: u64, _memory: Memory) {
+    fn memory(&self, _module: &M) -> Result<Memory, LabError> {
+        Ok(Memory {
+            mean: self.mean.to_record().map_err(SharpnessError::from)?,
+            ..Memory::default()
+        })
+    }
+
+    fn recall(&mut self, steps: u64, memory: Memory) {
         self.steps = steps;
+        self.mean = MeanGradient::from_record(memory.mean);
         self.penalty = self.penalty.clone().load_record(PenaltyRecord { steps });
     }
 }
@@ -311,6 +333,7 @@ pub(super) fn of_gradients<M: Module>(
                 schedule,
                 mode: config.mode,
                 steps: 0,
+                mean: MeanGradient::default(),
             }));
         }
         _ => Objective::LambdaSup,
