@@ -12,7 +12,7 @@ use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig};
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use burn_penalty::{Objective, Schedule, StochasticHsrConfig};
+use burn_penalty::{Objective, ScheduleConfig, StochasticHsrConfig};
 use burn_sharpness::SamConfig;
 use hsr_benches::{Candidate, ratios};
 
@@ -62,13 +62,13 @@ fn measure<N: Network>(name: &str, model: &N, device: &Device) {
     let x = Tensor::<2>::from_data(TensorData::new(x, [SAMPLES, 64]), device);
     let y = Tensor::<1, Int>::from_data(TensorData::new(y, [SAMPLES]), device);
     let loss_fn = CrossEntropyLossConfig::new().init(device);
-    let pass = |model: N| {
+    let pass = |model: &N| {
         let loss = loss_fn.forward(model.forward(x.clone()), y.clone());
-        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        let gradients = GradientsParams::from_grads(loss.backward(), model);
         (loss, gradients)
     };
     let hsr = |interval: u64, objective: Objective| {
-        let schedule = Schedule::new().with_interval(interval);
+        let schedule = ScheduleConfig::new().with_interval(interval);
         let config = StochasticHsrConfig::new()
             .with_objective(objective)
             .with_schedule(schedule);
@@ -88,7 +88,7 @@ fn measure<N: Network>(name: &str, model: &N, device: &Device) {
         move || {
             for _ in 0..STEPS {
                 let before = model.take().expect("a model");
-                let (_, gradients) = pass(before.clone());
+                let (_, gradients) = pass(&before);
                 model = Some(optimizer.step(1e-3, before, gradients));
             }
         }

@@ -9,7 +9,7 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_hsr::{
-    Backend, DeviceDescription, Hsr, HsrConfig, Schedule, Strength, ThreeLayerNet,
+    Backend, DeviceDescription, Hsr, HsrConfig, ScheduleConfig, Strength, ThreeLayerNet,
     ThreeLayerNetConfig,
 };
 use burn_sharpness::SamConfig;
@@ -31,10 +31,10 @@ struct Problem {
 }
 
 impl Problem {
-    fn pass(&self, model: ThreeLayerNet) -> (Tensor<1>, GradientsParams) {
+    fn pass(&self, model: &ThreeLayerNet) -> (Tensor<1>, GradientsParams) {
         let loss_fn = CrossEntropyLossConfig::new().init(&self.device);
         let loss = loss_fn.forward(model.forward(self.x.clone()), self.y.clone());
-        let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        let gradients = GradientsParams::from_grads(loss.backward(), model);
         (loss, gradients)
     }
 
@@ -56,7 +56,7 @@ impl Problem {
     fn plain(&self) -> Box<dyn FnMut() + '_> {
         let mut optimizer = SgdConfig::new().init();
         self.turn(move |model| {
-            let (_, gradients) = self.pass(model.clone());
+            let (_, gradients) = self.pass(&model);
             optimizer.step(1e-3, model, gradients)
         })
     }
@@ -71,10 +71,10 @@ impl Problem {
     }
 
     fn injected(&self, config: HsrConfig) -> Box<dyn FnMut() + '_> {
-        let hsr = config.init().expect("valid options");
+        let mut hsr = config.init().expect("valid options");
         let mut optimizer = SgdConfig::new().init();
         self.turn(move |model| {
-            let (_, gradients) = self.pass(model.clone());
+            let (_, gradients) = self.pass(&model);
             let (x, y) = (self.x.clone(), self.y.clone());
             let gradients = hsr.inject(&model, x, y, gradients).expect("a gradient");
             optimizer.step(1e-3, model, gradients)
@@ -82,7 +82,7 @@ impl Problem {
     }
 
     fn penalised(&self, config: HsrConfig) -> Box<dyn FnMut() + '_> {
-        let hsr: Hsr = config.init().expect("valid options");
+        let mut hsr: Hsr = config.init().expect("valid options");
         let mut optimizer = SgdConfig::new().init();
         let loss_fn = CrossEntropyLossConfig::new().init(&self.device);
         self.turn(move |model| {
@@ -112,7 +112,7 @@ fn measure(backend: Backend, device: Device) {
     let fixed = HsrConfig::new().with_strength(Strength::Fixed(0.01));
     let every_fourth = fixed
         .clone()
-        .with_schedule(Schedule::new().with_interval(4));
+        .with_schedule(ScheduleConfig::new().with_interval(4));
     let mut candidates: Vec<Candidate> = vec![
         ("plain", problem.plain()),
         ("SAM", problem.sam()),

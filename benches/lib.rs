@@ -187,7 +187,7 @@ impl Loop {
         let gradients =
             |model: &ThreeLayerNet| GradientsParams::from_grads(loss(model).backward(), model);
         let model = self.model.clone();
-        self.model = match &self.extra {
+        self.model = match &mut self.extra {
             Ready::Nothing => {
                 let gradients = gradients(&model);
                 self.optimizer.step(lr, model, gradients)
@@ -207,7 +207,7 @@ impl Loop {
             }
             Ready::Sam(sam) => {
                 let passes = sam
-                    .of(&model, |model| ((), gradients(&model)))
+                    .loss_gradients(&model, |model| ((), gradients(model)))
                     .expect("readable gradients");
                 self.optimizer.step(lr, model, passes.gradients)
             }

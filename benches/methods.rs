@@ -4,7 +4,7 @@
 //! Passes are forward-backward passes over the batch through Burn; what the closed form computes beside them is in the
 //! seconds. All candidates take turns in one run, see `ratios`.
 
-use burn_hsr::{HsrConfig, Schedule, Sharpness, Subsample};
+use burn_hsr::{HsrConfig, ScheduleConfig, Sharpness, Subsample};
 use burn_sharpness::SamConfig;
 use burn_sharpness::penalty::{GradientNormConfig, HutchinsonTraceConfig};
 use burn_sharpness::sam::{
@@ -33,12 +33,12 @@ const METHODS: [Method; 20] = [
         Extra::Penalty(HsrConfig::new())
     }),
     ("hsr, every 4th step", 1.0, || {
-        let schedule = Schedule::new().with_interval(4);
+        let schedule = ScheduleConfig::new().with_interval(4);
         Extra::Penalty(whole().with_schedule(schedule))
     }),
     ("hsr, loss_step", 0.0, || Extra::LossStep(whole())),
     ("hsr, loss_step, every 4th step", 0.0, || {
-        let schedule = Schedule::new().with_interval(4);
+        let schedule = ScheduleConfig::new().with_interval(4);
         Extra::LossStep(whole().with_schedule(schedule))
     }),
     ("sam", 2.0, || Extra::Sam(SamConfig::new())),

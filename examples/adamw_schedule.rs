@@ -6,7 +6,7 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Int, Tensor};
 use burn_hsr::{
-    Backend, Hsr, HsrConfig, HsrRecord, Mode, Schedule, ThreeLayerNet, ThreeLayerNetConfig,
+    Backend, Hsr, HsrConfig, HsrRecord, Mode, ScheduleConfig, ThreeLayerNet, ThreeLayerNetConfig,
 };
 use hsr_examples::picture;
 use hsr_lab::data::Standardizer;
@@ -61,7 +61,7 @@ fn main() -> Result<(), Error> {
     let (inputs, classes) = (data.inputs, data.classes());
     let (x, y) = network::tensors(&data, &device);
 
-    let schedule = Schedule::new()
+    let schedule = ScheduleConfig::new()
         .with_warmup_steps(20)
         .with_interval(4)
         .with_stop_after(Some(160));
@@ -89,7 +89,7 @@ fn main() -> Result<(), Error> {
     first.train(100, &x, &y)?;
     let (optimizer, record) = (
         first.optimizer.into_bytes()?,
-        first.hsr.to_record().into_bytes(),
+        first.hsr.to_record()?.into_bytes(),
     );
     let mut second = Run {
         model: first.model,

@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut model = ThreeLayerNetConfig::new(inputs, 8, classes).init(&device);
         let mut optimizer = SgdConfig::new().init();
         let loss_fn = CrossEntropyLossConfig::new().init(&device);
-        let hsr = HsrConfig::new().with_strength(strength).init()?; // changed: 1
+        let mut hsr = HsrConfig::new().with_strength(strength).init()?; // changed: 1
         for _ in 0..300 {
             let loss = loss_fn.forward(model.forward(x.clone()), y.clone());
             let loss = loss + hsr.penalty(&model, x.clone(), y.clone())?; // changed: 2

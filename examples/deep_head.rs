@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut model = Model::new(data.classes(), &device);
         let mut optimizer = AdamConfig::new().init();
         let loss_fn = CrossEntropyLossConfig::new().init(&device);
-        let hsr = HsrConfig::new().with_strength(strength).init()?;
+        let mut hsr = HsrConfig::new().with_strength(strength).init()?;
         for _ in 0..60 {
             let features = model.features(x.clone());
             let loss = loss_fn.forward(model.linear.forward(features.clone()), y.clone());

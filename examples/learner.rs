@@ -12,7 +12,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn::train::metric::store::{Aggregate, Direction, Split};
 use burn::train::metric::{AccuracyMetric, LossMetric};
 use burn::train::{Learner, MetricEarlyStoppingStrategy, StoppingCondition, SupervisedTraining};
-use burn_hsr::train::{HsrLearner, LambdaMaxMetric, LambdaSupMetric, TightnessMetric};
+use burn_hsr::train::{HsrModel, LambdaMaxMetric, LambdaSupMetric, TightnessMetric};
 use burn_hsr::{Backend, HsrConfig, ThreeLayerNetConfig};
 use hsr_examples::{picture, spectrum_of};
 use hsr_lab::data::Standardizer;
@@ -67,7 +67,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     device.seed(0);
     let hsr = HsrConfig::new().with_strength(0.1).init()?;
     let network = ThreeLayerNetConfig::new(inputs, 8, classes).init(&device);
-    let model = HsrLearner::new(network, hsr.clone())?.with_lambda_max_every(2);
+    let model = HsrModel::new(network, hsr.clone())?.with_lambda_max_every(2);
     let (x, y) = Batches.batch(valid.clone(), &device);
     let start = spectrum_of("start", &hsr, &model.model, x, y)?;
     let directory = tempfile::tempdir()?;

@@ -6,7 +6,7 @@ use burn::nn::{Linear, LinearConfig, Lstm, LstmConfig};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Tensor};
 use burn_hsr::Backend;
-use burn_penalty::{Schedule, StochasticHsrConfig, Strength};
+use burn_penalty::{ScheduleConfig, StochasticHsrConfig, Strength};
 use burn_sharpness::SamConfig;
 use hsr_examples::digits::{Classifier, Digits, Way};
 
@@ -44,37 +44,33 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let start = Recurrent::new(&device);
 
     // The same closure for both.
-    let pass = |model: Recurrent| {
-        let loss = digits.loss(&model);
-        let gradients = GradientsParams::from_grads(loss.backward(), &model);
-        (loss, gradients)
-    };
+    let loss = |model: &Recurrent| digits.loss(model);
     let mut adam = AdamConfig::new().init();
     let mut sam = SamConfig::new()
         .with_rho(RHO)
         .init(AdamConfig::new().init())?;
     let mut hsr = StochasticHsrConfig::new()
         .with_strength(STRENGTH)
-        .with_schedule(Schedule::new().with_interval(4))
+        .with_schedule(ScheduleConfig::new().with_interval(4))
         .init(AdamConfig::new().init())?;
     let ways = vec![
         Way {
             name: "Adam",
             gradients: 1.0,
             step: Box::new(|model: Recurrent| {
-                let (_, gradients) = pass(model.clone());
+                let gradients = GradientsParams::from_grads(loss(&model).backward(), &model);
                 Ok(adam.step(0.01, model, gradients))
             }),
         },
         Way {
             name: "SAM",
             gradients: 2.0,
-            step: Box::new(|model| Ok(sam.step(0.01, model, pass)?.module)),
+            step: Box::new(|model| Ok(sam.step(0.01, model, loss)?.module)),
         },
         Way {
             name: "HSR every 4th step",
             gradients: 1.75,
-            step: Box::new(|model| Ok(hsr.step(0.01, model, pass)?.module)),
+            step: Box::new(|model| Ok(hsr.step(0.01, model, loss)?.module)),
         },
     ];
     let lambda_max = digits.compare(&start, 0.2, 250.0, ways)?;

@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     device.seed(0);
     let start = ThreeLayerNetConfig::new(data.inputs, 16, data.classes()).init(&device);
     let loss_config = CrossEntropyLossConfig::new();
-    let hsr = HsrConfig::for_cross_entropy(&loss_config)?
+    let mut hsr = HsrConfig::for_cross_entropy(&loss_config)?
         .with_strength(0.05)
         .init()?;
 
@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("injected", &injected),
         ("in one call", &one_call),
     ] {
-        let loss = hsr.loss_gradients(model, x.clone(), y.clone())?.loss;
+        let loss = hsr.loss(model, x.clone(), y.clone())?;
         let loss = f64::from(loss.into_scalar::<f32>());
         let spectrum = spectrum_of(name, &hsr, model, x.clone(), y.clone())?;
         let lambda_sup = spectrum.lambda_sup;

@@ -69,7 +69,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut model = Classifier::new(inputs, 8, classes, &device);
         let mut optimizer = AdamConfig::new().init();
         let loss_fn = CrossEntropyLossConfig::new().init(&device);
-        let hsr = HsrConfig::new().with_strength(strength).init()?;
+        let mut hsr = HsrConfig::new().with_strength(strength).init()?;
         hsr.verify(&model, x.clone(), model.forward(x.clone()))?;
         let before = hsr.bounds(&model, x.clone(), y.clone())?.lambda_sup;
         for _ in 0..200 {

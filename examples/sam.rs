@@ -2,8 +2,8 @@
 //! `cargo build --release --workspace --examples`, then `target/release/examples/sam`.
 
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::optim::{AdamConfig, GradientsParams};
-use burn_hsr::{Backend, HsrConfig, LanczosOptions, ThreeLayerNet, ThreeLayerNetConfig};
+use burn::optim::AdamConfig;
+use burn_hsr::{Backend, HsrConfig, LanczosConfig, ThreeLayerNet, ThreeLayerNetConfig};
 use burn_sharpness::SamConfig;
 use hsr_examples::{picture, spectrum_of};
 use hsr_lab::data::Standardizer;
@@ -19,13 +19,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (inputs, classes) = (data.inputs, data.classes());
     let (x, y) = network::tensors(&data, &device);
     let loss_fn = CrossEntropyLossConfig::new().init(&device);
-    let pass = |model: ThreeLayerNet| {
-        let loss = loss_fn.forward(model.forward(x.clone()), y.clone());
-        let gradients = GradientsParams::from_grads(loss.backward(), &model);
-        (loss, gradients)
-    };
+    let loss = |model: &ThreeLayerNet| loss_fn.forward(model.forward(x.clone()), y.clone());
     // What the trained models are measured with.
-    let nearby = SamConfig::new().with_rho(0.2).init_gradient()?;
+    let mut nearby = SamConfig::new().with_rho(0.2).init_gradient()?;
     let hsr = HsrConfig::new().init()?;
 
     let methods = [
@@ -39,12 +35,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut model = ThreeLayerNetConfig::new(inputs, 8, classes).init(&device);
         let mut sam = config.init(AdamConfig::new().init())?;
         for _ in 0..300 {
-            model = sam.step(0.01, model, pass)?.module;
+            model = sam.step(0.01, model, loss)?.module;
         }
-        let passes = nearby.of(&model, pass)?;
+        let passes = nearby.loss_gradients(&model, loss)?;
         let ascended = passes.ascended_loss.ok_or("ρ is not 0")?;
         let [loss, ascended] = [passes.loss, ascended].map(|loss| loss.into_scalar::<f32>());
-        let options = LanczosOptions::default();
+        let options = LanczosConfig::default();
         let lambda_max = hsr
             .extremes(&model, x.clone(), y.clone(), &options)?
             .largest;

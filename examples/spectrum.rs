@@ -10,7 +10,7 @@ use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Int, Tensor};
 use burn_hsr::Backend;
 use burn_sharpness::spectrum::{
-    DensityOptions, LanczosOptions, TraceOptions, hutch_plus_plus, lanczos, spectral_density,
+    DensityConfig, LanczosConfig, TraceConfig, hutch_plus_plus, lanczos, spectral_density,
 };
 use burn_sharpness::{FiniteDifferenceHessian, SharpnessError, SymmetricOperator};
 use hsr_examples::picture;
@@ -72,10 +72,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 (loss, y.dims()[0] as f64)
             },
         )?;
-        let ends = lanczos(&mut hessian, 1, None, &LanczosOptions::default())?;
+        let ends = lanczos(&mut hessian, 1, None, &LanczosConfig::new())?;
         let [largest, smallest] = [&ends.largest[0], &ends.smallest[0]];
-        let trace = hutch_plus_plus(&mut hessian, &TraceOptions::default())?;
-        let density = spectral_density(&mut hessian, &DensityOptions::default())?;
+        let trace = hutch_plus_plus(&mut hessian, &TraceConfig::new())?;
+        let density = spectral_density(&mut hessian, &DensityConfig::new())?;
         let pairs = density.nodes.iter().zip(&density.weights);
         let near_zero: f64 = pairs
             .filter(|(node, _)| node.abs() < 0.01 * largest.value)

@@ -8,7 +8,7 @@ use burn::optim::{GradientsParams, SgdConfig};
 use burn::store::ModuleRecord;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use burn::train::TrainStep;
-use burn_hsr::train::{HsrBatch, HsrLearner, LambdaSup, Quantity};
+use burn_hsr::train::{HsrBatch, HsrModel, LambdaSup, Quantity};
 use burn_hsr::{
     Activation, Execution, Hsr, HsrConfig, HsrError, HsrGradient, HsrRecord, Layer, Layers, Mlp,
     MlpConfig, Mode, ProbeAverages, Sharpness, Targets, ThreeLayerNet,
@@ -157,7 +157,7 @@ fn every_execution_gives_the_golden_gradient_on_every_backend() {
                         continue;
                     }
                     let hsr = HsrConfig::new()
-                        .with_loss(case.loss_kind())
+                        .with_loss(case.loss_kind().into())
                         .with_execution(execution)
                         .init()
                         .unwrap();
@@ -190,7 +190,7 @@ fn the_bounds_of_blocks_and_their_gradients_are_the_golden_ones() {
         let model = case.model(&device, DType::F64);
         let (x, y) = case.batch(&device, DType::F64);
         let hsr = |sharpness| {
-            let config = HsrConfig::new().with_loss(case.loss_kind());
+            let config = HsrConfig::new().with_loss(case.loss_kind().into());
             config.with_sharpness(sharpness).init().unwrap()
         };
         let bounds = hsr(Sharpness::LambdaSup)
@@ -375,7 +375,7 @@ fn the_backbone_gets_the_gradient_of_the_head<H: Module + ModuleDisplay + Layers
     };
     let expected = central_differences(&theta(&model), objective);
     for execution in [Execution::Host, Execution::Device] {
-        let hsr = hsr(config.clone().with_execution(execution));
+        let mut hsr = hsr(config.clone().with_execution(execution));
         let features = model.features(x.clone());
         let loss = cross_entropy(logits(&model.head, features.clone()), &y);
         let penalty = hsr.penalty(&model.head, features, y.clone()).unwrap();
@@ -433,7 +433,7 @@ fn each_mode_takes_exactly_its_step_at_depth() {
             let expected: Vec<f64> = parts
                 .map(|(theta, (g, h))| theta - LR * (g + length * h))
                 .collect();
-            let hsr = hsr(config.clone().with_mode(mode));
+            let mut hsr = hsr(config.clone().with_mode(mode));
             let mut sgd = SgdConfig::new().init();
             let (inputs, targets) = (x.clone(), y.clone());
             let stepped = hsr
@@ -531,27 +531,27 @@ fn a_resumed_run_with_probes_takes_the_very_steps_of_an_uninterrupted_one() {
     let device = device();
     let (x, y) = problem().batch(&device, DType::F64);
     let config = HsrConfig::new().with_probes(2);
-    let step = |hsr: &Hsr, model: Mlp| {
+    let step = |hsr: &mut Hsr, model: Mlp| {
         let mut sgd = SgdConfig::new().init();
         let stepped = hsr.loss_step(&mut sgd, LR, model, x.clone(), y.clone());
         stepped.unwrap().0
     };
-    let uninterrupted = hsr(config.clone());
+    let mut uninterrupted = hsr(config.clone());
     let mut expected = deep(&device);
     for _ in 0..6 {
-        expected = step(&uninterrupted, expected);
+        expected = step(&mut uninterrupted, expected);
     }
-    let first = hsr(config.clone());
+    let mut first = hsr(config.clone());
     let mut model = deep(&device);
     for _ in 0..3 {
-        model = step(&first, model);
+        model = step(&mut first, model);
     }
-    let record = HsrRecord::from_bytes(&first.to_record().into_bytes()).unwrap();
+    let record = HsrRecord::from_bytes(&first.to_record().unwrap().into_bytes()).unwrap();
     assert_eq!(record.steps, 3);
     assert_eq!(record.averages.unwrap().updates, 3);
-    let second = hsr(config).load_record(record);
+    let mut second = hsr(config).load_record(record);
     for _ in 0..3 {
-        model = step(&second, model);
+        model = step(&mut second, model);
     }
     assert_eq!(theta(&model), theta(&expected));
 }
@@ -593,8 +593,8 @@ fn the_learner_trains_a_deep_network_and_measures_it() {
     let device = device();
     let model = deep(&device);
     let (x, y) = problem().batch(&device, DType::F64);
-    let hsr = hsr(HsrConfig::new());
-    let learner = HsrLearner::new(model.clone(), hsr.clone()).unwrap();
+    let mut hsr = hsr(HsrConfig::new());
+    let learner = HsrModel::new(model.clone(), hsr.clone()).unwrap();
     let output = TrainStep::step(&learner, HsrBatch::new(x.clone(), y.clone()));
     let loss = cross_entropy(model.forward(x.clone()), &y);
     let penalty = hsr.penalty(&model, x.clone(), y.clone()).unwrap();
@@ -749,7 +749,10 @@ fn lanczos_finds_the_ends_of_the_golden_spectra() {
     for case in cases() {
         let model = case.model(&device, DType::F64);
         let (x, y) = case.batch(&device, DType::F64);
-        let hsr = HsrConfig::new().with_loss(case.loss_kind()).init().unwrap();
+        let hsr = HsrConfig::new()
+            .with_loss(case.loss_kind().into())
+            .init()
+            .unwrap();
         let ends = hsr.extremes(&model, x, y, &Default::default()).unwrap();
         let (first, last) = (case.eigenvalues[0], *case.eigenvalues.last().unwrap());
         let expected = [first.min(last), first.max(last)];

@@ -29,7 +29,8 @@ use burn::train::{
 };
 use burn_penalty::train::StochasticHsrModel;
 use burn_penalty::{
-    Mode, Objective, Outcome, Schedule, Scheme, StochasticHsrConfig, StochasticHsrRecord,
+    Mode, Objective, Outcome, ScheduleConfig, Scheme, StochasticHsrConfig,
+    StochasticHsrGradientRecord, StochasticHsrRecord,
 };
 use burn_sharpness::spectrum::assemble;
 use burn_sharpness::{FiniteDifferenceHessian, ParameterSpace};
@@ -242,21 +243,21 @@ fn check<M: Module>(name: &str, model: &M, dtype: DType, loss: impl Fn(&M) -> Te
     let mut hsr = config
         .init_gradient()
         .unwrap()
-        .load_record(StochasticHsrRecord {
+        .load_record(StochasticHsrGradientRecord {
             updates: 1 << 50,
             size,
             averages: Some([trace, trace * trace, square.sqrt(), square]),
-            ..StochasticHsrRecord::default()
+            ..StochasticHsrGradientRecord::default()
         });
     // The same probes with averages of one step.
     let mut moments = config.with_decay(0.0).init_gradient().unwrap();
     let of_loss = space
         .read_gradients(model, &gradients(model, loss))
         .unwrap();
-    let closure = |model: M| ((), gradients(&model, loss));
+    let closure = |model: &M| ((), gradients(model, loss));
     let mut found = vec![Vec::new(); 5];
     for step in 0..probes {
-        let passes = hsr.of(model, closure).unwrap();
+        let passes = hsr.loss_gradients(model, closure).unwrap();
         assert_eq!(passes.not_finite, None);
         let sum = space.read_gradients(model, &passes.gradients).unwrap();
         for (found, direction) in found.iter_mut().zip(&directions) {
@@ -264,7 +265,7 @@ fn check<M: Module>(name: &str, model: &M, dtype: DType, loss: impl Fn(&M) -> Te
             found.push(added.map(|((s, l), d)| (s - l) * d).sum());
         }
         if step % 4 == 0 {
-            let _ = moments.of(model, closure).unwrap();
+            let _ = moments.loss_gradients(model, closure).unwrap();
             let curvature = moments.curvature().unwrap().unwrap();
             found[3].push(curvature.trace);
             found[4].push(curvature.frobenius.powi(2));
@@ -332,8 +333,8 @@ fn running_statistics_are_those_of_one_forward_pass_a_step() {
             .init_gradient()
             .unwrap();
         for _ in 0..3 {
-            let passes = hsr.of(&model, |model: Convolution| {
-                ((), gradients(&model, &Convolution::loss))
+            let passes = hsr.loss_gradients(&model, |model: &Convolution| {
+                ((), gradients(model, &Convolution::loss))
             });
             assert_eq!(passes.unwrap().not_finite, None);
             plain.loss();
@@ -348,11 +349,11 @@ fn a_run_with_dropout_and_adam_resumes_bit_for_bit() {
     for (objective, interval) in [(Objective::LambdaSup, 2), (Objective::LambdaMax, 1)] {
         let config = StochasticHsrConfig::new()
             .with_objective(objective)
-            .with_schedule(Schedule::new().with_interval(interval))
+            .with_schedule(ScheduleConfig::new().with_interval(interval))
             .with_seed(3);
         let step = |hsr: &mut burn_penalty::StochasticHsr, model: Transformer| {
-            let step = hsr.step(0.01, model, |model: Transformer| {
-                ((), gradients(&model, &Transformer::loss))
+            let step = hsr.step(0.01, model, |model: &Transformer| {
+                ((), gradients(model, &Transformer::loss))
             });
             let step = step.unwrap();
             assert_eq!(step.outcome, Outcome::Stepped);
@@ -379,12 +380,11 @@ fn a_run_with_dropout_and_adam_resumes_bit_for_bit() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hsr.json");
         record.clone().save(&path).unwrap();
+        assert_eq!(StochasticHsrGradientRecord::load(&path).unwrap(), record);
+        first.to_record(&half).unwrap().save(&path).unwrap();
         let loaded = StochasticHsrRecord::load(&path).unwrap();
-        assert_eq!(loaded, record);
-        let mut second = config
-            .init(adam().load_record(first.optimizer().to_record()))
-            .unwrap()
-            .load_record(loaded);
+        assert_eq!(loaded.gradient, record);
+        let mut second = config.init(adam()).unwrap().load_record(loaded);
         assert_eq!(second.gradient().steps(), 3);
         assert_eq!(
             bits(&run(&mut second, half.clone(), 3..7)),
@@ -469,7 +469,7 @@ fn a_training_by_burn_train_is_bit_for_bit_a_loop_with_hsr() {
             .with_objective(objective)
             .with_mode(mode)
             .with_strength(0.1)
-            .with_schedule(Schedule::new().with_interval(2));
+            .with_schedule(ScheduleConfig::new().with_interval(2));
         let start = || Convolution::new().map(&mut Single);
         let folder = tempfile::tempdir().unwrap();
         let loader = || -> Arc<dyn DataLoader<Batch>> {
@@ -501,8 +501,8 @@ fn a_training_by_burn_train_is_bit_for_bit_a_loop_with_hsr() {
         for _ in 0..3 {
             for chunk in items().chunks(4) {
                 let batch = Batches.batch(chunk.to_vec(), &device());
-                let step = hsr.step(0.02, model, |model: Convolution| {
-                    let output = TrainStep::step(&model, batch.clone());
+                let step = hsr.step(0.02, model, |model: &Convolution| {
+                    let output = TrainStep::step(model, batch.clone());
                     (output.item, output.grads)
                 });
                 let step = step.unwrap();

@@ -202,7 +202,7 @@ fn batches_of_unequal_size_give_the_hessian_of_all_samples() {
     let error = relative_error(&gradient, &problem.gradient(), 0.0);
     assert!(error < 1e-13, "{error}");
 
-    let loss = |model: &Mlp, batch: &Batch| model.loss(batch) * batch.samples() as f64;
+    let loss = |model: &Mlp, batch: &Batch| (model.loss(batch), batch.samples() as f64);
     let mut sum = FiniteDifferenceHessian::of_sum(&model, all, loss).unwrap();
     let found: Vec<f64> = assemble(&mut sum)
         .unwrap()

@@ -6,7 +6,9 @@ use burn::nn::{BatchNorm, BatchNormConfig, Linear};
 use burn::optim::GradientsParams;
 use burn::tensor::activation::tanh;
 use burn::tensor::{DType, Device, Tensor};
-use burn_sharpness::penalty::{Difference, GradientNormConfig, HutchinsonTraceConfig};
+use burn_sharpness::penalty::{
+    Difference, GradientNormConfig, HutchinsonTraceConfig, PenaltyRecord,
+};
 use burn_sharpness::{ParameterSpace, SharpnessError};
 use hsr_tests::mlp::{Batch, Mlp, Problem, noise};
 use hsr_tests::{backends, central_differences, relative_error, tensor, values};
@@ -67,7 +69,7 @@ fn the_gradient_of_the_gradient_norm_is_that_of_finite_differences() {
         let exact = |theta: &[f64]| norm(&setting.problem.at(theta).gradient());
         let expected = central_differences(&setting.problem.theta, exact);
         for (difference, allowed) in [(Difference::Central, 1e-8), (Difference::Forward, 1e-6)] {
-            let penalty = GradientNormConfig::new()
+            let mut penalty = GradientNormConfig::new()
                 .with_difference(difference)
                 .init()
                 .unwrap();
@@ -92,7 +94,7 @@ fn the_gradient_of_the_gradient_norm_is_the_hessian_times_the_direction() {
         .chunks(gradient.len())
         .map(|row| row.iter().zip(&gradient).map(|(h, g)| h * g / length).sum())
         .collect();
-    let penalty = GradientNormConfig::new().init().unwrap();
+    let mut penalty = GradientNormConfig::new().init().unwrap();
     let found = penalty
         .gradient(&setting.model, setting.loss(), &setting.gradients())
         .unwrap();
@@ -110,7 +112,7 @@ fn the_gradient_of_the_gradient_norm_is_the_hessian_times_the_direction() {
 #[test]
 fn penalties_are_the_same_on_every_backend() {
     let setting = setting(&[3, 5, 4, 3], 13, 1.0, F64);
-    let norm = GradientNormConfig::new().init().unwrap();
+    let mut norm = GradientNormConfig::new().init().unwrap();
     let trace = HutchinsonTraceConfig::new().init().unwrap();
     let expected = [
         norm.inject(&setting.model, setting.loss(), setting.gradients()),
@@ -156,7 +158,7 @@ fn the_forward_difference_with_a_radius_is_the_step_of_the_paper() {
         .zip(setting.problem.at(&there).gradient())
         .map(|(here, there)| (1.0 - alpha) * here + alpha * there)
         .collect();
-    let penalty = GradientNormConfig::new()
+    let mut penalty = GradientNormConfig::new()
         .with_strength(strength)
         .with_difference(Difference::Forward)
         .with_step(Some(radius))
@@ -183,7 +185,7 @@ fn the_gradient_of_the_trace_is_that_of_the_same_probes_forms() {
             let model = setting.problem.at(theta).model(&device(), F64);
             let loss = |model: &Mlp| model.loss(&setting.batch);
             let gradients = GradientsParams::from_grads(loss(&model).backward(), &model);
-            let penalty = penalty.clone().resume_at(7);
+            let mut penalty = penalty.clone().load_record(PenaltyRecord { steps: 7 });
             values(penalty.gradient(&model, loss, &gradients).unwrap().value)[0]
         };
         let expected: Vec<f64> = (0..setting.problem.theta.len())
@@ -198,7 +200,7 @@ fn the_gradient_of_the_trace_is_that_of_the_same_probes_forms() {
             .collect();
         let found = penalty
             .clone()
-            .resume_at(7)
+            .load_record(PenaltyRecord { steps: 7 })
             .gradient(&setting.model, setting.loss(), &setting.gradients())
             .unwrap();
         let error = relative_error(&setting.read(&found.gradients), &expected, 0.0);
@@ -215,7 +217,7 @@ fn the_mean_over_probes_is_the_trace_and_its_gradient() {
         (0..size).map(|i| hessian[i * (size + 1)]).sum::<f64>()
     };
     let expected = central_differences(&setting.problem.theta, trace);
-    let penalty = HutchinsonTraceConfig::new().init().unwrap();
+    let mut penalty = HutchinsonTraceConfig::new().init().unwrap();
     let gradients = setting.gradients();
     let steps = 3000;
     let mut sums = vec![[0.0; 2]; size + 1];
@@ -273,7 +275,7 @@ fn a_diagonal_hessian_has_its_exact_trace_and_gradient_with_one_probe() {
     let theta = noise(9, 3);
     for (dtype, allowed) in [(F64, 1e-6), (DType::F32, 1e-2)] {
         let model = Waves::new(&theta, dtype);
-        let penalty = HutchinsonTraceConfig::new()
+        let mut penalty = HutchinsonTraceConfig::new()
             .with_strength(0.3)
             .with_limit(None)
             .init()
@@ -302,7 +304,7 @@ fn what_is_injected_is_the_sum_and_the_rest_passes_on() {
     let setting = setting(&[3, 5, 4, 3], 13, 1.0, F64);
     let of_loss = setting.read(&setting.gradients());
     let other = Waves::new(&[0.5], F64);
-    let penalty = GradientNormConfig::new()
+    let mut penalty = GradientNormConfig::new()
         .with_strength(0.25)
         .init()
         .unwrap();
@@ -323,12 +325,12 @@ fn what_is_injected_is_the_sum_and_the_rest_passes_on() {
 
     // No strength is no change, not by a bit, and no pass.
     let never = |_: &Mlp| -> Tensor<1> { panic!("a pass") };
-    let none = GradientNormConfig::new().with_strength(0.0).init().unwrap();
+    let mut none = GradientNormConfig::new().with_strength(0.0).init().unwrap();
     let same = none
         .inject(&setting.model, never, setting.gradients())
         .unwrap();
     assert_eq!(setting.read(&same), of_loss);
-    let none = HutchinsonTraceConfig::new()
+    let mut none = HutchinsonTraceConfig::new()
         .with_strength(0.0)
         .init()
         .unwrap();
@@ -354,14 +356,14 @@ fn frozen_parameters_get_nothing_and_do_not_count() {
     };
     let all = central_differences(&problem.theta, exact);
     let expected: Vec<f64> = trained.iter().map(|&i| all[i]).collect();
-    let penalty = GradientNormConfig::new().init().unwrap();
+    let mut penalty = GradientNormConfig::new().init().unwrap();
     let found = penalty.gradient(&model, loss, &gradients()).unwrap();
     let read = space.read_gradients(&model, &found.gradients).unwrap();
     let error = relative_error(&read, &expected, 0.0);
     assert!(error < 1e-8, "{error}");
     let frozen = model.layers[1].weight.id;
     assert!(found.gradients.get::<2>(frozen).is_none());
-    let penalty = HutchinsonTraceConfig::new().init().unwrap();
+    let mut penalty = HutchinsonTraceConfig::new().init().unwrap();
     let injected = penalty.inject(&model, loss, gradients()).unwrap();
     assert!(injected.get::<2>(frozen).is_none());
 }
@@ -373,7 +375,7 @@ fn a_zero_gradient_has_no_direction_and_gives_no_nan() {
         let loss = |model: &Waves| (model.theta.val() * 0.0).sum();
         let gradients = || GradientsParams::from_grads(loss(&model).backward(), &model);
         for difference in [Difference::Central, Difference::Forward] {
-            let penalty = GradientNormConfig::new()
+            let mut penalty = GradientNormConfig::new()
                 .with_difference(difference)
                 .init()
                 .unwrap();
@@ -382,7 +384,7 @@ fn a_zero_gradient_has_no_direction_and_gives_no_nan() {
             let gradient = found.gradients.get::<1>(model.theta.id).unwrap();
             assert_eq!(values(gradient), [0.0, 0.0]);
         }
-        let penalty = HutchinsonTraceConfig::new().init().unwrap();
+        let mut penalty = HutchinsonTraceConfig::new().init().unwrap();
         let found = penalty.gradient(&model, loss, &gradients()).unwrap();
         assert_eq!(values(found.value), [0.0]);
         let gradient = found.gradients.get::<1>(model.theta.id).unwrap();
@@ -396,8 +398,8 @@ fn a_gradient_that_is_not_finite_is_not_hidden() {
     for factor in [f64::INFINITY, f64::NAN] {
         let loss = |model: &Waves| model.loss() * factor;
         let gradients = || GradientsParams::from_grads(loss(&model).backward(), &model);
-        let norm = GradientNormConfig::new().init().unwrap();
-        let trace = HutchinsonTraceConfig::new().init().unwrap();
+        let mut norm = GradientNormConfig::new().init().unwrap();
+        let mut trace = HutchinsonTraceConfig::new().init().unwrap();
         for injected in [
             norm.inject(&model, loss, gradients()),
             trace.inject(&model, loss, gradients()),
@@ -416,7 +418,7 @@ fn gradients_whose_squares_underflow_have_a_norm_and_a_direction() {
     let loss = |model: &Waves| model.loss() * 1e-30;
     let gradients = GradientsParams::from_grads(loss(&model).backward(), &model);
     let length = norm(&theta.map(f64::cos));
-    let penalty = GradientNormConfig::new().init().unwrap();
+    let mut penalty = GradientNormConfig::new().init().unwrap();
     let found = penalty.gradient(&model, loss, &gradients).unwrap();
     let value = values(found.value)[0];
     assert!((value / (1e-30 * length) - 1.0).abs() < 1e-6, "{value}");
@@ -432,19 +434,22 @@ fn gradients_whose_squares_underflow_have_a_norm_and_a_direction() {
 #[test]
 fn probes_are_new_at_every_step_and_those_of_a_resumed_run_the_same() {
     let setting = setting(&[3, 5, 4, 3], 13, 1.0, F64);
-    let run = |penalty: &burn_sharpness::penalty::HutchinsonTrace| {
+    let run = |penalty: &mut burn_sharpness::penalty::HutchinsonTrace| {
         let found = penalty.gradient(&setting.model, setting.loss(), &setting.gradients());
         setting.read(&found.unwrap().gradients)
     };
     let config = HutchinsonTraceConfig::new().with_seed(1);
-    let penalty = config.init().unwrap();
-    let all = [run(&penalty), run(&penalty), run(&penalty)];
+    let mut penalty = config.init().unwrap();
+    let all = [run(&mut penalty), run(&mut penalty), run(&mut penalty)];
     assert_ne!(all[0], all[1]);
     assert_eq!(penalty.steps(), 3);
-    let resumed = config.init().unwrap().resume_at(2);
-    assert_eq!(run(&resumed), all[2]);
-    let other = config.with_seed(2).init().unwrap();
-    assert_ne!(run(&other), all[0]);
+    let mut resumed = config
+        .init()
+        .unwrap()
+        .load_record(PenaltyRecord { steps: 2 });
+    assert_eq!(run(&mut resumed), all[2]);
+    let mut other = config.with_seed(2).init().unwrap();
+    assert_ne!(run(&mut other), all[0]);
 }
 
 /// A network whose training updates running statistics.
@@ -498,8 +503,8 @@ fn running_statistics_are_updated_by_the_loss_alone() {
     let (model, plain) = (Normalized::new(), Normalized::new());
     let gradients = || GradientsParams::from_grads(model.loss(&x).backward(), &model);
     let loss = |model: &Normalized| model.loss(&x);
-    let norm = GradientNormConfig::new().init().unwrap();
-    let trace = HutchinsonTraceConfig::new().init().unwrap();
+    let mut norm = GradientNormConfig::new().init().unwrap();
+    let mut trace = HutchinsonTraceConfig::new().init().unwrap();
     norm.inject(&model, loss, gradients()).unwrap();
     trace.inject(&model, loss, gradients()).unwrap();
     // Two passes of training, as many as here.
@@ -560,14 +565,14 @@ fn what_cannot_be_done_is_an_error_in_one_line() {
     );
 
     let model = Waves::new(&[0.1], F64);
-    let penalty = GradientNormConfig::new().init().unwrap();
+    let mut penalty = GradientNormConfig::new().init().unwrap();
     let untracked = |model: &Waves| model.loss().inner();
     let found = penalty.inject(&model, untracked, model.gradients());
     assert_eq!(
         refuse(found.map(drop)),
         "the loss is not tracked by autodiff: was it computed on an autodiff device, from a parameter that is trained?"
     );
-    let trace = HutchinsonTraceConfig::new().init().unwrap();
+    let mut trace = HutchinsonTraceConfig::new().init().unwrap();
     let plain = "the module is on a device without autodiff, where no parameter is trainable: take module.train()";
     let of_plain = model.valid();
     let found = penalty.inject(&of_plain, Waves::loss, GradientsParams::new());
@@ -607,11 +612,11 @@ fn the_traces_default_does_not_keep_a_wide_network_from_training() {
     let last = |config: Option<HutchinsonTraceConfig>| {
         let mut model = problem.model(&device, dtype);
         assert!(ParameterSpace::of(&model).unwrap().size() > 77_000);
-        let penalty = config.map(|config| config.init().unwrap());
+        let mut penalty = config.map(|config| config.init().unwrap());
         let mut optimizer = burn::optim::AdamConfig::new().init();
         for _ in 0..25 {
             let mut gradients = GradientsParams::from_grads(loss(&model).backward(), &model);
-            if let Some(penalty) = &penalty {
+            if let Some(penalty) = &mut penalty {
                 gradients = penalty.inject(&model, loss, gradients).unwrap();
             }
             model = optimizer.step(1e-3, model, gradients);
@@ -632,7 +637,7 @@ fn what_the_trace_adds_is_no_longer_than_its_limit() {
     let of_loss = setting.read(&setting.gradients());
     let added = |strength: f64, limit: Option<f64>| {
         let config = HutchinsonTraceConfig::new().with_strength(strength);
-        let penalty = config.with_limit(limit).init().unwrap();
+        let mut penalty = config.with_limit(limit).init().unwrap();
         let injected = penalty.inject(&setting.model, setting.loss(), setting.gradients());
         let injected = setting.read(&injected.unwrap());
         injected

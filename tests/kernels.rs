@@ -56,7 +56,7 @@ impl Case {
             labels: Labels::Soft,
             weighted: false,
             config: HsrConfig::new()
-                .with_loss(loss)
+                .with_loss(loss.into())
                 .with_execution(Execution::Device),
             scale: 1.0,
         }
@@ -108,7 +108,7 @@ impl Case {
                     .iter()
                     .map(|v| v.abs())
                     .collect();
-                if self.config.loss == OutputLoss::SoftmaxCrossEntropy {
+                if self.config.loss.kind == OutputLoss::SoftmaxCrossEntropy {
                     for row in labels.chunks_mut(outputs) {
                         let sum: f64 = row.iter().sum();
                         row.iter_mut().for_each(|v| *v /= sum);
@@ -310,14 +310,14 @@ fn every_kind_of_target_is_read_as_by_hsr_core() {
                 let mut case = softmax.clone();
                 case.labels = labels;
                 case.weighted = weighted;
-                case.config.label_smoothing = smoothing;
-                case.config.class_weights = class_weights;
+                case.config.loss.label_smoothing = smoothing;
+                case.config.loss.class_weights = class_weights;
                 case.check(&device);
             }
         }
         let mut padded = softmax;
         padded.labels = Labels::Classes;
-        padded.config.pad_tokens = Some(vec![2]);
+        padded.config.loss.pad_tokens = Some(vec![2]);
         padded.check(&device);
         // 0 and 1 are the values of a single output.
         let one = Sizes {
@@ -327,7 +327,7 @@ fn every_kind_of_target_is_read_as_by_hsr_core() {
         for smoothing in [0.0, 0.1] {
             let mut binary = Case::new(one, Activation::Tanh, OutputLoss::SigmoidCrossEntropy);
             binary.labels = Labels::Classes;
-            binary.config.label_smoothing = smoothing;
+            binary.config.loss.label_smoothing = smoothing;
             binary.check(&device);
         }
     }

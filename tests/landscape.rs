@@ -9,7 +9,7 @@ use burn::nn::{BatchNorm, BatchNormConfig, Embedding, EmbeddingConfig, Linear, L
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use burn_hsr::{Activation, ThreeLayerNet};
 use burn_sharpness::landscape::{
-    Curve, CurveOptions, Filter, Landscape, Line, Plane, Profile, filters, random_direction,
+    Curve, CurveConfig, Filter, Landscape, Line, Plane, Profile, filters, random_direction,
     three_layer_filters,
 };
 use burn_sharpness::{ParameterSpace, SharpnessError};
@@ -469,7 +469,7 @@ fn a_curve_is_the_straight_line_until_it_is_trained() {
 fn the_steps_of_a_curve_are_those_of_adam() {
     let ends = [[0.0, 2.0, -1.0], [1.0, 0.5, 3.0]];
     let goal = [0.7, -0.4];
-    let options = CurveOptions {
+    let options = CurveConfig {
         steps: 6,
         learning_rate: 0.2,
         seed: 5,
@@ -562,7 +562,7 @@ fn a_trained_curve_leads_around_the_barrier_between_permuted_copies_of_a_network
         profile.unwrap().barrier().height
     };
     let line = barrier(&curve, &mut of);
-    let options = CurveOptions::default();
+    let options = CurveConfig::default();
     curve.train(&options, &mut of, go_on).unwrap();
     let bent = barrier(&curve, &mut of);
     println!("{line} {bent}");
@@ -571,7 +571,7 @@ fn a_trained_curve_leads_around_the_barrier_between_permuted_copies_of_a_network
     let mut again = Curve::straight([&first, &second]).unwrap();
     again.train(&options, &mut of, go_on).unwrap();
     assert_eq!(again, curve);
-    let other = CurveOptions { seed: 1, ..options };
+    let other = CurveConfig { seed: 1, ..options };
     let mut again = Curve::straight([&first, &second]).unwrap();
     again.train(&other, &mut of, go_on).unwrap();
     assert_ne!(again, curve);
@@ -586,21 +586,20 @@ fn a_curve_of_modules_takes_a_batch_a_step_and_leaves_the_modules_as_they_are() 
         .into_iter()
         .map(|(x, y)| (x.to_device(&device()), y.to_device(&device())))
         .collect();
-    let options = CurveOptions {
+    let options = CurveConfig {
         steps: 7,
-        ..CurveOptions::default()
+        ..CurveConfig::default()
     };
     let mut curve = Curve::between([&first, &second]).unwrap();
     let mut own = curve.clone();
-    let of_batch = |model: &ThreeLayerNet, batch: &Samples| loss(model, batch).0;
     curve
-        .train_module(&options, &first, all(&batches), of_batch, go_on)
+        .train_module(&options, &first, all(&batches), loss, go_on)
         .unwrap();
     let mut number = 0;
     let gradient = |point: &[f64], gradient: &mut [f64]| {
         let direction: Vec<f64> = point.iter().zip(&before).map(|(p, b)| p - b).collect();
         let there = space.displaced(&first, &direction, 1.0)?;
-        let loss = of_batch(&there, &batches[number % 3]);
+        let (loss, _) = loss(&there, &batches[number % 3]);
         number += 1;
         let grads = burn::optim::GradientsParams::from_grads(loss.backward(), &there);
         gradient.copy_from_slice(&space.read_gradients(&there, &grads)?);
@@ -614,12 +613,12 @@ fn a_curve_of_modules_takes_a_batch_a_step_and_leaves_the_modules_as_they_are() 
         Curve::between([&first, &second]).unwrap().control()
     );
 
-    let mut refuse = |options: &CurveOptions, batches: &[Samples], message: &str| {
-        let trained = curve.train_module(options, &first, all(batches), of_batch, go_on);
+    let mut refuse = |options: &CurveConfig, batches: &[Samples], message: &str| {
+        let trained = curve.train_module(options, &first, all(batches), loss, go_on);
         assert_eq!(trained.unwrap_err().to_string(), message);
     };
     refuse(&options, &[], "batches is 0, expected 1 or more");
-    let none = CurveOptions {
+    let none = CurveConfig {
         learning_rate: 0.0,
         ..options
     };

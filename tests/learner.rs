@@ -24,12 +24,12 @@ use burn::train::{
     MultiDeviceOptim, StoppingCondition, SupervisedTraining, TrainOutput, TrainStep,
 };
 use burn_hsr::train::{
-    CurvatureInput, CurvatureMetric, HessianTraceMetric, HsrBatch, HsrLearner, HsrOutput, HsrStep,
+    CurvatureInput, CurvatureMetric, HessianTraceMetric, HsrBatch, HsrModel, HsrOutput, HsrStep,
     LambdaMaxMetric, LambdaSupMetric, LearnerBatch, Quantity, TightnessMetric,
 };
 use burn_hsr::{
-    Hsr, HsrConfig, HsrError, Mode, OutputLoss, Schedule, Subsample, Targets, ThreeLayer,
-    ThreeLayerNet, ThreeLayerNetConfig,
+    Hsr, HsrConfig, HsrError, HsrLossConfig, Mode, OutputLoss, ScheduleConfig, Subsample, Targets,
+    ThreeLayer, ThreeLayerNet, ThreeLayerNetConfig,
 };
 use hsr_core::{Batch, Dimensions, Evaluation, Network, Workspace};
 use hsr_lab::data::Standardizer;
@@ -238,7 +238,7 @@ fn training(
     directory: &std::path::Path,
     batch: usize,
     recorder: &Recorder,
-) -> SupervisedTraining<HsrLearner<ThreeLayerNet>> {
+) -> SupervisedTraining<HsrModel<ThreeLayerNet>> {
     SupervisedTraining::new(directory, loader(batch), loader(batch))
         .metrics((
             LossMetric::new(),
@@ -271,13 +271,13 @@ where
 #[test]
 fn training_is_bit_for_bit_a_loop_with_the_penalty() {
     for mode in [Mode::Coupled, Mode::Direction] {
-        let hsr = HsrConfig::new()
+        let mut hsr = HsrConfig::new()
             .with_strength(0.3)
             .with_mode(mode)
             .init()
             .unwrap();
         let directory = tempfile::tempdir().unwrap();
-        let learner = HsrLearner::new(network(), hsr.clone()).unwrap();
+        let learner = HsrModel::new(network(), hsr.clone()).unwrap();
         let result = training(directory.path(), 8, &Recorder::default())
             .num_epochs(3)
             .launch(Learner::new(
@@ -322,13 +322,16 @@ fn the_loss_and_its_gradient_are_those_of_hsr_core_whatever_the_reduction() {
     let sample_weights = Tensor::<1>::from_data(TensorData::new(weights, [n]), &device);
     let ints = Tensor::<1, Int>::from_data(TensorData::new(binary, [n]), &device);
     let softmax = HsrConfig::new();
-    let weighted = softmax
+    let class_weights = HsrLossConfig::new().with_class_weights(Some(vec![1.0, 0.25, 3.0]));
+    let weighted = softmax.clone().with_loss(class_weights.clone());
+    let smoothed = softmax
         .clone()
-        .with_class_weights(Some(vec![1.0, 0.25, 3.0]));
-    let smoothed = softmax.clone().with_label_smoothing(0.1);
-    let both = weighted.clone().with_label_smoothing(0.1);
-    let sigmoid = HsrConfig::new().with_loss(OutputLoss::SigmoidCrossEntropy);
-    let squared = HsrConfig::new().with_loss(OutputLoss::MeanSquaredError);
+        .with_loss(HsrLossConfig::new().with_label_smoothing(0.1));
+    let both = softmax
+        .clone()
+        .with_loss(class_weights.with_label_smoothing(0.1));
+    let sigmoid = HsrConfig::new().with_loss(OutputLoss::SigmoidCrossEntropy.into());
+    let squared = HsrConfig::new().with_loss(OutputLoss::MeanSquaredError.into());
     let hard = || Targets::from(classes.clone());
     let weigh = |targets: Targets| targets.with_sample_weights(sample_weights.clone());
     let cases: Vec<(&str, HsrConfig, Targets, usize)> = vec![
@@ -383,8 +386,8 @@ fn the_loss_and_its_gradient_are_those_of_hsr_core_whatever_the_reduction() {
             _ => hsr_core::Targets::Classes(&indices),
         };
         let core_weights: Vec<f64> = (0..n).map(|i| 0.25 + (i % 3) as f64).collect();
-        let mut batch =
-            Batch::new(config.loss, &x, core_targets).with_label_smoothing(config.label_smoothing);
+        let mut batch = Batch::new(config.loss.kind, &x, core_targets)
+            .with_label_smoothing(config.loss.label_smoothing);
         if [
             "sample weights",
             "all three",
@@ -396,7 +399,7 @@ fn the_loss_and_its_gradient_are_those_of_hsr_core_whatever_the_reduction() {
         {
             batch = batch.with_sample_weights(&core_weights);
         }
-        if let Some(weights) = &config.class_weights {
+        if let Some(weights) = &config.loss.class_weights {
             batch = batch.with_class_weights(weights);
         }
         let mut expected = vec![0.0; theta.len()];
@@ -413,7 +416,7 @@ fn the_loss_and_its_gradient_are_those_of_hsr_core_whatever_the_reduction() {
 #[test]
 fn metrics_are_the_numbers_of_hsr_core() {
     let items = flowers();
-    let learner = HsrLearner::new(network(), hsr(0.1)).unwrap();
+    let learner = HsrModel::new(network(), hsr(0.1)).unwrap();
     let (x, y) = tensors(&items, &device());
     let [lambda_sup, trace, lambda_max] = curvature(&learner.model, &items);
     let trained = TrainStep::step(&learner, HsrBatch::new(x.clone(), y.clone())).item;
@@ -438,7 +441,7 @@ fn metrics_are_the_numbers_of_hsr_core() {
 #[test]
 fn an_epoch_weighs_batches_by_their_samples_and_follows_the_schedule() {
     let (directory, recorder) = (tempfile::tempdir().unwrap(), Recorder::default());
-    let learner = HsrLearner::new(network(), hsr(0.0))
+    let learner = HsrModel::new(network(), hsr(0.0))
         .unwrap()
         .with_lambda_max_every(2);
     // No step, so that every batch is measured at the same point.
@@ -488,7 +491,7 @@ fn an_epoch_weighs_batches_by_their_samples_and_follows_the_schedule() {
     // The loss too: a mean over samples, as over one batch of all.
     let (x, y) = tensors(&items, &Device::flex());
     let whole = InferenceStep::step(
-        &HsrLearner::new(model, hsr(0.0)).unwrap(),
+        &HsrModel::new(model, hsr(0.0)).unwrap(),
         HsrBatch::new(x, y),
     );
     let found = recorder.last("Loss", "valid", 1).unwrap();
@@ -499,7 +502,7 @@ fn an_epoch_weighs_batches_by_their_samples_and_follows_the_schedule() {
 #[test]
 fn metrics_that_never_measure_have_no_value() {
     let (directory, recorder) = (tempfile::tempdir().unwrap(), Recorder::default());
-    let learner = HsrLearner::new(network(), hsr(0.1))
+    let learner = HsrModel::new(network(), hsr(0.1))
         .unwrap()
         .with_lambda_max_every(0)
         .with_bounds_every(0);
@@ -516,7 +519,7 @@ fn metrics_that_never_measure_have_no_value() {
 }
 
 /// Epochs that a training takes which stops when λ_sup has not fallen for two.
-fn epochs_until_stopped(learner: HsrLearner<ThreeLayerNet>, lr: f64) -> usize {
+fn epochs_until_stopped(learner: HsrModel<ThreeLayerNet>, lr: f64) -> usize {
     let (directory, recorder) = (tempfile::tempdir().unwrap(), Recorder::default());
     let result = training(directory.path(), 22, &recorder)
         .early_stopping(MetricEarlyStoppingStrategy::new(
@@ -539,13 +542,13 @@ fn epochs_until_stopped(learner: HsrLearner<ThreeLayerNet>, lr: f64) -> usize {
 
 #[test]
 fn early_stopping_follows_lambda_sup() {
-    let still = HsrLearner::new(network(), hsr(0.0)).unwrap();
+    let still = HsrModel::new(network(), hsr(0.0)).unwrap();
     assert_eq!(
         epochs_until_stopped(still, 0.0),
         3,
         "the first and two more"
     );
-    let falling = HsrLearner::new(network(), hsr(1.0)).unwrap();
+    let falling = HsrModel::new(network(), hsr(1.0)).unwrap();
     assert_eq!(
         epochs_until_stopped(falling, 0.02),
         12,
@@ -574,12 +577,10 @@ fn resumes_bit_for_bit(probes: usize) {
             .with_strength(0.2)
             .with_probes(probes)
             .with_subsample(Subsample::Rows(5))
-            .with_schedule(Schedule::new().with_cosine_steps(Some(20)))
+            .with_schedule(ScheduleConfig::new().with_cosine_steps(Some(20)))
             .init()
             .unwrap();
-        let learner = HsrLearner::new(model, hsr)
-            .unwrap()
-            .with_lambda_max_every(2);
+        let learner = HsrModel::new(model, hsr).unwrap().with_lambda_max_every(2);
         let schedule = CosineAnnealingLrSchedulerConfig::new(0.1, 12)
             .init()
             .unwrap();
@@ -593,7 +594,7 @@ fn resumes_bit_for_bit(probes: usize) {
         let result = training.launch(Learner::new(learner, AdamConfig::new().init(), schedule));
         assert!(result.error.is_none(), "{:?}", result.error);
         // Three batches an epoch.
-        let record = result.model.hsr().to_record();
+        let record = result.model.hsr().to_record().unwrap();
         assert_eq!(record.steps, 3 * epochs as u64);
         assert_eq!(record.averages.is_some(), probes > 0);
         let trained = (theta(&result.model.into_model()), record.averages);
@@ -626,7 +627,7 @@ fn resumes_bit_for_bit(probes: usize) {
 
 #[test]
 fn the_steps_are_in_the_record_of_the_model_and_of_nothing_else() {
-    let learner = |seed| HsrLearner::<ThreeLayerNet>::new(seeded(seed, 4, 3), hsr(0.1)).unwrap();
+    let learner = |seed| HsrModel::<ThreeLayerNet>::new(seeded(seed, 4, 3), hsr(0.1)).unwrap();
     let trained = learner(3);
     let (x, y) = tensors(&flowers(), &device());
     for _ in 0..5 {
@@ -634,7 +635,7 @@ fn the_steps_are_in_the_record_of_the_model_and_of_nothing_else() {
     }
     // What maps a model, as optimizers and devices do, leaves the count where it is.
     let mapped = trained.clone().fork(&device()).no_grad();
-    assert_eq!(mapped.hsr().to_record().steps, 5);
+    assert_eq!(mapped.hsr().to_record().unwrap().steps, 5);
     assert_eq!(trained.num_params(), network().num_params());
     assert_eq!(trained.devices(), network().devices());
 
@@ -642,11 +643,11 @@ fn the_steps_are_in_the_record_of_the_model_and_of_nothing_else() {
     let record = burn::store::ModuleRecord::from_bytes(bytes).unwrap();
     assert_eq!(record.len(), 5, "four parameters and the count");
     let loaded = learner(4).load_record(record);
-    assert_eq!(loaded.hsr().to_record().steps, 5);
+    assert_eq!(loaded.hsr().to_record().unwrap().steps, 5);
     assert_eq!(theta(&loaded.model), theta(&network()));
     // Clones count together, as burn-train has it.
     TrainStep::step(&loaded.clone(), HsrBatch::new(x, y));
-    assert_eq!(loaded.hsr().to_record().steps, 6);
+    assert_eq!(loaded.hsr().to_record().unwrap().steps, 6);
 }
 
 /// A batch of one's own.
@@ -673,7 +674,7 @@ impl Batcher<Item, Flowers> for Batches {
 fn a_learner_takes_the_batches_of_the_project_it_is_in() {
     fn launch<B: LearnerBatch>(loader: impl Fn() -> Arc<dyn DataLoader<B>>) -> Vec<f64> {
         let directory = tempfile::tempdir().unwrap();
-        let learner = HsrLearner::new(network(), hsr(0.3)).unwrap();
+        let learner = HsrModel::new(network(), hsr(0.3)).unwrap();
         let result = SupervisedTraining::new(directory.path(), loader(), loader())
             .metrics((LossMetric::new(), LambdaSupMetric::new()))
             .with_metric_logger(InMemoryMetricLogger::new())
@@ -700,13 +701,13 @@ fn a_learner_takes_the_batches_of_the_project_it_is_in() {
 #[test]
 fn two_devices_add_the_gradients_of_their_batches_with_the_penalty_in_them() {
     let items = flowers();
-    let hsr = hsr(0.4);
+    let mut hsr = hsr(0.4);
     for optim in [
         MultiDeviceOptim::OptimMainDevice,
         MultiDeviceOptim::OptimSharded,
     ] {
         let directory = tempfile::tempdir().unwrap();
-        let learner = HsrLearner::new(network(), hsr.clone()).unwrap();
+        let learner = HsrModel::new(network(), hsr.clone()).unwrap();
         // The same CPU twice: the workers, the split of the data and the reduction are those of two devices.
         let devices = vec![device(), device()];
         let result = training(directory.path(), 11, &Recorder::default())
@@ -776,7 +777,7 @@ impl TrainStep for Deep {
 
 #[test]
 fn a_head_regularises_its_backbone_too() {
-    let (device, hsr) = (device(), hsr(0.5));
+    let (device, mut hsr) = (device(), hsr(0.5));
     let model = Deep {
         backbone: LinearConfig::new(4, 6).init(&device),
         head: seeded(1, 6, 3),
@@ -804,11 +805,11 @@ fn a_head_regularises_its_backbone_too() {
 #[test]
 fn what_cannot_be_done_is_refused_with_a_reason() {
     let decoupled = HsrConfig::new().with_mode(Mode::Decoupled).init().unwrap();
-    let error = HsrLearner::<ThreeLayerNet>::new(network(), decoupled).unwrap_err();
+    let error = HsrModel::<ThreeLayerNet>::new(network(), decoupled).unwrap_err();
     assert!(matches!(error, HsrError::Decoupled { .. }), "{error}");
 
     // A shape that does not fit: no gradients, and the output says why.
-    let learner = HsrLearner::new(network(), hsr(0.1)).unwrap();
+    let learner = HsrModel::new(network(), hsr(0.1)).unwrap();
     let (_, y) = tensors(&flowers(), &device());
     let wide = Tensor::<2>::zeros([22, 7], &device());
     let output = TrainStep::step(&learner, HsrBatch::new(wide.clone(), y.clone()));
@@ -824,7 +825,7 @@ fn what_cannot_be_done_is_refused_with_a_reason() {
 #[test]
 fn a_training_that_leaves_the_range_of_numbers_ends_with_an_error() {
     let directory = tempfile::tempdir().unwrap();
-    let learner = HsrLearner::new(network(), hsr(0.1)).unwrap();
+    let learner = HsrModel::new(network(), hsr(0.1)).unwrap();
     let result = SupervisedTraining::new(directory.path(), loader(8), loader(8))
         .metrics((LossMetric::new(),))
         .with_metric_logger(InMemoryMetricLogger::new())

@@ -16,9 +16,9 @@ use burn::optim::{AdamConfig, GradientsParams, SgdConfig};
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
 use burn_hsr::{
-    Activation, Evaluation, Execution, HsrConfig, HsrError, HsrRecord, LayerGradient,
-    LossGradients, Mode, OutputLoss, Schedule, Sharpness, Strength, Subsample, Targets, ThreeLayer,
-    ThreeLayerNet, ThreeLayerNetConfig, activation_forward, activation_of,
+    Activation, Evaluation, Execution, Hsr, HsrConfig, HsrError, HsrRecord, Layer, LayerGradient,
+    Layers, LossGradients, Mode, OutputLoss, ScheduleConfig, Sharpness, Strength, Subsample,
+    Targets, ThreeLayer, ThreeLayerNet, ThreeLayerNetConfig, activation_forward, activation_of,
 };
 use hsr_tests::{relative_error, tensor, values};
 
@@ -310,7 +310,7 @@ fn weights_of_outputs_weigh_the_squared_error_and_nothing_else() {
     // The loss in one call, and the gradient of its bound.
     let config = HsrConfig::for_mean_squared_error().with_strength(0.5);
     for execution in [Execution::Host, Execution::Device] {
-        let hsr = config.clone().with_execution(execution).init().unwrap();
+        let mut hsr = config.clone().with_execution(execution).init().unwrap();
         let of_batch = hsr.loss_gradients(&net, x.clone(), targets()).unwrap();
         let error = relative_error(&values(of_batch.loss), &values(loss(&net)), 0.0);
         assert!(error < 1e-12, "{execution:?}: {error:e}");
@@ -334,7 +334,7 @@ fn weights_of_outputs_weigh_the_squared_error_and_nothing_else() {
     let negative = Targets::from(y.clone()).with_output_weights(weights.clone().neg());
     let error = hsr.bounds(&net, x.clone(), negative).unwrap_err();
     assert!(error.to_string().contains("non-negative"), "{error}");
-    let other = HsrConfig::new().with_loss(OutputLoss::SigmoidCrossEntropy);
+    let other = HsrConfig::new().with_loss(OutputLoss::SigmoidCrossEntropy.into());
     let error = other.init().unwrap().bounds(&net, x, targets());
     assert!(
         matches!(
@@ -451,7 +451,7 @@ fn the_whole_backbone_gets_the_gradient_of_loss_and_bound() {
     let expected = hsr_tests::central_differences(&model.numbers(), objective);
 
     for execution in [Execution::Host, Execution::Device] {
-        let hsr = config.clone().with_execution(execution).init().unwrap();
+        let mut hsr = config.clone().with_execution(execution).init().unwrap();
         let features = model.features(x.clone());
         let loss_value = loss.forward(model.head.forward(features.clone()), y.clone());
         let penalty = hsr
@@ -479,7 +479,7 @@ fn a_subsample_regularises_its_rows_and_leaves_the_features_of_the_others_alone(
     let model = Deep::new();
     let x = matrix(8, 4, 11);
     let y = classes(&[0, 1, 2, 1, 0, 2, 2, 1]);
-    let hsr = HsrConfig::new()
+    let mut hsr = HsrConfig::new()
         .with_strength(1.0)
         .with_subsample(Subsample::Rows(3))
         .with_seed(5)
@@ -520,23 +520,23 @@ fn injections_refuse_features_of_a_backbone_and_name_the_ways_that_take_them() {
         for execution in [Execution::Host, Execution::Device] {
             // With a pause of the schedule, too: a loop that is wrong is wrong at every step.
             for strength in [0.1, 0.0] {
-                let hsr = HsrConfig::new()
+                let mut hsr = HsrConfig::new()
                     .with_mode(mode)
                     .with_execution(execution)
                     .with_strength(strength)
                     .init()
                     .unwrap();
-                let step = |features: Tensor<2>| {
+                let step = |hsr: &mut Hsr, features: Tensor<2>| {
                     let mut optimizer = SgdConfig::new().init();
                     let (head, none) = (model.head.clone(), GradientsParams::new());
                     hsr.step(&mut optimizer, 0.1, head, features, y.clone(), none)
                 };
-                let inject = |features: Tensor<2>| {
+                let inject = |hsr: &mut Hsr, features: Tensor<2>| {
                     hsr.inject(&model.head, features, y.clone(), GradientsParams::new())
                 };
-                let mut errors = vec![step(tracked()).err()];
+                let mut errors = vec![step(&mut hsr, tracked()).err()];
                 if mode != Mode::Decoupled {
-                    errors.push(inject(tracked()).err());
+                    errors.push(inject(&mut hsr, tracked()).err());
                 }
                 for error in errors {
                     let error = error.expect("the backbone's part would be lost");
@@ -547,13 +547,13 @@ fn injections_refuse_features_of_a_backbone_and_name_the_ways_that_take_them() {
                         "{message}"
                     );
                 }
-                assert_eq!(hsr.to_record().steps, 0);
+                assert_eq!(hsr.to_record().unwrap().steps, 0);
                 // What no graph waits for is taken: data on an autodiff device, and features that were detached.
                 let untracked = matrix(8, 3, 5);
                 assert!(untracked.is_autodiff() && !untracked.is_tracked());
-                step(untracked).unwrap();
-                step(tracked().detach()).unwrap();
-                assert_eq!(hsr.to_record().steps, 2);
+                step(&mut hsr, untracked).unwrap();
+                step(&mut hsr, tracked().detach()).unwrap();
+                assert_eq!(hsr.to_record().unwrap().steps, 2);
             }
         }
     }
@@ -587,7 +587,7 @@ fn a_wide_head_takes_as_many_rows_as_the_budget_allows_and_says_so_once() {
     let x = matrix(samples, inputs, 2).require_grad();
     let y = classes(&(0..samples as i64).map(|i| i % 10).collect::<Vec<_>>());
     let rows_with_gradient = |config: &HsrConfig| {
-        let hsr = config.init().unwrap();
+        let mut hsr = config.init().unwrap();
         for step in 0..2 {
             let penalty = hsr.penalty(&net, x.clone(), y.clone()).unwrap();
             let of_inputs = values(x.grad(&penalty.backward()).expect("tracked inputs"));
@@ -618,11 +618,11 @@ fn a_wide_head_takes_as_many_rows_as_the_budget_allows_and_says_so_once() {
     let (rows, _) = rows_with_gradient(&all.with_subsample(Subsample::Rows(24)));
     assert_eq!(rows, 24);
     assert_eq!(SAID.lock().unwrap().len(), 1);
-    let hsr = HsrConfig::new().with_strength(0.5).init().unwrap();
+    let mut hsr = HsrConfig::new().with_strength(0.5).init().unwrap();
     let x = x.detach();
     let x = Tensor::<2>::from_inner(x.inner());
     let of_batch = hsr.loss_gradients(&net, x.clone(), y.clone()).unwrap();
-    let hsr = HsrConfig::new().with_strength(0.5).init().unwrap();
+    let mut hsr = HsrConfig::new().with_strength(0.5).init().unwrap();
     let loss = CrossEntropyLossConfig::new().init(&device());
     let loss = loss.forward(net.forward(x.clone()), y.clone());
     let loss = loss + hsr.penalty(&net, x, y).unwrap();
@@ -734,6 +734,101 @@ fn an_activation_of_burn_is_the_same_function_here_or_is_refused_by_name() {
         }
     }
     assert_eq!(known, 8);
+}
+
+/// A head as a model may keep it: Burn's activation, and a last layer that may be missing.
+#[derive(Module, Debug)]
+struct OfBurn {
+    up: Linear,
+    activation: burn::nn::activation::Activation,
+    down: Option<Linear>,
+}
+
+impl Layers for OfBurn {
+    fn layers(&self) -> Vec<Layer<'_>> {
+        let mut layers = vec![Layer::new(&self.up).with_activation(&self.activation)];
+        layers.extend(self.down.layers());
+        layers
+    }
+}
+
+#[test]
+fn activations_of_burn_and_layers_that_may_be_missing_are_taken_as_they_are() {
+    let net = net(3, 4, 3);
+    let (x, y) = (matrix(8, 3, 11), classes(&[0, 1, 2, 1, 0, 2, 2, 1]));
+    let head = |config: ActivationConfig| OfBurn {
+        up: net.hidden.clone(),
+        activation: config.init(&device()),
+        down: Some(net.output.clone()),
+    };
+    let mut hsr = HsrConfig::new().with_strength(0.1).init().unwrap();
+    let expected = hsr.bounds(&net, x.clone(), y.clone()).unwrap();
+    let tanh = head(ActivationConfig::Tanh);
+    assert_eq!(hsr.bounds(&tanh, x.clone(), y.clone()).unwrap(), expected);
+    let grads = hsr.penalty(&tanh, x.clone(), y.clone()).unwrap();
+    let grads = GradientsParams::from_grads(grads.backward(), &tanh);
+    assert!(grads.get::<2>(net.output.weight.id).is_some());
+
+    // What the closed form does not have is refused where it is used, by every way in, and no step counts.
+    let selu = head(ActivationConfig::Selu);
+    let none = GradientsParams::new;
+    let refused = [
+        hsr.bounds(&selu, x.clone(), y.clone()).err(),
+        hsr.penalty(&selu, x.clone(), y.clone()).err(),
+        hsr.inject(&selu, x.clone(), y.clone(), none()).err(),
+        hsr.head(&selu, x.clone(), y.clone()).err(),
+        hsr.loss_gradients(&selu, x.clone(), y.clone()).err(),
+        hsr.loss(&selu, x.clone(), y.clone()).err(),
+        hsr.verify(&selu, x.clone(), net.forward(x.clone())).err(),
+    ];
+    for error in refused {
+        let error = error.expect("an activation without a closed form");
+        assert!(matches!(error, HsrError::Activation { .. }), "{error}");
+    }
+    assert_eq!(hsr.to_record().unwrap().steps, 1);
+
+    let (some, missing) = (Some(net.clone()), None::<ThreeLayerNet>);
+    assert_eq!(hsr.bounds(&some, x.clone(), y.clone()).unwrap(), expected);
+    let error = hsr.penalty(&missing, x, y).unwrap_err();
+    assert!(
+        error.to_string().contains("the number of layers"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_looks_shifts_neither_the_schedule_nor_rows_nor_probes() {
+    let net = net(3, 4, 3);
+    let (x, y) = (matrix(9, 3, 11), classes(&[0, 1, 2, 1, 0, 2, 2, 1, 0]));
+    for probes in [0, 2] {
+        let schedule = ScheduleConfig::new().with_warmup_steps(8);
+        let config = HsrConfig::new()
+            .with_strength(0.1)
+            .with_schedule(schedule)
+            .with_subsample(Subsample::Rows(5))
+            .with_probes(probes)
+            .with_seed(3);
+        let run = |look: bool| {
+            let mut hsr = config.init().unwrap();
+            let steps = (0..4).map(|_| {
+                if look {
+                    hsr.gradient(&net, x.clone(), y.clone(), false).unwrap();
+                    hsr.bounds(&net, x.clone(), y.clone()).unwrap();
+                    hsr.loss(&net, x.clone(), y.clone()).unwrap();
+                }
+                values(hsr.penalty(&net, x.clone(), y.clone()).unwrap())
+            });
+            steps.collect::<Vec<_>>()
+        };
+        let steps = run(false);
+        assert_eq!(run(true), steps);
+        assert!(steps.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+    // The loss to look at is that of the step.
+    let mut hsr = HsrConfig::new().init().unwrap();
+    let looked = values(hsr.loss(&net, x.clone(), y.clone()).unwrap());
+    let stepped = hsr.loss_gradients(&net, x, y).unwrap().loss;
+    assert!(relative_error(&looked, &values(stepped), 0.0) < 1e-13);
 }
 
 /// Three layers with something between or behind them.
@@ -895,7 +990,7 @@ impl Run {
 
 #[test]
 fn the_loss_step_is_the_step_of_backward_and_hsr() {
-    let schedule = Schedule::new().with_interval(2).with_warmup_steps(3);
+    let schedule = ScheduleConfig::new().with_interval(2).with_warmup_steps(3);
     let base = || HsrConfig::new().with_strength(0.2);
     let mut configs = vec![
         base().with_strength(0.0),
@@ -942,7 +1037,12 @@ fn the_loss_step_is_the_step_of_backward_and_hsr() {
             // Adam divides by the gradient's length, and λ_max's eigenvector is found to 1e-4.
             let error = relative_error(&theta(&one_call.net), &expected, 0.0);
             assert!(error < 1e-9, "{config}, step {step}: {error:e}");
-            assert_eq!(one_call.hsr.to_record(), by_hand.hsr.to_record());
+            // The running mean of the loss's gradient is that of two programs.
+            let record = |run: &Run| HsrRecord {
+                mean: None,
+                ..run.hsr.to_record().unwrap()
+            };
+            assert_eq!(record(&one_call), record(&by_hand));
         }
         let frozen = run().net.hidden.bias.unwrap();
         let after = one_call.net.hidden.bias.unwrap();
@@ -960,7 +1060,7 @@ fn the_loss_of_one_call_is_that_of_the_configuration() {
     let net = net(3, 4, 3);
     let (x, y) = (matrix(9, 3, 11), classes(&[0, 1, 2, 1, 0, 2, 2, 1, 0]));
     for execution in [Execution::Host, Execution::Device] {
-        let hsr = HsrConfig::for_cross_entropy(&config)
+        let mut hsr = HsrConfig::for_cross_entropy(&config)
             .unwrap()
             .with_execution(execution)
             .with_strength(0.3)
@@ -990,14 +1090,14 @@ fn one_call_refuses_what_it_would_leave_without_a_gradient() {
         HsrConfig::new().with_subsample(Subsample::Rows(2)),
         HsrConfig::new().with_execution(Execution::Device),
     ] {
-        let hsr = config.init().unwrap();
+        let mut hsr = config.init().unwrap();
         let tracked = run.x.clone().require_grad();
         let error = hsr.loss_gradients(&run.net, tracked, run.y.clone());
         let error = error.err().expect("a backbone would not be trained");
         assert!(matches!(error, HsrError::TrackedInputs { .. }), "{error}");
-        assert_eq!(hsr.to_record().steps, 0);
+        assert_eq!(hsr.to_record().unwrap().steps, 0);
     }
-    let decoupled = HsrConfig::new().with_mode(Mode::Decoupled).init().unwrap();
+    let mut decoupled = HsrConfig::new().with_mode(Mode::Decoupled).init().unwrap();
     let error = decoupled.loss_gradients(&run.net, run.x.clone(), run.y.clone());
     let error = error.err().expect("no gradient says when it is to act");
     assert!(matches!(error, HsrError::Decoupled { .. }), "{error}");
@@ -1005,7 +1105,7 @@ fn one_call_refuses_what_it_would_leave_without_a_gradient() {
 
 #[test]
 fn a_schedule_scales_each_step_and_its_pauses_are_the_plain_optimizer() {
-    let schedule = Schedule::new()
+    let schedule = ScheduleConfig::new()
         .with_interval(2)
         .with_warmup_steps(4)
         .with_stop_after(Some(6));
@@ -1041,7 +1141,7 @@ fn a_resumed_run_takes_the_very_steps_of_an_uninterrupted_one() {
         .with_subsample(Subsample::Rows(4))
         .with_seed(9)
         .with_schedule(
-            Schedule::new()
+            ScheduleConfig::new()
                 .with_warmup_steps(3)
                 .with_cosine_steps(Some(8)),
         );
@@ -1052,7 +1152,7 @@ fn a_resumed_run_takes_the_very_steps_of_an_uninterrupted_one() {
     for _ in 0..4 {
         assert_eq!(whole.step(), first.step());
     }
-    first.hsr.to_record().save(&path).unwrap();
+    first.hsr.to_record().unwrap().save(&path).unwrap();
     let optimizer = if Device::default() != Device::flex() {
         // Burn makes a state anew on its default device, a GPU then, which may have no f64.
         first.optimizer.clone()
@@ -1097,7 +1197,79 @@ fn trained(net: &ThreeLayerNet, gradients: &GradientsParams) -> Vec<f64> {
 }
 
 fn length(v: &[f64]) -> f64 {
-    v.iter().map(|v| v * v).sum::<f64>().sqrt()
+    dot(v, v).sqrt()
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// A projected strength over steps, against plain arithmetic, and again from a record in the middle.
+#[test]
+fn a_projected_strength_does_not_work_against_the_mean_gradient_of_the_loss() {
+    for mode in [Mode::Coupled, Mode::Direction] {
+        for execution in [Execution::Host, Execution::Device] {
+            let config = HsrConfig::new()
+                .with_strength(Strength::Projected(1.5))
+                .with_mode(mode)
+                .with_execution(execution);
+            let mut run = Run::new(&config, SgdConfig::new().init());
+            let (mut mean, mut conflicts) = (Vec::new(), 0);
+            for step in 0..12 {
+                let net = run.net.clone();
+                // Another part of the batch each step, so that its gradient is not that of the last one.
+                let rows = Tensor::<1, Int>::from_ints([step % 5, step % 3 + 2, 5], &device());
+                let (x, y) = (
+                    run.x.clone().select(0, rows.clone()),
+                    run.y.clone().select(0, rows),
+                );
+                let loss = CrossEntropyLossConfig::new().init(&device());
+                let grads = loss.forward(net.forward(x.clone()), y.clone()).backward();
+                let gradients = GradientsParams::from_grads(grads, &net);
+                let g = trained(&net, &gradients);
+                let penalty = run.hsr.gradient(&net, x.clone(), y.clone(), false).unwrap();
+                let of_layer = |layer: LayerGradient| {
+                    let mut all = layer.weight.map_or(Vec::new(), values);
+                    all.extend(layer.bias.map_or(Vec::new(), values));
+                    all
+                };
+                let u: Vec<f64> = penalty.layers.into_iter().flat_map(of_layer).collect();
+                if mean.is_empty() {
+                    mean = vec![0.0; g.len()];
+                }
+                for (m, g) in mean.iter_mut().zip(&g) {
+                    *m = 0.95 * *m + 0.05 * g;
+                }
+                let against = (-dot(&u, &mean) / dot(&mean, &mean)).max(0.0);
+                conflicts += usize::from(against > 0.0);
+                let scale = 1.5 * length(&g) / length(&u);
+                let added: Vec<f64> = u
+                    .iter()
+                    .zip(&mean)
+                    .map(|(u, m)| scale * (u + against * m))
+                    .collect();
+                let context = format!("{mode:?} {execution:?}, step {step}");
+                assert!(
+                    dot(&added, &mean) >= -1e-12 * length(&added) * length(&mean),
+                    "{context}"
+                );
+                if step == 7 {
+                    let record = run.hsr.to_record().unwrap();
+                    let record = HsrRecord::from_bytes(&record.into_bytes()).unwrap();
+                    run.hsr = config.init().unwrap().load_record(record);
+                }
+                let gradients = run.hsr.inject(&net, x, y, gradients).unwrap();
+                let expected: Vec<f64> = g.iter().zip(&added).map(|(g, a)| g + a).collect();
+                let error = relative_error(&trained(&net, &gradients), &expected, 0.0);
+                assert!(error < 1e-10, "{context}: {error:e}");
+                run.net = run.optimizer.step(0.5, net, gradients);
+            }
+            assert!(
+                (2..=11).contains(&conflicts),
+                "{mode:?} {execution:?}: {conflicts}"
+            );
+        }
+    }
 }
 
 /// Every rule, mode, entry and execution adds what plain arithmetic does to the gradients of the loss. A frozen parameter
@@ -1107,6 +1279,7 @@ fn every_rule_of_the_strength_adds_what_it_says_in_every_entry() {
     let rules = [
         Strength::Auto,
         Strength::Relative(0.25),
+        Strength::Projected(2.0),
         Strength::Safe {
             strength: 0.3,
             share: 1e-3,
@@ -1117,7 +1290,7 @@ fn every_rule_of_the_strength_adds_what_it_says_in_every_entry() {
         },
         Strength::Fixed(0.3),
     ];
-    let schedule = Schedule::new().with_interval(2);
+    let schedule = ScheduleConfig::new().with_interval(2);
     for rule in rules {
         for mode in [Mode::Coupled, Mode::Decoupled, Mode::Direction] {
             for execution in [Execution::Host, Execution::Device] {
@@ -1147,10 +1320,20 @@ fn every_rule_of_the_strength_adds_what_it_says_in_every_entry() {
                 let longest = |share: f64| share * length(&of_loss) * own / length(&u);
                 let factor =
                     2.0 * match config.strength() {
-                        Strength::Relative(share) => longest(share),
+                        Strength::Relative(share) | Strength::Projected(share) => longest(share),
                         Strength::Safe { strength, share } => strength.min(longest(share)),
                         rule => rule.most().unwrap(),
                     } / own;
+                // After one step the mean is a multiple of ∇L.
+                let against = match config.strength().projects() {
+                    true => (-dot(&u, &of_loss) / dot(&of_loss, &of_loss)).max(0.0),
+                    false => 0.0,
+                };
+                let u: Vec<f64> = u
+                    .iter()
+                    .zip(&of_loss)
+                    .map(|(u, l)| u + against * l)
+                    .collect();
                 let with: Vec<f64> = of_loss
                     .iter()
                     .zip(&u)
@@ -1209,10 +1392,10 @@ fn a_gradient_of_zero_stays_finite_under_every_rule_in_both_precisions() {
         };
         let start = net(3, 4, 2);
         let net = ThreeLayerNet::new(zero(&start.hidden), Activation::Tanh, zero(&start.output));
-        for rule in ["auto", "relative:0.5", "safe:0.1", "0.1"] {
+        for rule in ["auto", "relative:0.5", "safe:0.1", "projected:0.5", "0.1"] {
             for mode in [Mode::Coupled, Mode::Direction] {
                 for execution in [Execution::Host, Execution::Device] {
-                    let hsr = HsrConfig::new()
+                    let mut hsr = HsrConfig::new()
                         .with_strength(rule.parse::<Strength>().unwrap())
                         .with_mode(mode)
                         .with_execution(execution)
@@ -1287,7 +1470,7 @@ fn a_network_made_by_its_configuration_trains_in_burns_own_pattern() {
         let mut model = start.clone();
         let mut optimizer = AdamConfig::new().init();
         let loss = config.init(&device());
-        let hsr = HsrConfig::for_cross_entropy(&config)
+        let mut hsr = HsrConfig::for_cross_entropy(&config)
             .unwrap()
             .with_strength(strength)
             .init()

@@ -2,14 +2,14 @@
 //! the critique of flatness, a rescaled layer and scaled logits.
 
 use burn_sharpness::measures::{
-    Ascent, LayerWeights, LogitNormalized, Margins, MeasureOptions, Radius, ScaledOperator,
-    SharpnessMeasures, WorstCase, adaptive_gradient_norm, adaptive_sharpness, logit_scale,
+    Ascent, LayerWeights, LogitNormalized, Margins, MeasureConfig, Radius, ScaledOperator,
+    SharpnessMeasures, WorstCaseConfig, adaptive_gradient_norm, adaptive_sharpness, logit_scale,
     output_relative_flatness, relative_flatness, weight_norm,
 };
+use burn_sharpness::spectrum::LanczosConfig;
 use burn_sharpness::{ParameterSpace, SharpnessError, SymmetricOperator};
 use hsr_core::{
-    Activation, Batch, Dimensions, Evaluation, LanczosOptions, Network, OutputLoss, Targets,
-    Workspace,
+    Activation, Batch, Dimensions, Evaluation, Network, OutputLoss, Targets, Workspace,
 };
 use hsr_lab::spectrum::eigenvalues;
 use hsr_tests::{central_differences, relative_error};
@@ -103,7 +103,7 @@ impl Case {
     }
 
     fn measures(&self) -> SharpnessMeasures {
-        let options = MeasureOptions::default();
+        let options = MeasureConfig::default();
         SharpnessMeasures::of(
             &mut Workspace::new(),
             &self.network(),
@@ -345,8 +345,7 @@ fn adaptive_sharpness_is_the_largest_eigenvalue_of_the_scaled_dense_hessian() {
         let mut workspace = Workspace::new();
         let (network, batch) = (case.network(), case.batch());
         let mut operator = workspace.linearize(&network, &batch).unwrap();
-        let found =
-            adaptive_sharpness(&mut operator, &case.theta, &LanczosOptions::default()).unwrap();
+        let found = adaptive_sharpness(&mut operator, &case.theta, &LanczosConfig::new()).unwrap();
         assert!(found.converged);
         assert!((found.largest / expected - 1.0).abs() < 1e-10);
     }
@@ -358,7 +357,7 @@ fn a_vector_of_the_wrong_length_is_refused_with_both_numbers() {
         size: 2,
         values: vec![0.0; 4],
     };
-    let error = adaptive_sharpness(&mut dense, &[1.0], &LanczosOptions::default()).unwrap_err();
+    let error = adaptive_sharpness(&mut dense, &[1.0], &LanczosConfig::new()).unwrap_err();
     assert!(
         error.to_string().contains("1 values, expected 2"),
         "{error}"
@@ -384,7 +383,8 @@ struct Quadratic {
 }
 
 impl Quadratic {
-    fn ascend(&self, theta: &[f64], worst: &WorstCase) -> Ascent {
+    fn ascend(&self, theta: &[f64], worst: &WorstCaseConfig) -> Ascent {
+        let worst = worst.init().unwrap();
         worst
             .ascend(theta, |theta, gradient| {
                 let mut loss = 0.0;
@@ -436,10 +436,10 @@ fn the_worst_case_of_a_quadratic_is_the_solution_of_the_trust_region() {
             g[i] * u + 0.5 * c[i] * u * u
         })
         .sum();
-    let worst = WorstCase {
+    let worst = WorstCaseConfig {
         rho,
         steps: 400,
-        ..WorstCase::default()
+        ..WorstCaseConfig::default()
     };
     let found = quadratic.ascend(&theta, &worst);
     assert!(
@@ -461,10 +461,10 @@ fn one_step_is_the_ascent_of_asam_and_a_linear_loss_reaches_the_corner() {
         slope: vec![3.0, -1.0, 2.0],
     };
     let theta = [0.5, -2.0, 1.0];
-    let one = WorstCase {
+    let one = WorstCaseConfig {
         rho: 0.3,
         steps: 1,
-        ..WorstCase::default()
+        ..WorstCaseConfig::default()
     };
     // ρ T²g/‖Tg‖ and ρ‖Tg‖.
     let norm = adaptive_gradient_norm(&theta, &linear.slope).unwrap();
@@ -477,14 +477,14 @@ fn one_step_is_the_ascent_of_asam_and_a_linear_loss_reaches_the_corner() {
     assert!((found.increase - 0.3 * norm).abs() < 1e-14);
     assert_eq!(found.evaluations, 2);
 
-    let corner = WorstCase {
+    let corner = WorstCaseConfig {
         radius: Radius::Maximum,
         ..one
     };
     let found = linear.ascend(&theta, &corner);
     assert!(relative_error(&found.displacement, &[0.15, -0.6, 0.3], 0.0) < 1e-14);
     assert!((found.increase - 0.3 * (1.5 + 2.0 + 2.0)).abs() < 1e-14);
-    let plain = WorstCase {
+    let plain = WorstCaseConfig {
         adaptive: false,
         ..one
     };
@@ -502,11 +502,11 @@ fn at_a_minimum_the_worst_case_is_found_although_the_gradient_says_nothing() {
     };
     // T A T = diag(4, 6, 2).
     for seed in 0..3 {
-        let worst = WorstCase {
+        let worst = WorstCaseConfig {
             rho: 0.1,
             steps: 400,
             seed,
-            ..WorstCase::default()
+            ..WorstCaseConfig::default()
         };
         let found = bowl.ascend(&theta, &worst);
         assert!(
@@ -519,7 +519,8 @@ fn at_a_minimum_the_worst_case_is_found_although_the_gradient_says_nothing() {
 
 #[test]
 fn what_is_not_finite_is_refused_at_the_model_and_no_ascent_beyond_it() {
-    let worst = WorstCase::default();
+    let config = WorstCaseConfig::new();
+    let worst = config.init().unwrap();
     let refused = worst
         .ascend(&[1.0], |_, gradient| {
             gradient[0] = 1.0;
@@ -527,8 +528,7 @@ fn what_is_not_finite_is_refused_at_the_model_and_no_ascent_beyond_it() {
         })
         .unwrap_err();
     assert!(matches!(refused, SharpnessError::NotFinite { .. }));
-    let zero = WorstCase { rho: 0.0, ..worst };
-    let refused = zero.ascend(&[1.0], |_, _| Ok(0.0)).unwrap_err();
+    let refused = config.with_rho(0.0).init().unwrap_err();
     assert_eq!(refused.to_string(), "rho is 0, expected a positive number");
     // −ln(1.2 − θ) has a pole inside the radius.
     let found = worst
@@ -545,14 +545,17 @@ fn the_worst_case_of_a_network_grows_as_its_first_and_second_order_say() {
     let case = Case::new(OutputLoss::SoftmaxCrossEntropy, 3, Activation::Tanh);
     let mut workspace = Workspace::new();
     let mut increase = |rho: f64| {
-        let worst = WorstCase {
+        let worst = WorstCaseConfig {
             rho,
-            ..WorstCase::default()
+            ..WorstCaseConfig::default()
         };
-        let found = worst.ascend(&case.theta, |theta, gradient| {
-            let network = Network::from_flat(case.dimensions, case.activation, theta)?;
-            Ok(workspace.loss_gradient(&network, &case.batch(), gradient)?)
-        });
+        let found = worst
+            .init()
+            .unwrap()
+            .ascend(&case.theta, |theta, gradient| {
+                let network = Network::from_flat(case.dimensions, case.activation, theta)?;
+                Ok(workspace.loss_gradient(&network, &case.batch(), gradient)?)
+            });
         found.unwrap().increase
     };
     let slope = case.measures().adaptive_grad_norm.unwrap();
@@ -616,7 +619,7 @@ fn the_measures_of_any_module_are_those_of_the_closed_form_where_there_is_one() 
     let space = ParameterSpace::of(&net).unwrap();
     let theta = space.read(&net).unwrap();
 
-    let worst = MeasureOptions::default().worst_case;
+    let worst = MeasureConfig::new().worst_case.init().unwrap();
     let found = worst.of_module(&net, all, loss).unwrap();
     let expected = measures.adaptive_worst_case.unwrap();
     assert!(
@@ -626,9 +629,9 @@ fn the_measures_of_any_module_are_those_of_the_closed_form_where_there_is_one() 
     assert_eq!(space.read(&net).unwrap(), theta);
 
     let mut operator = FiniteDifferenceHessian::of_mean(&net, all, loss).unwrap();
-    let options = LanczosOptions {
+    let options = LanczosConfig {
         tolerance: 1e-8,
-        ..LanczosOptions::default()
+        ..LanczosConfig::new()
     };
     let found = adaptive_sharpness(&mut operator, &theta, &options).unwrap();
     assert!((found.largest / measures.adaptive_sharpness.unwrap() - 1.0).abs() < 1e-7);

@@ -9,7 +9,7 @@ use burn_sharpness::operator::{
     from_fn,
 };
 use burn_sharpness::spectrum::{
-    DenseSpectrum, LanczosOptions, TraceOptions, assemble, hutchinson_diagonal, lanczos, xdiag,
+    DenseSpectrum, LanczosConfig, TraceConfig, assemble, hutchinson_diagonal, lanczos, xdiag,
     xtrace,
 };
 use burn_sharpness::{FiniteDifferenceHessian, ParameterSpace, SharpnessError, SymmetricOperator};
@@ -160,14 +160,14 @@ fn gauss_newton_agrees_with_the_closed_form() {
         .gauss_newton(&network, &batch, &DeepEvaluation::Auto)
         .unwrap();
     let largest = workspace
-        .gauss_newton_lambda_max(&network, &batch, &LanczosOptions::default())
+        .gauss_newton_lambda_max(&network, &batch, &LanczosConfig::new().into())
         .unwrap();
 
     let model = problem.model(&device(), DType::F64);
     let of_burn = problem.batch(&device(), DType::F64);
     let mut operator =
         GaussNewton::new(&model, loss, |model: &Mlp| logits(model, &of_burn)).unwrap();
-    let ends = lanczos(&mut operator, 1, None, &LanczosOptions::default()).unwrap();
+    let ends = lanczos(&mut operator, 1, None, &LanczosConfig::default()).unwrap();
     assert!((ends.largest[0].value / largest - 1.0).abs() < 1e-8);
     assert!(ends.smallest[0].value > -1e-8 * largest);
     let size = problem.theta.len();
@@ -228,7 +228,7 @@ fn the_monte_carlo_fisher_is_one_matrix_whose_mean_is_gauss_newton() {
         assert_ne!(first, matrix(&mut fisher(1, 4)));
         // Of no higher rank than the samples, and no eigenvalue below 0.
         let mut dense = DenseOperator::new(&first, size).unwrap();
-        let ends = lanczos(&mut dense, size, None, &LanczosOptions::default()).unwrap();
+        let ends = lanczos(&mut dense, size, None, &LanczosConfig::default()).unwrap();
         let values: Vec<f64> = ends.largest.iter().map(|pair| pair.value).collect();
         assert!(values[size - 1] > -1e-7 * values[0], "{loss:?}: {values:?}");
         assert!(values[samples] < 1e-7 * values[0], "{loss:?}: {values:?}");
@@ -291,7 +291,7 @@ fn sums_over_samples_are_so_many_means() {
 /// Every operator of a module, its blocks and what is estimated from it, against dense matrices in double precision.
 #[test]
 fn operators_agree_with_dense_matrices_of_jax() {
-    let options = LanczosOptions::default();
+    let options = LanczosConfig::default();
     for (case, exact) in references().iter().zip(jax()) {
         assert_eq!(case.name, exact.name);
         let problem = case.problem();
@@ -316,9 +316,9 @@ fn operators_agree_with_dense_matrices_of_jax() {
             assert!(ends.converged && error < 1e-8, "{what}: {error:e}");
             // More probes than the rank: exact.
             let rank = exact.eigenvalues.iter().filter(|v| **v > 1e-12).count();
-            let trace = TraceOptions {
+            let trace = TraceConfig {
                 products: 2 * rank + 4,
-                ..TraceOptions::default()
+                ..TraceConfig::default()
             };
             let estimate = xtrace(&mut operator, &trace).unwrap();
             let error = (estimate.trace / exact.trace - 1.0).abs();

@@ -221,7 +221,7 @@ fn entries(mode: Mode) -> &'static [Entry] {
 /// One step of a training loop with HSR.
 fn advance(
     entry: Entry,
-    hsr: &Hsr,
+    hsr: &mut Hsr,
     optimizer: &mut ModuleOptimizer,
     model: ThreeLayerNet,
     x: &Tensor<2>,
@@ -392,11 +392,11 @@ fn every_optimizer_takes_the_step_of_gradients_added_by_hand_in_every_mode() {
             }
             for mode in MODES {
                 for &entry in entries(mode) {
-                    let hsr = hsr(STRENGTH, mode);
+                    let mut hsr = hsr(STRENGTH, mode);
                     let (mut ours, mut by_hand) = (model.clone(), model.clone());
                     let (mut our_optimizer, mut hand_optimizer) = (optimizer(), optimizer());
                     for step in 0..3 {
-                        ours = advance(entry, &hsr, &mut our_optimizer, ours, &x, &y);
+                        ours = advance(entry, &mut hsr, &mut our_optimizer, ours, &x, &y);
                         by_hand =
                             advance_by_hand(mode, &mut hand_optimizer, by_hand, &x, &y, dtype);
                         let error = difference(&parameters(&ours), &parameters(&by_hand));
@@ -503,12 +503,12 @@ fn sgd_with_decay_momentum_and_clipping_is_the_arithmetic_written_out() {
                 };
                 for mode in MODES {
                     for &entry in entries(mode) {
-                        let hsr = hsr(STRENGTH, mode);
+                        let mut hsr = hsr(STRENGTH, mode);
                         let (mut ours, mut optimizer) = (model.clone(), sgd.init());
                         let mut theta = single(start());
                         let mut velocities: Parts<Option<Vec<f32>>> = Default::default();
                         for step in 0..3 {
-                            ours = advance(entry, &hsr, &mut optimizer, ours, &x, &y);
+                            ours = advance(entry, &mut hsr, &mut optimizer, ours, &x, &y);
                             let wide = theta
                                 .clone()
                                 .map(|part| part.into_iter().map(f64::from).collect::<Vec<f64>>());
@@ -563,10 +563,10 @@ fn strength_zero_is_bit_identical_to_every_plain_optimizer() {
                     .iter()
                     .filter(|entry| !matches!(entry, Entry::LossGradients | Entry::LossStep));
                 for &entry in given_gradients {
-                    let hsr = hsr(0.0, mode);
+                    let mut hsr = hsr(0.0, mode);
                     let (mut ours, mut our_optimizer) = (model.clone(), optimizer());
                     for _ in 0..3 {
-                        ours = advance(entry, &hsr, &mut our_optimizer, ours, &x, &y);
+                        ours = advance(entry, &mut hsr, &mut our_optimizer, ours, &x, &y);
                     }
                     assert_eq!(
                         bits(&ours),
@@ -600,8 +600,8 @@ fn clipping_bounds_the_sum_in_the_coupled_modes_and_leaves_the_decoupled_decreme
     let of_lambda = of_lambda(&model, &x, &y);
     for mode in MODES {
         for &entry in entries(mode) {
-            let hsr = hsr(strength, mode);
-            let after = advance(entry, &hsr, &mut clipped(), model.clone(), &x, &y);
+            let mut hsr = hsr(strength, mode);
+            let after = advance(entry, &mut hsr, &mut clipped(), model.clone(), &x, &y);
             let step = moved(&model, &after);
             for part in 0..4 {
                 let length = norm(&step[part]);
@@ -644,8 +644,15 @@ fn weight_decay_and_hsr_add_up_whichever_comes_first() {
         SgdConfig::new().with_weight_decay(decay).init()
     };
     for mode in [Mode::Coupled, Mode::Direction] {
-        let hsr = hsr(STRENGTH, mode);
-        let ours = advance(Entry::Step, &hsr, &mut decaying(), model.clone(), &x, &y);
+        let mut hsr = hsr(STRENGTH, mode);
+        let ours = advance(
+            Entry::Step,
+            &mut hsr,
+            &mut decaying(),
+            model.clone(),
+            &x,
+            &y,
+        );
         let of_loss = all_registered(&loss_gradients(&model, &x, &y), &model);
         let decayed_first = plus(&of_loss, decay, &parameters(&model));
         let gradients = to_gradients(&decayed_first, &model, &device, DType::F64);
@@ -656,8 +663,15 @@ fn weight_decay_and_hsr_add_up_whichever_comes_first() {
     }
     // Decay and HSR both decoupled: both are taken from θ before the step, so neither scales the other.
     let adam_w = |decay: f32| AdamWConfig::new().with_weight_decay(decay).init();
-    let hsr = hsr(STRENGTH, Mode::Decoupled);
-    let ours = advance(Entry::Step, &hsr, &mut adam_w(0.1), model.clone(), &x, &y);
+    let mut hsr = hsr(STRENGTH, Mode::Decoupled);
+    let ours = advance(
+        Entry::Step,
+        &mut hsr,
+        &mut adam_w(0.1),
+        model.clone(),
+        &x,
+        &y,
+    );
     let plain = adam_w(0.0).step(LR, model.clone(), loss_gradients(&model, &x, &y));
     let decayed = plus(&parameters(&plain), -LR * decay, &parameters(&model));
     let expected = plus(&decayed, -LR * STRENGTH, &of_lambda(&model, &x, &y));
@@ -705,8 +719,15 @@ fn hsr_goes_through_each_groups_own_optimizer_and_clipping() {
         if mode == Mode::Decoupled {
             expected = plus(&expected, -LR * STRENGTH, &of_lambda);
         }
-        let hsr = hsr(STRENGTH, mode);
-        let ours = advance(Entry::Step, &hsr, &mut optimizer(), model.clone(), &x, &y);
+        let mut hsr = hsr(STRENGTH, mode);
+        let ours = advance(
+            Entry::Step,
+            &mut hsr,
+            &mut optimizer(),
+            model.clone(),
+            &x,
+            &y,
+        );
         let error = difference(&parameters(&ours), &expected);
         assert!(error < 1e-9, "{mode:?}: {error:e}");
     }
@@ -781,7 +802,7 @@ fn frozen_parameters_keep_their_bits_in_every_mode_and_by_every_entry() {
         let before = parameters(&model);
         for mode in MODES {
             for &entry in entries(mode) {
-                let hsr = hsr(STRENGTH, mode);
+                let mut hsr = hsr(STRENGTH, mode);
                 // Momentum and decay would move a parameter that has any gradient, even zero.
                 let mut optimizer = SgdConfig::new()
                     .with_momentum(Some(MomentumConfig::new()))
@@ -789,7 +810,7 @@ fn frozen_parameters_keep_their_bits_in_every_mode_and_by_every_entry() {
                     .init();
                 let mut after = model.clone();
                 for _ in 0..2 {
-                    after = advance(entry, &hsr, &mut optimizer, after, &x, &y);
+                    after = advance(entry, &mut hsr, &mut optimizer, after, &x, &y);
                 }
                 let name = format!("{frozen:?}, {mode:?}, {entry:?}");
                 assert_eq!(trainable(&after), frozen.map(|frozen| !frozen), "{name}");
@@ -807,7 +828,7 @@ fn nothing_is_registered_for_frozen_parameters() {
     let Problem { model, x, y } = problem(DType::F32);
     for frozen in FROZEN {
         let model = freeze(model.clone(), frozen);
-        let hsr = hsr(STRENGTH, Mode::Coupled);
+        let mut hsr = hsr(STRENGTH, Mode::Coupled);
         let (inputs, targets) = (x.clone(), y.clone());
         let injected = hsr
             .inject(
@@ -827,7 +848,7 @@ fn nothing_is_registered_for_frozen_parameters() {
     let model = model.no_grad();
     let before = bits(&model);
     for mode in MODES {
-        let hsr = hsr(STRENGTH, mode);
+        let mut hsr = hsr(STRENGTH, mode);
         if mode != Mode::Decoupled {
             let gradients = GradientsParams::new();
             let gradients = hsr.inject(&model, x.clone(), y.clone(), gradients).unwrap();
@@ -850,7 +871,7 @@ fn nothing_is_registered_for_frozen_parameters() {
 #[test]
 fn a_direction_has_the_length_of_the_strength_over_what_is_trained() {
     let Problem { model, x, y } = problem(DType::F64);
-    let hsr = hsr(STRENGTH, Mode::Direction);
+    let mut hsr = hsr(STRENGTH, Mode::Direction);
     for frozen in [[false; 4]].into_iter().chain(FROZEN) {
         let model = freeze(model.clone(), frozen);
         let gradients = hsr
@@ -870,7 +891,7 @@ fn a_direction_has_the_length_of_the_strength_over_what_is_trained() {
 fn a_direction_neither_vanishes_nor_explodes_with_the_scale_of_the_gradient() {
     let device = Device::flex().autodiff();
     let length = |config: HsrConfig, model: &ThreeLayerNet, x: Tensor<2>, y: Targets| {
-        let hsr = config
+        let mut hsr = config
             .with_strength(STRENGTH)
             .with_mode(Mode::Direction)
             .init()
@@ -896,7 +917,7 @@ fn a_direction_neither_vanishes_nor_explodes_with_the_scale_of_the_gradient() {
     let model = ThreeLayerNet::new(hidden, Activation::Identity, output);
     let x = problem(DType::F32).x;
     let y = Tensor::<2>::zeros([SAMPLES, CLASSES], (&device, DType::F32));
-    let config = HsrConfig::new().with_loss(OutputLoss::MeanSquaredError);
+    let config = HsrConfig::new().with_loss(OutputLoss::MeanSquaredError.into());
     let error = (length(config, &model, x, y.into()) / STRENGTH - 1.0).abs();
     assert!(error < 1e-5, "{error:e}");
 }
@@ -908,11 +929,11 @@ fn a_model_with_gradient_checkpointing_can_be_trained_in_every_mode() {
     let strategy = model.hidden.weight.val().gradient_checkpointing_strategy();
     for mode in MODES {
         for &entry in entries(mode) {
-            let hsr = hsr(STRENGTH, mode);
+            let mut hsr = hsr(STRENGTH, mode);
             let (mut after, mut optimizer) = (model.clone(), SgdConfig::new().init());
             // The second step meets the parameters that the first one left.
             for _ in 0..2 {
-                after = advance(entry, &hsr, &mut optimizer, after, &x, &y);
+                after = advance(entry, &mut hsr, &mut optimizer, after, &x, &y);
             }
             let kept = after.hidden.weight.val().gradient_checkpointing_strategy();
             assert_eq!(kept, strategy, "{mode:?}, {entry:?}");
@@ -958,7 +979,7 @@ fn accumulating_shares_of_the_strength_descends_the_loss_and_the_mean_bound() {
             let mut accumulator = GradientsAccumulator::new();
             for (share, x, y) in shards(&x, &y) {
                 let strength = if scaled { STRENGTH * share } else { STRENGTH };
-                let hsr = hsr(strength, Mode::Coupled);
+                let mut hsr = hsr(strength, Mode::Coupled);
                 let of_loss = loss(&model, &x, &y) * share;
                 let gradients = if entry == Entry::Penalty {
                     let total = of_loss + hsr.penalty(&model, x, y).unwrap();
@@ -976,7 +997,7 @@ fn accumulating_shares_of_the_strength_descends_the_loss_and_the_mean_bound() {
     }
     // A penalty that is part of the scaled loss needs no other strength.
     let mut accumulator = GradientsAccumulator::new();
-    let hsr = hsr(STRENGTH, Mode::Coupled);
+    let mut hsr = hsr(STRENGTH, Mode::Coupled);
     for (share, x, y) in shards(&x, &y) {
         let total = (loss(&model, &x, &y) + hsr.penalty(&model, x, y).unwrap()) * share;
         let gradients = GradientsParams::from_grads(total.backward(), &model);
@@ -990,7 +1011,7 @@ fn accumulating_shares_of_the_strength_descends_the_loss_and_the_mean_bound() {
 #[test]
 fn injecting_once_after_accumulation_descends_the_bound_of_the_whole_batch() {
     let Problem { model, x, y } = problem(DType::F64);
-    let hsr = hsr(STRENGTH, Mode::Coupled);
+    let mut hsr = hsr(STRENGTH, Mode::Coupled);
     let mut accumulator = GradientsAccumulator::new();
     for (share, x, y) in shards(&x, &y) {
         let of_loss = loss(&model, &x, &y) * share;
@@ -1046,7 +1067,7 @@ fn devices_whose_gradients_burn_sums_add_the_bound_as_often_as_the_loss() {
     for (x, y) in &halves {
         mean = plus(&mean, STRENGTH / 2.0, &of_lambda(&model, x, y));
     }
-    let hsr = hsr(STRENGTH, Mode::Coupled);
+    let mut hsr = hsr(STRENGTH, Mode::Coupled);
     for entry in [Entry::Penalty, Entry::Inject] {
         for (factor, rate) in [(2.0, LR), (1.0, LR / 2.0)] {
             let mut several = MultiGradientsParams::default();
@@ -1075,7 +1096,7 @@ fn the_decoupled_mode_names_itself_where_it_has_no_meaning() {
     let Problem { model, x, y } = problem(DType::F32);
     // At strength 0 as well: a loop must not change its shape with the strength.
     for strength in [0.0, STRENGTH] {
-        let hsr = hsr(strength, Mode::Decoupled);
+        let mut hsr = hsr(strength, Mode::Decoupled);
         let error = hsr.penalty(&model, x.clone(), y.clone()).unwrap_err();
         let entry = "Hsr::penalty";
         assert_eq!(error, HsrError::Decoupled { entry });

@@ -10,9 +10,11 @@ use burn::nn::{Dropout, DropoutConfig};
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{DType, Device, Distribution, Tensor};
 use burn_sharpness::landscape::{Line, Plane};
-use burn_sharpness::measures::WorstCase;
-use burn_sharpness::penalty::{Difference, GradientNormConfig, HutchinsonTraceConfig};
-use burn_sharpness::sam::SamRecord;
+use burn_sharpness::measures::WorstCaseConfig;
+use burn_sharpness::penalty::{
+    Difference, GradientNormConfig, HutchinsonTraceConfig, PenaltyRecord,
+};
+use burn_sharpness::sam::{SamGradientRecord, SamRecord};
 use burn_sharpness::{FiniteDifferenceHessian, SamConfig, SharpnessError, SymmetricOperator};
 use hsr_tests::mlp::noise;
 use hsr_tests::{backends, relative_error, tensor, values};
@@ -83,7 +85,7 @@ fn the_trace_and_its_gradient_are_those_of_one_mask_a_step() {
             let model = Waves::new(&device.clone().autodiff(), dtype);
             let allowed = if dtype == F64 { 1e-5 } else { 3e-2 };
             let config = HutchinsonTraceConfig::new().with_probes(2).with_seed(4);
-            let step = |penalty: &burn_sharpness::penalty::HutchinsonTrace| {
+            let step = |penalty: &mut burn_sharpness::penalty::HutchinsonTrace| {
                 let found = penalty.gradient(&model, Waves::loss, &model.gradients());
                 let found = found.unwrap();
                 let mask = model.mask(&model.of(&found.gradients), -1.0, allowed);
@@ -96,13 +98,16 @@ fn the_trace_and_its_gradient_are_those_of_one_mask_a_step() {
                 );
                 mask
             };
-            let penalty = config.init().unwrap();
-            let masks = [step(&penalty), step(&penalty), step(&penalty)];
+            let mut penalty = config.init().unwrap();
+            let masks = [step(&mut penalty), step(&mut penalty), step(&mut penalty)];
             assert!(masks[0] != masks[1] && masks[1] != masks[2], "{backend}");
-            let resumed = config.init().unwrap().resume_at(2);
-            assert_eq!(step(&resumed), masks[2], "{backend}");
-            let other = config.clone().with_seed(5).init().unwrap();
-            assert_ne!(step(&other), masks[0], "{backend}");
+            let mut resumed = config
+                .init()
+                .unwrap()
+                .load_record(PenaltyRecord { steps: 2 });
+            assert_eq!(step(&mut resumed), masks[2], "{backend}");
+            let mut other = config.clone().with_seed(5).init().unwrap();
+            assert_ne!(step(&mut other), masks[0], "{backend}");
         }
     }
 }
@@ -113,7 +118,7 @@ fn the_gradient_of_the_gradient_norm_is_that_of_one_mask_a_step() {
     let model = Waves::flex();
     for difference in [Difference::Central, Difference::Forward] {
         let config = GradientNormConfig::new().with_difference(difference);
-        let step = |penalty: &burn_sharpness::penalty::GradientNorm| {
+        let step = |penalty: &mut burn_sharpness::penalty::GradientNorm| {
             let gradients = model.gradients();
             let direction = model.of(&gradients);
             let norm = direction.iter().map(|g| g * g).sum::<f64>().sqrt();
@@ -129,9 +134,9 @@ fn the_gradient_of_the_gradient_norm_is_that_of_one_mask_a_step() {
                 assert!(distance < 1e-4, "{difference:?}: no mask: {}", mask[i]);
             }
         };
-        let penalty = config.init().unwrap();
+        let mut penalty = config.init().unwrap();
         for _ in 0..4 {
-            step(&penalty);
+            step(&mut penalty);
         }
         assert_eq!(penalty.steps(), 4);
     }
@@ -150,7 +155,7 @@ fn a_dropout_that_is_switched_on_during_training_is_seen() {
         calls.set(calls.get() + 1);
         model.loss()
     };
-    let penalty = HutchinsonTraceConfig::new().init().unwrap();
+    let mut penalty = HutchinsonTraceConfig::new().init().unwrap();
     // Nothing random: one pass of its own at the first step, then two a probe.
     for expected in [3, 2, 2] {
         calls.set(0);
@@ -176,7 +181,7 @@ fn both_passes_of_sam_draw_the_same_mask_and_the_next_step_another() {
             let drawn = RefCell::new(Vec::new());
             let mut model = Waves::flex();
             for _ in 0..steps {
-                let step = sam.step(0.0, model, |model: Waves| {
+                let step = sam.step(0.0, model, |model: &Waves| {
                     let gradients = model.gradients();
                     drawn
                         .borrow_mut()
@@ -199,10 +204,16 @@ fn both_passes_of_sam_draw_the_same_mask_and_the_next_step_another() {
         assert!(masks[0] != masks[2] && masks[2] != masks[4]);
         assert_eq!(sam.steps(), 3);
         let record = SamRecord {
-            steps: 2,
-            ..SamRecord::default()
+            gradient: SamGradientRecord {
+                steps: 2,
+                ..SamGradientRecord::default()
+            },
+            optimizer: sam.optimizer().to_record(),
         };
-        let mut resumed = config.init(SgdConfig::new().init()).unwrap().resume(record);
+        let mut resumed = config
+            .init(SgdConfig::new().init())
+            .unwrap()
+            .load_record(record);
         assert_eq!(run(1, &mut resumed)[1..], masks[4..]);
     }
 }
@@ -215,7 +226,7 @@ fn sam_with_radius_zero_leaves_the_generator_alone() {
         device.seed(11);
         let model = Waves::flex();
         if let Some(sam) = sam {
-            let step = sam.step(0.0, model, |model: Waves| ((), model.gradients()));
+            let step = sam.step(0.0, model, |model: &Waves| ((), model.gradients()));
             drop(step.unwrap());
         } else {
             model.gradients();
@@ -278,10 +289,11 @@ fn landscapes_and_worst_cases_draw_the_same_numbers_at_every_point() {
     line.of_modules([&model, &model], batches, loss, proceed)
         .unwrap();
     same(6);
-    let worst = WorstCase {
+    let worst = WorstCaseConfig {
         steps: 3,
-        ..WorstCase::default()
+        ..WorstCaseConfig::default()
     };
+    let worst = worst.init().unwrap();
     worst.of_module(&model, batches, loss).unwrap();
     same(4);
 }
@@ -312,14 +324,14 @@ fn a_loss_that_is_another_function_at_every_call_is_refused() {
     let gradients = model.gradients();
     for difference in [Difference::Central, Difference::Forward] {
         let penalty = GradientNormConfig::new().with_difference(difference);
-        let penalty = penalty.init().unwrap();
+        let mut penalty = penalty.init().unwrap();
         refused(penalty.gradient(&model, loss, &gradients).unwrap_err());
     }
-    let trace = HutchinsonTraceConfig::new().init().unwrap();
+    let mut trace = HutchinsonTraceConfig::new().init().unwrap();
     refused(trace.gradient(&model, loss, &gradients).unwrap_err());
     for sam in [SamConfig::new(), SamConfig::asam()] {
-        let pass = |model: Waves| {
-            let gradients = GradientsParams::from_grads(loss(&model).backward(), &model);
+        let pass = |model: &Waves| {
+            let gradients = GradientsParams::from_grads(loss(model).backward(), model);
             ((), gradients)
         };
         let mut sam = sam.init(SgdConfig::new().init()).unwrap();

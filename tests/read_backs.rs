@@ -118,7 +118,7 @@ fn loss(model: &ThreeLayerNet, x: &Tensor<2>, y: &Tensor<1, Int>) -> Tensor<1> {
 
 /// One step with the penalty in the loss; also says where every gradient was.
 fn step_with_penalty(
-    hsr: &Hsr,
+    hsr: &mut Hsr,
     optimizer: &mut ModuleOptimizer,
     model: ThreeLayerNet,
     x: &Tensor<2>,
@@ -154,7 +154,7 @@ fn a_step_with_the_penalty_reads_nothing_back_from_wgpu() {
         (Mode::Direction, Evaluation::Auto),
     ] {
         let name = format!("{mode:?}, {evaluation:?}");
-        let hsr = config
+        let mut hsr = config
             .clone()
             .with_mode(mode)
             .with_evaluation(evaluation)
@@ -163,10 +163,10 @@ fn a_step_with_the_penalty_reads_nothing_back_from_wgpu() {
         let mut optimizer = AdamConfig::new().init();
         // The first steps compile and tune kernels, and tuning reads the device's clock back.
         for _ in 0..2 {
-            (model, _) = step_with_penalty(&hsr, &mut optimizer, model, &x, &y);
+            (model, _) = step_with_penalty(&mut hsr, &mut optimizer, model, &x, &y);
         }
         let ((after, devices), counts) = count(&device, || {
-            step_with_penalty(&hsr, &mut optimizer, model, &x, &y)
+            step_with_penalty(&mut hsr, &mut optimizer, model, &x, &y)
         });
         model = after;
         println!("a step, {name}: {counts:?}");
@@ -201,7 +201,7 @@ fn injection_and_the_decoupled_step_read_nothing_back_from_wgpu() {
     for mode in [Mode::Coupled, Mode::Decoupled, Mode::Direction] {
         let Problem { mut model, x, y } = problem(&device);
         let config = HsrConfig::new().with_strength(0.1).with_mode(mode);
-        let hsr = config.init().unwrap();
+        let mut hsr = config.init().unwrap();
         let mut optimizer = AdamConfig::new().init();
         let mut advance = |model: ThreeLayerNet| {
             let gradients = GradientsParams::from_grads(loss(&model, &x, &y).backward(), &model);
@@ -239,9 +239,9 @@ fn a_step_of_stochastic_hsr_reads_nothing_back_from_wgpu() {
                 .with_objective(objective)
                 .with_scheme(scheme)
                 .with_mode(mode);
-            let pass = |model: ThreeLayerNet| {
-                let loss = loss(&model, &x, &y);
-                let gradients = GradientsParams::from_grads(loss.backward(), &model);
+            let pass = |model: &ThreeLayerNet| {
+                let loss = loss(model, &x, &y);
+                let gradients = GradientsParams::from_grads(loss.backward(), model);
                 (loss, gradients)
             };
             for (check_finite, read_backs) in [(false, 0), (true, 1)] {
@@ -270,9 +270,9 @@ fn a_step_of_stochastic_hsr_is_a_bounded_number_of_launches_beyond_its_gradients
     let parameters = 4;
     for samples in [10, 200] {
         let Problem { mut model, x, y } = problem_of(&device, [samples, 4, 5, 3]);
-        let pass = |model: ThreeLayerNet| {
-            let loss = loss(&model, &x, &y);
-            let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        let pass = |model: &ThreeLayerNet| {
+            let loss = loss(model, &x, &y);
+            let gradients = GradientsParams::from_grads(loss.backward(), model);
             ((), gradients)
         };
         let mut optimizer = SgdConfig::new().init();
@@ -282,10 +282,10 @@ fn a_step_of_stochastic_hsr_is_a_bounded_number_of_launches_beyond_its_gradients
         // The first step sees whether the closure repeats itself; the first steps compile kernels.
         for _ in 0..3 {
             model = hsr.step(0.01, model, pass).unwrap().module;
-            let ((), gradients) = pass(model.clone());
+            let ((), gradients) = pass(&model);
             model = optimizer.step(0.01, model, gradients);
         }
-        let (((), gradients), plain) = count(&device, || pass(model.clone()));
+        let (((), gradients), plain) = count(&device, || pass(&model));
         let (after, step) = count(&device, || optimizer.step(0.01, model, gradients));
         let (_, all) = count(&device, || hsr.step(0.01, after, pass).unwrap());
         let beyond = all.launches - 4 * plain.launches - step.launches;
@@ -322,15 +322,15 @@ fn a_penalty_is_at_most_sixty_launches_on_wgpu_and_reads_back_only_on_the_host()
                     let name = format!("{}, {evaluation:?}, {sizes:?}, {tracked}", loss.name());
                     let config = HsrConfig::new()
                         .with_strength(0.1)
-                        .with_loss(loss)
+                        .with_loss(loss.into())
                         .with_evaluation(evaluation)
                         .with_execution(Execution::Device);
-                    let hsr = config.init().unwrap();
+                    let mut hsr = config.init().unwrap();
                     let x = match tracked {
                         true => x.clone().require_grad(),
                         false => x.clone(),
                     };
-                    let penalty = || hsr.penalty(&model, x.clone(), targets.clone()).unwrap();
+                    let mut penalty = || hsr.penalty(&model, x.clone(), targets.clone()).unwrap();
                     penalty().backward();
                     let (value, forward) = count(&device, penalty);
                     let (_, backward) = count(&device, || value.backward());
@@ -343,9 +343,9 @@ fn a_penalty_is_at_most_sixty_launches_on_wgpu_and_reads_back_only_on_the_host()
                 }
             }
             // A strength that follows the loss's gradient takes that gradient too, and reads nothing back for it.
-            let config = HsrConfig::new().with_loss(loss);
-            let hsr = config.with_execution(Execution::Device).init().unwrap();
-            let penalty = || hsr.penalty(&model, x.clone(), targets.clone()).unwrap();
+            let config = HsrConfig::new().with_loss(loss.into());
+            let mut hsr = config.with_execution(Execution::Device).init().unwrap();
+            let mut penalty = || hsr.penalty(&model, x.clone(), targets.clone()).unwrap();
             for _ in 0..2 {
                 penalty().backward();
             }
@@ -353,8 +353,8 @@ fn a_penalty_is_at_most_sixty_launches_on_wgpu_and_reads_back_only_on_the_host()
             println!("{}, {sizes:?}, auto: {}", loss.name(), auto.launches);
             assert_eq!(auto.read_backs, 0, "{}: {auto:?}", loss.name());
             // The control: the host execution reads W1, b1, W2, b2, inputs and targets.
-            let config = HsrConfig::new().with_loss(loss);
-            let hsr = config.with_execution(Execution::Host).init().unwrap();
+            let config = HsrConfig::new().with_loss(loss.into());
+            let mut hsr = config.with_execution(Execution::Host).init().unwrap();
             let (_, on_host) = count(&device, || hsr.penalty(&model, x.clone(), targets).unwrap());
             assert!(on_host.read_backs >= 6, "{on_host:?}");
         }

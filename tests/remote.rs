@@ -15,7 +15,7 @@ mod remote {
     use burn::remote::RemoteHost;
     use burn::server::{RemoteServer, WebSocketTransport};
     use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-    use burn_hsr::{Execution, HsrConfig, LanczosOptions, Mlp, MlpConfig, Mode};
+    use burn_hsr::{Execution, HsrConfig, LanczosConfig, Mlp, MlpConfig, Mode};
     use burn_penalty::StochasticHsrConfig;
     use burn_sharpness::SamConfig;
     use hsr_tests::mlp::noise;
@@ -135,7 +135,7 @@ mod remote {
                 }
                 let hsr = HsrConfig::new().init().unwrap();
                 numbers.push(hsr.bounds(&model, x.clone(), y.clone()).unwrap().lambda_sup);
-                let options = LanczosOptions::default();
+                let options = LanczosConfig::default();
                 let extremes = hsr.extremes(&model, x, y, &options).unwrap();
                 numbers.extend([extremes.largest, extremes.smallest]);
                 numbers
@@ -154,7 +154,7 @@ mod remote {
                 let problem = Problem::new(&device, &[5]);
                 let mut model = problem.model.clone();
                 let config = HsrConfig::new().with_mode(mode).with_strength(0.05);
-                let hsr = config.init().unwrap();
+                let mut hsr = config.init().unwrap();
                 let mut optimizer = AdamConfig::new().init();
                 for _ in 0..6 {
                     let (_, gradients) = problem.pass(model.clone());
@@ -173,7 +173,7 @@ mod remote {
     fn the_penalty_in_the_loss_is_that_of_flex() {
         let [expected, found] = devices().map(|device| {
             let problem = Problem::new(&device, &[5]);
-            let hsr = HsrConfig::new().with_strength(0.05).init().unwrap();
+            let mut hsr = HsrConfig::new().with_strength(0.05).init().unwrap();
             let mut model = problem.model.clone();
             let mut optimizer = AdamConfig::new().init();
             for _ in 0..4 {

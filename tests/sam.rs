@@ -14,17 +14,15 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::{BatchNorm, BatchNormConfig, Linear};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
-use burn::optim::{
-    AdamConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer, OptimizerRecord, SgdConfig,
-};
+use burn::optim::{AdamConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use burn::train::logger::InMemoryMetricLogger;
 use burn::train::metric::LossMetric;
 use burn::train::{
     ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainOutput, TrainStep,
 };
-use burn_sharpness::sam::Pass;
-use burn_sharpness::train::SamLearner;
+use burn_sharpness::sam::{Pass, SamRecord};
+use burn_sharpness::train::SamModel;
 use burn_sharpness::{Outcome, Sam, SamConfig, SharpnessError};
 use hsr_tests::{backends, relative_error, tensor, values};
 
@@ -242,7 +240,7 @@ impl Problem {
 
     /// A step that must be taken.
     fn step(&self, sam: &mut Sam, net: Net) -> Net {
-        let step = sam.step(LR, net, |net| self.pass(&net)).unwrap();
+        let step = sam.step(LR, net, |net| self.pass(net)).unwrap();
         assert_eq!(step.outcome, Outcome::Stepped);
         step.module
     }
@@ -290,7 +288,7 @@ fn sam_and_asam_take_the_steps_of_plain_arithmetic() {
                 let mut theta = start();
                 let mut states = start().map(|part| vec![[0.0; 2]; part.len()]);
                 for step in 1..=5 {
-                    let taken = sam.step(LR, net, |net| problem.pass(&net)).unwrap();
+                    let taken = sam.step(LR, net, |net| problem.pass(net)).unwrap();
                     assert_eq!(taken.outcome, Outcome::Stepped);
                     net = taken.module;
 
@@ -349,7 +347,7 @@ fn radius_zero_is_the_base_optimizer_bit_for_bit_and_takes_one_pass() {
                     let mut passes = 0;
                     let step = sam.step(LR, net, |net| {
                         passes += 1;
-                        problem.pass(&net)
+                        problem.pass(net)
                     });
                     let step = step.unwrap();
                     assert_eq!((passes, step.ascended_loss), (1, None));
@@ -383,7 +381,7 @@ fn a_zero_gradient_gives_the_plain_step() {
             let plain = make().step(LR, net.clone(), gradients);
             let step = config.init(make()).unwrap();
             let step = { step }
-                .step(LR, net.clone(), |net| problem.pass(&net))
+                .step(LR, net.clone(), |net| problem.pass(net))
                 .unwrap();
             assert_eq!(
                 (step.outcome, step.ascended_loss),
@@ -415,7 +413,7 @@ fn the_ascent_has_the_length_rho_whatever_the_scale_of_the_gradient() {
             let step = sam.step(0.0, problem.net(), |net| {
                 seen.push(net.parts());
                 let loss = net.loss(&problem.x, &problem.y) * scale;
-                let gradients = GradientsParams::from_grads(loss.backward(), &net);
+                let gradients = GradientsParams::from_grads(loss.backward(), net);
                 ((), gradients)
             });
             assert_eq!(step.unwrap().outcome, Outcome::Stepped);
@@ -479,7 +477,7 @@ fn asam_adapts_weights_and_leaves_biases() {
     let mut asam = SamConfig::asam().init(SgdConfig::new().init()).unwrap();
     let mut seen = Vec::new();
     let step = asam.step(0.0, zoo, |zoo| {
-        seen.push(read(&zoo));
+        seen.push(read(zoo));
         // ½‖θ‖² of rank 1, ½·‖θ‖² doubled of rank 2: the gradient is θ or 2θ.
         let loss = [&zoo.weight, &zoo.weights[0], &zoo.weights[1], &zoo.gamma]
             .into_iter()
@@ -491,7 +489,7 @@ fn asam_adapts_weights_and_leaves_biases() {
             ])
             .reduce(|a, b| a + b)
             .unwrap();
-        let gradients = GradientsParams::from_grads(loss.backward(), &zoo);
+        let gradients = GradientsParams::from_grads(loss.backward(), zoo);
         ((), gradients)
     });
     assert_eq!(step.unwrap().outcome, Outcome::Stepped);
@@ -533,10 +531,10 @@ fn asams_ascent_does_not_see_how_the_layers_are_scaled_against_each_other() {
             hidden: layer(&w1, [INPUTS, HIDDEN]),
             output: layer(&w2, [HIDDEN, OUTPUTS]),
         };
-        let passes = config.init_gradient().unwrap().of(&net, |net| {
+        let passes = config.init_gradient().unwrap().loss_gradients(&net, |net| {
             let out = net.output.forward(net.hidden.forward(x.clone()));
             let loss = (out - y.clone()).square().mean();
-            let gradients = GradientsParams::from_grads(loss.backward(), &net);
+            let gradients = GradientsParams::from_grads(loss.backward(), net);
             (values(loss)[0], gradients)
         });
         passes.unwrap().ascended_loss.unwrap()
@@ -560,7 +558,7 @@ fn the_module_is_restored_exactly_after_the_ascent() {
             let mut seen = Vec::new();
             let step = sam.step(0.0, net, |net| {
                 seen.push(bits(&net.parts()));
-                problem.pass(&net)
+                problem.pass(net)
             });
             let step = step.unwrap();
             assert_eq!(bits(&step.module.parts()), before);
@@ -569,11 +567,37 @@ fn the_module_is_restored_exactly_after_the_ascent() {
             assert!(seen[2].iter().zip(&before).all(|(a, b)| a != b));
 
             // The gradient alone leaves the module it is given as it is.
-            let passes = sam.gradient().of(&step.module, |net| problem.pass(&net));
+            let passes = sam
+                .gradient()
+                .clone()
+                .loss_gradients(&step.module, |net| problem.pass(net));
             assert_eq!(passes.unwrap().gradients.len(), 4);
             assert_eq!(bits(&step.module.parts()), before);
             assert!(step.module.hidden.weight.val().is_require_grad());
         }
+    }
+}
+
+#[test]
+fn a_closure_that_gives_the_loss_is_one_that_gives_its_gradients() {
+    let problem = Problem::on(&Device::flex().autodiff(), DType::F64);
+    for (config, _) in both() {
+        let start = || config.init(Base::Adam.burn()).unwrap();
+        let (mut of_loss, mut of_both) = (start(), start());
+        let (mut a, mut b) = (problem.net(), problem.net());
+        for _ in 0..3 {
+            let step = of_loss.step(LR, a, |net| net.loss(&problem.x, &problem.y));
+            let step = step.unwrap();
+            assert!(!step.loss.is_tracked());
+            let own = of_both.step(LR, b, |net| problem.pass(net)).unwrap();
+            assert_eq!(values(step.loss), [own.loss]);
+            (a, b) = (step.module, own.module);
+            assert_eq!(bits(&a.parts()), bits(&b.parts()));
+        }
+        // A loss without a graph is refused where Burn would panic.
+        let plain = Tensor::<1>::ones([1], &Device::flex());
+        let error = of_loss.step(LR, a, |_| plain.clone()).unwrap_err();
+        assert!(matches!(error, SharpnessError::Untracked { .. }), "{error}");
     }
 }
 
@@ -600,7 +624,7 @@ fn clipping_decay_and_parameter_groups_act_on_the_second_gradient_at_the_first_p
     let (_, first) = plain_loss(&theta, &x, &y);
     for (config, eta) in both() {
         let mut sam = config.init(optimizer.clone()).unwrap();
-        let step = sam.step(rates.clone(), problem.net(), |net| problem.pass(&net));
+        let step = sam.step(rates.clone(), problem.net(), |net| problem.pass(net));
         let there = plain_ascent(&theta, &first, config.rho, eta, [true; 4]);
         let (_, second) = plain_loss(&there, &x, &y);
         let clip = f64::from(clip);
@@ -636,7 +660,7 @@ fn frozen_parameters_stay_and_do_not_count_in_the_norm() {
         let step = sam.step(LR, net, |net| {
             assert!(!net.hidden.weight.val().is_require_grad());
             assert!(net.output.weight.val().is_require_grad());
-            let (loss, mut gradients) = problem.pass(&net);
+            let (loss, mut gradients) = problem.pass(net);
             assert!(gradients.get::<2>(weight).is_none());
             // What somebody else registers for them must not bend the ascent either.
             passes += 1;
@@ -687,19 +711,19 @@ fn a_gradient_that_is_not_finite_in_either_pass_skips_the_step() {
                 let mut sam = SamConfig::new().init(Base::Adam.burn()).unwrap();
                 let net = problem.step(&mut sam, problem.net());
                 let mut twin = sam.clone();
-                let (before, state) = (bits(&net.parts()), sam.into_bytes().unwrap());
+                let (before, state) = (bits(&net.parts()), sam.optimizer().into_bytes().unwrap());
                 let mut passes = 0;
                 let step = sam.step(LR, net, |net| {
                     passes += 1;
                     match passes == number {
-                        true => broken(&net, value),
-                        false => problem.pass(&net),
+                        true => broken(net, value),
+                        false => problem.pass(net),
                     }
                 });
                 let step = step.unwrap();
                 assert_eq!(step.outcome, Outcome::Skipped { pass });
                 assert_eq!(bits(&step.module.parts()), before);
-                assert_eq!(sam.into_bytes().unwrap()[..], state[..]);
+                assert_eq!(sam.optimizer().into_bytes().unwrap()[..], state[..]);
                 // And goes on as if nothing had been.
                 let expected = problem.step(&mut twin, step.module.clone());
                 let next = problem.step(&mut sam, step.module);
@@ -709,14 +733,14 @@ fn a_gradient_that_is_not_finite_in_either_pass_skips_the_step() {
         // With ρ = 0 the one pass is checked.
         let config = SamConfig::new().with_rho(0.0);
         let mut sam = config.init(Base::Adam.burn()).unwrap();
-        let step = sam.step(LR, problem.net(), |net| broken(&net, f64::NAN));
+        let step = sam.step(LR, problem.net(), |net| broken(net, f64::NAN));
         let skipped = Outcome::Skipped { pass: Pass::First };
         assert_eq!(step.unwrap().outcome, skipped);
         // Without the check the gradient goes where it goes without SAM.
         let config = SamConfig::new().with_check_finite(false);
         let mut sam = config.init(Base::Adam.burn()).unwrap();
         let step = sam
-            .step(LR, problem.net(), |net| broken(&net, f64::NAN))
+            .step(LR, problem.net(), |net| broken(net, f64::NAN))
             .unwrap();
         assert_eq!(step.outcome, Outcome::Stepped);
         assert!(step.module.parts()[3][1].is_nan());
@@ -742,14 +766,18 @@ fn the_base_optimizers_state_survives_saving() {
                 for _ in 0..3 {
                     net = problem.step(&mut whole, net);
                 }
-                whole.save(&path).unwrap();
-                let record = OptimizerRecord::from_bytes(whole.into_bytes().unwrap()).unwrap();
+                let record = || whole.to_record(&net).unwrap();
+                record().save(&path).unwrap();
+                let bytes = record().into_bytes().unwrap();
                 let resumed = [
-                    fresh().from_bytes(whole.into_bytes().unwrap()).unwrap(),
-                    fresh().load(&path).unwrap(),
-                    fresh().load_record(record),
-                    fresh().load_record(whole.to_record()),
+                    fresh().load_record(SamRecord::from_bytes(&bytes).unwrap()),
+                    fresh().load_record(SamRecord::load(&path).unwrap()),
+                    fresh().load_record(record()),
                 ];
+                assert_eq!(resumed.each_ref().map(Sam::steps), [3; 3]);
+                for cut in [0, 7, 8, 20, bytes.len() - 1] {
+                    assert!(SamRecord::from_bytes(&bytes[..cut]).is_err(), "{cut}");
+                }
                 let run = |mut sam: Sam| {
                     let mut net = net.clone();
                     for _ in 0..3 {
@@ -783,8 +811,8 @@ fn half_batches_accumulated_in_the_closure_take_the_step_of_the_whole() {
             let mut sum = 0.0;
             for (x, y) in &halves {
                 let loss = net.loss(x, y) * 0.5;
-                let gradients = GradientsParams::from_grads(loss.backward(), &net);
-                accumulator.accumulate(&net, gradients);
+                let gradients = GradientsParams::from_grads(loss.backward(), net);
+                accumulator.accumulate(net, gradients);
                 sum += values(loss)[0];
             }
             (sum, accumulator.grads())
@@ -799,9 +827,9 @@ fn half_batches_accumulated_in_the_closure_take_the_step_of_the_whole() {
         let net = problem.net();
         let mut accumulator = GradientsAccumulator::new();
         for (x, y) in &halves {
-            let passes = sam().gradient().of(&net, |net| {
+            let passes = sam().gradient().clone().loss_gradients(&net, |net| {
                 let loss = net.loss(x, y) * 0.5;
-                ((), GradientsParams::from_grads(loss.backward(), &net))
+                ((), GradientsParams::from_grads(loss.backward(), net))
             });
             accumulator.accumulate(&net, passes.unwrap().gradients);
         }
@@ -1079,7 +1107,7 @@ fn train(
             .build(InMemDataset::new(items.clone()))
     };
     let (optimizer, rates) = groups();
-    let model = SamLearner::new(Normed::new(device), gradient).unwrap();
+    let model = SamModel::new(Normed::new(device), gradient).unwrap();
     let result = SupervisedTraining::new(folder.path(), loader(), loader())
         .metrics((LossMetric::new(),))
         .with_metric_logger(InMemoryMetricLogger::new())
@@ -1109,8 +1137,8 @@ fn training_is_bit_for_bit_a_loop_with_sam() {
         for _ in 0..3 {
             for chunk in items(false).chunks(4) {
                 let batch = Batches.batch(chunk.to_vec(), &device);
-                let step = sam.step(rates.step(), model, |model: Normed| {
-                    let output = TrainStep::step(&model, batch.clone());
+                let step = sam.step(rates.step(), model, |model: &Normed| {
+                    let output = TrainStep::step(model, batch.clone());
                     (output.item, output.grads)
                 });
                 model = step.unwrap().module;
@@ -1148,17 +1176,17 @@ fn training_counts_the_steps_that_were_skipped() {
 fn a_training_step_gives_the_output_of_the_first_pass_and_the_gradient_of_the_second() {
     let device = Device::flex().autodiff();
     let batch = Batches.batch(items(false), &device);
-    let gradient = SamConfig::asam().init_gradient().unwrap();
+    let mut gradient = SamConfig::asam().init_gradient().unwrap();
     let model = Normed::new(&device);
-    let passes = gradient.of(&model, |model: Normed| {
-        let output = TrainStep::step(&model, batch.clone());
+    let passes = gradient.loss_gradients(&model, |model: &Normed| {
+        let output = TrainStep::step(model, batch.clone());
         (values(output.item.loss)[0], output.grads)
     });
     let passes = passes.unwrap();
     assert!(passes.ascended_loss.unwrap() > passes.loss);
 
     let plain = TrainStep::step(&model, batch.clone()).grads;
-    let learner = SamLearner::new(model, gradient).unwrap();
+    let learner = SamModel::new(model, gradient).unwrap();
     let output = TrainStep::step(&learner, batch);
     assert_eq!(values(output.item.loss), [passes.loss]);
     assert_eq!(output.grads.len(), passes.gradients.len());

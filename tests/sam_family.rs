@@ -12,10 +12,10 @@ use burn::tensor::{DType, Device, Tensor};
 use burn::train::{RegressionOutput, TrainOutput, TrainStep};
 use burn_sharpness::sam::{
     EigenSamConfig, FollowRateConfig, FriendlySamConfig, GsamConfig, LookSamConfig, NsoConfig,
-    Pass, SamRecord, SamRule, WsamConfig,
+    Pass, SamGradientRecord, SamRecord, SamRule, WsamConfig,
 };
-use burn_sharpness::train::SamLearner;
-use burn_sharpness::{Outcome, ParameterSpace, Sam, SamConfig, SharpnessError};
+use burn_sharpness::train::SamModel;
+use burn_sharpness::{Outcome, ParameterSpace, Sam, SamConfig, SamGradient, SharpnessError};
 use hsr_tests::mlp::{Batch, Mlp, Problem, noise};
 use hsr_tests::{backends, is_host, relative_error, tensor, values};
 use serde::Deserialize;
@@ -181,7 +181,7 @@ fn every_method_takes_the_steps_of_its_papers_formulas() {
                 let mut model = problems[0].model(&device, dtype);
                 for (number, expected) in case.steps.iter().enumerate() {
                     let batch = &batches[number % 2];
-                    let step = sam.step(expected.rate, model, |model| pass(&model, batch));
+                    let step = sam.step(expected.rate, model, |model| pass(model, batch));
                     let step = step.unwrap();
                     assert_eq!(
                         step.outcome,
@@ -239,8 +239,8 @@ fn noise_is_gaussian_in_both_directions_and_the_step_is_the_mean_gradient_of_its
         let start = theta(&model);
         let mut points = Vec::new();
         let step = sam.step(0.1, model, |model| {
-            points.push(theta(&model));
-            pass(&model, &batch)
+            points.push(theta(model));
+            pass(model, &batch)
         });
         model = step.unwrap().module;
         if number == 0 {
@@ -285,13 +285,15 @@ fn noise_is_gaussian_in_both_directions_and_the_step_is_the_mean_gradient_of_its
     // Another seed draws others.
     let points = |seed| {
         let seen = RefCell::new(Vec::new());
-        let passes = config.clone().with_seed(seed).init_gradient().unwrap().of(
-            &problem.model(&device, DType::F64),
-            |model: Mlp| {
-                seen.borrow_mut().push(theta(&model));
-                pass(&model, &batch)
-            },
-        );
+        let passes = config
+            .clone()
+            .with_seed(seed)
+            .init_gradient()
+            .unwrap()
+            .loss_gradients(&problem.model(&device, DType::F64), |model: &Mlp| {
+                seen.borrow_mut().push(theta(model));
+                pass(model, &batch)
+            });
         drop(passes.unwrap());
         seen.into_inner()
     };
@@ -321,7 +323,7 @@ fn strength_zero_is_the_base_optimizer_bit_for_bit_and_takes_one_pass() {
                 let mut passes = 0;
                 let step = sam.step(0.1, model, |model| {
                     passes += 1;
-                    pass(&model, &batch)
+                    pass(model, &batch)
                 });
                 let step = step.unwrap();
                 assert_eq!((passes, step.ascended_loss), (1, None), "{name}");
@@ -345,7 +347,7 @@ fn methods_without_what_they_add_are_sam_bit_for_bit() {
         let mut model = problem.model(&flex(), DType::F64);
         // The same parameters have the same identities in no two models, so bits are compared.
         for _ in 0..4 {
-            let step = sam.step(0.1, model, |model| pass(&model, &batch));
+            let step = sam.step(0.1, model, |model| pass(model, &batch));
             model = step.unwrap().module;
         }
         bits(&model)
@@ -379,7 +381,7 @@ fn a_zero_gradient_gives_the_plain_step() {
         for _ in 0..4 {
             let step = sam.step(0.1, model.clone(), |model| {
                 let loss = model.loss(&problem.batch(&flex(), DType::F32)) * 0.0;
-                ((), GradientsParams::from_grads(loss.backward(), &model))
+                ((), GradientsParams::from_grads(loss.backward(), model))
             });
             let step = step.unwrap();
             assert_eq!(step.outcome, Outcome::Stepped, "{name}");
@@ -417,7 +419,7 @@ fn a_step_takes_the_gradients_that_the_table_says() {
             let mut passes = 0;
             let step = sam.step(0.1, model, |model| {
                 passes += 1;
-                pass(&model, &batch)
+                pass(model, &batch)
             });
             model = step.unwrap().module;
             // The first step repeats its first pass.
@@ -541,7 +543,7 @@ fn all_passes_of_a_step_draw_the_same_mask() {
         let mut sam = config.init(SgdConfig::new().init()).unwrap();
         for _ in 0..3 {
             let drawn = RefCell::new(Vec::new());
-            let step = sam.step(0.05, model, |model: Normed| {
+            let step = sam.step(0.05, model, |model: &Normed| {
                 let pass = model.pass(&batch);
                 let ones = Tensor::<2>::ones([6, 4], &device);
                 // The next mask of the generator tells the state that the pass began with.
@@ -594,10 +596,13 @@ fn a_run_with_dropout_and_adam_resumes_bit_for_bit() {
         let record = first.gradient().to_record(&half).unwrap();
         assert_eq!(record.steps, 3);
         record.clone().save(&path).unwrap();
-        let loaded = SamRecord::load(&path).unwrap();
+        let loaded = SamGradientRecord::load(&path).unwrap();
         assert_eq!(loaded, record);
-        let resumed = || config.init(adam()).unwrap().load_record(first.to_record());
-        let mut second = resumed().resume(loaded);
+        let of_both = || first.to_record(&half).unwrap();
+        of_both().save(&path).unwrap();
+        let loaded = SamRecord::load(&path).unwrap();
+        assert_eq!(loaded.gradient, record);
+        let mut second = config.init(adam()).unwrap().load_record(loaded);
         assert_eq!(second.gradient().to_record(&half).unwrap(), record);
         let end = run(&mut second, burn_penalty::isolated(&half), 3..6);
         assert_eq!((bits(&end), end.statistics()), expected, "{name}");
@@ -606,11 +611,16 @@ fn a_run_with_dropout_and_adam_resumes_bit_for_bit() {
         let end = run(&mut clone, burn_penalty::isolated(&half), 3..6);
         assert_eq!(bits(&end), expected.0, "{name}");
         assert_eq!(first.steps(), 3);
-        // Without the record it is another run.
-        let end = run(&mut resumed(), half, 3..6);
+        // Without what the method keeps it is another run.
+        let optimizer_alone = SamRecord {
+            gradient: SamGradientRecord::default(),
+            ..of_both()
+        };
+        let mut without = config.init(adam()).unwrap().load_record(optimizer_alone);
+        let end = run(&mut without, half.clone(), 3..6);
         assert_ne!(bits(&end), expected.0, "{name}");
     }
-    let error = SamRecord::from_bytes(b"{\"step\":1}")
+    let error = SamGradientRecord::from_bytes(b"{\"step\":1}")
         .unwrap_err()
         .to_string();
     assert!(
@@ -644,26 +654,30 @@ fn a_gradient_that_is_not_finite_skips_the_step_and_changes_nothing() {
             for value in [f64::NAN, f64::INFINITY] {
                 let mut sam = config.init(AdamConfig::new().init()).unwrap();
                 let model = problem.model(&flex(), DType::F32);
-                let step = sam.step(0.1, model, |model| pass(&model, &batch));
+                let step = sam.step(0.1, model, |model| pass(model, &batch));
                 let model = step.unwrap().module;
-                let (before, state) = (bits(&model), sam.into_bytes().unwrap());
+                let (before, state) = (bits(&model), sam.optimizer().into_bytes().unwrap());
                 let memory = sam.gradient().to_record(&model).unwrap().memory;
                 let mut passes = 0;
                 let step = sam.step(0.1, model, |model| {
                     passes += 1;
                     match (passes == 1) == first {
-                        true => broken(&model, value),
-                        false => pass(&model, &batch),
+                        true => broken(model, value),
+                        false => pass(model, &batch),
                     }
                 });
                 let step = step.unwrap();
                 assert_eq!(step.outcome, Outcome::Skipped { pass: pass_of }, "{name}");
                 assert_eq!(bits(&step.module), before, "{name}");
-                assert_eq!(sam.into_bytes().unwrap()[..], state[..], "{name}");
+                assert_eq!(
+                    sam.optimizer().into_bytes().unwrap()[..],
+                    state[..],
+                    "{name}"
+                );
                 let record = sam.gradient().to_record(&step.module).unwrap();
                 assert_eq!((record.steps, record.memory), (2, memory), "{name}");
                 // And goes on.
-                let next = sam.step(0.1, step.module, |model| pass(&model, &batch));
+                let next = sam.step(0.1, step.module, |model| pass(model, &batch));
                 let next = next.unwrap();
                 assert_eq!(next.outcome, Outcome::Stepped, "{name}");
                 assert!(theta(&next.module).iter().all(|v| v.is_finite()), "{name}");
@@ -696,10 +710,10 @@ fn parameters_outside_the_group_stay_where_they_are_in_every_pass_and_are_traine
             let before = theta(&model);
             let mut moved = false;
             let step = sam.step(0.1, model, |model| {
-                let there = theta(&model);
+                let there = theta(model);
                 assert_eq!(part(&there, false), part(&before, false), "{name}");
                 moved |= part(&there, true) != part(&before, true);
-                pass(&model, &batch)
+                pass(model, &batch)
             });
             let step = step.unwrap();
             assert_eq!(moved, step.ascended_loss.is_some(), "{name}");
@@ -712,7 +726,7 @@ fn parameters_outside_the_group_stay_where_they_are_in_every_pass_and_are_traine
     let passes = nothing
         .init_gradient()
         .unwrap()
-        .of(&model, |model: Mlp| pass(&model, &batch));
+        .loss_gradients(&model, |model: &Mlp| pass(model, &batch));
     assert!(matches!(passes.unwrap_err(), SharpnessError::NoParameters));
 }
 
@@ -729,7 +743,7 @@ fn half_precision_takes_every_method() {
             let mut sam = config.init(SgdConfig::new().init()).unwrap();
             let mut model = problem.model(&flex(), dtype);
             for _ in 0..4 {
-                let step = sam.step(0.1, model, |model| pass(&model, batch)).unwrap();
+                let step = sam.step(0.1, model, |model| pass(model, batch)).unwrap();
                 assert_eq!(step.outcome, Outcome::Stepped);
                 model = step.module;
             }
@@ -806,33 +820,33 @@ fn a_learner_with_any_method_is_bit_for_bit_a_loop_with_it() {
         let gradient = config.init_gradient().unwrap();
         let start = Normed::new(&device, 0.25);
         if config.rule.is_decoupled() {
-            let error = SamLearner::new(start, gradient).unwrap_err();
+            let error = SamModel::new(start, gradient).unwrap_err();
             assert!(matches!(error, SharpnessError::DecoupledStep), "{name}");
             continue;
         }
         let mut model = burn_penalty::isolated(&start);
         let mut sam = config.init(AdamConfig::new().init()).unwrap();
-        let mut learner = SamLearner::new(start, gradient).unwrap();
+        let mut learner = SamModel::new(start, gradient).unwrap();
         let mut optimizer = AdamConfig::new().init();
         for number in 0..5 {
             let batch = &batches[number % 2];
             let output = TrainStep::step(&learner, batch.clone());
             learner = learner.optimize(&mut optimizer, 0.05.into(), output.grads);
-            let step = sam.step(0.05, model, |model: Normed| model.pass(batch));
+            let step = sam.step(0.05, model, |model: &Normed| model.pass(batch));
             let step = step.unwrap();
             assert_eq!(values(output.item.loss), [step.loss], "{name}");
             model = step.module;
             assert_eq!(bits(&learner.model), bits(&model), "{name}");
         }
         assert_eq!(learner.model.statistics(), model.statistics(), "{name}");
-        let record = learner.to_sam_record().unwrap();
+        let record = learner.to_method_record().unwrap();
         assert_eq!(record, sam.gradient().to_record(&model).unwrap(), "{name}");
         assert_eq!((learner.skipped(), learner.refused().is_none()), (0, true));
     }
     // What is refused before its first pass still has an output.
     let nothing = SamConfig::of(NsoConfig::new()).with_group(ParamGroup::from_predicate("nowhere"));
     let gradient = nothing.init_gradient().unwrap();
-    let learner = SamLearner::new(Normed::new(&device, 0.0), gradient).unwrap();
+    let learner = SamModel::new(Normed::new(&device, 0.0), gradient).unwrap();
     let output = TrainStep::step(&learner, batches[0].clone());
     assert!(output.grads.is_empty() && values(output.item.loss)[0] > 0.0);
     assert!(matches!(
@@ -850,25 +864,25 @@ fn a_radius_follows_the_rate_that_a_training_loop_says() {
     let config = SamConfig::new()
         .with_rho(0.4)
         .with_follow_rate(Some(follow));
-    let gradient = config.init_gradient().unwrap();
+    let mut gradient = config.init_gradient().unwrap();
     let model = problem.model(&flex(), DType::F64);
     let start = theta(&model);
-    let length = || {
+    let length = |gradient: &mut SamGradient| {
         let mut farthest: f64 = 0.0;
-        let passes = gradient.of(&model, |model: Mlp| {
-            let there = theta(&model);
+        let passes = gradient.loss_gradients(&model, |model: &Mlp| {
+            let there = theta(model);
             let squares = there.iter().zip(&start).map(|(a, b)| (a - b).powi(2));
             farthest = farthest.max(squares.sum::<f64>().sqrt());
-            pass(&model, &batch)
+            pass(model, &batch)
         });
         drop(passes.unwrap());
         farthest
     };
     // Until it is said, ρ itself.
-    let mut lengths = vec![length()];
+    let mut lengths = vec![length(&mut gradient)];
     for rate in [0.05, 0.0, 0.2] {
         gradient.at_rate(rate);
-        lengths.push(length());
+        lengths.push(length(&mut gradient));
     }
     let error = relative_error(&lengths, &[0.4, 0.2, 0.0, 0.4], 0.0);
     assert!(error < 1e-14, "{lengths:?}");

@@ -4,7 +4,7 @@
 use burn::tensor::{DType, Device};
 use burn_sharpness::operator::{DenseOperator, from_fn};
 use burn_sharpness::spectrum::{
-    DENSE_LIMIT, DenseSpectrum, DensityOptions, LanczosOptions, SpectralDensity, TraceOptions,
+    DENSE_LIMIT, DenseSpectrum, DensityConfig, LanczosConfig, SpectralDensity, TraceConfig,
     assemble, hutch_plus_plus, hutchinson, lanczos, lanczos_within, power_iteration,
     spectral_density, xtrace,
 };
@@ -136,7 +136,7 @@ fn lanczos_finds_both_signed_ends_with_their_vectors() {
         let scale = sorted[0].abs().max(sorted[sorted.len() - 1].abs());
         let mut operator = dense(&known);
         for count in [1, 3, 5] {
-            let ends = lanczos(&mut operator, count, None, &LanczosOptions::default()).unwrap();
+            let ends = lanczos(&mut operator, count, None, &LanczosConfig::default()).unwrap();
             assert!(ends.converged, "{count}: {}", ends.products);
             let count = count.min(known.len());
             assert_eq!([ends.largest.len(), ends.smallest.len()], [count; 2]);
@@ -172,7 +172,7 @@ fn repeated_eigenvalues_are_found_as_often_as_they_are_there() {
     known[6..9].fill(-4.0);
     let sorted = ascending(&known);
     let mut operator = dense(&known);
-    let options = LanczosOptions::default();
+    let options = LanczosConfig::default();
     for count in [2, 4, 5, 7] {
         let ends = lanczos(&mut operator, count, None, &options).unwrap();
         assert!(ends.converged);
@@ -207,7 +207,7 @@ fn no_ghosts_appear_however_long_the_iteration() {
     // Without reorthogonalisation copies of the outliers come long before the bulk is done.
     let known = bulk_and_outliers(160);
     let mut operator = dense(&known);
-    let options = LanczosOptions {
+    let options = LanczosConfig {
         tolerance: 0.0,
         iterations: 1000,
         seed: 4,
@@ -223,7 +223,7 @@ fn no_ghosts_appear_however_long_the_iteration() {
 fn a_warm_start_saves_products_and_too_few_products_are_admitted() {
     let known = bulk_and_outliers(300);
     let mut operator = dense(&known);
-    let options = LanczosOptions::default();
+    let options = LanczosConfig::default();
     let cold = lanczos(&mut operator, 1, None, &options).unwrap();
     let near: Vec<f64> = (0..300)
         .map(|i| cold.largest[0].vector[i] + cold.smallest[0].vector[i] + 1e-6 * (i as f64).sin())
@@ -238,7 +238,7 @@ fn a_warm_start_saves_products_and_too_few_products_are_admitted() {
     assert!((warm.largest[0].value - 9.0).abs() < 1e-9);
     assert!((warm.smallest[0].value + 2.0).abs() < 1e-9);
 
-    let few = LanczosOptions {
+    let few = LanczosConfig {
         iterations: 12,
         ..options
     };
@@ -271,9 +271,9 @@ fn a_bound_on_the_vectors_in_memory_costs_products_and_nothing_else() {
         (bulk_and_outliers(30), 2, 30),
     ] {
         let mut operator = dense(&known);
-        let options = LanczosOptions {
+        let options = LanczosConfig {
             iterations: 5000,
-            ..LanczosOptions::default()
+            ..LanczosConfig::default()
         };
         let free = lanczos(&mut operator, count, None, &options).unwrap();
         let bound = lanczos_within(&mut operator, count, None, &options, vectors).unwrap();
@@ -305,9 +305,9 @@ fn a_bound_on_the_vectors_in_memory_costs_products_and_nothing_else() {
         }
     }
     let mut operator = dense(&bulk_and_outliers(60));
-    let few = LanczosOptions {
+    let few = LanczosConfig {
         iterations: 60,
-        ..LanczosOptions::default()
+        ..LanczosConfig::default()
     };
     // Too few products are admitted, with the residual that they left.
     let ends = lanczos_within(&mut operator, 3, None, &few, 16).unwrap();
@@ -334,13 +334,13 @@ fn xtrace_is_unbiased_and_better_than_hutch_plus_plus_where_the_spectrum_decays(
         let trace: f64 = known.iter().sum();
         let operator = dense(&known);
         let seeds = 1000;
-        let errors = |estimate: &dyn Fn(&TraceOptions) -> f64| -> (f64, f64) {
+        let errors = |estimate: &dyn Fn(&TraceConfig) -> f64| -> (f64, f64) {
             let all: Vec<f64> = (0..seeds)
                 .map(|seed| {
-                    let options = TraceOptions {
+                    let options = TraceConfig {
                         products,
                         seed,
-                        ..TraceOptions::default()
+                        ..TraceConfig::default()
                     };
                     estimate(&options) - trace
                 })
@@ -367,10 +367,10 @@ fn xtrace_is_unbiased_and_better_than_hutch_plus_plus_where_the_spectrum_decays(
         // The interval is a size, not a promise.
         let held = coverage(
             |seed| {
-                let options = TraceOptions {
+                let options = TraceConfig {
                     products,
                     seed,
-                    ..TraceOptions::default()
+                    ..TraceConfig::default()
                 };
                 xtrace(&mut operator.clone(), &options).unwrap().interval
             },
@@ -381,9 +381,9 @@ fn xtrace_is_unbiased_and_better_than_hutch_plus_plus_where_the_spectrum_decays(
     // Exact where the probes are more than the rank, and where they are as many as the rows.
     let mut low = vec![0.0; 60];
     low[..5].copy_from_slice(&[3.0, 2.0, 1.0, -1.0, 0.5]);
-    let options = |products| TraceOptions {
+    let options = |products| TraceConfig {
         products,
-        ..TraceOptions::default()
+        ..TraceConfig::default()
     };
     let found = xtrace(&mut dense(&low), &options(12)).unwrap();
     assert!((found.trace - 5.5).abs() < 1e-12 && found.standard_error == 0.0);
@@ -402,16 +402,16 @@ fn xtrace_is_unbiased_and_better_than_hutch_plus_plus_where_the_spectrum_decays(
 fn everything_is_decided_by_its_seed() {
     let mut operator = dense(&bulk_and_outliers(60));
     let mut with = |seed: u64| {
-        let options = LanczosOptions {
+        let options = LanczosConfig {
             seed,
-            ..LanczosOptions::default()
+            ..LanczosConfig::default()
         };
-        let trace = TraceOptions {
+        let trace = TraceConfig {
             seed,
             products: 12,
-            ..TraceOptions::default()
+            ..TraceConfig::default()
         };
-        let density = DensityOptions {
+        let density = DensityConfig {
             seed,
             probes: 2,
             steps: 8,
@@ -437,9 +437,9 @@ fn everything_is_decided_by_its_seed() {
 
 #[test]
 fn power_iteration_finds_the_largest_magnitude_and_says_when_it_does_not_converge() {
-    let options = LanczosOptions {
+    let options = LanczosConfig {
         iterations: 3000,
-        ..LanczosOptions::default()
+        ..LanczosConfig::default()
     };
     // −8 is not λ_max, which is 7.
     let mut known = bulk_and_outliers(50);
@@ -488,7 +488,7 @@ fn the_intervals_of_traces_hold_as_often_as_they_say() {
         let mean = 500.0 * confidence;
         let reach = 4.0 * (mean * (1.0 - confidence)).sqrt();
         for products in [12, 30] {
-            let options = |seed| TraceOptions {
+            let options = |seed| TraceConfig {
                 products,
                 confidence,
                 seed,
@@ -519,10 +519,10 @@ fn traces_are_unbiased_with_the_variance_that_theory_gives() {
         let squares: f64 = matrix.iter().map(|v| v * v).sum();
         squares - (0..50).map(|i| matrix[i * 51].powi(2)).sum::<f64>()
     };
-    let options = |seed| TraceOptions {
+    let options = |seed| TraceConfig {
         products: 30,
         seed,
-        ..TraceOptions::default()
+        ..TraceConfig::default()
     };
     let seeds = 2000;
     let moments = |estimate: &dyn Fn(u64) -> f64| {
@@ -563,7 +563,7 @@ fn traces_are_unbiased_with_the_variance_that_theory_gives() {
 fn traces_are_exact_where_nothing_is_left_to_chance() {
     // Signs see the diagonal exactly.
     let values = [3.0, -1.0, 0.5, 2.0];
-    let estimate = hutchinson(&mut diagonal(&values), &TraceOptions::default()).unwrap();
+    let estimate = hutchinson(&mut diagonal(&values), &TraceConfig::default()).unwrap();
     assert_eq!((estimate.trace, estimate.standard_error), (4.5, 0.0));
     assert_eq!(estimate.interval, [4.5, 4.5]);
     assert_eq!((estimate.probes, estimate.products), (90, 90));
@@ -571,9 +571,9 @@ fn traces_are_exact_where_nothing_is_left_to_chance() {
     let mut known = vec![0.0; 80];
     known[..6].copy_from_slice(&[5.0, -4.0, 3.0, 1e-3, 2.0, 1e-6]);
     for products in [18, 20, 60] {
-        let options = TraceOptions {
+        let options = TraceConfig {
             products,
-            ..TraceOptions::default()
+            ..TraceConfig::default()
         };
         let estimate = hutch_plus_plus(&mut dense(&known), &options).unwrap();
         assert!(
@@ -584,15 +584,15 @@ fn traces_are_exact_where_nothing_is_left_to_chance() {
         assert!(estimate.interval[1] - estimate.interval[0] < 1e-10);
         assert!(estimate.products <= products);
     }
-    let few = TraceOptions {
+    let few = TraceConfig {
         products: 15,
-        ..TraceOptions::default()
+        ..TraceConfig::default()
     };
     let estimate = hutch_plus_plus(&mut dense(&known), &few).unwrap();
     assert!(estimate.standard_error > 1e-9);
     // The whole space is a span too.
     let known: Vec<f64> = (0..20).map(|i| i as f64 - 9.5).collect();
-    let estimate = hutch_plus_plus(&mut dense(&known), &TraceOptions::default()).unwrap();
+    let estimate = hutch_plus_plus(&mut dense(&known), &TraceConfig::default()).unwrap();
     assert!((estimate.trace - known.iter().sum::<f64>()).abs() < 1e-12);
     assert_eq!((estimate.probes, estimate.products), (0, 40));
 }
@@ -607,7 +607,7 @@ fn a_probe_is_integrated_exactly_up_to_twice_its_steps() {
             first.get_or_insert_with(|| v.to_vec());
             inner.apply(v, out)
         });
-        let options = DensityOptions {
+        let options = DensityConfig {
             probes: 1,
             steps: 6,
             seed: 3,
@@ -646,9 +646,9 @@ fn up_to(density: &SpectralDensity, t: f64) -> f64 {
 fn densities_have_the_moments_of_the_spectrum() {
     // Of a diagonal matrix the density is exact, repeated eigenvalues included.
     let known: Vec<f64> = (0..60).map(|i| (i % 5) as f64 - 1.0).collect();
-    let options = DensityOptions {
+    let options = DensityConfig {
         probes: 2,
-        ..DensityOptions::default()
+        ..DensityConfig::default()
     };
     let density = spectral_density(&mut diagonal(&known), &options).unwrap();
     for t in [-1.0, 0.0, 1.0, 2.0, 3.0] {
@@ -659,7 +659,7 @@ fn densities_have_the_moments_of_the_spectrum() {
 
     let known = bulk_and_outliers(80);
     let exact = |k: i32| known.iter().map(|v| v.powi(k)).sum::<f64>() / 80.0;
-    let options = DensityOptions {
+    let options = DensityConfig {
         probes: 400,
         steps: 40,
         seed: 1,
@@ -720,7 +720,7 @@ fn differences(case: &Case, dtype: DType) -> FiniteDifferenceHessian<'static, Ml
 fn check_ends(
     case: &Case,
     operator: &mut impl SymmetricOperator,
-    options: &LanczosOptions,
+    options: &LanczosConfig,
     allowed: f64,
 ) {
     let name = &case.name;
@@ -781,15 +781,15 @@ fn differences_of_gradients_agree_with_curvlinops() {
         );
 
         // The differences' own accuracy is the tolerance, in f32 as well.
-        check_ends(case, &mut operator, &LanczosOptions::default(), 1e-9);
+        check_ends(case, &mut operator, &LanczosConfig::default(), 1e-9);
         check_ends(
             case,
             &mut differences(case, DType::F32),
-            &LanczosOptions::default(),
+            &LanczosConfig::default(),
             2e-4,
         );
 
-        let estimate = hutch_plus_plus(&mut operator, &TraceOptions::default()).unwrap();
+        let estimate = hutch_plus_plus(&mut operator, &TraceConfig::default()).unwrap();
         let [low, high] = estimate.interval;
         assert!(
             low < exact.trace && exact.trace < high,
@@ -832,7 +832,7 @@ fn the_closed_form_agrees_with_curvlinops() {
     SymmetricOperator::apply(&mut operator, &case.curvlinops.v, &mut product).unwrap();
     let error = relative_error(&product, &case.curvlinops.product, 0.0);
     assert!(error < 1e-13, "{error}");
-    check_ends(case, &mut operator, &LanczosOptions::default(), 1e-12);
+    check_ends(case, &mut operator, &LanczosConfig::default(), 1e-12);
     let matrix = assemble(&mut operator).unwrap();
     let trace: f64 = (0..theta.len())
         .map(|i| matrix[i * (theta.len() + 1)])
@@ -845,7 +845,7 @@ fn pyhessian_agrees_to_its_own_accuracy() {
     for case in references() {
         let (name, theirs) = (&case.name, &case.pyhessian);
         let mut operator = differences(case, DType::F64);
-        let options = LanczosOptions {
+        let options = LanczosConfig {
             tolerance: 1e-8,
             iterations: 5000,
             seed: 0,
@@ -868,7 +868,7 @@ fn what_cannot_be_done_is_an_error_in_one_line() {
         Ok(())
     });
     let mut empty = from_fn(0, |_, _| Ok(()));
-    let options = LanczosOptions::default();
+    let options = LanczosConfig::default();
     let message = |error: SharpnessError| error.to_string();
     let nothing = "the size of the operator is 0, expected at least 1";
     let not_finite = "the eigenvalues of the Hessian did not converge";
@@ -908,7 +908,7 @@ fn what_cannot_be_done_is_an_error_in_one_line() {
     let found = power_iteration(&mut broken, None, &options).unwrap_err();
     assert_eq!(message(found), not_finite);
 
-    let trace = |products, confidence| TraceOptions {
+    let trace = |products, confidence| TraceConfig {
         products,
         confidence,
         seed: 0,
@@ -929,13 +929,13 @@ fn what_cannot_be_done_is_an_error_in_one_line() {
         nothing
     );
 
-    let density = DensityOptions {
+    let density = DensityConfig {
         steps: 0,
-        ..DensityOptions::default()
+        ..DensityConfig::default()
     };
     let found = spectral_density(&mut operator, &density).unwrap_err();
     assert_eq!(message(found), "steps is 0, expected 1 or more");
-    let density = spectral_density(&mut operator, &DensityOptions::default()).unwrap();
+    let density = spectral_density(&mut operator, &DensityConfig::default()).unwrap();
     let found = density.smoothed(1, None).unwrap_err();
     assert_eq!(message(found), "points is 1, expected 2 or more");
     let found = density.smoothed(9, Some(0.0)).unwrap_err();

@@ -14,8 +14,8 @@ use burn_hsr::{Activation, HsrConfig, ThreeLayerNet};
 use burn_penalty::stochastic::Part;
 use burn_penalty::train::StochasticHsrModel;
 use burn_penalty::{
-    Mode, Objective, Outcome, PenaltyError, Schedule, Scheme, StochasticHsrConfig,
-    StochasticHsrGradient, StochasticHsrRecord, Strength,
+    Mode, Objective, Outcome, PenaltyError, ScheduleConfig, Scheme, StochasticHsrConfig,
+    StochasticHsrGradient, StochasticHsrGradientRecord, Strength,
 };
 use burn_sharpness::ParameterSpace;
 use burn_sharpness::spectrum::DenseSpectrum;
@@ -38,8 +38,8 @@ fn gradients<M: Module>(model: &M, loss: Tensor<1>) -> GradientsParams {
 }
 
 /// A closure of a loss.
-fn of<M: Module>(loss: impl Fn(&M) -> Tensor<1>) -> impl Fn(M) -> ((), GradientsParams) {
-    move |model| ((), gradients(&model, loss(&model)))
+fn of<M: Module>(loss: impl Fn(&M) -> Tensor<1>) -> impl Fn(&M) -> ((), GradientsParams) {
+    move |model: &M| ((), gradients(model, loss(model)))
 }
 
 /// HSR with strength 1 and no limit, whose averages are the exact t and q and stay so: the weights do not depend on the
@@ -52,11 +52,11 @@ fn with_exact_weights(
     let [trace, square] = moments;
     let config = config.clone().with_strength(1.0);
     let hsr = config.with_decay(1.0 - 1e-9).init_gradient().unwrap();
-    hsr.load_record(StochasticHsrRecord {
+    hsr.load_record(StochasticHsrGradientRecord {
         updates: 1 << 50,
         size,
         averages: Some([trace, trace * trace, square.sqrt(), square]),
-        ..StochasticHsrRecord::default()
+        ..StochasticHsrGradientRecord::default()
     })
 }
 
@@ -78,7 +78,7 @@ fn sample<M: Module>(
     let closure = of(loss);
     let mut sums = vec![[0.0; 2]; space.size()];
     for _ in 0..probes {
-        let passes = hsr.of(model, &closure).unwrap();
+        let passes = hsr.loss_gradients(model, &closure).unwrap();
         let all = space.read_gradients(model, &passes.gradients).unwrap();
         for ((sum, all), of_loss) in sums.iter_mut().zip(all).zip(&of_loss) {
             let added = all - of_loss;
@@ -222,7 +222,7 @@ fn the_mean_over_probes_is_the_closed_form_of_three_layers() {
             .mean()
             .neg()
     };
-    let exact = HsrConfig::new().with_strength(1.0).init().unwrap();
+    let mut exact = HsrConfig::new().with_strength(1.0).init().unwrap();
     let (x, y) = (batch.x.clone(), batch.y.clone());
     let bounds = exact.bounds(&model, x.clone(), y.clone()).unwrap();
     let injected = exact.inject(&model, x, y, GradientsParams::new()).unwrap();
@@ -260,7 +260,7 @@ fn estimates_of_trace_and_norm_are_unbiased_and_scatter_as_theory_says() {
     let steps = 800;
     for _ in 0..steps {
         let _ = hsr
-            .of(&model, of(|model: &Mlp| model.loss(&batch)))
+            .loss_gradients(&model, of(|model: &Mlp| model.loss(&batch)))
             .unwrap();
     }
     let found = hsr.curvature().unwrap().unwrap();
@@ -304,7 +304,7 @@ fn the_error_of_s4_is_of_first_order_and_vanishes_in_the_mean() {
         let closure = of(|model: &Mlp| model.loss(&batch));
         (0..probes)
             .map(|_| {
-                let passes = hsr.of(&model, &closure).unwrap();
+                let passes = hsr.loss_gradients(&model, &closure).unwrap();
                 space.read_gradients(&model, &passes.gradients).unwrap()
             })
             .collect()
@@ -411,10 +411,11 @@ fn every_mode_and_objective_takes_the_step_of_plain_arithmetic() {
                     share: 0.05,
                 },
                 Strength::Relative(0.4),
+                Strength::Projected(0.4),
             ] {
                 let sgd = SgdConfig::new()
                     .with_gradient_clipping(Some(GradientClippingConfig::Norm(clip as f32)));
-                let schedule = Schedule::new().with_interval(2);
+                let schedule = ScheduleConfig::new().with_interval(2);
                 let mut hsr = StochasticHsrConfig::new()
                     .with_objective(objective)
                     .with_mode(mode)
@@ -427,6 +428,7 @@ fn every_mode_and_objective_takes_the_step_of_plain_arithmetic() {
                 let mut model = Waves::new(&start());
                 let mut theta = start();
                 let (mut averages, mut updates) = ([0.0; 2], 0);
+                let mut mean = vec![0.0; SIZE];
                 for step in 0..5 {
                     let taken = hsr.step(lr, model, of(Waves::loss)).unwrap();
                     assert_eq!(taken.outcome, Outcome::Stepped);
@@ -453,10 +455,25 @@ fn every_mode_and_objective_takes_the_step_of_plain_arithmetic() {
                             Strength::Safe { strength, share } => {
                                 strength.min(share * norm(&of_loss) / length)
                             }
-                            Strength::Relative(share) => share * norm(&of_loss) / length,
+                            Strength::Relative(share) | Strength::Projected(share) => {
+                                share * norm(&of_loss) / length
+                            }
                             _ => strength,
                         } / unit;
-                        added = gradient.iter().map(|g| 2.0 * scale * g).collect();
+                        let dot = |a: &[f64], b: &[f64]| -> f64 {
+                            a.iter().zip(b).map(|(a, b)| a * b).sum()
+                        };
+                        for (m, l) in mean.iter_mut().zip(&of_loss) {
+                            *m = 0.95 * *m + 0.05 * l;
+                        }
+                        let against = match rule.projects() {
+                            true => (-dot(&gradient, &mean) / dot(&mean, &mean)).max(0.0),
+                            false => 0.0,
+                        };
+                        let parts = gradient.iter().zip(&mean);
+                        added = parts
+                            .map(|(g, m)| 2.0 * scale * (g + against * m))
+                            .collect();
                         for (average, own) in averages.iter_mut().zip(own) {
                             *average = decay * *average + (1.0 - decay) * own;
                         }
@@ -501,8 +518,8 @@ fn the_same_probes_give_the_same_gradient_on_every_backend() {
                 .init_gradient()
                 .unwrap();
             let closure = of(|model: &Mlp| model.loss(&batch));
-            let _ = hsr.of(&model, &closure).unwrap();
-            let passes = hsr.of(&model, &closure).unwrap();
+            let _ = hsr.loss_gradients(&model, &closure).unwrap();
+            let passes = hsr.loss_gradients(&model, &closure).unwrap();
             let space = ParameterSpace::of(&model).unwrap();
             space.read_gradients(&model, &passes.gradients).unwrap()
         };
@@ -536,7 +553,7 @@ fn half_precision_is_computed_with_in_single() {
         let mut sum = vec![0.0; SIZE];
         let steps = 60;
         for _ in 0..steps {
-            let passes = hsr.of(&model, of(Waves::loss)).unwrap();
+            let passes = hsr.loss_gradients(&model, of(Waves::loss)).unwrap();
             assert_eq!(passes.not_finite, None);
             let decrement = passes.decrement.unwrap();
             let found = model.of(&decrement);
@@ -588,12 +605,13 @@ fn strength_zero_and_pauses_are_the_optimizer_as_it_is_bit_for_bit() {
     for (config, acts) in [
         (StochasticHsrConfig::new().with_strength(0.0), 6),
         (
-            StochasticHsrConfig::new().with_schedule(Schedule::new().with_stop_after(Some(0))),
+            StochasticHsrConfig::new()
+                .with_schedule(ScheduleConfig::new().with_stop_after(Some(0))),
             6,
         ),
         // Acts at its first step and not again: the second differs.
         (
-            StochasticHsrConfig::new().with_schedule(Schedule::new().with_interval(10)),
+            StochasticHsrConfig::new().with_schedule(ScheduleConfig::new().with_interval(10)),
             0,
         ),
     ] {
@@ -644,7 +662,7 @@ fn a_step_costs_the_passes_that_the_scheme_says() {
         let mut hsr = config.init_gradient().unwrap();
         for once in [1, 0, 0] {
             calls.set(0);
-            let _ = hsr.of(&model, of(loss)).unwrap();
+            let _ = hsr.loss_gradients(&model, of(loss)).unwrap();
             assert_eq!(calls.get(), expected + once, "{config}");
         }
     }
@@ -665,9 +683,9 @@ fn the_power_iteration_finds_the_largest_eigenvalue_and_its_gradient() {
         let config = config.with_strength(1.0).with_decay(0.0);
         let mut hsr = config.init_gradient().unwrap();
         let closure = of(|model: &Mlp| model.loss(&batch));
-        let mut passes = hsr.of(&model, &closure).unwrap();
+        let mut passes = hsr.loss_gradients(&model, &closure).unwrap();
         for _ in 0..200 {
-            passes = hsr.of(&model, &closure).unwrap();
+            passes = hsr.loss_gradients(&model, &closure).unwrap();
         }
         let found = hsr.curvature().unwrap().unwrap();
         assert_eq!(found.lambda_sup, None);
@@ -714,7 +732,7 @@ fn a_negative_end_of_larger_size_is_not_taken_for_the_largest() {
     let config = StochasticHsrConfig::new().with_objective(Objective::LambdaMax);
     let mut hsr = config.with_decay(0.0).init_gradient().unwrap();
     for _ in 0..60 {
-        let _ = hsr.of(&model, of(loss)).unwrap();
+        let _ = hsr.loss_gradients(&model, of(loss)).unwrap();
     }
     let value = hsr.curvature().unwrap().unwrap().lambda_max.unwrap();
     assert!((value - expected).abs() < 1e-3, "{value} {expected}");
@@ -727,7 +745,7 @@ fn probes_are_new_at_every_step_and_the_same_in_a_resumed_run() {
     let space = ParameterSpace::of(&model).unwrap();
     let closure = of(|model: &Mlp| model.loss(&batch));
     let step = |hsr: &mut StochasticHsrGradient| {
-        let passes = hsr.of(&model, &closure).unwrap();
+        let passes = hsr.loss_gradients(&model, &closure).unwrap();
         space.read_gradients(&model, &passes.gradients).unwrap()
     };
     let config = StochasticHsrConfig::new().with_seed(1);
@@ -736,12 +754,12 @@ fn probes_are_new_at_every_step_and_the_same_in_a_resumed_run() {
     let bytes = hsr.to_record(&model).unwrap().into_bytes();
     let third = step(&mut hsr);
     assert!(first[0] != first[1] && first[1] != third);
-    let record = StochasticHsrRecord::from_bytes(&bytes).unwrap();
+    let record = StochasticHsrGradientRecord::from_bytes(&bytes).unwrap();
     let mut resumed = config.init_gradient().unwrap().load_record(record);
     assert_eq!(step(&mut resumed), third);
     let mut other = config.with_seed(2).init_gradient().unwrap();
     assert_ne!(step(&mut other), first[0]);
-    let error = StochasticHsrRecord::from_bytes(b"{}")
+    let error = StochasticHsrGradientRecord::from_bytes(b"{}")
         .unwrap_err()
         .to_string();
     assert!(
@@ -767,12 +785,12 @@ fn a_group_has_the_curvature_of_its_parameters_alone_and_moves_no_others() {
     let of_group = grouped
         .init_gradient()
         .unwrap()
-        .of(&model, &closure)
+        .loss_gradients(&model, &closure)
         .unwrap();
     let of_frozen = config
         .init_gradient()
         .unwrap()
-        .of(&frozen, &closure)
+        .loss_gradients(&frozen, &closure)
         .unwrap();
     let of_loss = gradients(&model, model.loss(&batch));
     for layer in &model.layers {
@@ -840,11 +858,11 @@ fn several_losses_and_accumulated_batches_go_into_one_closure() {
     let space = ParameterSpace::of(&model).unwrap();
     let config = StochasticHsrConfig::new();
     let mut hsr = config.init_gradient().unwrap();
-    let passes = hsr.of(&model, |model: Mlp| {
+    let passes = hsr.loss_gradients(&model, |model: &Mlp| {
         let mut accumulator = burn::optim::GradientsAccumulator::new();
         let losses = [0, 1].map(|half| {
             let loss = model.loss(&halves[half]) * 0.5;
-            accumulator.accumulate(&model, gradients(&model, loss.clone()));
+            accumulator.accumulate(model, gradients(model, loss.clone()));
             loss
         });
         (losses, accumulator.grads())
@@ -852,7 +870,7 @@ fn several_losses_and_accumulated_batches_go_into_one_closure() {
     let accumulated = passes.unwrap();
     let expected = config.init_gradient().unwrap();
     let expected = { expected }
-        .of(&model, of(|model: &Mlp| model.loss(&whole)))
+        .loss_gradients(&model, of(|model: &Mlp| model.loss(&whole)))
         .unwrap();
     let [accumulated_gradients, expected] = [&accumulated.gradients, &expected.gradients]
         .map(|gradients| space.read_gradients(&model, gradients).unwrap());
@@ -891,13 +909,13 @@ fn a_training_step_of_burn_train_gives_the_gradients_of_the_passes() {
         let expected: f64 = start().iter().map(|t| factor * t.sin()).sum();
         assert!((values(output.item.loss)[0] - expected).abs() < 1e-14);
         let expected = hsr
-            .of(&model, of(|model: &Waves| model.loss() * factor))
+            .loss_gradients(&model, of(|model: &Waves| model.loss() * factor))
             .unwrap();
         assert_eq!(model.of(&output.grads), model.of(&expected.gradients));
     }
     assert_eq!(wrapped.curvature().unwrap(), hsr.curvature().unwrap());
     assert_eq!(
-        wrapped.to_hsr_record().unwrap(),
+        wrapped.to_method_record().unwrap(),
         hsr.to_record(&model).unwrap()
     );
     assert_eq!(wrapped.skipped(), 0);
@@ -927,7 +945,7 @@ fn what_cannot_be_done_is_an_error_in_one_line() {
         ),
         (config().with_probes(0), "probes is 0, expected 1 or more"),
         (
-            config().with_schedule(Schedule::new().with_interval(0)),
+            config().with_schedule(ScheduleConfig::new().with_interval(0)),
             "the interval of the schedule is 0, expected 1 or more",
         ),
         (
@@ -944,8 +962,8 @@ fn what_cannot_be_done_is_an_error_in_one_line() {
     }
     let model = Waves::new(&start());
     let refused = |model: &Waves, config: StochasticHsrConfig| {
-        let none = |_: Waves| ((), GradientsParams::new());
-        let error = config.init_gradient().unwrap().of(model, none);
+        let none = |_: &Waves| ((), GradientsParams::new());
+        let error = config.init_gradient().unwrap().loss_gradients(model, none);
         error.unwrap_err().to_string()
     };
     assert_eq!(
@@ -965,7 +983,7 @@ fn what_cannot_be_done_is_an_error_in_one_line() {
     let error = config()
         .init_gradient()
         .unwrap()
-        .of(&model, of(next))
+        .loss_gradients(&model, of(next))
         .unwrap_err();
     assert!(
         matches!(error, PenaltyError::NotRepeatable { .. }),

@@ -9,7 +9,7 @@ use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
 use burn::tensor::{Device, Int, Tensor};
 use burn_penalty::isolated;
 use burn_sharpness::FiniteDifferenceHessian;
-use burn_sharpness::spectrum::{LanczosOptions, lanczos};
+use burn_sharpness::spectrum::{LanczosConfig, lanczos};
 use hsr_lab::network::tensors;
 use hsr_lab::tasks::{self, TaskOptions};
 
@@ -120,9 +120,9 @@ impl Digits {
         let model = without_dropout(model);
         let mut hessian = FiniteDifferenceHessian::new(&model, |model| self.loss(model))?;
         // A residual of 1 % leaves an eigenvalue with an error of its square.
-        let options = LanczosOptions {
+        let options = LanczosConfig {
             tolerance: 1e-2,
-            ..LanczosOptions::default()
+            ..LanczosConfig::default()
         };
         let ends = lanczos(&mut hessian, 1, None, &options)?;
         Ok(ends.largest[0].value)

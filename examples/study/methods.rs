@@ -7,7 +7,7 @@ use burn::nn::loss::CrossEntropyLoss;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Int, Tensor};
 use burn_hsr::{Hsr, HsrConfig};
-use burn_penalty::{Objective, Schedule, StochasticHsr, StochasticHsrConfig, Strength};
+use burn_penalty::{Objective, ScheduleConfig, StochasticHsr, StochasticHsrConfig, Strength};
 use burn_sharpness::{Sam, SamConfig};
 
 use crate::networks::Network;
@@ -82,7 +82,7 @@ impl Method {
                     strength,
                     share: 1.0,
                 })
-                .with_schedule(Schedule::new().with_interval(interval))
+                .with_schedule(ScheduleConfig::new().with_interval(interval))
                 .with_seed(seed)
         };
         Ok(match self {
@@ -130,14 +130,14 @@ impl Stepper {
         loss_fn: &CrossEntropyLoss,
         gradients: &Cell<usize>,
     ) -> Result<N, Box<dyn Error>> {
-        let pass = |model: N| {
+        let pass = |model: &N| {
             gradients.set(gradients.get() + 1);
             let loss = loss_fn.forward(model.logits(x.clone()), y.clone());
-            ((), GradientsParams::from_grads(loss.backward(), &model))
+            ((), GradientsParams::from_grads(loss.backward(), model))
         };
         Ok(match self {
             Self::Plain(optimizer) => {
-                let ((), of_loss) = pass(model.clone());
+                let ((), of_loss) = pass(&model);
                 optimizer.step(lr, model, of_loss)
             }
             Self::Sam(sam) => sam.step(lr, model, pass)?.module,

@@ -10,7 +10,7 @@ use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Int, Tensor};
 use burn_penalty::isolated;
 use burn_sharpness::FiniteDifferenceHessian;
-use burn_sharpness::spectrum::{LanczosOptions, lanczos};
+use burn_sharpness::spectrum::{LanczosConfig, lanczos};
 use hsr_lab::data::{Dataset, Standardizer, stratified_subset};
 use hsr_lab::network::tensors;
 
@@ -121,7 +121,7 @@ impl<N: Network> Task<N> {
         let measured = deterministic(&model);
         let mut hessian = FiniteDifferenceHessian::new(&measured, loss)?;
         // A residual of 1 % leaves an eigenvalue with an error of its square.
-        let options = LanczosOptions {
+        let options = LanczosConfig {
             iterations: 60,
             tolerance: 1e-2,
             seed: 0,

@@ -14,7 +14,7 @@ use crate::{Error, Method, Outcome};
 /// Trains it.
 pub fn train(method: Method) -> Result<Outcome, Error> {
     let device = crate::device();
-    let hsr = HsrConfig::new()
+    let mut hsr = HsrConfig::new()
         .with_strength(method.strength(0.05))
         .init()?; // HSR
     let optimizer = || -> ModuleOptimizer {
@@ -40,13 +40,13 @@ pub fn train(method: Method) -> Result<Outcome, Error> {
             .collect();
         let share = |y: &Tensor<1, Int>| y.dims()[0] as f64 / 256.0;
         if method == Method::Sam {
-            let step = sam.step(0.02, model, |model: ThreeLayerNet| {
+            let step = sam.step(0.02, model, |model: &ThreeLayerNet| {
                 let mut accumulator = GradientsAccumulator::new();
                 for (x, y) in &micro_batches {
                     let loss =
                         cross_entropy.forward(model.forward(x.clone()), y.clone()) * share(y);
-                    let grads = GradientsParams::from_grads(loss.backward(), &model);
-                    accumulator.accumulate(&model, grads);
+                    let grads = GradientsParams::from_grads(loss.backward(), model);
+                    accumulator.accumulate(model, grads);
                 }
                 ((), accumulator.grads())
             })?;

@@ -1,5 +1,5 @@
 //! Burn's `custom-learning-strategy`: burn-train with a training loop of one's own inside. The strategy knows no HSR, which
-//! sits in the model: a three-layer network in an [`HsrLearner`], with the batch of this project.
+//! sits in the model: a three-layer network in an [`HsrModel`], with the batch of this project.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use burn::train::{
     SupervisedLearningStrategy, SupervisedTraining, SupervisedTrainingEventProcessor, TrainLoader,
     TrainStep, TrainingComponents, TrainingItem, TrainingStrategy, ValidLoader,
 };
-use burn_hsr::train::{HsrLearner, HsrOutput, LearnerBatch}; // HSR
+use burn_hsr::train::{HsrModel, HsrOutput, LearnerBatch}; // HSR
 use burn_hsr::{HsrConfig, Targets, ThreeLayerNet, ThreeLayerNetConfig}; // HSR
 use burn_sharpness::SamConfig;
-use burn_sharpness::train::SamLearner;
+use burn_sharpness::train::SamModel;
 
 use crate::data::{MnistBatch, digit_batch, digit_loader, number};
 use crate::{Error, Method, Outcome};
@@ -27,7 +27,7 @@ impl LearnerBatch for MnistBatch {
     }
 }
 
-type Wrapped = HsrLearner<ThreeLayerNet, MnistBatch>;
+type Wrapped = HsrModel<ThreeLayerNet, MnistBatch>;
 
 const SAMPLES: usize = 256;
 
@@ -52,7 +52,7 @@ pub fn train(method: Method) -> Result<Outcome, Error> {
     let (before, _) = measure(&model.valid())?;
     let trained = if method == Method::Sam {
         let sam = SamConfig::new().with_rho(0.05).init_gradient()?;
-        launch(SamLearner::new(model, sam)?, device)?.into_model()
+        launch(SamModel::new(model, sam)?, device)?.into_model()
     } else {
         launch(model, device)?
     };

@@ -1,12 +1,11 @@
 //! Burn's `custom-training-loop`: the network of [`guide`](crate::guide) in a loop of its own. HSR changes two lines and adds
 //! two.
 
-use std::sync::Arc;
-
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::prelude::*;
 use burn_hsr::HsrConfig; // HSR
+use burn_hsr::train::HsrStep; // HSR
 use burn_sharpness::SamConfig;
 
 use crate::data::digit_loader;
@@ -33,7 +32,7 @@ pub fn train(method: Method) -> Result<Outcome, Error> {
     let hsr = HsrConfig::new()
         .with_strength(method.strength(0.01))
         .init()?; // HSR
-    let hsr = Arc::new(hsr); // HSR
+    let hsr = HsrStep::new(hsr)?; // HSR
 
     let mut model = config.model.init(&device, hsr.clone());
     let (before, _) = measure(&model.valid())?;
@@ -48,11 +47,9 @@ pub fn train(method: Method) -> Result<Outcome, Error> {
         for batch in dataloader_train.iter() {
             let batch = batch?;
             if method == Method::Sam {
-                let step = sam.step(config.lr, model, |model: Model| {
+                let step = sam.step(config.lr, model, |model: &Model| {
                     let output = model.forward(batch.images.clone());
-                    let loss = cross_entropy.forward(output, batch.targets.clone());
-                    let grads = GradientsParams::from_grads(loss.backward(), &model);
-                    (loss, grads)
+                    cross_entropy.forward(output, batch.targets.clone())
                 })?;
                 model = step.module;
                 continue;

@@ -7,7 +7,7 @@ use burn::nn::loss::{MseLoss, Reduction};
 use burn::nn::{Linear, LinearConfig, Relu};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::prelude::*;
-use burn_hsr::{Activation, HsrConfig, Targets, ThreeLayer}; // HSR
+use burn_hsr::{Activation, Hsr, HsrConfig, Targets, ThreeLayer}; // HSR
 use burn_sharpness::SamConfig;
 
 use crate::data::{noise, number};
@@ -122,7 +122,7 @@ fn transitions(device: &Device) -> Transitions {
 /// Trains it.
 pub fn train(method: Method) -> Result<Outcome, Error> {
     let device = crate::device();
-    let hsr = HsrConfig::for_mean_squared_error() // HSR
+    let mut hsr = HsrConfig::for_mean_squared_error() // HSR
         .with_strength(method.strength(0.02)) // HSR
         .init()?; // HSR
     let optimizer = || -> ModuleOptimizer {
@@ -146,7 +146,7 @@ pub fn train(method: Method) -> Result<Outcome, Error> {
 
     // Judged by the first target network, which does not move.
     let fixed = expected_of(&target);
-    let measure = |policy: &MlpNet| -> Result<(f32, f64), Error> {
+    let measure = |policy: &MlpNet, hsr: &Hsr| -> Result<(f32, f64), Error> {
         let features = policy.features(batch.states.clone());
         let loss = mse(policy.head(features.clone()).gather(1, actions()), &fixed);
         let targets = Targets::gathered(batch.actions.clone(), fixed.clone(), ACTIONS);
@@ -155,15 +155,13 @@ pub fn train(method: Method) -> Result<Outcome, Error> {
             hsr.bounds(policy, features, targets)?.lambda_sup,
         ))
     };
-    let (before, _) = measure(&policy)?;
+    let (before, _) = measure(&policy, &hsr)?;
     for _step in 0..60 {
         let expected = expected_of(&target);
         if method == Method::Sam {
-            let step = sam.step(5e-3, policy, |policy: MlpNet| {
+            let step = sam.step(5e-3, policy, |policy: &MlpNet| {
                 let values = policy.forward(batch.states.clone()).gather(1, actions());
-                let loss = mse(values, &expected);
-                let grads = GradientsParams::from_grads(loss.backward(), &policy);
-                (loss, grads)
+                mse(values, &expected)
             })?;
             policy = step.module;
         } else {
@@ -177,7 +175,7 @@ pub fn train(method: Method) -> Result<Outcome, Error> {
         }
         target = target.soft_update(&policy, 0.01);
     }
-    let (after, lambda_sup) = measure(&policy)?;
+    let (after, lambda_sup) = measure(&policy, &hsr)?;
     Ok(Outcome {
         before,
         after,

@@ -2,9 +2,7 @@
 //! the model and a term of the loss.
 //!
 //! In the original, dropout stands between the two last layers, where the closed form has none: it moved before them.
-//! [`Hsr::verify`] is how one finds that out.
-
-use std::sync::Arc;
+//! [`burn_hsr::Hsr::verify`] is how one finds that out.
 
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::loss::CrossEntropyLossConfig;
@@ -18,9 +16,10 @@ use burn::train::{
     ClassificationOutput, InferenceStep, Learner, LearnerModel, SupervisedTraining, TrainOutput,
     TrainStep,
 };
-use burn_hsr::{Activation, Hsr, HsrConfig, ThreeLayer}; // HSR
+use burn_hsr::train::HsrStep; // HSR
+use burn_hsr::{Activation, HsrConfig, ThreeLayer}; // HSR
 use burn_sharpness::SamConfig;
-use burn_sharpness::train::SamLearner;
+use burn_sharpness::train::SamModel;
 
 use crate::data::{MnistBatch, digit_batch, digit_loader, number};
 use crate::{Error, Method, Outcome};
@@ -35,8 +34,7 @@ pub struct Model {
     linear1: Linear,
     linear2: Linear,
     activation: Relu,
-    #[module(skip)] // HSR
-    hsr: Arc<Hsr>, // HSR
+    hsr: HsrStep, // HSR
 }
 
 /// Its sizes.
@@ -50,7 +48,7 @@ pub struct ModelConfig {
 
 impl ModelConfig {
     /// Returns the initialized model.
-    pub fn init(&self, device: &Device, hsr: Arc<Hsr>) -> Model {
+    pub fn init(&self, device: &Device, hsr: HsrStep) -> Model {
         Model {
             conv1: Conv2dConfig::new([1, 4], [3, 3]).init(device),
             conv2: Conv2dConfig::new([4, 8], [3, 3]).init(device),
@@ -143,6 +141,7 @@ pub fn measure(model: &Model) -> Result<(f32, f64), Error> {
     let features = model.features(batch.images);
     let bounds = model
         .hsr
+        .hsr()
         .bounds(model, features.clone(), batch.targets.clone())?;
     let loss = model
         .classification(model.head(features), batch.targets)
@@ -159,17 +158,17 @@ pub fn train(method: Method) -> Result<Outcome, Error> {
     let hsr = HsrConfig::new()
         .with_strength(method.strength(0.01))
         .init()?; // HSR
-    let model = ModelConfig::new(10, 32).init(&device, Arc::new(hsr));
+    let model = ModelConfig::new(10, 32).init(&device, HsrStep::new(hsr)?);
 
     let images = digit_batch(8, &device).images;
     let features = model.features(images); // HSR
     let logits = model.head(features.clone()); // HSR
-    model.hsr.verify(&model, features, logits)?; // HSR
+    model.hsr.hsr().verify(&model, features, logits)?; // HSR
 
     let (before, _) = measure(&model.valid())?;
     let trained = if method == Method::Sam {
         let sam = SamConfig::new().with_rho(0.05).init_gradient()?;
-        launch(SamLearner::new(model, sam)?)?.into_model()
+        launch(SamModel::new(model, sam)?)?.into_model()
     } else {
         launch(model)?
     };

@@ -46,7 +46,7 @@ impl ThreeLayer for IrisModel {
 /// Trains it.
 pub fn train(method: Method) -> Result<Outcome, Error> {
     let device = crate::device();
-    let hsr = HsrConfig::new()
+    let mut hsr = HsrConfig::new()
         .with_strength(method.strength(0.1))
         .init()?; // HSR
     let (x, y) = irises(&device);
@@ -68,11 +68,7 @@ pub fn train(method: Method) -> Result<Outcome, Error> {
     let before = number(loss_of(&model));
     for _epoch in 0..150 {
         if method == Method::Sam {
-            let step = sam.step(0.2, model, |model: IrisModel| {
-                let loss = loss_of(&model);
-                let grads = GradientsParams::from_grads(loss.backward(), &model);
-                (loss, grads)
-            })?;
+            let step = sam.step(0.2, model, |model: &IrisModel| loss_of(model))?;
             model = step.module;
             continue;
         }

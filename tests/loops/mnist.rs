@@ -19,9 +19,9 @@ use burn::train::{
     SupervisedTraining, TrainOutput, TrainStep,
 };
 use burn_hsr::train::{HsrOutput, HsrStep, LambdaSupMetric}; // HSR
-use burn_hsr::{Activation, HsrConfig, ThreeLayer, activation_of}; // HSR
+use burn_hsr::{HsrConfig, Layer, Layers}; // HSR
 use burn_sharpness::SamConfig;
-use burn_sharpness::train::SamLearner;
+use burn_sharpness::train::SamModel;
 
 use crate::data::{MnistBatch, digit_batch, digit_loader, number};
 use crate::{Error, Method, Outcome};
@@ -36,14 +36,11 @@ pub struct Model {
     fc2: nn::Linear,
     fc3: nn::Linear,
     activation: nn::Gelu,
-    #[module(skip)] // HSR
-    phi: Activation, // HSR
     hsr: HsrStep, // HSR
 }
 
 impl Model {
     fn new(device: &Device, hsr: HsrStep) -> Result<Self, Error> {
-        let activation = nn::Gelu::new();
         Ok(Self {
             conv1: ConvBlock::new([1, 8], device, false),
             conv2: ConvBlock::new([8, 8], device, true),
@@ -51,8 +48,7 @@ impl Model {
             fc1: nn::LinearConfig::new(8 * 2 * 2, 32).init(device),
             fc2: nn::LinearConfig::new(32, 32).init(device),
             fc3: nn::LinearConfig::new(32, 10).init(device),
-            phi: activation_of(&activation.clone().into())?, // HSR
-            activation,
+            activation: nn::Gelu::new(),
             hsr, // HSR
         })
     }
@@ -73,15 +69,12 @@ impl Model {
     }
 }
 
-impl ThreeLayer for Model {
-    fn hidden(&self) -> &nn::Linear {
-        &self.fc2 // HSR
-    }
-    fn activation(&self) -> Activation {
-        self.phi // HSR
-    }
-    fn output(&self) -> &nn::Linear {
-        &self.fc3 // HSR
+impl Layers for Model {
+    fn layers(&self) -> Vec<Layer<'_>> {
+        vec![
+            Layer::new(&self.fc2).with_activation(&self.activation), // HSR
+            Layer::new(&self.fc3),                                   // HSR
+        ]
     }
 }
 
@@ -165,7 +158,7 @@ pub fn train(method: Method) -> Result<Outcome, Error> {
     let (before, _) = measure(&model.valid())?;
     let trained = if method == Method::Sam {
         let sam = SamConfig::new().with_rho(0.05).init_gradient()?;
-        launch(SamLearner::new(model, sam)?)?.into_model()
+        launch(SamModel::new(model, sam)?)?.into_model()
     } else {
         launch(model)?
     };

@@ -9,7 +9,7 @@ use burn::nn::{
 };
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::prelude::*;
-use burn_hsr::{HsrConfig, ThreeLayerNet, ThreeLayerNetConfig}; // HSR
+use burn_hsr::{Hsr, HsrConfig, ThreeLayerNet, ThreeLayerNetConfig}; // HSR
 use burn_sharpness::SamConfig;
 
 use crate::data::{noise, number};
@@ -123,7 +123,7 @@ fn sequences(device: &Device) -> (Tensor<3>, Tensor<2>) {
 /// Trains it.
 pub fn train(method: Method) -> Result<Outcome, Error> {
     let device = crate::device();
-    let hsr = HsrConfig::for_mean_squared_error() // HSR
+    let mut hsr = HsrConfig::for_mean_squared_error() // HSR
         .with_strength(method.strength(0.02)) // HSR
         .init()?; // HSR
     let mut model = LstmNetwork::new(&device);
@@ -133,14 +133,14 @@ pub fn train(method: Method) -> Result<Outcome, Error> {
         .init(AdamConfig::new().init())?;
     let (x, y) = sequences(&device);
     let mse = |output, targets| MseLoss::new().forward(output, targets, Reduction::Mean);
-    let measure = |model: &LstmNetwork| -> Result<(f32, f64), Error> {
+    let measure = |model: &LstmNetwork, hsr: &Hsr| -> Result<(f32, f64), Error> {
         let (x, y) = (x.clone().inner(), y.clone().inner());
         let features = model.features(x);
         let bounds = hsr.bounds(&model.head, features.clone(), y.clone())?;
         let loss = mse(model.head.forward(features), y);
         Ok((number(loss), bounds.lambda_sup))
     };
-    let (before, _) = measure(&model.valid())?;
+    let (before, _) = measure(&model.valid(), &hsr)?;
     for _epoch in 0..12 {
         for (x, y) in x
             .clone()
@@ -149,10 +149,8 @@ pub fn train(method: Method) -> Result<Outcome, Error> {
             .zip(y.clone().split(32, 0))
         {
             if method == Method::Sam {
-                let step = sam.step(0.01, model, |model: LstmNetwork| {
-                    let loss = mse(model.forward(x.clone()), y.clone());
-                    let grads = GradientsParams::from_grads(loss.backward(), &model);
-                    (loss, grads)
+                let step = sam.step(0.01, model, |model: &LstmNetwork| {
+                    mse(model.forward(x.clone()), y.clone())
                 })?;
                 model = step.module;
                 continue;
@@ -166,7 +164,7 @@ pub fn train(method: Method) -> Result<Outcome, Error> {
             model = optim.step(0.01, model, grads);
         }
     }
-    let (after, lambda_sup) = measure(&model.valid())?;
+    let (after, lambda_sup) = measure(&model.valid(), &hsr)?;
     Ok(Outcome {
         before,
         after,

@@ -74,8 +74,8 @@ fn losses(model: &ActorCritic, batch: &Rollout) -> (Tensor<1>, Tensor<2>) {
 pub fn train(method: Method) -> Result<Outcome, Error> {
     let device = crate::device();
     let strength = method.strength(0.05);
-    let of_policy = HsrConfig::new().with_strength(strength).init()?; // HSR
-    let of_value = HsrConfig::for_mean_squared_error() // HSR
+    let mut of_policy = HsrConfig::new().with_strength(strength).init()?; // HSR
+    let mut of_value = HsrConfig::for_mean_squared_error() // HSR
         .with_strength(0.5 * strength) // HSR
         .init()?; // HSR
     let mut model = ActorCritic {
@@ -94,11 +94,7 @@ pub fn train(method: Method) -> Result<Outcome, Error> {
         || Targets::from(batch.actions.clone()).with_sample_weights(batch.advantages.clone()); // HSR
     for _step in 0..60 {
         if method == Method::Sam {
-            let step = sam.step(0.01, model, |model: ActorCritic| {
-                let (loss, _) = losses(&model, &batch);
-                let grads = GradientsParams::from_grads(loss.backward(), &model);
-                (loss, grads)
-            })?;
+            let step = sam.step(0.01, model, |model: &ActorCritic| losses(model, &batch).0)?;
             model = step.module;
             continue;
         }

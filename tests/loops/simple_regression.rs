@@ -16,9 +16,10 @@ use burn::train::{
     InferenceStep, Learner, LearnerModel, RegressionOutput, SupervisedTraining, TrainOutput,
     TrainStep,
 };
-use burn_hsr::{Activation, Hsr, HsrConfig, ThreeLayer}; // HSR
+use burn_hsr::train::HsrStep; // HSR
+use burn_hsr::{Activation, HsrConfig, ThreeLayer}; // HSR
 use burn_sharpness::SamConfig;
-use burn_sharpness::train::SamLearner;
+use burn_sharpness::train::SamModel;
 
 use crate::data::{noise, number};
 use crate::{Error, Method, Outcome};
@@ -67,8 +68,7 @@ pub struct RegressionModel {
     input_layer: Linear,
     output_layer: Linear,
     activation: Relu,
-    #[module(skip)] // HSR
-    hsr: Arc<Hsr>, // HSR
+    hsr: HsrStep, // HSR
 }
 
 impl ThreeLayer for RegressionModel {
@@ -129,7 +129,7 @@ impl InferenceStep for RegressionModel {
 fn measure(model: &RegressionModel) -> Result<(f32, f64), Error> {
     let batch = HousingBatcher.batch(houses(), &Device::flex());
     let (inputs, targets) = (batch.inputs.clone(), batch.targets.clone());
-    let bounds = model.hsr.bounds(model, inputs, targets)?;
+    let bounds = model.hsr.hsr().bounds(model, inputs, targets)?;
     Ok((number(model.forward_step(batch).loss), bounds.lambda_sup))
 }
 
@@ -143,12 +143,12 @@ pub fn train(method: Method) -> Result<Outcome, Error> {
         input_layer: LinearConfig::new(NUM_FEATURES, 16).init(&device),
         output_layer: LinearConfig::new(16, 1).init(&device),
         activation: Relu::new(),
-        hsr: Arc::new(hsr), // HSR
+        hsr: HsrStep::new(hsr)?, // HSR
     };
     let (before, _) = measure(&model.valid())?;
     let trained = if method == Method::Sam {
         let sam = SamConfig::new().with_rho(0.05).init_gradient()?;
-        launch(SamLearner::new(model, sam)?)?.into_model()
+        launch(SamModel::new(model, sam)?)?.into_model()
     } else {
         launch(model)?
     };

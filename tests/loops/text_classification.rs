@@ -22,9 +22,10 @@ use burn::train::{
     ClassificationOutput, InferenceStep, Learner, LearnerModel, SupervisedTraining, TrainOutput,
     TrainStep,
 };
-use burn_hsr::{Hsr, HsrConfig, ThreeLayerNet, ThreeLayerNetConfig}; // HSR
+use burn_hsr::train::HsrStep; // HSR
+use burn_hsr::{HsrConfig, ThreeLayerNet, ThreeLayerNetConfig}; // HSR
 use burn_sharpness::SamConfig;
-use burn_sharpness::train::SamLearner;
+use burn_sharpness::train::SamModel;
 
 use crate::data::{noise, number};
 use crate::{Error, Method, Outcome};
@@ -85,12 +86,11 @@ pub struct TextClassificationModel {
     embedding_token: Embedding,
     embedding_pos: Embedding,
     head: ThreeLayerNet, // HSR: was one `Linear`
-    #[module(skip)] // HSR
-    hsr: Arc<Hsr>, // HSR
+    hsr: HsrStep,        // HSR
 }
 
 impl TextClassificationModel {
-    fn new(device: &Device, hsr: Arc<Hsr>) -> Self {
+    fn new(device: &Device, hsr: HsrStep) -> Self {
         let transformer = TransformerEncoderConfig::new(WIDTH, 2 * WIDTH, 2, 1).with_dropout(0.0);
         Self {
             transformer: transformer.init(device),
@@ -157,6 +157,7 @@ fn measure(model: &TextClassificationModel) -> Result<(f32, f64), Error> {
     let features = model.features(&batch);
     let bounds = model
         .hsr
+        .hsr()
         .bounds(&model.head, features, batch.labels.clone())?;
     let loss = InferenceStep::step(model, batch).loss;
     Ok((number(loss), bounds.lambda_sup))
@@ -168,11 +169,11 @@ pub fn train(method: Method) -> Result<Outcome, Error> {
     let hsr = HsrConfig::new()
         .with_strength(method.strength(0.006))
         .init()?; // HSR
-    let model = TextClassificationModel::new(&device, Arc::new(hsr));
+    let model = TextClassificationModel::new(&device, HsrStep::new(hsr)?);
     let (before, _) = measure(&model.valid())?;
     let trained = if method == Method::Sam {
         let sam = SamConfig::new().with_rho(0.05).init_gradient()?;
-        launch(SamLearner::new(model, sam)?)?.into_model()
+        launch(SamModel::new(model, sam)?)?.into_model()
     } else {
         launch(model)?
     };

@@ -3,7 +3,7 @@
 //! that one call of HSR takes the place of the forward pass, the loss, `backward` and the optimizer's step.
 
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{AdamConfig, ModuleOptimizer};
 use burn::prelude::*;
 use burn_hsr::{Hsr, HsrConfig, ThreeLayerNet, ThreeLayerNetConfig}; // HSR
 use burn_sharpness::{Sam, SamConfig};
@@ -68,10 +68,8 @@ impl Trainer {
         let cross_entropy = CrossEntropyLossConfig::new().init(&self.device);
         let step = self
             .sam
-            .step(self.learning_rate, model, |model: ThreeLayerNet| {
-                let loss = cross_entropy.forward(model.forward(x.clone()), y.clone());
-                let grads = GradientsParams::from_grads(loss.backward(), &model);
-                (loss, grads)
+            .step(self.learning_rate, model, |model: &ThreeLayerNet| {
+                cross_entropy.forward(model.forward(x.clone()), y.clone())
             })?;
         self.model = Some(step.module);
         Ok(step.loss.into_scalar())
@@ -81,7 +79,7 @@ impl Trainer {
     pub fn measure(&self, pixels: &[u8], labels: &[u8]) -> Result<(f32, f64), Error> {
         let (x, y) = self.batch(pixels, labels);
         let model = self.model.as_ref().ok_or("a step before failed")?;
-        let loss = self.hsr.loss_gradients(model, x.clone(), y.clone())?.loss;
+        let loss = self.hsr.loss(model, x.clone(), y.clone())?;
         Ok((loss.into_scalar(), self.hsr.bounds(model, x, y)?.lambda_sup))
     }
 }

@@ -146,7 +146,7 @@ pub fn train(method: Method) -> Result<Outcome, Error> {
         leakyrelu2: leaky(),
         fc3: linear(16, 1),
     };
-    let hsr = HsrConfig::for_mean_squared_error() // HSR
+    let mut hsr = HsrConfig::for_mean_squared_error() // HSR
         .with_strength(method.strength(0.02)) // HSR
         .init()?; // HSR
     let mut optimizer_g = RmsPropConfig::new().init();
@@ -175,12 +175,10 @@ pub fn train(method: Method) -> Result<Outcome, Error> {
             let noise = Tensor::random([BATCH, LATENT], Distribution::Normal(0.0, 1.0), &device);
             let fake_images = generator.forward(noise.clone()).detach();
             discriminator = if method == Method::Sam {
-                let pass = |critic: Discriminator| {
-                    let loss_d = wasserstein(&critic, images.clone(), fake_images.clone());
-                    let grads = GradientsParams::from_grads(loss_d.backward(), &critic);
-                    (loss_d, grads)
+                let loss_d = |critic: &Discriminator| {
+                    wasserstein(critic, images.clone(), fake_images.clone())
                 };
-                sam.step(1e-3, discriminator, pass)?.module
+                sam.step(1e-3, discriminator, loss_d)?.module
             } else {
                 let both = Tensor::cat(vec![images, fake_images], 0); // HSR
                 let features = discriminator.features(both); // HSR

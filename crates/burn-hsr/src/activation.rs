@@ -6,8 +6,40 @@ use hsr_core::Activation;
 
 use crate::error::HsrError;
 
-/// Which φ an activation of Burn is, so that a model that keeps Burn's can answer
-/// [`ThreeLayer::activation`](crate::ThreeLayer::activation). (A `TryFrom` cannot be: both types belong to other crates.)
+/// The activation of a [`Layer`](crate::Layer): φ, or one of Burn's by reference, the enum
+/// [`Activation`](burn::nn::activation::Activation) or a struct such as [`Gelu`](burn::nn::Gelu). One that the closed form does
+/// not have is refused by what takes the layer ([`HsrError::Activation`]).
+///
+/// ```
+/// use burn::module::Module;
+/// use burn::nn::{Gelu, Linear};
+/// use burn_hsr::{Layer, Layers};
+///
+/// #[derive(Module, Debug)]
+/// struct Head { up: Linear, gelu: Gelu, down: Linear }
+///
+/// impl Layers for Head {
+///     fn layers(&self) -> Vec<Layer<'_>> {
+///         vec![Layer::new(&self.up).with_activation(&self.gelu), Layer::new(&self.down)]
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct LayerActivation(pub(crate) Result<Activation, HsrError>);
+
+impl From<Activation> for LayerActivation {
+    fn from(activation: Activation) -> Self {
+        Self(Ok(activation))
+    }
+}
+
+impl<A: Clone + Into<BurnActivation>> From<&A> for LayerActivation {
+    fn from(burn: &A) -> Self {
+        Self(activation_of(burn))
+    }
+}
+
+/// Which φ an activation of Burn is. (A `TryFrom` cannot be: both types belong to other crates.)
 ///
 /// ```
 /// use burn::nn::activation::{Activation, ActivationConfig};
@@ -18,7 +50,7 @@ use crate::error::HsrError;
 /// let device = Device::flex();
 /// let gelu = ActivationConfig::GeluApproximate.init(&device);
 /// assert_eq!(activation_of(&gelu)?, burn_hsr::Activation::GeluTanh);
-/// assert_eq!(activation_of(&Relu::new().into())?, burn_hsr::Activation::Relu);
+/// assert_eq!(activation_of(&Relu::new())?, burn_hsr::Activation::Relu);
 /// // Others are refused, with the reason.
 /// let softplus: Activation = SoftplusConfig::new().with_beta(2.0).init().into();
 /// let error = activation_of(&softplus).unwrap_err();
@@ -29,8 +61,8 @@ use crate::error::HsrError;
 /// # Errors
 ///
 /// [`HsrError::Activation`] where the closed form does not have it.
-pub fn activation_of(burn: &BurnActivation) -> Result<Activation, HsrError> {
-    let (name, reason) = match burn {
+pub fn activation_of<A: Clone + Into<BurnActivation>>(burn: &A) -> Result<Activation, HsrError> {
+    let (name, reason) = match burn.clone().into() {
         BurnActivation::Identity(_) => return Ok(Activation::Identity),
         BurnActivation::Tanh(_) => return Ok(Activation::Tanh),
         BurnActivation::Sigmoid(_) => return Ok(Activation::Sigmoid),
@@ -72,6 +104,10 @@ pub fn activation_of(burn: &BurnActivation) -> Result<Activation, HsrError> {
 /// The same functions as in [`hsr_core::Activation`], whatever the backend. Three are written out: Burn's own softplus
 /// turns into the identity above 20, which its derivatives would notice in f64, and so does mish; its gelu has the
 /// gradient of the tanh approximation on every backend but flex.
+///
+/// # Shapes
+///
+/// - input and output: any, the same
 pub fn forward<const D: usize>(activation: Activation, z: Tensor<D>) -> Tensor<D> {
     match activation {
         Activation::Tanh => z.tanh(),

@@ -134,10 +134,10 @@ impl ClosedForm<f32> {
                 HostLabels::Values(values) => HostLabels::Values(wide(values)),
             },
             sample_weights: self.sample_weights.as_deref().map(wide),
-            class_weights: config.class_weights.clone(),
+            class_weights: config.loss.class_weights.clone(),
             output_weights: self.output_weights.as_deref().map(wide),
             loss: self.loss,
-            label_smoothing: config.softmax_smoothing(),
+            label_smoothing: config.loss.softmax_smoothing(),
         }
     }
 }
@@ -179,13 +179,13 @@ impl<T: Real + Element> ClosedForm<T> {
                 Some(weights) => Some(read("the sample weights", weights)?),
                 None => None,
             },
-            class_weights: config.class_weights.as_deref().map(cast),
+            class_weights: config.loss.class_weights.as_deref().map(cast),
             output_weights: match targets.output_weights {
                 Some(weights) => Some(read("the output weights", weights)?),
                 None => None,
             },
-            loss: config.loss,
-            label_smoothing: T::of(config.softmax_smoothing()),
+            loss: config.loss.kind,
+            label_smoothing: T::of(config.loss.softmax_smoothing()),
         })
     }
 

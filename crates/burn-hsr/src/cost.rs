@@ -114,7 +114,10 @@ fn penalty(config: &HsrConfig, shapes: &[LayerShape], rows: usize) -> Result<f64
         _ => match three {
             Some((dimensions, _)) => {
                 let plan = Plan::new(config.evaluation, &dimensions, rows)?;
-                let blocks = plan.work(&dimensions, config.loss, rows).total().cost();
+                let blocks = plan
+                    .work(&dimensions, config.loss.kind, rows)
+                    .total()
+                    .cost();
                 // Beyond, hsr-core takes a second thread, which takes the two to some six tenths of the time.
                 let alone = blocks < 1.6e7 || config.threads == Some(1);
                 reading + around + if alone { blocks } else { 0.6 * blocks }

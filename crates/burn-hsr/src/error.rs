@@ -4,6 +4,9 @@
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HsrError {
+    /// A strength that depends on the loss's gradient could not be applied.
+    #[error(transparent)]
+    Penalty(#[from] burn_penalty::PenaltyError),
     /// The network or the batch was refused by the closed form.
     #[error(transparent)]
     Core(#[from] hsr_core::Error),

@@ -1,6 +1,7 @@
 //! The gradient of the bound as tensors shaped like the parameters they belong to.
 
 use burn::module::{Param, ParamId};
+use burn::nn::Linear;
 use burn::optim::GradientsParams;
 use burn::tensor::{Bool, DType, Tensor};
 
@@ -79,15 +80,6 @@ impl Change for ScaledBy {
     }
 }
 
-/// Times a scalar on the device, \[1\].
-pub(crate) struct Scaled(pub Tensor<1>);
-
-impl Change for Scaled {
-    fn change<const D: usize>(&self, part: Tensor<D>) -> Tensor<D> {
-        part * self.0.clone().reshape([1; D])
-    }
-}
-
 /// Zero where the flag \[1\] is true or a value is NaN or infinite.
 pub(crate) struct ZeroWhere(pub Tensor<1, Bool>);
 
@@ -137,6 +129,12 @@ pub(crate) fn for_each_parameter<M: Layers>(
             one(bias, gradient.bias, visit);
         }
     }
+}
+
+/// The layers of a model as a module, with the parameters' identities.
+pub(crate) fn linears<M: Layers>(model: &M) -> Vec<Linear> {
+    let layers = model.layers();
+    layers.iter().map(|layer| layer.linear().clone()).collect()
 }
 
 /// Adds the gradient to an optimizer's gradients, for every trainable parameter.

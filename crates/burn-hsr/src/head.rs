@@ -15,7 +15,11 @@ pub struct HeadTerm {
 }
 
 impl HeadTerm {
-    /// A term of the loss, \[1\], of value 0: its backward pass gives the features, and so the backbone, their part.
+    /// A term of the loss of value 0: its backward pass gives the features, and so the backbone, their part.
+    ///
+    /// # Shapes
+    ///
+    /// - output: `[1]`
     pub fn features_term(&self) -> Tensor<1> {
         self.features.clone()
     }

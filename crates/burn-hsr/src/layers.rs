@@ -6,14 +6,17 @@ use burn::tensor::Tensor;
 use hsr_core::depth::LayerShape;
 use hsr_core::{Activation, Dimensions};
 
-use crate::activation;
+use crate::activation::{self, LayerActivation};
+use crate::error::HsrError;
 use crate::net::ThreeLayer;
 
 /// One layer of a feed-forward model, a = φ(W x + b), or a = φ(W x + b) + x where it is residual (theory §8).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Layer<'a> {
     linear: &'a Linear,
     activation: Activation,
+    /// Why the activation that it has is none of the closed form's.
+    refused: Option<HsrError>,
     residual: bool,
 }
 
@@ -23,13 +26,17 @@ impl<'a> Layer<'a> {
         Self {
             linear,
             activation: Activation::Identity,
+            refused: None,
             residual: false,
         }
     }
 
-    /// The same layer with an activation; [`activation_of`](crate::activation_of) says which one Burn's is.
-    pub fn with_activation(mut self, activation: Activation) -> Self {
-        self.activation = activation;
+    /// The same layer with an activation: φ, or Burn's by reference.
+    pub fn with_activation(mut self, activation: impl Into<LayerActivation>) -> Self {
+        (self.activation, self.refused) = match activation.into().0 {
+            Ok(activation) => (activation, None),
+            Err(refused) => (Activation::Identity, Some(refused)),
+        };
         self
     }
 
@@ -44,9 +51,14 @@ impl<'a> Layer<'a> {
         self.linear
     }
 
-    /// φ.
+    /// φ; the identity where the layer has one of Burn's that the closed form does not have.
     pub fn activation(&self) -> Activation {
         self.activation
+    }
+
+    /// Refuses an activation that the closed form does not have.
+    pub(crate) fn check(&self) -> Result<(), HsrError> {
+        self.refused.clone().map_or(Ok(()), Err)
     }
 
     /// Whether the layer's inputs are added to its activations.
@@ -139,7 +151,8 @@ pub(crate) fn three_layers(shapes: &[LayerShape]) -> Option<(Dimensions, Activat
 /// A feed-forward model, or the head of a model: what the closed form of HSR is known for, at any depth.
 ///
 /// A [`Linear`] is one by itself, so that every classifier has a head to regularise; [`Mlp`](crate::Mlp) and every
-/// [`ThreeLayer`] are too. For a module of your own, list its layers:
+/// [`ThreeLayer`] are too, and an `Option` of any of them. For a module of your own, list its layers, with activations of this
+/// crate or Burn's own by reference:
 ///
 /// ```
 /// use burn::module::Module;
@@ -188,6 +201,13 @@ pub(crate) fn three_layers(shapes: &[LayerShape]) -> Option<(Dimensions, Activat
 pub trait Layers {
     /// The layers, from the inputs to the logits.
     fn layers(&self) -> Vec<Layer<'_>>;
+}
+
+/// A head that may be missing. Without one there are no layers, which is refused.
+impl<M: Layers> Layers for Option<M> {
+    fn layers(&self) -> Vec<Layer<'_>> {
+        self.as_ref().map_or_else(Vec::new, M::layers)
+    }
 }
 
 impl Layers for Linear {

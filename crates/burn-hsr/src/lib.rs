@@ -29,7 +29,7 @@
 //!     let mut model = ThreeLayerNetConfig::new(4, 8, 3).init(&device);
 //!     let mut optimizer = SgdConfig::new().init();
 //!     let loss_fn = CrossEntropyLossConfig::new().init(&device);
-//!     let hsr = HsrConfig::new().with_strength(strength).init()?;                  // 1
+//!     let mut hsr = HsrConfig::new().with_strength(strength).init()?;              // 1
 //!     for _ in 0..100 {
 //!         let loss = loss_fn.forward(model.forward(x.clone()), y.clone());
 //!         let loss = loss + hsr.penalty(&model, x.clone(), y.clone())?;            // 2
@@ -48,15 +48,15 @@
 //! # Map
 //!
 //! * [`Layers`], [`Mlp`], [`ThreeLayer`], [`ThreeLayerNet`], Burn's `Linear`: what can be regularised.
-//! * [`HsrConfig`], [`Hsr`]: the regulariser; [`Mode`] and [`Execution`] are its choices.
+//! * [`HsrConfig`], [`Hsr`]: the regulariser; [`Mode`] and [`Execution`] are its choices, [`HsrLossConfig`] its loss.
 //! * [`Sharpness`]: what is descended, λ_sup or a peer of it; [`HsrConfig::probes`]: exactly, or by random probes.
 //! * [`ClosedForm`]: a model and a batch in the host's memory, for the verbs of hsr-core.
 //! * [`Hsr::verify`]: whether a model is what it says; [`Hsr::cost`]: what a step costs; [`Subsample`]: at how many rows.
-//! * [`Strength`] and [`Schedule`]: how strongly and when; [`HsrRecord`]: what a resumed run needs.
+//! * [`Strength`] and [`ScheduleConfig`]: how strongly and when; [`HsrRecord`]: what a resumed run needs.
 //! * [`HsrGradient`]: the bound's gradient as tensors; [`HeadTerm`]: the head of a deeper model;
 //!   [`LossGradients`]: loss, its gradient and the bound's in one.
 //! * [`Backend`]: backends by name.
-//! * `train` (feature `train`): `HsrLearner` and curvature metrics for Burn's `SupervisedTraining`.
+//! * `train` (feature `train`): `HsrModel` and curvature metrics for Burn's `SupervisedTraining`.
 //!
 //! The mathematics is in [`hsr_core::theory`].
 //!
@@ -75,7 +75,7 @@
 //! | `cpu` | CPU through CubeCL; its build downloads LLVM |
 //! | `kernels` | implied by every runtime of CubeCL: kernels for the device execution |
 //! | `remote` | devices of another machine, through Burn's server |
-//! | `train` | `HsrLearner` and metrics for burn-train |
+//! | `train` | `HsrModel` and metrics for burn-train |
 
 mod activation;
 mod backend;
@@ -88,6 +88,7 @@ mod gradient;
 mod head;
 mod host;
 mod hsr;
+mod lanczos;
 mod layers;
 mod losses;
 mod mlp;
@@ -102,9 +103,9 @@ mod targets;
 pub mod train;
 mod verify;
 
-pub use activation::{activation_of, forward as activation_forward};
+pub use activation::{LayerActivation, activation_of, forward as activation_forward};
 pub use backend::{Backend, BackendError, DeviceDescription, DeviceName};
-pub use burn_penalty::{Mode, ParseStrengthError, Schedule, Strength};
+pub use burn_penalty::{Mode, ParseStrengthError, RecordError, ScheduleConfig, Strength};
 pub use closed_form::ClosedForm;
 pub use config::{Execution, HsrConfig};
 pub use cost::StepCost;
@@ -113,15 +114,17 @@ pub use gradient::{HsrGradient, LayerGradient};
 pub use head::HeadTerm;
 pub use hsr::Hsr;
 pub use hsr_core::{
-    Activation, BlockEvaluation, Evaluation, Extremes, LambdaMaxRange, LanczosOptions, OutputLoss,
-    Plan, SpectralBounds,
+    Activation, BlockEvaluation, Evaluation, Extremes, LambdaMaxRange, OutputLoss, Plan,
+    SpectralBounds,
 };
+pub use lanczos::LanczosConfig;
 pub use layers::{Layer, Layers};
+pub use losses::HsrLossConfig;
 pub use mlp::{Mlp, MlpConfig};
 pub use net::{ThreeLayer, ThreeLayerNet, ThreeLayerNetConfig};
 pub use objective::LossGradients;
 pub use probes::ProbeAverages;
-pub use record::{HsrRecord, HsrRecordError};
+pub use record::HsrRecord;
 pub use sharpness::Sharpness;
 pub use subsample::Subsample;
 pub use targets::Targets;

@@ -51,7 +51,8 @@ use crate::activation;
 pub trait ThreeLayer {
     /// The layer from the inputs to the hidden units.
     fn hidden(&self) -> &Linear;
-    /// The activation of the hidden units.
+    /// The activation of the hidden units. A model that keeps one of Burn's implements [`Layers`](crate::Layers), which takes it
+    /// as it is.
     fn activation(&self) -> Activation;
     /// The layer from the hidden units to the logits.
     fn output(&self) -> &Linear;

@@ -6,19 +6,18 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
-use burn_penalty::Mode;
+use burn_penalty::{Mode, Strength};
 use hsr_core::OutputLoss;
 
 use crate::activation::softplus;
 use crate::config::HsrConfig;
 use crate::device::reduce;
 use crate::error::HsrError;
-use crate::gradient::add_to;
-use crate::host::{Factor, Objective};
+use crate::gradient::{HsrGradient, add_to};
+use crate::host::Objective;
 use crate::hsr::{Hsr, refuse_tracked};
 use crate::layers::Layers;
 use crate::mlp::Mlp;
-use crate::probes::Estimate;
 use crate::targets::{Labels, Targets};
 
 /// The loss of a batch and the gradients for an optimizer, from [`Hsr::loss_gradients`].
@@ -48,7 +47,7 @@ impl Hsr {
     /// let device = Device::flex().autodiff();
     /// let mut model = ThreeLayerNetConfig::new(4, 8, 3).init(&device);
     /// let mut optimizer = SgdConfig::new().init();
-    /// let hsr = HsrConfig::new().with_strength(0.1).init()?;
+    /// let mut hsr = HsrConfig::new().with_strength(0.1).init()?;
     ///
     /// // Six of Fisher's irises, two of a species: length and width of sepal and petal in cm.
     /// let x = Tensor::<2>::from_floats([
@@ -78,7 +77,7 @@ impl Hsr {
     /// [`loss_step`](Self::loss_step); [`HsrError::TrackedInputs`] where autodiff tracks the inputs, which would get no
     /// gradient.
     pub fn loss_gradients<M: Layers>(
-        &self,
+        &mut self,
         model: &M,
         inputs: Tensor<2>,
         targets: impl Into<Targets>,
@@ -89,10 +88,31 @@ impl Hsr {
         if self.on_host(model, &inputs)
             && let Some((strength, schedule)) = self.strength_of_sum(model, &inputs)
         {
-            let objective = Objective::Sum { strength, schedule };
-            let (sum, estimate) = self.on_host_gradients(model, inputs, targets, objective)?;
-            self.count_step(estimate);
-            return Ok(sum);
+            let objective = match strength {
+                Strength::Fixed(strength) => Objective::Sum {
+                    strength: strength * schedule,
+                },
+                _ => Objective::Both,
+            };
+            let targets = self.checked(model, &inputs, targets)?;
+            let found = self.on_host_gradient(objective, 1.0, model, inputs, targets)?;
+            let loss = found.gradient.value.clone();
+            let mut gradients = GradientsParams::new();
+            add_to(model, found.gradient, &mut gradients);
+            if let Some(layers) = found.measure {
+                let measure = HsrGradient {
+                    value: loss.clone(),
+                    layers,
+                    inputs: None,
+                };
+                let mut penalty = GradientsParams::new();
+                add_to(model, measure, &mut penalty);
+                gradients = self
+                    .enter_gradients(model, schedule, gradients, penalty)?
+                    .gradients;
+            }
+            self.count_step(found.estimate);
+            return Ok(LossGradients { loss, gradients });
         }
         let LossGradients { loss, gradients } = self.gradients_of_loss(model, &inputs, &targets)?;
         Ok(LossGradients {
@@ -107,11 +127,17 @@ impl Hsr {
     ///
     /// `lr` is a number, or the rates of parameter groups that a `ModuleLrScheduler` gives.
     ///
+    /// # Shapes
+    ///
+    /// - inputs: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
+    /// - loss: `[1]`
+    ///
     /// # Errors
     ///
     /// As [`loss_gradients`](Self::loss_gradients), but in any mode.
     pub fn loss_step<M: Layers + Module>(
-        &self,
+        &mut self,
         optimizer: &mut ModuleOptimizer,
         lr: impl Into<ModuleLearningRate>,
         model: M,
@@ -130,6 +156,34 @@ impl Hsr {
         Ok((model, loss))
     }
 
+    /// L of a batch without the penalty, \[1\], for looking at: no step counts. A plain tensor, without autodiff.
+    ///
+    /// # Shapes
+    ///
+    /// - inputs: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
+    /// - output: `[1]`
+    ///
+    /// # Errors
+    ///
+    /// As [`gradient`](Self::gradient).
+    pub fn loss<M: Layers>(
+        &self,
+        model: &M,
+        inputs: Tensor<2>,
+        targets: impl Into<Targets>,
+    ) -> Result<Tensor<1>, HsrError> {
+        let targets = targets.into();
+        self.check(model, &inputs, &targets)?;
+        let network = Mlp::of(model).valid();
+        let targets = targets.without_autodiff();
+        Ok(loss(
+            self.config(),
+            network.forward(inputs.without_autodiff()),
+            &targets,
+        ))
+    }
+
     /// L and ∇L.
     pub(crate) fn gradients_of_loss<M: Layers>(
         &self,
@@ -139,42 +193,29 @@ impl Hsr {
     ) -> Result<LossGradients, HsrError> {
         let (inputs, targets) = (inputs.clone(), targets.clone());
         if self.on_host(model, &inputs) {
-            let (of_loss, _) = self.on_host_gradients(model, inputs, targets, Objective::Loss)?;
-            return Ok(of_loss);
+            let targets = self.checked(model, &inputs, targets)?;
+            let found = self.on_host_gradient(Objective::Loss, 1.0, model, inputs, targets)?;
+            let loss = found.gradient.value.clone();
+            let mut gradients = GradientsParams::new();
+            add_to(model, found.gradient, &mut gradients);
+            return Ok(LossGradients { loss, gradients });
         }
         self.check(model, &inputs, &targets)?;
         // The parameters keep their identity, so that these are the gradients of the model.
         let network = Mlp::of(model);
-        let loss = loss(self, network.forward(inputs), &targets);
+        let loss = loss(self.config(), network.forward(inputs), &targets);
         Ok(LossGradients {
             loss: loss.clone().inner(),
             gradients: GradientsParams::from_grads(loss.backward(), &network),
         })
-    }
-
-    fn on_host_gradients<M: Layers>(
-        &self,
-        model: &M,
-        inputs: Tensor<2>,
-        targets: Targets,
-        objective: Objective,
-    ) -> Result<(LossGradients, Option<Estimate>), HsrError> {
-        let targets = self.checked(model, &inputs, targets)?;
-        let (gradient, estimate) =
-            self.on_host_gradient(objective, Factor::Known(1.0), model, inputs, targets)?;
-        let loss = gradient.value.clone();
-        let mut gradients = GradientsParams::new();
-        add_to(model, gradient, &mut gradients);
-        Ok((LossGradients { loss, gradients }, estimate))
     }
 }
 
 /// L = Σ_n ω_n ℓ(o_n, y_n), \[1\], with the reduction of [`hsr_core::Batch`], as a differentiable tensor.
 ///
 /// The plain cross-entropy of class indices is Burn's own, operation for operation.
-pub(crate) fn loss(hsr: &Hsr, logits: Tensor<2>, targets: &Targets) -> Tensor<1> {
-    let config = hsr.config();
-    let targets = &hsr.prepare(targets.clone());
+pub(crate) fn loss(config: &HsrConfig, logits: Tensor<2>, targets: &Targets) -> Tensor<1> {
+    let targets = &config.loss.prepare(targets.clone());
     if let (true, Labels::Classes(classes)) = (is_plain(config, targets), &targets.labels) {
         let cross_entropy = CrossEntropyLossConfig::new().init(&logits.device());
         return cross_entropy.forward(logits, classes.clone());
@@ -183,7 +224,7 @@ pub(crate) fn loss(hsr: &Hsr, logits: Tensor<2>, targets: &Targets) -> Tensor<1>
     let like = logits.clone().without_autodiff();
     let (y, omega) = reduce(config, targets.clone(), outputs, &like);
     let output_weights = targets.output_weights.clone();
-    let of_outputs = match config.loss {
+    let of_outputs = match config.loss.kind {
         OutputLoss::SoftmaxCrossEntropy => (log_softmax(logits, 1) * y).neg().sum_dim(1),
         OutputLoss::SigmoidCrossEntropy => {
             ((y.neg() + 1.0) * logits.clone() + softplus(logits.neg())).mean_dim(1)
@@ -201,8 +242,8 @@ pub(crate) fn loss(hsr: &Hsr, logits: Tensor<2>, targets: &Targets) -> Tensor<1>
 }
 
 fn is_plain(config: &HsrConfig, targets: &Targets) -> bool {
-    config.loss == OutputLoss::SoftmaxCrossEntropy
-        && config.softmax_smoothing() == 0.0
-        && config.class_weights.is_none()
+    config.loss.kind == OutputLoss::SoftmaxCrossEntropy
+        && config.loss.softmax_smoothing() == 0.0
+        && config.loss.class_weights.is_none()
         && targets.sample_weights.is_none()
 }

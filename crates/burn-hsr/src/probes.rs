@@ -6,7 +6,7 @@
 
 use burn_penalty::probe::generator;
 use hsr_core::depth::{DeepWorkspace, FeedForward, Probe};
-use hsr_core::{Batch, Error, Real};
+use hsr_core::{Batch, Error, Moments, Real, SpectralWeights};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -194,41 +194,39 @@ fn signs<T: Real>(generator: &mut impl Rng, out: &mut [T]) {
     }
 }
 
-/// m, s of the eigenvalues. For signs, q̂/D ≥ (t̂/D)² by Cauchy and Schwarz, and so for averages of them.
-fn mean_and_spread([t, q]: [f64; 2], size: f64) -> (f64, f64) {
-    let mean = t / size;
-    (mean, (q / size - mean * mean).max(0.0).sqrt())
+/// The derivatives of the measure at moments t and q of D parameters, and with them its value.
+fn spectral_weights(
+    sharpness: Sharpness,
+    [trace, frobenius_squared]: [f64; 2],
+    parameters: usize,
+) -> (SpectralWeights, f64) {
+    let moments = Moments {
+        trace,
+        frobenius_squared,
+        parameters,
+    };
+    match sharpness {
+        Sharpness::Trace => (SpectralWeights::of(1.0, 0.0), trace),
+        Sharpness::Frobenius => {
+            let weights = SpectralWeights::of_norm(&moments);
+            (weights, frobenius_squared.sqrt())
+        }
+        _ => {
+            let weights = SpectralWeights::new(&moments);
+            (weights, weights.lambda_sup(parameters))
+        }
+    }
 }
 
-/// The measure at these moments t and q of D parameters.
+/// The measure at these moments.
 fn value(sharpness: Sharpness, moments: [f64; 2], parameters: usize) -> f64 {
-    let size = parameters as f64;
-    match sharpness {
-        Sharpness::Trace => moments[0],
-        Sharpness::Frobenius => moments[1].sqrt(),
-        _ => {
-            let (mean, spread) = mean_and_spread(moments, size);
-            mean + spread * (size - 1.0).sqrt()
-        }
-    }
+    spectral_weights(sharpness, moments, parameters).1
 }
 
-/// Its derivatives w_t and w_q. Where all eigenvalues are equal, λ_sup is their mean.
+/// Its derivatives w_t and w_q.
 fn weights(sharpness: Sharpness, moments: [f64; 2], parameters: usize) -> [f64; 2] {
-    let size = parameters as f64;
-    match sharpness {
-        Sharpness::Trace => [1.0, 0.0],
-        Sharpness::Frobenius if moments[1] > 0.0 => [0.0, 0.5 / moments[1].sqrt()],
-        Sharpness::Frobenius => [0.0, 0.0],
-        _ => {
-            let (mean, spread) = mean_and_spread(moments, size);
-            if spread == 0.0 {
-                return [1.0 / size, 0.0];
-            }
-            let slope = (size - 1.0).sqrt() / (size * spread);
-            [1.0 / size - slope * mean, 0.5 * slope]
-        }
-    }
+    let (weights, _) = spectral_weights(sharpness, moments, parameters);
+    [weights.trace, weights.frobenius_squared]
 }
 
 #[cfg(test)]

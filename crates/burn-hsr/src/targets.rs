@@ -21,14 +21,22 @@ pub(crate) enum Labels {
 }
 
 impl Targets {
-    /// Weights of the samples, \[N\], non-negative: the loss is then Σ w ℓ / Σ w.
+    /// Weights of the samples, non-negative: the loss is then Σ w ℓ / Σ w.
+    ///
+    /// # Shapes
+    ///
+    /// - weights: `[N]`
     pub fn with_sample_weights(mut self, weights: Tensor<1>) -> Self {
         self.sample_weights = Some(weights);
         self
     }
 
-    /// Weights of each sample's outputs, \[N, K\], non-negative, for the squared error: ℓ_n = (1/K) Σ_k v_nk (o_nk −
-    /// y_nk)². 0 masks an output; nothing is divided by the weights.
+    /// Weights of each sample's outputs, non-negative, for the squared error: ℓ_n = (1/K) Σ_k v_nk (o_nk − y_nk)². 0 masks
+    /// an output; nothing is divided by the weights.
+    ///
+    /// # Shapes
+    ///
+    /// - weights: `[N, K]`
     pub fn with_output_weights(mut self, weights: Tensor<2>) -> Self {
         self.output_weights = Some(weights);
         self
@@ -52,7 +60,7 @@ impl Targets {
     ///
     /// let chosen = q.forward(states.clone()).gather(1, actions.clone().unsqueeze_dim(1));
     /// let loss = MseLoss::new().forward(chosen, returns.clone().unsqueeze_dim(1), Reduction::Mean);
-    /// let hsr = HsrConfig::for_mean_squared_error().init()?;
+    /// let mut hsr = HsrConfig::for_mean_squared_error().init()?;
     /// let loss = loss + hsr.penalty(&q, states, Targets::gathered(actions, returns, 2))?;
     /// # loss.backward();
     /// # Ok::<(), burn_hsr::HsrError>(())

@@ -2,8 +2,8 @@
 //!
 //! A vector has a tensor for each parameter, under the parameter's identity. All functions take the module too, whose
 //! parameters they visit in order: it says which there are, and which of them are trained. Nothing is read back from the
-//! device; numbers are tensors \[1\] on the device of the first parameter, in f64 where one of the parameters is, else in
-//! f32. Half precision is computed with in f32, and vectors stay in it until they are [added](add) to gradients.
+//! device: a [`Number`] is known here where the parameters are in the host's memory, else a tensor \[1\] on the device of the
+//! first parameter. Half precision is computed with in f32, and vectors stay in it until they are [added](add) to gradients.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
@@ -119,45 +119,34 @@ pub fn add<M: Module>(
     gradients
 }
 
-/// a·b, \[1\].
+/// a·b.
 ///
 /// # Errors
 ///
-/// [`PenaltyError::NoParameters`] where no parameter that is trained is in both.
+/// [`PenaltyError::NoParameters`] where no parameter that is trained is in one of them.
 pub fn dot<M: Module>(
     module: &M,
     a: &GradientsParams,
     b: &GradientsParams,
-) -> Result<Tensor<1>, PenaltyError> {
-    struct Dot<'a>(&'a GradientsParams, &'a GradientsParams);
-    impl Part for Dot<'_> {
-        fn part<const D: usize>(&self, param: &Param<Tensor<D>>) -> Option<Tensor<1>> {
-            Some((wide(self.0.get::<D>(param.id)?) * wide(self.1.get::<D>(param.id)?)).sum())
-        }
-    }
-    reduce(module, &Dot(a, b), Tensor::sum)
+) -> Result<Number, PenaltyError> {
+    let [a, b] = [a, b].map(|vector| Vector::gradients(module, None, vector));
+    a.dot(&b)
 }
 
-/// The largest |component|, \[1\].
+/// The largest |component|.
 ///
 /// # Errors
 ///
 /// As [`dot`].
-pub fn largest<M: Module>(module: &M, a: &GradientsParams) -> Result<Tensor<1>, PenaltyError> {
-    struct Largest<'a>(&'a GradientsParams);
-    impl Part for Largest<'_> {
-        fn part<const D: usize>(&self, param: &Param<Tensor<D>>) -> Option<Tensor<1>> {
-            Some(wide(self.0.get::<D>(param.id)?).max_abs())
-        }
-    }
-    reduce(module, &Largest(a), Tensor::max)
+pub fn largest<M: Module>(module: &M, a: &GradientsParams) -> Result<Number, PenaltyError> {
+    Vector::gradients(module, None, a).largest()
 }
 
 /// A vector's length and its direction.
 #[derive(Debug)]
 pub struct Polar {
-    /// \[1\].
-    pub norm: Tensor<1>,
+    /// ‖a‖.
+    pub norm: Number,
     /// Of length 1, or zero where the vector is.
     pub direction: GradientsParams,
 }
@@ -168,12 +157,10 @@ pub struct Polar {
 ///
 /// As [`dot`].
 pub fn polar<M: Module>(module: &M, vector: &GradientsParams) -> Result<Polar, PenaltyError> {
-    let largest = largest(module, vector)?;
-    let scaled = scale(module, vector, reciprocal(largest.clone()));
-    let length = dot(module, &scaled, &scaled)?.sqrt();
+    let (norm, direction) = Vector::gradients(module, None, vector).polar()?;
     Ok(Polar {
-        norm: largest * length.clone(),
-        direction: scale(module, &scaled, reciprocal(length)),
+        norm,
+        direction: direction.into_gradients(module),
     })
 }
 
@@ -241,43 +228,6 @@ pub fn map<M: Module>(
     };
     module.visit(&mut map);
     map.changed
-}
-
-/// A parameter's part of a number.
-pub trait Part {
-    /// \[1\], or nothing where the parameter has no part in it.
-    fn part<const D: usize>(&self, param: &Param<Tensor<D>>) -> Option<Tensor<1>>;
-}
-
-/// The parts of all trained parameters, joined into one number, \[1\].
-///
-/// # Errors
-///
-/// [`PenaltyError::NoParameters`] where there are none.
-pub fn reduce<M: Module>(
-    module: &M,
-    part: &impl Part,
-    join: impl FnOnce(Tensor<1>) -> Tensor<1>,
-) -> Result<Tensor<1>, PenaltyError> {
-    struct Reduce<'a, P> {
-        part: &'a P,
-        parts: Vec<Tensor<1>>,
-    }
-    impl<P: Part> ModuleVisitor for Reduce<'_, P> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if param.is_require_grad() {
-                self.parts.extend(self.part.part(param));
-            }
-        }
-    }
-    let mut reduce = Reduce {
-        part,
-        parts: Vec::new(),
-    };
-    module.visit(&mut reduce);
-    Ok(join(
-        together(reduce.parts).ok_or(PenaltyError::NoParameters)?,
-    ))
 }
 
 /// Random signs, +1 or −1 with probability ½ each, times `length`, for every trained parameter, at least in single

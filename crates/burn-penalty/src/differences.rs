@@ -13,7 +13,6 @@
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
 
 use crate::algebra::{combination, difference, scale};
 use crate::number::Number;
@@ -32,14 +31,14 @@ pub fn forward<M: Module>(
     module: &M,
     after: &GradientsParams,
     here: &GradientsParams,
-    epsilon: &Tensor<1>,
+    epsilon: &Number,
 ) -> GradientsParams {
     let rise = difference(module, after, here);
     scale(module, &rise, epsilon.clone().recip())
 }
 
 /// (g(εv) − g(−εv))/2ε.
-pub fn central<M: Module>(module: &M, ends: Ends<'_>, epsilon: &Tensor<1>) -> GradientsParams {
+pub fn central<M: Module>(module: &M, ends: Ends<'_>, epsilon: &Number) -> GradientsParams {
     let rise = difference(module, ends.after, ends.before);
     scale(module, &rise, (epsilon.clone() * 2.0).recip())
 }
@@ -49,7 +48,7 @@ pub fn second<M: Module>(
     module: &M,
     ends: Ends<'_>,
     here: &GradientsParams,
-    epsilon: &Tensor<1>,
+    epsilon: &Number,
 ) -> GradientsParams {
     // Differences first: the three gradients are nearly the same.
     let rise = difference(module, ends.after, here);
@@ -108,7 +107,7 @@ mod tests {
             before: &before,
         };
         let one_sided = |after, before| Ends { after, before };
-        let step = Tensor::<1>::from_data([epsilon], at);
+        let step = epsilon.into();
         let product = [0, 1, 2].map(|i| 12.0 * theta[i] * theta[i] * v[i]);
         let bend = |w: [f64; 3]| [0, 1, 2].map(|i| 24.0 * theta[i] * w[i] * v[i]);
         let factor = 1.0 / (epsilon * eta);

@@ -1,7 +1,7 @@
 //! What can go wrong.
 
 /// Why a penalty could not be computed. The message is one line.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq)]
 #[non_exhaustive]
 pub enum PenaltyError {
     /// The module has no parameter that is trained.

@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use crate::error::PenaltyError;
 use crate::number::Number;
 use crate::reach::Reach;
-use crate::tensors::{together, wide};
+use crate::tensors::wide;
 use crate::vector::Vector;
 
 /// A number on the device for each gradient of each pass P, read together so that the device is waited for once.
@@ -75,24 +75,8 @@ impl<P> Finite<P> {
     ///
     /// [`PenaltyError::Read`] where the device cannot be read.
     pub fn read(self) -> Result<Option<P>, PenaltyError> {
-        let tensors = self.numbers.iter().cloned().filter_map(Number::into_device);
-        let mut read = match together(tensors.collect()) {
-            None => Vec::new(),
-            Some(tensors) => {
-                tensors
-                    .try_into_vec_as::<f64>()
-                    .map_err(|error| PenaltyError::Read {
-                        what: "whether a gradient is finite",
-                        message: error.to_string(),
-                    })?
-            }
-        }
-        .into_iter();
-        let numbers = self.numbers.into_iter().map(|number| match number {
-            Number::Here(number) => number,
-            Number::Device(_) => read.next().unwrap_or(f64::NAN),
-        });
-        let mut numbers = numbers;
+        let numbers = Number::read(self.numbers, "whether a gradient is finite")?;
+        let mut numbers = numbers.into_iter();
         let mut broken = |count: &usize| {
             // All of a pass, so that the next one begins at its own.
             let broken = numbers.by_ref().take(*count).filter(|v| !v.is_finite());

@@ -11,7 +11,8 @@
 //! * [`differences`]: Hessian-vector products and their derivatives from gradients.
 //! * [`Group`]: some of a module's parameters, by name.
 //! * [`passes`]: passes of one loss at several parameters: the same random numbers, running statistics left alone.
-//! * [`Strength`], [`Mode`], [`Schedule`]: how strong a penalty is and how it enters a step ([`Mode::enter`]).
+//! * [`Strength`], [`Mode`], [`ScheduleConfig`]: how strong a penalty is and how it enters a step ([`Mode::enter`]);
+//!   [`MeanGradient`]: what it must not work against.
 //! * [`Reach`]: what reading a number from a device costs.
 //! * [`probe`], [`precision`]: random signs, and how long a step must be.
 //! * [`files`], [`values`]: what records are made of.
@@ -31,6 +32,7 @@ mod error;
 pub mod files;
 mod finite;
 mod group;
+mod mean;
 mod mode;
 mod number;
 pub mod passes;
@@ -52,14 +54,16 @@ pub use error::PenaltyError;
 pub use files::RecordError;
 pub use finite::Finite;
 pub use group::Group;
+pub use mean::MeanGradient;
 pub use mode::{Entered, Mode};
 pub use number::Number;
-pub use passes::Randomness;
+pub use passes::{Evaluated, Randomness};
 pub use reach::Reach;
-pub use schedule::Schedule;
+pub use schedule::ScheduleConfig;
 pub use stochastic::{
     Curvature, Objective, Outcome, Scheme, StochasticHsr, StochasticHsrConfig,
-    StochasticHsrGradient, StochasticHsrPasses, StochasticHsrRecord, StochasticHsrStep,
+    StochasticHsrGradient, StochasticHsrGradientRecord, StochasticHsrPasses, StochasticHsrRecord,
+    StochasticHsrStep,
 };
 pub use strength::{ParseStrengthError, Strength, check_strength};
 pub use values::ParameterValues;

@@ -5,9 +5,12 @@ use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::algebra::{add, polar};
+use crate::algebra::{add, norm};
 use crate::error::PenaltyError;
+use crate::mean::MeanGradient;
+use crate::number::Number;
 use crate::strength::Strength;
+use crate::vector::{Scaled, Vector};
 
 /// How the gradient ∇P of a penalty P enters the step.
 ///
@@ -34,6 +37,16 @@ pub enum Mode {
     Direction,
 }
 
+/// A penalty's gradient as a strength wants it.
+struct Measured {
+    /// ∇P, or its direction.
+    vector: Vector,
+    /// What the vector is to be multiplied by.
+    length: Number,
+    /// The factor s of ∇P, or in the mode Direction of ∇P/‖∇P‖.
+    factor: Number,
+}
+
 /// What a step takes where a penalty has entered it.
 #[derive(Debug)]
 #[must_use]
@@ -47,7 +60,7 @@ pub struct Entered {
 
 impl Mode {
     /// Puts s·∇P where the mode wants it: `of_loss` is ∇L, `penalty` is ∇P, and s is `factor` times what `strength` makes
-    /// of the two.
+    /// of the two. `mean` is the running mean of ∇L, which a [projected](Strength::Projected) strength keeps.
     ///
     /// # Errors
     ///
@@ -59,23 +72,117 @@ impl Mode {
         factor: f64,
         of_loss: GradientsParams,
         penalty: &GradientsParams,
+        mean: &mut MeanGradient,
     ) -> Result<Entered, PenaltyError> {
-        let direction = match self {
-            Self::Direction => Some(polar(module, penalty)?.direction),
-            Self::Coupled | Self::Decoupled => None,
+        if self != Self::Direction && strength.share().is_none() {
+            let factor = strength.most().unwrap_or(0.0) * factor;
+            return Ok(self.put(module, factor.into(), of_loss, penalty));
+        }
+        let penalty = Vector::gradients(module, None, penalty);
+        self.enter_vector(module, strength, factor, of_loss, penalty, mean)
+    }
+
+    /// The same for a vector, whose memory becomes that of the gradients.
+    pub(crate) fn enter_vector<M: Module>(
+        self,
+        module: &M,
+        strength: Strength,
+        factor: f64,
+        of_loss: GradientsParams,
+        penalty: Vector,
+        mean: &mut MeanGradient,
+    ) -> Result<Entered, PenaltyError> {
+        let measured = self.measured(module, strength, &of_loss, penalty, mean)?;
+        let penalty = measured.vector.into_gradients(module);
+        Ok(self.put(module, measured.length * factor, of_loss, &penalty))
+    }
+
+    /// s·∇P, for terms of a loss: what [`enter`](Self::enter) puts beside ∇L, and s; in the mode
+    /// [`Direction`](Self::Direction) s is the factor of ∇P/‖∇P‖.
+    ///
+    /// # Errors
+    ///
+    /// As [`enter`](Self::enter).
+    pub fn apply<M: Module>(
+        self,
+        module: &M,
+        strength: Strength,
+        factor: f64,
+        of_loss: &GradientsParams,
+        penalty: &GradientsParams,
+        mean: &mut MeanGradient,
+    ) -> Result<(Number, GradientsParams), PenaltyError> {
+        let penalty = Vector::gradients(module, None, penalty);
+        let measured = self.measured(module, strength, of_loss, penalty, mean)?;
+        let length = measured.length * factor;
+        let gradients = Vector::map(Scaled, [&length], [&measured.vector]).into_gradients(module);
+        Ok((measured.factor * factor, gradients))
+    }
+
+    /// The direction of ∇P, projected where the strength asks for it, and how long it is to be.
+    fn measured<M: Module>(
+        self,
+        module: &M,
+        strength: Strength,
+        of_loss: &GradientsParams,
+        penalty: Vector,
+        mean: &mut MeanGradient,
+    ) -> Result<Measured, PenaltyError> {
+        let (most, share) = (strength.most(), strength.share());
+        let Some(share) = share else {
+            let most = Number::from(most.unwrap_or(0.0));
+            return Ok(Measured {
+                vector: match self {
+                    Self::Direction => penalty.polar()?.1,
+                    Self::Coupled | Self::Decoupled => penalty,
+                },
+                length: most.clone(),
+                factor: most,
+            });
         };
-        let penalty = direction.as_ref().unwrap_or(penalty);
-        let strength = strength.factor(module, &of_loss, penalty)? * factor;
-        Ok(match self {
+        // Of length 1 first: the factor of a gradient that is almost 0 can be beyond the numbers of its precision.
+        let (norm_of_penalty, mut vector) = penalty.polar()?;
+        let own = match self {
+            Self::Direction => Number::from(1.0),
+            Self::Coupled | Self::Decoupled => norm_of_penalty,
+        };
+        // A loss without a gradient is nowhere steep.
+        let longest = match norm(module, of_loss) {
+            Err(PenaltyError::NoParameters) => 0.0.into(),
+            found => found? * share,
+        };
+        let length = match most {
+            None => longest,
+            Some(most) => longest.min(own.clone() * most),
+        };
+        if strength.projects() {
+            mean.update(module, &vector, of_loss);
+            vector = mean.project(vector)?;
+        }
+        Ok(Measured {
+            vector,
+            factor: length.clone() * own.reciprocal(),
+            length,
+        })
+    }
+
+    fn put<M: Module>(
+        self,
+        module: &M,
+        factor: Number,
+        of_loss: GradientsParams,
+        penalty: &GradientsParams,
+    ) -> Entered {
+        match self {
             Self::Coupled | Self::Direction => Entered {
-                gradients: add(module, of_loss, strength, penalty),
+                gradients: add(module, of_loss, factor, penalty),
                 decrement: None,
             },
             Self::Decoupled => Entered {
                 gradients: of_loss,
-                decrement: Some(add(module, GradientsParams::new(), strength, penalty)),
+                decrement: Some(add(module, GradientsParams::new(), factor, penalty)),
             },
-        })
+        }
     }
 }
 

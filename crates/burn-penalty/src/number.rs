@@ -2,10 +2,13 @@
 
 use core::ops::{Add, Mul};
 
+use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 
+use crate::error::PenaltyError;
+use crate::precision::rounding_unit;
 use crate::reach::Reach;
-use crate::tensors::{placed, reciprocal};
+use crate::tensors::{placed, reciprocal, together};
 
 /// A number: known here where it is of parameters in the host's memory, else a tensor \[1\] on a device, which nothing
 /// waits for.
@@ -46,6 +49,46 @@ impl Number {
         }
     }
 
+    /// As a tensor \[1\] beside the parameters of a module, at least in single precision.
+    pub fn beside<M: Module>(self, module: &M) -> Tensor<1> {
+        let number = match self {
+            Self::Device(tensor) => return *tensor,
+            Self::Here(number) => number,
+        };
+        let device = module.devices().into_iter().next().unwrap_or_default();
+        let dtype = match rounding_unit(module) {
+            unit if unit > f64::EPSILON => DType::F32,
+            _ => DType::F64,
+        };
+        Tensor::from_data([number], (&device.inner(), dtype))
+    }
+
+    /// Numbers of one module; reads the device once, where there is one. `what` is their name in a message.
+    ///
+    /// # Errors
+    ///
+    /// [`PenaltyError::Read`] where the device cannot be read.
+    pub(crate) fn read(numbers: Vec<Self>, what: &'static str) -> Result<Vec<f64>, PenaltyError> {
+        let tensors = numbers.iter().cloned().filter_map(Self::into_device);
+        let of_device = match together(tensors.collect()) {
+            None => Vec::new(),
+            Some(tensors) => {
+                tensors
+                    .try_into_vec_as::<f64>()
+                    .map_err(|error| PenaltyError::Read {
+                        what,
+                        message: error.to_string(),
+                    })?
+            }
+        };
+        let mut of_device = of_device.into_iter();
+        let known = numbers.into_iter().map(|number| match number {
+            Self::Here(number) => number,
+            Self::Device(_) => of_device.next().unwrap_or(f64::NAN),
+        });
+        Ok(known.collect())
+    }
+
     /// Its tensor, where it is on a device.
     pub(crate) fn into_device(self) -> Option<Tensor<1>> {
         match self {
@@ -71,7 +114,7 @@ impl Number {
     }
 
     /// number·tensor, in the tensor's precision.
-    pub(crate) fn times<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
+    pub fn times<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
         match self {
             Self::Here(1.0) => tensor,
             Self::Here(number) => tensor * *number,
@@ -121,6 +164,17 @@ impl Number {
         self.map(|x| x * x, |x| x.square())
     }
 
+    /// xᵃ.
+    pub fn powf(self, exponent: f64) -> Self {
+        self.map(|x| x.powf(exponent), |x| x.powf_scalar(exponent))
+    }
+
+    /// −1, 0 or 1.
+    pub fn sign(self) -> Self {
+        let here = |x: f64| if x == 0.0 { 0.0 } else { x.signum() };
+        self.map(here, Tensor::sign)
+    }
+
     /// |x|.
     pub fn abs(self) -> Self {
         self.map(f64::abs, Tensor::abs)
@@ -147,6 +201,12 @@ impl Number {
     pub fn max(self, other: Self) -> Self {
         let here = |a: f64, b: f64| if a > b { a } else { b };
         self.zip(other, here, Tensor::max_pair)
+    }
+
+    /// The smaller one of two; which one beside NaN is the backend's choice.
+    pub fn min(self, other: Self) -> Self {
+        let here = |a: f64, b: f64| if a < b { a } else { b };
+        self.zip(other, here, Tensor::min_pair)
     }
 
     /// At least `least`; NaN stays.

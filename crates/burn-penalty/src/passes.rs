@@ -13,9 +13,9 @@ use rand::Rng;
 use crate::algebra::{difference, largest};
 use crate::copies::displaced;
 use crate::error::PenaltyError;
+use crate::number::Number;
 use crate::precision::{rounding_noise, rounding_unit};
 use crate::probe::generator;
-use crate::tensors::together;
 
 /// The random numbers of a group of passes: what draws from the generator of the module's devices (`Dropout`,
 /// `GaussianNoise`, `Tensor::random` in the closure) draws the same in every pass.
@@ -61,20 +61,69 @@ pub fn backward<M: Module>(module: &M, loss: Tensor<1>) -> Result<GradientsParam
     Ok(GradientsParams::from_grads(loss.backward(), module))
 }
 
+/// What the closure of a step gives of a module: the loss, a tensor \[1\] that is differentiated here, or a pair of whatever
+/// the loop wants back and the gradients, which may be accumulated over micro-batches or come from a `TrainStep`.
+///
+/// ```
+/// use burn::nn::Linear;
+/// use burn::optim::GradientsParams;
+/// use burn::tensor::Tensor;
+/// use burn_penalty::passes::Evaluated;
+///
+/// fn closure<E: Evaluated<Linear>>(_: impl FnMut(&Linear) -> E) {}
+///
+/// # let x = Tensor::<2>::zeros([1, 2], &burn::tensor::Device::flex());
+/// closure(|layer| layer.forward(x.clone()).sum());
+/// closure(|layer| {
+///     let loss = layer.forward(x.clone()).sum();
+///     let gradients = GradientsParams::from_grads(loss.backward(), layer);
+///     (loss, gradients)
+/// });
+/// ```
+pub trait Evaluated<M> {
+    /// What the step gives back of the pass at θ.
+    type Loss;
+
+    /// The loss and its gradients for the parameters of the module.
+    ///
+    /// # Errors
+    ///
+    /// [`PenaltyError::Untracked`] where a loss is to be differentiated and has no graph.
+    fn evaluated(self, module: &M) -> Result<(Self::Loss, GradientsParams), PenaltyError>;
+}
+
+/// The loss alone, \[1\]; given back as a plain tensor.
+impl<M: Module> Evaluated<M> for Tensor<1> {
+    type Loss = Self;
+
+    fn evaluated(self, module: &M) -> Result<(Self, GradientsParams), PenaltyError> {
+        let loss = self.clone().without_autodiff();
+        Ok((loss, backward(module, self)?))
+    }
+}
+
+impl<M, L> Evaluated<M> for (L, GradientsParams) {
+    type Loss = L;
+
+    fn evaluated(self, _module: &M) -> Result<(L, GradientsParams), PenaltyError> {
+        Ok(self)
+    }
+}
+
 /// The gradients of a loss at θ + step, with the random numbers of the group. The closure gets a copy of the module.
 ///
 /// # Errors
 ///
 /// As [`backward`].
-pub fn gradients_at<M: Module>(
+pub fn gradients_at<M: Module, E: Evaluated<M>>(
     module: &M,
     step: GradientsParams,
     randomness: &Randomness,
-    loss: &mut impl FnMut(&M) -> Tensor<1>,
+    loss: &mut impl FnMut(&M) -> E,
 ) -> Result<GradientsParams, PenaltyError> {
     let there = displaced(module, step);
     randomness.restart();
-    backward(&there, loss(&there))
+    Ok(loss(&there).evaluated(&there)?.1)
 }
 
 /// The training flags of all layers that have one: what can switch dropout on during a run.
@@ -119,13 +168,7 @@ pub fn check_repeated<M: Module>(
     let Ok(numbers) = numbers.into_iter().collect::<Result<Vec<_>, _>>() else {
         return Ok(true);
     };
-    let numbers = together(numbers).ok_or(PenaltyError::NoParameters)?;
-    let numbers = numbers
-        .try_into_vec_as::<f64>()
-        .map_err(|error| PenaltyError::Read {
-            what: "whether a pass repeats",
-            message: error.to_string(),
-        })?;
+    let numbers = Number::read(numbers, "whether a pass repeats")?;
     let (difference, largest, noise) = (numbers[0], numbers[1], numbers[2]);
     if repeats(difference, largest, rounding_unit(module), noise) {
         return Ok(difference.is_finite() && largest.is_finite());

@@ -3,10 +3,10 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
-use crate::algebra::{Part, reduce};
 use crate::error::PenaltyError;
-use crate::tensors::wide;
+use crate::number::Number;
 use crate::trained::count;
+use crate::vector::Vector;
 
 /// The distance from 1 to the next number, in the coarsest precision among the parameters that are trained.
 pub fn rounding_unit<M: Module>(module: &M) -> f64 {
@@ -25,29 +25,23 @@ pub fn rounding_unit<M: Module>(module: &M) -> f64 {
     coarsest.0
 }
 
-/// θ̄, the root mean square of the parameters that are trained, \[1\].
+/// θ̄, the root mean square of the parameters that are trained.
 ///
 /// # Errors
 ///
 /// As [`count`].
-pub fn root_mean_square<M: Module>(module: &M) -> Result<Tensor<1>, PenaltyError> {
-    struct Square;
-    impl Part for Square {
-        fn part<const D: usize>(&self, param: &Param<Tensor<D>>) -> Option<Tensor<1>> {
-            Some(wide(param.val().inner()).square().sum())
-        }
-    }
+pub fn root_mean_square<M: Module>(module: &M) -> Result<Number, PenaltyError> {
     let size = count(module)? as f64;
-    let squares = reduce(module, &Square, Tensor::sum)?;
-    Ok((squares * (1.0 / size)).sqrt())
+    let parameters = Vector::parameters(module, None);
+    Ok((parameters.dot(&parameters)? * (1.0 / size)).sqrt())
 }
 
-/// u(1 + θ̄), \[1\]: u is the machine epsilon of the parameters that are trained, θ̄ their root mean square. Rounding
-/// leaves this much of a gradient, relative to the Hessian.
+/// u(1 + θ̄): u is the machine epsilon of the parameters that are trained, θ̄ their root mean square. Rounding leaves this
+/// much of a gradient, relative to the Hessian.
 ///
 /// # Errors
 ///
 /// As [`count`].
-pub fn rounding_noise<M: Module>(module: &M) -> Result<Tensor<1>, PenaltyError> {
+pub fn rounding_noise<M: Module>(module: &M) -> Result<Number, PenaltyError> {
     Ok((root_mean_square(module)? + 1.0) * rounding_unit(module))
 }

@@ -15,16 +15,16 @@ use burn::config::Config;
 /// A step is one call of what adds the penalty; where gradients are accumulated around it, that is a micro-batch.
 ///
 /// ```
-/// use burn_penalty::Schedule;
+/// use burn_penalty::ScheduleConfig;
 ///
 /// // Off for the last phase, so that training ends at a critical point of the loss itself. Curvature can then come back, in
 /// // a few dozen steps of Adam: to keep what HSR gained, let it act to the end.
-/// let schedule = Schedule::new().with_warmup_steps(100).with_stop_after(Some(2000));
+/// let schedule = ScheduleConfig::new().with_warmup_steps(100).with_stop_after(Some(2000));
 /// assert_eq!(schedule.factor(0), 0.01);
 /// assert_eq!(schedule.factor(2000), 0.0);
 /// ```
 #[derive(Config, Debug, PartialEq, Eq)]
-pub struct Schedule {
+pub struct ScheduleConfig {
     /// Steps of a linear warm-up from 0; 0 for none.
     #[config(default = 0)]
     pub warmup_steps: u64,
@@ -37,7 +37,7 @@ pub struct Schedule {
     pub interval: u64,
 }
 
-impl Schedule {
+impl ScheduleConfig {
     /// The share of the steps in which the penalty acts while nothing has stopped it: 1/k.
     pub fn share(&self) -> f64 {
         1.0 / self.interval.max(1) as f64
@@ -66,23 +66,23 @@ impl Schedule {
 
 #[cfg(test)]
 mod tests {
-    use super::Schedule;
+    use super::ScheduleConfig;
 
     #[test]
     fn the_default_is_constant() {
-        assert!((0..1000).all(|t| Schedule::new().factor(t) == 1.0));
+        assert!((0..1000).all(|t| ScheduleConfig::new().factor(t) == 1.0));
     }
 
     #[test]
     fn warm_up_reaches_one_at_its_last_step() {
-        let schedule = Schedule::new().with_warmup_steps(4);
+        let schedule = ScheduleConfig::new().with_warmup_steps(4);
         let factors: Vec<f64> = (0..6).map(|t| schedule.factor(t)).collect();
         assert_eq!(factors, [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]);
     }
 
     #[test]
     fn the_cosine_falls_from_one_through_a_half_to_exactly_zero() {
-        let schedule = Schedule::new().with_cosine_steps(Some(10));
+        let schedule = ScheduleConfig::new().with_cosine_steps(Some(10));
         assert_eq!(schedule.factor(0), 1.0);
         assert!((schedule.factor(5) - 0.5).abs() < 1e-15);
         assert!((1..10).all(|t| schedule.factor(t) < schedule.factor(t - 1)));
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn an_interval_keeps_the_mean_strength() {
-        let schedule = Schedule::new().with_interval(4);
+        let schedule = ScheduleConfig::new().with_interval(4);
         let sum: f64 = (0..400).map(|t| schedule.factor(t)).sum();
         assert_eq!(sum, 400.0);
         assert_eq!((0..400).filter(|&t| schedule.factor(t) != 0.0).count(), 100);
@@ -100,7 +100,9 @@ mod tests {
 
     #[test]
     fn nothing_is_added_after_the_stop() {
-        let schedule = Schedule::new().with_stop_after(Some(3)).with_interval(2);
+        let schedule = ScheduleConfig::new()
+            .with_stop_after(Some(3))
+            .with_interval(2);
         let factors: Vec<f64> = (0..5).map(|t| schedule.factor(t)).collect();
         assert_eq!(factors, [2.0, 0.0, 2.0, 0.0, 0.0]);
     }

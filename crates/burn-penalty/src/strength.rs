@@ -10,6 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::algebra::norm;
 use crate::error::PenaltyError;
+#[cfg(doc)]
+use crate::mean::MeanGradient;
 use crate::number::Number;
 
 /// How strong a penalty P is beside the loss L: the factor s of ∇P in ∇L + s∇P.
@@ -19,14 +21,17 @@ use crate::number::Number;
 /// | `Fixed(strength)` | strength |
 /// | `Relative(share)` | share·‖∇L‖/‖∇P‖ |
 /// | `Safe { strength, share }` | min(strength, share·‖∇L‖/‖∇P‖) |
+/// | `Projected(share)` | share·‖∇L‖/‖∇P‖, and in ∇P's place its [projection](MeanGradient) |
 /// | `Auto` | one of these, chosen by what it is the strength of |
 ///
 /// The norms are taken over the parameters that are trained, at every step. With a share below 1 what is added never
-/// turns a step against the loss: ⟨∇L, ∇L + s∇P⟩ ≥ (1 − share)‖∇L‖².
+/// turns a step against the loss of its batch: ⟨∇L, ∇L + s∇P⟩ ≥ (1 − share)‖∇L‖². The gradient of a batch is mostly noise,
+/// though, to which ∇P is nearly orthogonal: a penalty that seems harmless at every step can work against the loss over many.
+/// `Projected` takes that part away.
 ///
 /// A number is a fixed strength. As text, in configuration files and on command lines, a strength is `0.05`,
-/// `relative:0.5`, `safe:0.05` (with [`SHARE`](Self::SHARE)), `safe:0.05:0.3` or `auto`; files hold a fixed one as a
-/// number.
+/// `relative:0.5`, `safe:0.05` (with [`SHARE`](Self::SHARE)), `safe:0.05:0.3`, `projected:0.3` or `auto`; files hold a fixed
+/// one as a number.
 ///
 /// ```
 /// use burn_penalty::Strength;
@@ -52,6 +57,9 @@ pub enum Strength {
         /// The most that what is added may be long, as a share of ‖∇L‖.
         share: f64,
     },
+    /// As long as in [`Relative`](Self::Relative), but without the part that works against the running mean of ∇L: what is
+    /// taken from the loss's descent is given back.
+    Projected(f64),
 }
 
 impl Strength {
@@ -70,16 +78,23 @@ impl Strength {
     pub fn most(self) -> Option<f64> {
         match self {
             Self::Fixed(strength) | Self::Safe { strength, .. } => Some(strength),
-            Self::Auto | Self::Relative(_) => None,
+            Self::Auto | Self::Relative(_) | Self::Projected(_) => None,
         }
     }
 
     /// The most that what is added may be long, as a share of ‖∇L‖; none where ∇L is not asked for.
     pub fn share(self) -> Option<f64> {
         match self {
-            Self::Relative(share) | Self::Safe { share, .. } => Some(share),
+            Self::Relative(share) | Self::Safe { share, .. } | Self::Projected(share) => {
+                Some(share)
+            }
             Self::Auto | Self::Fixed(_) => None,
         }
+    }
+
+    /// Whether ∇P is [projected](MeanGradient).
+    pub fn projects(self) -> bool {
+        matches!(self, Self::Projected(_))
     }
 
     /// Whether nothing is added, ever.
@@ -115,8 +130,7 @@ impl Strength {
         let Some(share) = share else {
             return Ok(most.unwrap_or(0.0).into());
         };
-        let longest = norm(module, gradients)? * share;
-        let longest = longest * norm(module, penalty)?.reciprocal();
+        let longest = norm(module, gradients)? * share * norm(module, penalty)?.reciprocal();
         Ok(match most {
             None => longest,
             Some(most) => longest.at_most(most),
@@ -151,6 +165,7 @@ impl fmt::Display for Strength {
             Self::Auto => f.write_str("auto"),
             Self::Fixed(strength) => write!(f, "{strength:?}"),
             Self::Relative(share) => write!(f, "relative:{share:?}"),
+            Self::Projected(share) => write!(f, "projected:{share:?}"),
             Self::Safe { strength, share } if share == Self::SHARE => {
                 write!(f, "safe:{strength:?}")
             }
@@ -162,7 +177,7 @@ impl fmt::Display for Strength {
 /// A text that is no strength.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text} is no strength, expected auto, a number, relative:X or safe:X with a number X, 0 or more"
+    "{text} is no strength, expected auto, a number, relative:X, safe:X or projected:X with a number X, 0 or more"
 )]
 pub struct ParseStrengthError {
     text: String,
@@ -181,6 +196,7 @@ impl FromStr for Strength {
             ["auto"] => Some(Self::Auto),
             [strength] => number(strength).map(Self::Fixed),
             ["relative", share] => number(share).map(Self::Relative),
+            ["projected", share] => number(share).map(Self::Projected),
             ["safe", strength] => number(strength).map(|strength| Self::Safe {
                 strength,
                 share: Self::SHARE,
@@ -212,7 +228,7 @@ impl<'de> Deserialize<'de> for Strength {
             type Value = Strength;
 
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a number, auto, relative:X or safe:X")
+                f.write_str("a number, auto, relative:X, safe:X or projected:X")
             }
 
             fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Strength, E> {
@@ -258,10 +274,11 @@ pub fn check_strength(option: &'static str, value: f64) -> Result<(), PenaltyErr
 mod tests {
     use super::Strength;
 
-    const ALL: [Strength; 5] = [
+    const ALL: [Strength; 6] = [
         Strength::Auto,
         Strength::Fixed(0.05),
         Strength::Relative(0.5),
+        Strength::Projected(0.3),
         Strength::Safe {
             strength: 1e-7,
             share: Strength::SHARE,
@@ -297,6 +314,7 @@ mod tests {
             "relative",
             "relative:",
             "relative:-1",
+            "projected:",
             "safe:",
             "safe:1:2:3",
             "fixed:1",
@@ -325,6 +343,7 @@ mod tests {
             (safe, 3.0, 30.0, 0.05),
             (safe, 0.0, 30.0, 0.0),
             (safe, 3.0, 0.0, 0.1),
+            (Strength::Projected(0.5), 3.0, 6.0, 0.25),
             (Strength::Relative(0.5), 3.0, 0.0, 0.0),
             (Strength::Relative(0.5), 0.0, 0.0, 0.0),
         ] {

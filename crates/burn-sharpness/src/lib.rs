@@ -11,10 +11,10 @@
 //! use burn::module::Module;
 //! use burn::nn::loss::CrossEntropyLossConfig;
 //! use burn::nn::{Linear, LinearConfig};
-//! use burn::optim::{AdamConfig, GradientsParams};
+//! use burn::optim::AdamConfig;
 //! use burn::tensor::activation::tanh;
 //! use burn::tensor::{Device, Int, Tensor};
-//! use burn_sharpness::spectrum::{LanczosOptions, lanczos};
+//! use burn_sharpness::spectrum::{LanczosConfig, lanczos};
 //! use burn_sharpness::{FiniteDifferenceHessian, SamConfig};
 //!
 //! #[derive(Module, Debug)]
@@ -41,20 +41,14 @@
 //! let mut model = Classifier { layers };
 //! let loss_fn = CrossEntropyLossConfig::new().init(&device);
 //!
+//! let loss = |model: &Classifier| loss_fn.forward(model.forward(x.clone()), y.clone());
 //! let mut sam = SamConfig::new().with_rho(0.05).init(AdamConfig::new().init())?;
 //! for _ in 0..50 {
-//!     let step = sam.step(0.02, model, |model: Classifier| {
-//!         let loss = loss_fn.forward(model.forward(x.clone()), y.clone());
-//!         let grads = GradientsParams::from_grads(loss.backward(), &model);
-//!         (loss, grads)
-//!     })?;
-//!     model = step.module;
+//!     model = sam.step(0.02, model, loss)?.module;
 //! }
 //!
-//! let mut hessian = FiniteDifferenceHessian::new(&model, |model: &Classifier| {
-//!     loss_fn.forward(model.forward(x.clone()), y.clone())
-//! })?;
-//! let ends = lanczos(&mut hessian, 1, None, &LanczosOptions::default())?;
+//! let mut hessian = FiniteDifferenceHessian::new(&model, loss)?;
+//! let ends = lanczos(&mut hessian, 1, None, &LanczosConfig::new())?;
 //! assert!(ends.largest[0].value > ends.smallest[0].value);
 //! # Ok::<(), burn_sharpness::SharpnessError>(())
 //! ```
@@ -64,7 +58,7 @@
 //! * [`ParameterSpace`]: a module's trainable parameters as one vector.
 //! * [`operator`]: products with the Hessian, Gauss-Newton and Fisher matrices, and with their blocks.
 //! * [`Sam`], [`SamConfig`]: SAM and its family around any optimizer, see [`sam`].
-//! * `train` (feature `train`): `SamLearner`, SAM in Burn's `SupervisedTraining`.
+//! * `train` (feature `train`): `SamModel`, SAM in Burn's `SupervisedTraining`.
 //! * [`measures`]: sharpness that survives a rescaled layer or scaled logits, beside the plain one.
 //! * [`landscape`]: the loss on planes and lines through models.
 //! * [`penalty`]: gradient norm and Hessian trace as terms of a loss.
@@ -90,7 +84,7 @@
 //!
 //! | feature | |
 //! |---|---|
-//! | `train` | `SamLearner` for burn-train |
+//! | `train` | `SamModel` for burn-train |
 
 mod error;
 pub mod landscape;
@@ -103,6 +97,7 @@ pub mod spectrum;
 #[cfg(feature = "train")]
 pub mod train;
 
+pub use burn_penalty::Evaluated;
 pub use error::SharpnessError;
 pub use operator::{FiniteDifferenceHessian, SymmetricOperator};
 pub use parameters::{Parameter, ParameterSpace};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use hsr_lab::LabError;
-use hsr_lab::burn_hsr::{Schedule, Strength, Subsample};
+use hsr_lab::burn_hsr::{ScheduleConfig, Strength, Subsample};
 use hsr_lab::data::{DataError, Roles, Table, TableOptions};
 use hsr_lab::tasks::TaskOptions;
 use hsr_lab::train::{Method, Refinements, Source, TrainConfig};
@@ -24,7 +24,7 @@ pub fn config(
         train_samples: data.train_samples,
         label_noise: data.label_noise,
         refinements: Refinements {
-            schedule: Schedule::new()
+            schedule: ScheduleConfig::new()
                 .with_warmup_steps(training.warmup.unwrap_or(0))
                 .with_cosine_steps(training.cosine)
                 .with_stop_after(training.stop_after)

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use burn_sharpness::spectrum::{
-    DensityCurve, DensityOptions, LanczosOptions, SpectralDensity, TraceOptions, lanczos_within,
+    DensityConfig, DensityCurve, LanczosConfig, SpectralDensity, TraceConfig, lanczos_within,
     moments, spectral_density,
 };
 use burn_sharpness::{SharpnessError, SymmetricOperator};
@@ -193,7 +193,7 @@ pub fn spectrum_of(
         )),
         None => None,
     };
-    let of_lanczos = LanczosOptions {
+    let of_lanczos = LanczosConfig {
         iterations: ITERATIONS,
         tolerance: surface.tolerance().max(1e-8),
         seed: options.seed,
@@ -203,15 +203,15 @@ pub fn spectrum_of(
         None => STEPS.min(size),
     };
     let vectors = most_vectors(size, options.top);
-    let of_density = DensityOptions {
+    let of_density = DensityConfig {
         probes: options.probes,
         steps,
         seed: options.seed,
     };
-    let of_trace = TraceOptions {
+    let of_trace = TraceConfig {
         products: TRACE_PRODUCTS * options.probes,
         seed: options.seed,
-        ..TraceOptions::default()
+        ..TraceConfig::default()
     };
     let mut found = None;
     let computed = surface.with_hessian(theta, &mut |operator| {
@@ -319,7 +319,7 @@ impl Eigenvalues {
         operator: &mut impl SymmetricOperator,
         top: usize,
         vectors: usize,
-        options: &LanczosOptions,
+        options: &LanczosConfig,
     ) -> Result<Self, SharpnessError> {
         let top = top.min(operator.size());
         let ends = lanczos_within(operator, top, None, options, vectors)?;

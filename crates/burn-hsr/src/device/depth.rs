@@ -360,7 +360,7 @@ fn output(
         .sum_dim(2)
         .squeeze_dim::<2>(2);
     let of_diagonal = |change: Tensor<2>| change.unsqueeze_dim::<3>(2) * one;
-    let s = match config.loss {
+    let s = match config.loss.kind {
         OutputLoss::MeanSquaredError => s,
         OutputLoss::SigmoidCrossEntropy => s + of_diagonal(s_diagonal * (p * -2.0 + 1.0) * moved),
         OutputLoss::SoftmaxCrossEntropy => {

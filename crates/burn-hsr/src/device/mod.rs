@@ -27,7 +27,6 @@ use crate::targets::Targets;
 
 pub(crate) use output::reduce;
 use problem::Problem;
-pub(crate) use problem::smallest;
 
 /// λ_sup or the trace or the norm of H, and its gradient.
 pub(crate) fn gradient<M: Layers>(

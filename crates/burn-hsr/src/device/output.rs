@@ -30,7 +30,7 @@ impl Output {
         let (y, omega) = reduce(config, targets, classes, &o);
         let one = eye(classes, &device, dtype);
         let outputs = classes as f64;
-        let (top, p, r, s_diagonal) = match config.loss {
+        let (top, p, r, s_diagonal) = match config.loss.kind {
             OutputLoss::SoftmaxCrossEntropy => {
                 let index = Tensor::<1, Int>::arange(0..classes as i64, &device);
                 let best = o.clone().argmax(1);
@@ -84,7 +84,7 @@ impl Output {
         let omega = omega * inverse;
 
         let on_diagonal = s_diagonal.clone().unsqueeze_dim::<3>(2) * one.clone();
-        let s = match config.loss {
+        let s = match config.loss.kind {
             OutputLoss::SoftmaxCrossEntropy => {
                 let products = p.clone().unsqueeze_dim::<3>(2)
                     * (p.clone() * omega.clone()).unsqueeze_dim::<3>(1);
@@ -124,7 +124,7 @@ pub(crate) fn reduce(
     let hard = matches!(targets.labels, Labels::Classes(_));
     let one_hot = match targets.labels {
         Labels::Values(values) => values.inner().cast(dtype),
-        Labels::Classes(classes) if outputs == 1 => match config.loss {
+        Labels::Classes(classes) if outputs == 1 => match config.loss.kind {
             OutputLoss::SoftmaxCrossEntropy => Tensor::ones([n, 1], (&device, dtype)),
             _ => classes.inner().reshape([n, 1]).float().cast(dtype),
         },
@@ -144,7 +144,7 @@ pub(crate) fn reduce(
         Some(weights) => weights.inner().cast(dtype).reshape([n, 1]),
         None => Tensor::ones([n, 1], (&device, dtype)),
     };
-    let class_weights = config.class_weights.as_ref().map(|weights| {
+    let class_weights = config.loss.class_weights.as_ref().map(|weights| {
         let data = burn::tensor::TensorData::new(weights.clone(), [1, outputs]);
         Tensor::<2>::from_data(data, (&device, dtype))
     });
@@ -153,7 +153,7 @@ pub(crate) fn reduce(
         _ => omega.clone(),
     };
     let omega = omega / normalizer.sum().reshape([1, 1]);
-    let smoothing = config.softmax_smoothing();
+    let smoothing = config.loss.softmax_smoothing();
     let y = if smoothing == 0.0 {
         one_hot
     } else {

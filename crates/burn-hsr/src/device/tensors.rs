@@ -394,7 +394,7 @@ pub(super) fn gradient(problem: Problem) -> HsrGradient {
         .sum_dim(0)
         .squeeze_dim::<2>(0);
 
-    let o_bar = pull(config.loss, &f, s_bar, r_bar, one_k);
+    let o_bar = pull(config.loss.kind, &f, s_bar, r_bar, one_k);
     let a_bar = contraction.hidden * w_q4.clone()
         + f.a.clone() * trace_s * (w_t.clone() * 2.0)
         + o_bar.clone().matmul(w2.transpose());

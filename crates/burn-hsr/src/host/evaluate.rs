@@ -3,7 +3,6 @@
 use core::num::NonZeroUsize;
 
 use burn::tensor::Element;
-use burn_penalty::Strength;
 use hsr_core::depth::{self, DeepEvaluation, DeepPlan, DeepWorkspace, FeedForward};
 use hsr_core::{Batch, Error, Evaluation, LanczosOptions, Network, Real, Workspace};
 
@@ -20,8 +19,10 @@ pub(crate) enum Objective {
     Measure { with_inputs: bool },
     /// The loss L.
     Loss,
-    /// L + strength·schedule·measure, whose value is given as that of L.
-    Sum { strength: Strength, schedule: f64 },
+    /// L + strength·measure, whose value is given as that of L.
+    Sum { strength: f64 },
+    /// L, and the gradient of the measure beside its own.
+    Both,
 }
 
 /// The buffers of one precision.
@@ -29,7 +30,7 @@ pub(super) struct Buffers<T> {
     pub workspaces: Workspaces<T>,
     pub spare: Spare<T>,
     /// The gradient for the parameters \[D\].
-    pub gradient: Vec<T>,
+    gradient: Vec<T>,
     /// The measure's part of it, where it is that of a sum \[D\].
     of_measure: Vec<T>,
 }
@@ -237,6 +238,14 @@ impl<T: Real + Element> Workspaces<T> {
 }
 
 impl<T: Real + Element> Buffers<T> {
+    /// Takes the memory of a gradient for the next one.
+    pub fn leave(&mut self, gradient: HostGradient<T>) {
+        self.gradient = gradient.parameters;
+        if let Some(measure) = gradient.measure {
+            self.of_measure = measure;
+        }
+    }
+
     /// The objective and its gradient, in the vector of the last one if the caller has put that back. `verb` is that of
     /// the measure, which `probing` estimates instead where it is given.
     pub fn gradient(
@@ -252,6 +261,7 @@ impl<T: Real + Element> Buffers<T> {
         let mut parameters = zeros(core::mem::take(&mut self.gradient), size);
         let mut inputs = None;
         let mut estimate = None;
+        let mut measure = None;
         let workspaces = &mut self.workspaces;
         let value = match objective {
             Objective::Measure { with_inputs } => {
@@ -271,7 +281,7 @@ impl<T: Real + Element> Buffers<T> {
                 }
             }
             Objective::Loss => workspaces.loss_gradient(&view, &batch, &mut parameters)?,
-            Objective::Sum { strength, schedule } => {
+            Objective::Sum { .. } | Objective::Both => {
                 self.of_measure = zeros(core::mem::take(&mut self.of_measure), size);
                 let of_measure = &mut self.of_measure;
                 let loss = match (probing, &view) {
@@ -292,14 +302,13 @@ impl<T: Real + Element> Buffers<T> {
                         of_measure,
                     )?,
                 };
-                let strength = match strength {
-                    Strength::Fixed(strength) => strength,
-                    rule => rule.of_norms(norm(&parameters), norm(of_measure)),
-                };
-                let strength = strength * schedule;
-                for (sum, &part) in parameters.iter_mut().zip(&*of_measure) {
-                    // In double precision: the factor of a gradient that is almost 0 can be beyond single.
-                    *sum += T::of(strength * part.as_f64());
+                if let Objective::Sum { strength } = objective {
+                    for (sum, &part) in parameters.iter_mut().zip(&*of_measure) {
+                        // In double precision: the factor of a gradient that is almost 0 can be beyond single.
+                        *sum += T::of(strength * part.as_f64());
+                    }
+                } else {
+                    measure = Some(core::mem::take(of_measure));
                 }
                 loss
             }
@@ -307,21 +316,11 @@ impl<T: Real + Element> Buffers<T> {
         Ok(HostGradient {
             value,
             parameters,
+            measure,
             inputs,
             estimate,
         })
     }
-}
-
-/// ‖v‖, also where squares leave the range of numbers.
-pub(crate) fn norm<T: Real>(v: &[T]) -> f64 {
-    let size = |v: &T| v.as_f64().abs();
-    let largest = v.iter().map(size).fold(0.0, f64::max);
-    if largest == 0.0 {
-        return 0.0;
-    }
-    let squares = v.iter().map(|v| (size(v) / largest).powi(2));
-    largest * squares.sum::<f64>().sqrt()
 }
 
 fn zeros<T: Real>(mut vector: Vec<T>, size: usize) -> Vec<T> {

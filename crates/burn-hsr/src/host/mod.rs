@@ -5,24 +5,24 @@ mod tensors;
 
 use std::sync::{Mutex, MutexGuard};
 
-use burn::tensor::{DType, Tensor};
-use burn_penalty::Strength;
-use hsr_core::depth::DeepBounds;
+use burn::tensor::{DType, Device, Element, Tensor};
+use hsr_core::depth::{DeepBounds, LayerShape};
 use hsr_core::{Error, Extremes, LanczosOptions, Real, SpectralBounds};
 
+pub(crate) use self::evaluate::Objective;
 use self::evaluate::{Buffers, LAMBDA_MAX, View, deep_evaluation, verb};
-pub(crate) use self::evaluate::{Objective, norm};
-use self::tensors::{HostGradient, to_tensors};
+use self::tensors::{HostGradient, layers, to_tensors};
 use crate::closed_form::ClosedForm;
 use crate::config::HsrConfig;
 use crate::error::HsrError;
-use crate::gradient::HsrGradient;
+use crate::gradient::{HsrGradient, LayerGradient};
 use crate::layers::{Layers, shapes};
 use crate::probes::{Estimate, Probing};
 use crate::targets::Targets;
 
 /// The buffers of the host execution in both precisions, kept between steps.
 pub(crate) struct Host {
+    threads: Option<usize>,
     single: Mutex<Buffers<f32>>,
     double: Mutex<Buffers<f64>>,
 }
@@ -35,50 +35,37 @@ pub(crate) struct Task<'a> {
     /// How the measure is estimated, where it is not exact.
     pub probing: Option<&'a Probing>,
     /// What the gradient, not the value, is multiplied by.
-    pub factor: Factor,
+    pub factor: f64,
 }
 
-/// The factor of a gradient.
-#[derive(Clone, Copy)]
-pub(crate) enum Factor {
-    /// Known before the gradient is.
-    Known(f64),
-    /// What a rule about lengths gives, times the schedule's.
-    Rule {
-        rule: Strength,
-        schedule: f64,
-        /// Whether the rule is about the gradient's direction, whose length is 1.
-        direction: bool,
-        /// ‖∇L‖.
-        of_loss: f64,
-    },
+/// What the host found.
+pub(crate) struct OnHost {
+    pub gradient: HsrGradient,
+    /// The measure's gradient for each layer, where the other is the loss's.
+    pub measure: Option<Vec<LayerGradient>>,
+    /// What probes said of the moments, where they were used.
+    pub estimate: Option<Estimate>,
 }
 
-impl Factor {
-    /// For a gradient of these numbers.
-    fn of<T: Real>(self, gradient: &[T]) -> f64 {
-        let Self::Rule {
-            rule,
-            schedule,
-            direction,
-            of_loss,
-        } = self
-        else {
-            return self.known();
-        };
-        match (norm(gradient), direction) {
-            (0.0, _) => 0.0,
-            (length, true) => schedule * rule.of_norms(of_loss, 1.0) / length,
-            (length, false) => schedule * rule.of_norms(of_loss, length),
-        }
+fn on_host<T: Real + Element>(
+    gradient: &mut HostGradient<T>,
+    factor: f64,
+    shapes: &[LayerShape],
+    device: &Device,
+    dtype: DType,
+) -> OnHost {
+    let measure = gradient.measure.as_deref();
+    OnHost {
+        measure: measure.map(|measure| layers(measure, shapes, device, dtype)),
+        gradient: to_tensors(gradient, factor, shapes, device, dtype),
+        estimate: gradient.estimate,
     }
+}
 
-    /// The number that does not depend on the gradient; 1 where there is none.
-    pub fn known(self) -> f64 {
-        match self {
-            Self::Known(factor) => factor,
-            Self::Rule { .. } => 1.0,
-        }
+impl Clone for Host {
+    /// Buffers of its own, so that two regularisers do not wait for each other.
+    fn clone(&self) -> Self {
+        Self::new(self.threads)
     }
 }
 
@@ -86,21 +73,21 @@ impl Host {
     /// Without buffers yet; `threads` is the most that an evaluation takes.
     pub fn new(threads: Option<usize>) -> Self {
         Self {
+            threads,
             single: Mutex::new(Buffers::new(threads)),
             double: Mutex::new(Buffers::new(threads)),
         }
     }
 
     /// The objective and its gradient in the model's precision: f64, or f32 for everything narrower. Where f32 overflows
-    /// on the way, the computation is done again in f64, where λ_max is computed from the beginning. Also what probes
-    /// said of the moments, where they were used.
+    /// on the way, the computation is done again in f64, where λ_max is computed from the beginning.
     pub fn gradient<M: Layers>(
         &self,
         task: Task,
         model: &M,
         inputs: Tensor<2>,
         targets: Targets,
-    ) -> Result<(HsrGradient, Option<Estimate>), HsrError> {
+    ) -> Result<OnHost, HsrError> {
         let Task {
             config,
             objective,
@@ -120,10 +107,9 @@ impl Host {
         };
         if dtype == DType::F64 {
             let mut gradient = double(inputs, targets)?;
-            let factor = factor.of(&gradient.parameters);
-            let tensors = to_tensors(&mut gradient, factor, &shapes, &device, dtype);
-            locked(&self.double).gradient = gradient.parameters;
-            return Ok((tensors, gradient.estimate));
+            let found = on_host(&mut gradient, factor, &shapes, &device, dtype);
+            locked(&self.double).leave(gradient);
+            return Ok(found);
         }
         let mut gradient = match verb::<f32>(config.sharpness) {
             None => double(inputs, targets)?.narrow(config)?,
@@ -144,10 +130,9 @@ impl Host {
                 gradient
             }
         };
-        let factor = factor.of(&gradient.parameters);
-        let tensors = to_tensors(&mut gradient, factor, &shapes, &device, dtype);
-        locked(&self.single).gradient = gradient.parameters;
-        Ok((tensors, gradient.estimate))
+        let found = on_host(&mut gradient, factor, &shapes, &device, dtype);
+        locked(&self.single).leave(gradient);
+        Ok(found)
     }
 
     /// The bounds, in f64 whatever the model's precision.

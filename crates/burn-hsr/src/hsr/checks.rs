@@ -19,19 +19,7 @@ impl Hsr {
         targets: Targets,
     ) -> Result<Targets, HsrError> {
         self.check(model, inputs, &targets)?;
-        Ok(self.prepare(targets))
-    }
-
-    /// The targets with padding, and the smoothing that acts on them, applied.
-    pub(crate) fn prepare(&self, targets: Targets) -> Targets {
-        let mut targets = targets;
-        if let Some(pad_tokens) = &self.config.pad_tokens {
-            targets = targets.without_padding(pad_tokens);
-        }
-        if self.config.loss == OutputLoss::SigmoidCrossEntropy {
-            targets = targets.smoothed(self.config.label_smoothing);
-        }
-        targets
+        Ok(self.config.loss.prepare(targets))
     }
 
     pub(crate) fn refuse_decoupled(&self, entry: &'static str) -> Result<(), HsrError> {
@@ -43,6 +31,9 @@ impl Hsr {
 
     /// Whether the layers fit each other and the inputs.
     pub(crate) fn check_model<M: Layers>(model: &M, inputs: &Tensor<2>) -> Result<(), HsrError> {
+        for layer in model.layers() {
+            layer.check()?;
+        }
         let shapes = shapes(model);
         let Some(first) = shapes.first() else {
             let what = "the number of layers";
@@ -131,26 +122,26 @@ impl Hsr {
                     format!("[{samples}, {}]", outputs),
                 );
             }
-            if self.config.loss != OutputLoss::MeanSquaredError {
-                let loss = self.config.loss.name();
+            if self.config.loss.kind != OutputLoss::MeanSquaredError {
+                let loss = self.config.loss.kind.name();
                 return Err(hsr_core::Error::OutputWeights { loss }.into());
             }
         }
-        if let Some(weights) = &self.config.class_weights
+        if let Some(weights) = &self.config.loss.class_weights
             && weights.len() != outputs
         {
             return refuse("class_weights", &[weights.len()], format!("[{}]", outputs));
         }
         let config = &self.config;
         let given = [
-            ("a class weight", config.class_weights.is_some()),
-            ("a pad token", config.pad_tokens.is_some()),
-            ("label smoothing", config.softmax_smoothing() != 0.0),
+            ("a class weight", config.loss.class_weights.is_some()),
+            ("a pad token", config.loss.pad_tokens.is_some()),
+            ("label smoothing", config.loss.softmax_smoothing() != 0.0),
         ];
-        if config.loss != OutputLoss::SoftmaxCrossEntropy
+        if config.loss.kind != OutputLoss::SoftmaxCrossEntropy
             && let Some((option, _)) = given.into_iter().find(|&(_, given)| given)
         {
-            let loss = config.loss.name();
+            let loss = config.loss.kind.name();
             return Err(hsr_core::Error::Unsupported { option, loss }.into());
         }
         Ok(())

@@ -1,16 +1,11 @@
 //! What a step adds: its strength by the schedule, and the rows that it takes.
 
-use core::sync::atomic::Ordering;
-
-use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use burn_penalty::{Mode, Reach, Strength};
+use burn_penalty::{Mode, Strength};
 
 use super::Hsr;
-use super::length::length_on_host;
 use crate::error::HsrError;
 use crate::gradient::HsrGradient;
-use crate::host::Factor;
 use crate::layers::{Layers, shapes};
 use crate::probes::{Estimate, ProbeAverages};
 use crate::subsample::Subsample;
@@ -24,32 +19,20 @@ pub(super) struct Due {
     /// The strength times that, where it is known before the gradient is.
     pub strength: Option<f64>,
     pub gradient: HsrGradient,
-    /// Whether it is what is added, times its factor.
-    pub scaled: bool,
     /// The rows it was taken at, where it has a part for them.
     pub inputs: Option<Tensor<2>>,
 }
 
-/// Whether a gradient is to come with its factor.
-pub(super) enum Scale<'a> {
-    /// Without.
-    No,
-    /// With it where it is known before the gradient is.
-    Known,
-    /// With it also where it depends on the lengths of the gradient and of this one of the loss, and both are in the
-    /// host's memory.
-    Lengths(&'a GradientsParams),
-}
-
 impl Hsr {
-    /// What this step adds, at the rows that it takes; `None` where the schedule pauses. Inputs that autodiff tracks get
-    /// their gradient. The step counts unless it is refused.
+    /// What this step adds, at the rows that it takes; `None` where the schedule pauses. With `scaled` it comes times its
+    /// strength where that is known before the gradient is. Inputs that autodiff tracks get their gradient. The step counts
+    /// unless it is refused.
     pub(super) fn next_step<M: Layers>(
-        &self,
+        &mut self,
         model: &M,
         inputs: Tensor<2>,
         targets: Targets,
-        scale: Scale,
+        scaled: bool,
     ) -> Result<Option<Due>, HsrError> {
         let (step, schedule) = self.schedule_of_step();
         let mut estimate = None;
@@ -64,27 +47,7 @@ impl Hsr {
                 }
                 _ => None,
             };
-            let in_memory = || {
-                self.on_host(model, &inputs) && matches!(Reach::of(&inputs.device()), Reach::Host)
-            };
-            let factor = match (scale, strength) {
-                (Scale::Known | Scale::Lengths(_), Some(strength)) => Some(Factor::Known(strength)),
-                (Scale::Lengths(of_loss), None) if in_memory() => {
-                    let rule = self.config.strength();
-                    Some(Factor::Rule {
-                        rule,
-                        schedule,
-                        direction: self.config.mode == Mode::Direction,
-                        of_loss: match rule.share() {
-                            Some(_) => length_on_host(model, of_loss)?,
-                            None => 0.0,
-                        },
-                    })
-                }
-                _ => None,
-            };
-            let scaled = factor.is_some();
-            let factor = factor.unwrap_or(Factor::Known(1.0));
+            let factor = strength.filter(|_| scaled).unwrap_or(1.0);
             let at = with_inputs.then(|| inputs.clone());
             let (gradient, found) = self.of_step(model, inputs, targets, with_inputs, factor)?;
             estimate = found;
@@ -92,7 +55,6 @@ impl Hsr {
                 schedule,
                 strength,
                 gradient,
-                scaled,
                 inputs: at,
             })
         };
@@ -118,7 +80,7 @@ impl Hsr {
 
     /// The step that comes, and the schedule's factor; 0 also where the strength is.
     fn schedule_of_step(&self) -> (u64, f64) {
-        let step = self.steps.load(Ordering::Relaxed);
+        let step = self.steps;
         let schedule = match self.config.strength().is_zero() {
             true => 0.0,
             false => self.config.schedule.factor(step),
@@ -127,31 +89,31 @@ impl Hsr {
     }
 
     /// The step is taken; `estimate` is what its probes said.
-    pub(crate) fn count_step(&self, estimate: Option<Estimate>) {
+    pub(crate) fn count_step(&mut self, estimate: Option<Estimate>) {
         if let Some(estimate) = estimate {
-            let mut averages = self.averages();
-            *averages = Some(ProbeAverages::updated(*averages, estimate));
+            self.averages = Some(ProbeAverages::updated(self.averages, estimate));
         }
-        self.steps.fetch_add(1, Ordering::Relaxed);
+        self.steps += 1;
     }
 
     /// The rows of the batch that a step's regulariser takes.
     fn rows_of_step<M: Layers>(
-        &self,
+        &mut self,
         step: u64,
         model: &M,
         inputs: Tensor<2>,
         targets: Targets,
     ) -> Result<(Tensor<2>, Targets), HsrError> {
-        let config = &self.config;
         let [samples, _] = inputs.dims();
-        let rows = cost::rows(config, &shapes(model), samples)?;
+        let rows = cost::rows(&self.config, &shapes(model), samples)?;
         let device = inputs.device().inner();
-        let Some(chosen) = subsample::choose(rows, samples, config.seed, step, &device) else {
+        let seed = self.config.seed;
+        let Some(chosen) = subsample::choose(rows, samples, seed, step, &device) else {
             return Ok((inputs, targets));
         };
         self.check(model, &inputs, &targets)?;
-        if config.subsample == Subsample::Auto && !self.told.swap(true, Ordering::Relaxed) {
+        if self.config.subsample == Subsample::Auto && !self.told {
+            self.told = true;
             log::warn!(
                 "HSR takes {rows} of {samples} rows of a batch: with all of them a step would cost more than {} plain \
                  steps (Subsample::All takes them all, Subsample::Rows(m) as many as you say, Hsr::cost predicts the price)",

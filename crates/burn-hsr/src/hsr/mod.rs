@@ -2,31 +2,27 @@
 
 mod checks;
 mod due;
-mod length;
 mod price;
 mod surrogate;
 
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard};
-
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
-use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Element, Tensor};
-use burn_penalty::{Mode, Reach};
+use burn_penalty::{Entered, MeanGradient, Mode, Number, Reach};
 use hsr_core::depth::DeepBounds;
-use hsr_core::{Extremes, LanczosOptions, Real, SpectralBounds};
+use hsr_core::{Extremes, Real, SpectralBounds};
 
-use self::due::{Due, Scale};
-use self::length::{Applied, applied};
+use self::due::Due;
 use self::surrogate::Surrogate;
 
 use crate::closed_form::{ClosedForm, Spare};
 use crate::config::{Execution, HsrConfig};
 use crate::error::HsrError;
-use crate::gradient::{HsrGradient, ScaledBy, add_to, for_each_parameter};
+use crate::gradient::{HsrGradient, LayerGradient, ScaledBy, add_to, for_each_parameter, linears};
 use crate::head::HeadTerm;
-use crate::host::{Factor, Host, Objective, Task};
+use crate::host::{Host, Objective, OnHost, Task};
+use crate::lanczos::LanczosConfig;
 use crate::layers::Layers;
 use crate::probes::{Estimate, ProbeAverages, Probing};
 use crate::record::HsrRecord;
@@ -46,6 +42,10 @@ pub(crate) use self::checks::refuse_tracked;
 /// And one that takes the place of forward pass, loss and `backward` too, the fastest where the model is nothing but the
 /// layers that HSR knows and trains on the CPU: [`loss_gradients`](Hsr::loss_gradients), and
 /// [`loss_step`](Hsr::loss_step) for any mode.
+///
+/// These step: each call is a step of the [schedule](HsrConfig::schedule), and they take `&mut self`. What only looks
+/// ([`bounds`](Hsr::bounds), [`gradient`](Hsr::gradient), [`loss`](Hsr::loss) and so on) takes `&self`: a value that is logged
+/// shifts nothing. In a model that burn-train trains, keep a `train::HsrStep`.
 ///
 /// Each takes whatever has [`Layers`](crate::Layers): one `Linear`, such as the last layer of a classifier, whose inputs
 /// are then the features of what comes before it ([`head`](Hsr::head)); an [`Mlp`](crate::Mlp) or a
@@ -79,7 +79,7 @@ pub(crate) use self::checks::refuse_tracked;
 /// let mut model = ThreeLayerNetConfig::new(4, 8, 3).init(&device);
 /// let mut optimizer = SgdConfig::new().init();
 /// let loss = CrossEntropyLossConfig::new().init(&device);
-/// let hsr = HsrConfig::new().with_strength(0.1).init()?;                     // 1
+/// let mut hsr = HsrConfig::new().with_strength(0.1).init()?;                 // 1
 ///
 /// // Six of Fisher's irises, two of a species: length and width of sepal and petal in cm.
 /// let x = Tensor::<2>::from_floats([
@@ -99,15 +99,18 @@ pub(crate) use self::checks::refuse_tracked;
 /// assert!(after.lambda_sup < before.lambda_sup);
 /// # Ok::<(), burn_hsr::HsrError>(())
 /// ```
+#[derive(Clone)]
 pub struct Hsr {
     config: HsrConfig,
     pub(crate) host: Host,
-    /// Steps taken. Atomic, so that the entry points need no `&mut` in the loops they are put into.
-    steps: AtomicU64,
+    /// Steps taken.
+    steps: u64,
     /// What probes said so far.
-    averages: Mutex<Option<ProbeAverages>>,
+    averages: Option<ProbeAverages>,
+    /// What a projected strength keeps.
+    mean: MeanGradient,
     /// Whether it was said that a part of the batch is taken where all of it was not refused.
-    told: AtomicBool,
+    told: bool,
 }
 
 impl HsrConfig {
@@ -123,9 +126,10 @@ impl HsrConfig {
         Ok(Hsr {
             config: self.clone(),
             host: Host::new(self.threads),
-            steps: AtomicU64::new(0),
-            averages: Mutex::new(None),
-            told: AtomicBool::new(false),
+            steps: 0,
+            averages: None,
+            mean: MeanGradient::default(),
+            told: false,
         })
     }
 }
@@ -139,60 +143,44 @@ impl core::fmt::Debug for Hsr {
     }
 }
 
-impl Clone for Hsr {
-    /// The same regulariser at the same step, with buffers and a count of its own.
-    fn clone(&self) -> Self {
-        Self {
-            config: self.config.clone(),
-            host: Host::new(self.config.threads),
-            steps: AtomicU64::new(self.steps.load(Ordering::Relaxed)),
-            averages: Mutex::new(*self.averages()),
-            told: AtomicBool::new(self.told.load(Ordering::Relaxed)),
-        }
-    }
-}
-
 impl Hsr {
     /// The configuration.
     pub fn config(&self) -> &HsrConfig {
         &self.config
     }
 
-    /// What a resumed run needs to go on where this one is.
-    pub fn to_record(&self) -> HsrRecord {
-        HsrRecord {
-            steps: self.steps.load(Ordering::Relaxed),
-            averages: *self.averages(),
-        }
-    }
-
-    fn averages(&self) -> MutexGuard<'_, Option<ProbeAverages>> {
-        self.averages
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+    /// What a resumed run needs to go on where this one is; reads the device where the strength keeps a mean.
+    ///
+    /// # Errors
+    ///
+    /// [`HsrError::Penalty`] where the device cannot be read.
+    pub fn to_record(&self) -> Result<HsrRecord, HsrError> {
+        Ok(HsrRecord {
+            steps: self.steps,
+            averages: self.averages,
+            mean: self.mean.to_record()?,
+        })
     }
 
     /// The regulariser where the record was taken.
     pub fn load_record(mut self, record: HsrRecord) -> Self {
-        *self.steps.get_mut() = record.steps;
-        *self.averages() = record.averages;
+        self.resume(record.steps, record.averages);
+        self.mean = MeanGradient::from_record(record.mean);
         self
     }
 
-    /// Goes on at a step, through what is shared.
+    /// The steps taken, and what probes said so far.
     #[cfg(feature = "train")]
-    pub(crate) fn resume_at(&self, steps: u64) {
-        self.steps.store(steps, Ordering::Relaxed);
+    pub(crate) fn progress(&self) -> (u64, Option<ProbeAverages>) {
+        (self.steps, self.averages)
     }
 
-    /// Goes on with what probes said, through what is shared.
-    #[cfg(feature = "train")]
-    pub(crate) fn resume_with(&self, averages: Option<ProbeAverages>) {
-        *self.averages() = averages;
+    pub(crate) fn resume(&mut self, steps: u64, averages: Option<ProbeAverages>) {
+        (self.steps, self.averages) = (steps, averages);
     }
 
-    /// λ_sup (or its [peer](crate::Sharpness)) and its gradient, without strength, schedule or mode; with `with_inputs`
-    /// also the gradient for the inputs. With [probes](HsrConfig::probes) it is the estimate of the step that comes.
+    /// λ_sup (or its [peer](crate::Sharpness)) and its gradient, without strength, schedule or mode, for looking at: no step
+    /// counts. With `with_inputs` also the gradient for the inputs. With [probes](HsrConfig::probes) it is the estimate of the step that comes.
     ///
     /// # Shapes
     ///
@@ -210,13 +198,7 @@ impl Hsr {
         targets: impl Into<Targets>,
         with_inputs: bool,
     ) -> Result<HsrGradient, HsrError> {
-        let of_step = self.of_step(
-            model,
-            inputs,
-            targets.into(),
-            with_inputs,
-            Factor::Known(1.0),
-        )?;
+        let of_step = self.of_step(model, inputs, targets.into(), with_inputs, 1.0)?;
         Ok(of_step.0)
     }
 
@@ -227,15 +209,16 @@ impl Hsr {
         inputs: Tensor<2>,
         targets: Targets,
         with_inputs: bool,
-        factor: Factor,
+        factor: f64,
     ) -> Result<(HsrGradient, Option<Estimate>), HsrError> {
         let targets = self.checked(model, &inputs, targets)?;
         if self.on_host(model, &inputs) {
             let objective = Objective::Measure { with_inputs };
-            self.on_host_gradient(objective, factor, model, inputs, targets)
+            let found = self.on_host_gradient(objective, factor, model, inputs, targets)?;
+            Ok((found.gradient, found.estimate))
         } else {
             let gradient = device::gradient(&self.config, model, inputs, targets, with_inputs)?;
-            Ok((gradient.map(&ScaledBy(factor.known())), None))
+            Ok((gradient.map(&ScaledBy(factor)), None))
         }
     }
 
@@ -243,18 +226,18 @@ impl Hsr {
     pub(crate) fn on_host_gradient<M: Layers>(
         &self,
         objective: Objective,
-        factor: Factor,
+        factor: f64,
         model: &M,
         inputs: Tensor<2>,
         targets: Targets,
-    ) -> Result<(HsrGradient, Option<Estimate>), HsrError> {
+    ) -> Result<OnHost, HsrError> {
         let config = &self.config;
-        let probing = (config.probes > 0).then(|| Probing {
+        let probing = (config.probes > 0).then_some(Probing {
             sharpness: config.sharpness,
             probes: config.probes,
             seed: config.seed,
-            step: self.steps.load(Ordering::Relaxed),
-            before: *self.averages(),
+            step: self.steps,
+            before: self.averages,
         });
         let task = Task {
             config,
@@ -283,6 +266,11 @@ impl Hsr {
 
     /// The model and the batch in the host's memory, in whatever precision, for the verbs of hsr-core.
     ///
+    /// # Shapes
+    ///
+    /// - inputs: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
+    ///
     /// # Errors
     ///
     /// [`HsrError::Shape`] where model, inputs and targets do not fit together, [`HsrError::Read`].
@@ -297,6 +285,11 @@ impl Hsr {
     }
 
     /// All six bounds on the spectrum, computed on the host in f64.
+    ///
+    /// # Shapes
+    ///
+    /// - inputs: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
     ///
     /// # Errors
     ///
@@ -328,6 +321,11 @@ impl Hsr {
     /// # Ok::<(), burn_hsr::HsrError>(())
     /// ```
     ///
+    /// # Shapes
+    ///
+    /// - inputs: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
+    ///
     /// # Errors
     ///
     /// As [`gradient`](Self::gradient).
@@ -344,6 +342,11 @@ impl Hsr {
     /// Both ends of the Hessian's spectrum, λ_max and λ_min, by Lanczos on the closed-form Hessian-vector product,
     /// computed on the host in f64.
     ///
+    /// # Shapes
+    ///
+    /// - inputs: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
+    ///
     /// # Errors
     ///
     /// As [`gradient`](Self::gradient).
@@ -352,11 +355,11 @@ impl Hsr {
         model: &M,
         inputs: Tensor<2>,
         targets: impl Into<Targets>,
-        options: &LanczosOptions,
+        config: &LanczosConfig,
     ) -> Result<Extremes, HsrError> {
         let targets = self.checked(model, &inputs, targets.into())?;
         self.host
-            .extremes(&self.config, model, inputs, targets, options)
+            .extremes(&self.config, model, inputs, targets, &(*config).into())
     }
 
     /// strength·λ_sup as a term of the loss, \[1\]: `loss + hsr.penalty(&model, x, y)?`.
@@ -369,11 +372,17 @@ impl Hsr {
     /// layers, computed here: in closed form on the host, on a device by one pass through them.
     /// What is added to them is then what [`inject`](Self::inject) adds.
     ///
+    /// # Shapes
+    ///
+    /// - inputs: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
+    /// - output: `[1]`
+    ///
     /// # Errors
     ///
     /// As [`gradient`](Self::gradient); [`HsrError::Decoupled`] in the decoupled mode.
     pub fn penalty<M: Layers>(
-        &self,
+        &mut self,
         model: &M,
         inputs: Tensor<2>,
         targets: impl Into<Targets>,
@@ -381,11 +390,10 @@ impl Hsr {
         self.refuse_decoupled("Hsr::penalty")?;
         let zero = Tensor::zeros([1], (&inputs.device(), inputs.dtype()));
         let (batch, targets) = (inputs.clone(), targets.into());
-        let Some(mut due) = self.next_step(model, inputs, targets.clone(), Scale::No)? else {
+        let Some(mut due) = self.next_step(model, inputs, targets.clone(), false)? else {
             return Ok(zero);
         };
-        let inputs = due.inputs.take();
-        let strength = due.strength;
+        let (inputs, strength) = (due.inputs.take(), due.strength);
         let mut surrogate = Surrogate {
             sum: due.gradient.value.clone(),
         };
@@ -393,9 +401,9 @@ impl Hsr {
             Some(_) => due.gradient,
             None => {
                 let of_loss = self.loss_for_lengths(model, &batch, &targets)?;
-                let applied = self.applied(model, due, of_loss.as_ref());
-                surrogate.sum = surrogate.sum * applied.factor;
-                applied.gradient
+                let (factor, gradient) = self.sized(model, due, &of_loss)?;
+                surrogate.sum = factor.times(surrogate.sum);
+                gradient
             }
         };
         // value + Σ⟨θ − θ.inner(), g⟩: the sum is 0, its gradient is g. No operation of a backend is needed.
@@ -412,13 +420,18 @@ impl Hsr {
 
     /// Adds strength·∇λ_sup to gradients, between `backward` and the optimizer's step. Frozen parameters get nothing.
     ///
+    /// # Shapes
+    ///
+    /// - inputs: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
+    ///
     /// # Errors
     ///
     /// As [`gradient`](Self::gradient); [`HsrError::Decoupled`] in the decoupled mode; [`HsrError::TrackedInputs`] where
     /// autodiff tracks the inputs: they are the features of a backbone, which would get no gradient. See
     /// [`head`](Self::head) and [`penalty`](Self::penalty).
     pub fn inject<M: Layers>(
-        &self,
+        &mut self,
         model: &M,
         inputs: Tensor<2>,
         targets: impl Into<Targets>,
@@ -426,12 +439,13 @@ impl Hsr {
     ) -> Result<GradientsParams, HsrError> {
         self.refuse_decoupled("Hsr::inject")?;
         refuse_tracked("Hsr::inject", &inputs)?;
-        if let Some(due) =
-            self.next_step(model, inputs, targets.into(), Scale::Lengths(&gradients))?
-        {
-            let gradient = self.directed(model, due, Some(&gradients));
-            add_to(model, gradient, &mut gradients);
+        let Some(due) = self.next_step(model, inputs, targets.into(), true)? else {
+            return Ok(gradients);
+        };
+        if due.strength.is_none() {
+            return Ok(self.enter(model, due, gradients)?.gradients);
         }
+        add_to(model, due.gradient, &mut gradients);
         Ok(gradients)
     }
 
@@ -453,7 +467,7 @@ impl Hsr {
     /// #     linear: LinearConfig::new(3, 2).init(&device),
     /// # };
     /// # let loss = CrossEntropyLossConfig::new().init(&device);
-    /// # let hsr = HsrConfig::new().init()?;
+    /// # let mut hsr = HsrConfig::new().init()?;
     /// # let x = Tensor::<2>::ones([2, 4], &device);
     /// # let y = Tensor::<1, Int>::from_ints([0, 1], &device);
     /// let features = model.backbone.forward(x).tanh();
@@ -469,11 +483,16 @@ impl Hsr {
     /// The head may be deeper: whatever has [`Layers`](crate::Layers). The gradients are those of
     /// [`penalty`](Self::penalty).
     ///
+    /// # Shapes
+    ///
+    /// - features: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
+    ///
     /// # Errors
     ///
     /// As [`penalty`](Self::penalty).
     pub fn head<M: Layers>(
-        &self,
+        &mut self,
         head: &M,
         features: Tensor<2>,
         targets: impl Into<Targets>,
@@ -485,13 +504,15 @@ impl Hsr {
             gradient: None,
         };
         let (batch, targets) = (features.clone(), targets.into());
-        if let Some(mut due) = self.next_step(head, features, targets.clone(), Scale::Known)? {
+        if let Some(mut due) = self.next_step(head, features, targets.clone(), true)? {
             let inputs = due.inputs.take();
-            let of_loss = match due.strength {
-                Some(_) => None,
-                None => self.loss_for_lengths(head, &batch, &targets)?,
+            let mut gradient = match due.strength {
+                Some(_) => due.gradient,
+                None => {
+                    let of_loss = self.loss_for_lengths(head, &batch, &targets)?;
+                    self.sized(head, due, &of_loss)?.1
+                }
             };
-            let mut gradient = self.directed(head, due, of_loss.as_ref());
             if let (Some(of_features), Some(inputs)) = (gradient.inputs.take(), inputs) {
                 let mut surrogate = Surrogate { sum: term.features };
                 surrogate.add(inputs, of_features);
@@ -506,11 +527,16 @@ impl Hsr {
     ///
     /// `lr` is a number, or the rates of parameter groups that a `ModuleLrScheduler` gives.
     ///
+    /// # Shapes
+    ///
+    /// - inputs: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
+    ///
     /// # Errors
     ///
     /// As [`gradient`](Self::gradient); [`HsrError::TrackedInputs`] as [`inject`](Self::inject).
     pub fn step<M: Layers + Module>(
-        &self,
+        &mut self,
         optimizer: &mut ModuleOptimizer,
         lr: impl Into<ModuleLearningRate>,
         model: M,
@@ -523,69 +549,104 @@ impl Hsr {
             let gradients = self.inject(&model, inputs, targets, gradients)?;
             return Ok(optimizer.step(lr, model, gradients));
         }
-        let Some(due) =
-            self.next_step(&model, inputs, targets.into(), Scale::Lengths(&gradients))?
-        else {
+        let Some(due) = self.next_step(&model, inputs, targets.into(), true)? else {
             return Ok(optimizer.step(lr, model, gradients));
         };
-        let decrement = self.directed(&model, due, Some(&gradients));
-        let mut decrements = GradientsParams::new();
-        add_to(&model, decrement, &mut decrements);
-        let lr = lr.into();
-        let model = optimizer.step(lr.clone(), model, gradients);
-        // Burn's plain SGD is θ − lr·g with the rate of each parameter's group, and leaves a parameter's autodiff
-        // settings as they were.
-        Ok(SgdConfig::new().init().step(lr, model, decrements))
-    }
-
-    /// What is added: strength·∇λ_sup, or in the mode Direction its direction.
-    fn directed<M: Layers>(
-        &self,
-        model: &M,
-        due: Due,
-        of_loss: Option<&GradientsParams>,
-    ) -> HsrGradient {
-        match due.scaled {
-            true => due.gradient,
-            false => self.applied(model, due, of_loss).gradient,
+        if due.strength.is_none() {
+            return Ok(self
+                .enter(&model, due, gradients)?
+                .step(optimizer, lr, model));
         }
+        let mut decrement = GradientsParams::new();
+        add_to(&model, due.gradient, &mut decrement);
+        let entered = Entered {
+            gradients,
+            decrement: Some(decrement),
+        };
+        Ok(entered.step(optimizer, lr, model))
     }
 
-    /// The same where the strength depends on lengths.
-    fn applied<M: Layers>(
-        &self,
+    /// What a step takes where the strength depends on ∇L.
+    fn enter<M: Layers>(
+        &mut self,
         model: &M,
         due: Due,
-        of_loss: Option<&GradientsParams>,
-    ) -> Applied {
-        let direction = self.config.mode == Mode::Direction;
-        let strength = self.config.strength();
-        applied(
-            model,
-            due.gradient,
-            strength,
-            due.schedule,
-            direction,
-            of_loss,
-        )
+        of_loss: GradientsParams,
+    ) -> Result<Entered, HsrError> {
+        let mut penalty = GradientsParams::new();
+        add_to(model, due.gradient, &mut penalty);
+        self.enter_gradients(model, due.schedule, of_loss, penalty)
     }
 
-    /// ∇L of a batch whose inputs are left alone, where the strength depends on its length and the caller has none.
+    /// The same for gradients that stand already as the optimizer wants them.
+    pub(crate) fn enter_gradients<M: Layers>(
+        &mut self,
+        model: &M,
+        schedule: f64,
+        of_loss: GradientsParams,
+        penalty: GradientsParams,
+    ) -> Result<Entered, HsrError> {
+        if penalty.is_empty() {
+            return Ok(Entered {
+                gradients: of_loss,
+                decrement: None,
+            });
+        }
+        let (mode, strength) = (self.config.mode, self.config.strength());
+        let (layers, mean) = (linears(model), &mut self.mean);
+        Ok(mode.enter(&layers, strength, schedule, of_loss, &penalty, mean)?)
+    }
+
+    /// What is added, where the strength depends on ∇L, as parts of the layers; and its factor.
+    fn sized<M: Layers>(
+        &mut self,
+        model: &M,
+        due: Due,
+        of_loss: &GradientsParams,
+    ) -> Result<(Number, HsrGradient), HsrError> {
+        let mut gradient = due.gradient;
+        let inputs = gradient.inputs.take();
+        let mut penalty = GradientsParams::new();
+        add_to(model, gradient.clone(), &mut penalty);
+        let (factor, mut sized) = match penalty.is_empty() {
+            true => (0.0.into(), penalty),
+            false => {
+                let (mode, strength) = (self.config.mode, self.config.strength());
+                let (layers, mean) = (linears(model), &mut self.mean);
+                mode.apply(&layers, strength, due.schedule, of_loss, &penalty, mean)?
+            }
+        };
+        let layers = model.layers();
+        let of_layers = layers.iter().map(|layer| {
+            let linear = layer.linear();
+            LayerGradient {
+                weight: sized.remove::<2>(linear.weight.id),
+                bias: linear
+                    .bias
+                    .as_ref()
+                    .and_then(|bias| sized.remove::<1>(bias.id)),
+            }
+        });
+        gradient.layers = of_layers.collect();
+        gradient.inputs = inputs.map(|inputs| factor.times(inputs));
+        Ok((factor, gradient))
+    }
+
+    /// ∇L of a batch whose inputs are left alone, where the strength depends on it and the caller has none; nothing where it
+    /// does not.
     fn loss_for_lengths<M: Layers>(
         &self,
         model: &M,
         inputs: &Tensor<2>,
         targets: &Targets,
-    ) -> Result<Option<GradientsParams>, HsrError> {
+    ) -> Result<GradientsParams, HsrError> {
         if self.config.strength().share().is_none() {
-            return Ok(None);
+            return Ok(GradientsParams::new());
         }
         let inputs = match inputs.is_tracked() {
             true => Tensor::from_inner(inputs.clone().inner()),
             false => inputs.clone(),
         };
-        Ok(Some(
-            self.gradients_of_loss(model, &inputs, targets)?.gradients,
-        ))
+        Ok(self.gradients_of_loss(model, &inputs, targets)?.gradients)
     }
 }

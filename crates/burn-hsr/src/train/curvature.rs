@@ -4,10 +4,11 @@ use core::cell::OnceCell;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use hsr_core::{Extremes, LanczosOptions, SpectralBounds};
+use hsr_core::{Extremes, SpectralBounds};
 
 use crate::error::HsrError;
 use crate::hsr::Hsr;
+use crate::lanczos::LanczosConfig;
 use crate::mlp::Mlp;
 use crate::targets::Targets;
 
@@ -21,7 +22,7 @@ pub struct Curvature {
     pub(super) inputs: Tensor<2>,
     pub(super) targets: Targets,
     pub(super) with_bounds: bool,
-    pub(super) lanczos: Option<LanczosOptions>,
+    pub(super) lanczos: Option<LanczosConfig>,
     pub(super) bounds: OnceCell<Result<SpectralBounds<f64>, HsrError>>,
     pub(super) extremes: OnceCell<Result<Extremes, HsrError>>,
 }

@@ -18,7 +18,7 @@ pub type LambdaSupMetric = CurvatureMetric<LambdaSup>;
 /// The trace of the batches' Hessians.
 pub type HessianTraceMetric = CurvatureMetric<HessianTrace>;
 /// λ_max of the batches' Hessians by Lanczos, on the schedule of
-/// [`with_lambda_max_every`](super::HsrLearner::with_lambda_max_every).
+/// [`with_lambda_max_every`](super::HsrModel::with_lambda_max_every).
 pub type LambdaMaxMetric = CurvatureMetric<LambdaMax>;
 /// λ_sup/λ_max of the batches, at the steps that have λ_max: 1 where the bound is attained.
 pub type TightnessMetric = CurvatureMetric<Tightness>;

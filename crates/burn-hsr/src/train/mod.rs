@@ -1,8 +1,9 @@
 //! HSR in burn-train (feature `train`): a model wrapper for Burn's `SupervisedTraining`, and curvature metrics.
 //!
-//! * [`HsrLearner`] wraps a three-layer model; its training step adds strength·λ_sup to the loss. Batches are yours
+//! * [`HsrModel`] wraps a feed-forward model; its training step adds strength·λ_sup to the loss. Batches are yours
 //!   ([`LearnerBatch`]).
-//! * [`HsrStep`] is the same for a model with its own `TrainStep`: the head of a deeper network.
+//! * [`HsrStep`] is a field of a model with its own `TrainStep`, for the head of a deeper network: burn-train's steps take
+//!   `&self`, and those of [`Hsr`](crate::Hsr) `&mut self`.
 //! * [`LambdaSupMetric`], [`HessianTraceMetric`], [`LambdaMaxMetric`] and [`TightnessMetric`] are numeric metrics: they
 //!   are plotted, summarised, and early stopping and checkpointing can follow them.
 //!
@@ -19,7 +20,7 @@
 //! use burn::train::metric::store::{Aggregate, Direction, Split};
 //! use burn::train::metric::{AccuracyMetric, LossMetric};
 //! use burn::train::{Learner, MetricEarlyStoppingStrategy, StoppingCondition, SupervisedTraining};
-//! use burn_hsr::train::{HsrLearner, LambdaMaxMetric, LambdaSupMetric, TightnessMetric};
+//! use burn_hsr::train::{HsrModel, LambdaMaxMetric, LambdaSupMetric, TightnessMetric};
 //! use burn_hsr::{HsrConfig, ThreeLayerNetConfig};
 //!
 //! /// A flower, length and width of sepal and petal in cm, and its species.
@@ -47,7 +48,7 @@
 //! ];
 //! let loader = || DataLoaderBuilder::new(Batches).batch_size(2).build(InMemDataset::new(data.clone()));
 //! let hsr = HsrConfig::new().with_strength(0.1).init()?;
-//! let model = HsrLearner::new(ThreeLayerNetConfig::new(4, 3, 3).init(&device), hsr)?;
+//! let model = HsrModel::new(ThreeLayerNetConfig::new(4, 3, 3).init(&device), hsr)?;
 //! let result = SupervisedTraining::new(std::env::temp_dir(), loader(), loader())
 //!     .metrics((
 //!         LossMetric::new(),
@@ -90,24 +91,24 @@
 //! # Checkpoints
 //!
 //! A learner's record is that of the wrapped module under the name `model`, and `hsr.steps`, the training batches that
-//! the regulariser's [`Schedule`](crate::Schedule) has counted (those of all devices together). A run that resumes from
+//! the regulariser's [`ScheduleConfig`](crate::ScheduleConfig) has counted (those of all devices together). A run that resumes from
 //! a checkpoint of burn-train goes on there without further doing. Weights that were trained without HSR are loaded into
-//! the model before it is wrapped; [`HsrLearner::into_model`] gives back a model whose record is its own. The schedule of
+//! the model before it is wrapped; [`HsrModel::into_model`] gives back a model whose record is its own. The schedule of
 //! the metrics begins anew with every epoch, so that a resumed run, which begins with one, measures the same steps. What
 //! burn-train itself does not save starts afresh: the order of a shuffling data loader, and the best value of early
 //! stopping.
 
 mod curvature;
-mod learner;
 mod metric;
+mod model;
 mod output;
 mod step;
 
 pub use curvature::Curvature;
-pub use learner::{HsrBatch, HsrLearner, LearnerBatch};
 pub use metric::{
     CurvatureInput, CurvatureMetric, HessianTrace, HessianTraceMetric, LambdaMax, LambdaMaxMetric,
     LambdaSup, LambdaSupMetric, Quantity, Tightness, TightnessMetric,
 };
+pub use model::{HsrBatch, HsrModel, LearnerBatch};
 pub use output::HsrOutput;
 pub use step::HsrStep;

@@ -8,8 +8,8 @@ use burn::train::{ClassificationOutput, ItemLazy};
 use hsr_core::OutputLoss;
 
 use super::Curvature;
+use crate::config::HsrConfig;
 use crate::error::HsrError;
-use crate::hsr::Hsr;
 use crate::layers::{Layers, outputs};
 use crate::targets::{Labels, Targets};
 
@@ -34,7 +34,7 @@ impl HsrOutput {
         head: &H,
         features: Tensor<2>,
         targets: Targets,
-        hsr: &Hsr,
+        config: &HsrConfig,
         error: HsrError,
     ) -> Self {
         let options = (&features.device(), features.dtype());
@@ -45,7 +45,7 @@ impl HsrOutput {
             targets,
             curvature: None,
             error: Some(error),
-            kind: hsr.config().loss,
+            kind: config.loss.kind,
         }
     }
 

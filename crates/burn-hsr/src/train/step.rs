@@ -1,8 +1,8 @@
 //! A training and a validation step with HSR, for any module with a feed-forward head.
 
 use core::cell::OnceCell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::module::{
     Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor,
@@ -11,19 +11,22 @@ use burn::module::{
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Shape, Tensor, TensorData};
 use burn::train::TrainOutput;
-use hsr_core::LanczosOptions;
 
 use super::{Curvature, HsrOutput};
 use crate::error::HsrError;
+use crate::head::HeadTerm;
 use crate::hsr::Hsr;
+use crate::lanczos::LanczosConfig;
 use crate::layers::Layers;
 use crate::mlp::Mlp;
 use crate::objective::loss;
 use crate::probes::ProbeAverages;
 use crate::targets::Targets;
 
-/// The steps of [`HsrLearner`](super::HsrLearner) as parts, for a model with a `TrainStep` of its own, in a field of that
-/// model.
+/// A regulariser as a field of a model that has a `TrainStep` of its own. burn-train calls that step through `&self`, on
+/// clones of the model: here [`penalty`](Self::penalty), [`inject`](Self::inject) and [`head`](Self::head) of [`Hsr`] take
+/// `&self`, and all clones count their steps together. [`train_step`](Self::train_step) and
+/// [`valid_step`](Self::valid_step) are the whole steps of an [`HsrModel`](super::HsrModel).
 ///
 /// ```
 /// use burn::module::Module;
@@ -64,17 +67,20 @@ use crate::targets::Targets;
 ///
 /// It is a module whose record is one integer, the steps that the regulariser has taken, under `steps` in the field's
 /// name. burn-train's checkpoints hold it, and a training that resumes from one goes on at that step of the
-/// [`Schedule`](crate::Schedule) and of the choice of rows. With [probes](crate::HsrConfig::probes) there are 24 integers
-/// more under `averages`, the bytes of what probes said so far, and the resumed steps are the same to the bit. Under
-/// `#[module(skip)]` nothing is recorded: right where the strength is constant, and for records without it.
+/// [`ScheduleConfig`](crate::ScheduleConfig) and of the choice of rows. With [probes](crate::HsrConfig::probes) there are 24 integers
+/// more under `averages`, the bytes of what probes said so far. Where the strength is a number the resumed steps are the same to
+/// the bit; the running mean of a [projected](crate::Strength::Projected) one, the default, is not recorded and takes some twenty
+/// steps to form again. Under `#[module(skip)]` nothing is recorded: right where the strength is constant, and for records without it.
 #[derive(Clone)]
 pub struct HsrStep {
-    hsr: Arc<Hsr>,
-    /// The same regulariser with buffers of its own, so that metrics do not wait for training.
-    probe: Arc<Hsr>,
+    /// What steps. Locked because burn-train's steps take `&self`, and shared because it clones a model for every step
+    /// and device: this is the one place where a regulariser steps behind a shared reference.
+    hsr: Arc<Mutex<Hsr>>,
+    /// What only looks, with buffers of its own, so that metrics do not wait for training.
+    look: Arc<Hsr>,
     bounds_every: usize,
     lambda_max_every: usize,
-    lanczos: LanczosOptions,
+    lanczos: LanczosConfig,
     /// burn-train clones a model for every step and device; all clones count together.
     batches: Arc<Batches>,
     /// The names of the steps and of the averages in a record.
@@ -84,11 +90,11 @@ pub struct HsrStep {
 impl core::fmt::Debug for HsrStep {
     /// What a model's summary should say of it.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let config = self.hsr.config();
+        let config = self.look.config();
         f.debug_struct("HsrStep")
             .field("strength", &config.strength_rule)
             .field("mode", &config.mode)
-            .field("loss", &config.loss)
+            .field("loss", &config.loss.kind)
             .finish_non_exhaustive()
     }
 }
@@ -110,16 +116,14 @@ impl HsrStep {
     pub fn new(hsr: Hsr) -> Result<Self, HsrError> {
         hsr.refuse_decoupled("a burn-train learner")?;
         Ok(Self {
-            probe: Arc::new(hsr.clone()),
-            hsr: Arc::new(hsr),
+            look: Arc::new(hsr.clone()),
+            hsr: Arc::new(Mutex::new(hsr)),
             bounds_every: 1,
             lambda_max_every: 10,
             // Metrics are read to a few digits, and a training step should not wait for more.
-            lanczos: LanczosOptions {
-                iterations: 100,
-                tolerance: 1e-6,
-                seed: 0,
-            },
+            lanczos: LanczosConfig::new()
+                .with_iterations(100)
+                .with_tolerance(1e-6),
             batches: Arc::default(),
             ids: [ParamId::new(), ParamId::new()],
         })
@@ -141,14 +145,77 @@ impl HsrStep {
 
     /// When the Lanczos iteration for λ_max stops: at 100 products or a relative residual of 10⁻⁶ unless told. An
     /// iteration that ends before it has converged gives a lower bound.
-    pub fn with_lanczos(mut self, options: LanczosOptions) -> Self {
-        self.lanczos = options;
+    pub fn with_lanczos(mut self, config: LanczosConfig) -> Self {
+        self.lanczos = config;
         self
     }
 
-    /// The regulariser.
-    pub fn hsr(&self) -> &Hsr {
-        &self.hsr
+    /// A copy of the regulariser where it is, to look with: [`Hsr::bounds`], [`Hsr::verify`], [`Hsr::to_record`].
+    pub fn hsr(&self) -> Hsr {
+        self.stepping().clone()
+    }
+
+    fn stepping(&self) -> MutexGuard<'_, Hsr> {
+        self.hsr.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// [`Hsr::penalty`], of which all clones count the steps together.
+    ///
+    /// # Shapes
+    ///
+    /// - features: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
+    /// - output: `[1]`
+    ///
+    /// # Errors
+    ///
+    /// As [`Hsr::penalty`].
+    pub fn penalty<H: Layers>(
+        &self,
+        head: &H,
+        features: Tensor<2>,
+        targets: impl Into<Targets>,
+    ) -> Result<Tensor<1>, HsrError> {
+        self.stepping().penalty(head, features, targets)
+    }
+
+    /// [`Hsr::inject`], of which all clones count the steps together.
+    ///
+    /// # Shapes
+    ///
+    /// - inputs: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
+    ///
+    /// # Errors
+    ///
+    /// As [`Hsr::inject`].
+    pub fn inject<M: Layers>(
+        &self,
+        model: &M,
+        inputs: Tensor<2>,
+        targets: impl Into<Targets>,
+        gradients: GradientsParams,
+    ) -> Result<GradientsParams, HsrError> {
+        self.stepping().inject(model, inputs, targets, gradients)
+    }
+
+    /// [`Hsr::head`], of which all clones count the steps together.
+    ///
+    /// # Shapes
+    ///
+    /// - features: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
+    ///
+    /// # Errors
+    ///
+    /// As [`Hsr::head`].
+    pub fn head<H: Layers>(
+        &self,
+        head: &H,
+        features: Tensor<2>,
+        targets: impl Into<Targets>,
+    ) -> Result<HeadTerm, HsrError> {
+        self.stepping().head(head, features, targets)
     }
 
     /// A training step: the gradients of loss + strength·λ_sup for the parameters of `model`, whose head `head` sees
@@ -167,7 +234,7 @@ impl HsrStep {
     ) -> TrainOutput<HsrOutput> {
         let targets = targets.into();
         // Before the loss: what does not fit is refused with a name here, while there a tensor operation would panic.
-        match self.hsr.penalty(head, features.clone(), targets.clone()) {
+        match self.penalty(head, features.clone(), targets.clone()) {
             Ok(penalty) => {
                 let item = self.output(head, features, targets, Split::Train);
                 let objective = item.loss.clone() + penalty;
@@ -175,7 +242,7 @@ impl HsrStep {
             }
             Err(error) => TrainOutput {
                 grads: GradientsParams::new(),
-                item: HsrOutput::failed(head, features, targets, &self.hsr, error),
+                item: HsrOutput::failed(head, features, targets, self.look.config(), error),
             },
         }
     }
@@ -192,9 +259,9 @@ impl HsrStep {
         targets: impl Into<Targets>,
     ) -> HsrOutput {
         let targets = targets.into();
-        match self.hsr.check(head, &features, &targets) {
+        match self.look.check(head, &features, &targets) {
             Ok(()) => self.output(head, features, targets, Split::Valid),
-            Err(error) => HsrOutput::failed(head, features, targets, &self.hsr, error),
+            Err(error) => HsrOutput::failed(head, features, targets, self.look.config(), error),
         }
     }
 
@@ -210,12 +277,12 @@ impl HsrStep {
         let batch = self.batches.next(split);
         let due = |every: usize| every != 0 && batch.is_multiple_of(every);
         HsrOutput {
-            loss: loss(&self.hsr, logits.clone(), &targets),
+            loss: loss(self.look.config(), logits.clone(), &targets),
             logits,
             targets: targets.clone(),
-            kind: self.hsr.config().loss,
+            kind: self.look.config().loss.kind,
             curvature: Some(Curvature {
-                hsr: self.probe.clone(),
+                hsr: self.look.clone(),
                 network: network.valid(),
                 inputs: features.without_autodiff(),
                 targets: targets.without_autodiff(),
@@ -298,22 +365,23 @@ fn from_bytes(bytes: &[i64]) -> Option<ProbeAverages> {
 impl HsrStep {
     /// The steps taken.
     fn steps(&self) -> Param<Tensor<1, Int>> {
-        let hsr = self.hsr.clone();
+        let step = self.clone();
         integers(self.ids[0], 1, move || {
-            vec![i64::try_from(hsr.to_record().steps).unwrap_or(i64::MAX)]
+            let (steps, _) = step.stepping().progress();
+            vec![i64::try_from(steps).unwrap_or(i64::MAX)]
         })
     }
 
     /// What probes said so far.
     fn averages(&self) -> Param<Tensor<1, Int>> {
-        let hsr = self.hsr.clone();
+        let step = self.clone();
         integers(self.ids[1], BYTES, move || {
-            to_bytes(hsr.to_record().averages)
+            to_bytes(step.stepping().progress().1)
         })
     }
 
     fn has_probes(&self) -> bool {
-        self.hsr.config().probes > 0
+        self.look.config().probes > 0
     }
 }
 
@@ -337,7 +405,9 @@ impl Module for HsrStep {
         if let Some(steps) = loaded(steps)
             && let Some(steps) = steps.first().and_then(|&steps| u64::try_from(steps).ok())
         {
-            self.hsr.resume_at(steps);
+            let mut hsr = self.stepping();
+            let (_, averages) = hsr.progress();
+            hsr.resume(steps, averages);
         }
         if self.has_probes() {
             mapper.enter_module(AVERAGES, CONTAINER);
@@ -345,7 +415,9 @@ impl Module for HsrStep {
             mapper.exit_module(AVERAGES, CONTAINER);
             self.ids[1] = averages.id;
             if let Some(bytes) = loaded(averages) {
-                self.hsr.resume_with(from_bytes(&bytes));
+                let mut hsr = self.stepping();
+                let (steps, _) = hsr.progress();
+                hsr.resume(steps, from_bytes(&bytes));
             }
         }
         self

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::PenaltyError;
 use crate::mode::Mode;
-use crate::schedule::Schedule;
+use crate::schedule::ScheduleConfig;
 use crate::strength::Strength;
 
 /// What is descended.
@@ -44,11 +44,11 @@ pub enum Scheme {
 /// ```
 /// use burn::module::ParamGroup;
 /// use burn::optim::SgdConfig;
-/// use burn_penalty::{Schedule, StochasticHsrConfig};
+/// use burn_penalty::{ScheduleConfig, StochasticHsrConfig};
 ///
 /// let hsr = StochasticHsrConfig::new()
 ///     .with_strength(0.03)
-///     .with_schedule(Schedule::new().with_interval(4))
+///     .with_schedule(ScheduleConfig::new().with_interval(4))
 ///     // Neither biases nor the scales and shifts of normalisation layers.
 ///     .with_group(ParamGroup::from_predicate("weight"))
 ///     .init(SgdConfig::new().init())?;
@@ -66,8 +66,8 @@ pub struct StochasticHsrConfig {
     #[config(default = "Strength::Auto")]
     pub strength_rule: Strength,
     /// How the strength changes from step to step, and every how many steps HSR acts.
-    #[config(default = "Schedule::new()")]
-    pub schedule: Schedule,
+    #[config(default = "ScheduleConfig::new()")]
+    pub schedule: ScheduleConfig,
     /// How the gradient enters the step.
     #[config(default = "Mode::Coupled")]
     pub mode: Mode,

@@ -69,6 +69,13 @@ pub(super) struct Moments {
 }
 
 impl Moments {
+    /// m = t/D and s of the eigenvalues, s² = q/D − m².
+    fn mean_and_spread(self, size: f64) -> (Number, Number) {
+        let mean = self.trace * (1.0 / size);
+        let variance = self.square * (1.0 / size) + mean.clone().square() * -1.0;
+        (mean, variance.at_least(0.0).sqrt())
+    }
+
     /// A sum with `share` of those of one more probe in it.
     pub fn sum(sum: Option<Self>, one: Self, share: f64) -> Self {
         let (trace, square) = (one.trace * share, one.square * share);
@@ -168,11 +175,14 @@ impl Averages {
         let numbers = self.numbers.read()?;
         let [trace, trace_square, length, square] = numbers.map(|v| v / self.weight(decay));
         let deviation = |square: f64, mean: f64| (square - mean * mean).max(0.0).sqrt();
-        let size = size as f64;
-        let mean = trace / size;
-        let spread = (square / size - mean * mean).max(0.0).sqrt();
+        let moments = Moments {
+            trace: trace.into(),
+            square: square.into(),
+        };
+        let (mean, spread) = moments.mean_and_spread(size as f64);
+        let lambda_sup = mean + spread * (size as f64 - 1.0).sqrt();
         Ok(Curvature {
-            lambda_sup: Some(mean + spread * (size - 1.0).sqrt()),
+            lambda_sup: Some(lambda_sup.double()),
             lambda_max: None,
             trace,
             trace_deviation: deviation(trace_square, trace),
@@ -187,19 +197,17 @@ impl Weights {
     /// Those of the objective at t and q, for D parameters. Where all eigenvalues are equal, s = 0, λ_sup is their mean.
     pub fn of(objective: Objective, moments: Moments, size: usize) -> Self {
         let size = size as f64;
+        if objective == Objective::LambdaSup {
+            let (mean, spread) = moments.mean_and_spread(size);
+            let slope = spread.clone().reciprocal().unless_zero(&spread, 0.0)
+                * ((size - 1.0).sqrt() / size);
+            return Self {
+                trace: mean * slope.clone() * -1.0 + 1.0 / size,
+                square: slope * 0.5,
+            };
+        }
         let Moments { trace, square } = moments;
         match objective {
-            Objective::LambdaSup => {
-                let mean = trace * (1.0 / size);
-                let variance = square * (1.0 / size) + mean.clone().square() * -1.0;
-                let spread = variance.at_least(0.0).sqrt();
-                let slope = spread.clone().reciprocal().unless_zero(&spread, 0.0)
-                    * ((size - 1.0).sqrt() / size);
-                Self {
-                    trace: mean * slope.clone() * -1.0 + 1.0 / size,
-                    square: slope * 0.5,
-                }
-            }
             Objective::Frobenius => {
                 let inverse = square.clone().sqrt().reciprocal();
                 Self {
@@ -207,7 +215,7 @@ impl Weights {
                     square: inverse.unless_zero(&square, 0.0) * 0.5,
                 }
             }
-            Objective::Trace | Objective::LambdaMax => Self {
+            Objective::LambdaSup | Objective::Trace | Objective::LambdaMax => Self {
                 trace: trace * 0.0 + 1.0,
                 square: square * 0.0,
             },

@@ -8,7 +8,7 @@ use super::config::StochasticHsrConfig;
 use super::estimate::Curvature;
 use super::estimate::{Averages, Moments, Weights};
 use super::probes::{Here, Probe, Second};
-use super::record::{self, StochasticHsrRecord};
+use super::record::{self, StochasticHsrGradientRecord};
 use super::state::State;
 use super::step::step_length;
 use crate::algebra;
@@ -20,7 +20,7 @@ use crate::group::Group;
 use crate::mode::Mode;
 use crate::number::Number;
 use crate::passes::Randomness;
-use crate::passes::{check_repeated, training_flags};
+use crate::passes::{Evaluated, check_repeated, training_flags};
 use crate::precision::rounding_noise;
 use crate::probe::generator;
 use crate::values;
@@ -31,7 +31,7 @@ use crate::vector::{Element, Formula, Moved, Scaled, Vector};
 /// ```
 /// use burn::nn::LinearConfig;
 /// use burn::nn::loss::CrossEntropyLossConfig;
-/// use burn::optim::{GradientsParams, SgdConfig};
+/// use burn::optim::SgdConfig;
 /// use burn::tensor::{Device, Int, Tensor};
 /// use burn_penalty::StochasticHsrConfig;
 ///
@@ -48,11 +48,7 @@ use crate::vector::{Element, Formula, Moved, Scaled, Vector};
 /// let mut optimizer = SgdConfig::new().init();
 /// let mut hsr = StochasticHsrConfig::new().init_gradient()?;
 /// for _ in 0..10 {
-///     let passes = hsr.of(&model, |model| {
-///         let loss = loss_fn.forward(model.forward(x.clone()), y.clone());
-///         let gradients = GradientsParams::from_grads(loss.backward(), &model);
-///         (loss, gradients)
-///     })?;
+///     let passes = hsr.loss_gradients(&model, |model| loss_fn.forward(model.forward(x.clone()), y.clone()))?;
 ///     model = optimizer.step(0.1, model, passes.gradients);
 /// }
 /// # Ok::<(), burn_penalty::PenaltyError>(())
@@ -134,36 +130,35 @@ impl StochasticHsrGradient {
     /// # Errors
     ///
     /// [`PenaltyError::Read`] where the device cannot be read.
-    pub fn to_record<M: Module>(&self, module: &M) -> Result<StochasticHsrRecord, PenaltyError> {
+    pub fn to_record<M: Module>(
+        &self,
+        module: &M,
+    ) -> Result<StochasticHsrGradientRecord, PenaltyError> {
         record::of(self.steps, &self.state, module)
     }
 
     /// The same where the record was taken.
-    pub fn load_record(mut self, record: StochasticHsrRecord) -> Self {
+    pub fn load_record(mut self, record: StochasticHsrGradientRecord) -> Self {
         self.steps = record.steps;
         self.repeats = None;
         self.state = record::state(record);
         self
     }
 
-    /// The gradients of L + strength·λ at a module; counts a step. `closure` takes the module and gives a loss, whatever
-    /// its type, and the gradients; it is called at θ, and where HSR acts also near θ, with copies of the module. The
-    /// module does not change, but for the running statistics, which the first call updates.
+    /// The gradients of L + strength·λ at a module; counts a step. `closure` gives the loss of a module, or whatever the loop
+    /// wants back and the gradients ([`Evaluated`]). It is called at θ, and where HSR acts also near θ, with copies of the
+    /// module. The module does not change, but for the running statistics, which the first call updates.
     ///
     /// # Errors
     ///
     /// [`PenaltyError::NoParameters`] where nothing in the group is trained, [`PenaltyError::PlainDevice`] where the module
     /// is not on an autodiff device, [`PenaltyError::NotRepeatable`] where the closure gives another gradient at every
     /// call, [`PenaltyError::Read`] where a check cannot be read.
-    pub fn of<M, L, F>(
+    pub fn loss_gradients<M: Module, E: Evaluated<M>>(
         &mut self,
         module: &M,
-        mut closure: F,
-    ) -> Result<StochasticHsrPasses<L>, PenaltyError>
-    where
-        M: Module,
-        F: FnMut(M) -> (L, GradientsParams),
-    {
+        mut closure: impl FnMut(&M) -> E,
+    ) -> Result<StochasticHsrPasses<E::Loss>, PenaltyError> {
         let step = self.steps;
         let factor = self.config.schedule.factor(step);
         let acts = factor != 0.0 && !self.config.strength().is_zero();
@@ -171,7 +166,7 @@ impl StochasticHsrGradient {
         if let Some(randomness) = &randomness {
             randomness.restart();
         }
-        let (loss, gradients) = closure(module.clone());
+        let (loss, gradients) = closure(module).evaluated(module)?;
         self.steps += 1;
         let mut passes = StochasticHsrPasses {
             loss,
@@ -188,7 +183,7 @@ impl StochasticHsrGradient {
             let mut at = |there: GradientsParams| {
                 let there = moved(module, there);
                 randomness.restart();
-                closure(there).1
+                Ok(closure(&there).evaluated(&there)?.1)
             };
             let here = &passes.gradients;
             self.check_closure(module, here, &mut at)?;
@@ -207,31 +202,21 @@ impl StochasticHsrGradient {
             return Ok(passes);
         }
         if let Some(found) = estimated {
-            let gradients = found.gradients.into_gradients(module);
-            self.enter(module, factor, &gradients, &mut passes)?;
+            let of_loss = core::mem::take(&mut passes.gradients);
+            let (mode, strength) = (self.config.mode, self.config.strength());
+            let mean = &mut self.state.mean;
+            let penalty = found.gradients;
+            let entered = mode.enter_vector(module, strength, factor, of_loss, penalty, mean)?;
+            (passes.gradients, passes.decrement) = (entered.gradients, entered.decrement);
             self.state = State {
                 averages: Some(found.averages),
                 size: found.size,
                 direction: found.direction,
                 recorded: None,
+                mean: core::mem::take(&mut self.state.mean),
             };
         }
         Ok(passes)
-    }
-
-    /// Puts the objective's gradient where the mode wants it.
-    fn enter<M: Module, L>(
-        &self,
-        module: &M,
-        factor: f64,
-        gradients: &GradientsParams,
-        passes: &mut StochasticHsrPasses<L>,
-    ) -> Result<(), PenaltyError> {
-        let of_loss = core::mem::take(&mut passes.gradients);
-        let (mode, strength) = (self.config.mode, self.config.strength());
-        let entered = mode.enter(module, strength, factor, of_loss, gradients)?;
-        (passes.gradients, passes.decrement) = (entered.gradients, entered.decrement);
-        Ok(())
     }
 
     /// Whether the closure is a function, seen once, and again where a training flag has changed.
@@ -239,14 +224,14 @@ impl StochasticHsrGradient {
         &mut self,
         module: &M,
         here: &GradientsParams,
-        at: &mut impl FnMut(GradientsParams) -> GradientsParams,
+        at: &mut impl FnMut(GradientsParams) -> Result<GradientsParams, PenaltyError>,
     ) -> Result<(), PenaltyError> {
         let flags = training_flags(module);
         if self.repeats.as_ref() == Some(&flags) {
             return Ok(());
         }
         algebra::count(module)?;
-        if check_repeated(module, here, &at(GradientsParams::new()))? {
+        if check_repeated(module, here, &at(GradientsParams::new())?)? {
             self.repeats = Some(flags);
         }
         Ok(())
@@ -257,16 +242,14 @@ impl StochasticHsrGradient {
         module: &M,
         step: u64,
         here: &GradientsParams,
-        at: &mut impl FnMut(GradientsParams) -> GradientsParams,
+        at: &mut impl FnMut(GradientsParams) -> Result<GradientsParams, PenaltyError>,
     ) -> Result<Estimated, PenaltyError> {
         let group = &Group::of(module, &self.config.group)?;
         let here = &Vector::gradients(module, Some(group), here);
-        let parameters = &Vector::parameters(module, group);
+        let parameters = &Vector::parameters(module, Some(group));
         let config = &self.config;
         let epsilon = match (config.objective, config.step) {
-            (Objective::LambdaMax, None) => {
-                Number::from(rounding_noise(module)?).sqrt().sqrt() * 2.0
-            }
+            (Objective::LambdaMax, None) => rounding_noise(module)?.sqrt().sqrt() * 2.0,
             _ => step_length(module, group, parameters, config)?,
         };
         let here = Here {
@@ -275,7 +258,10 @@ impl StochasticHsrGradient {
             epsilon: &epsilon,
             size: group.size(),
         };
-        let mut at = |there: Vector| Vector::taken(module, group, at(there.into_gradients(module)));
+        let mut at = |there: Vector| {
+            let there = at(there.into_gradients(module))?;
+            Ok(Vector::taken(module, group, there))
+        };
         let mut generator = generator(config.seed, step);
         let mut signs = |length| Vector::signs(module, Some(group), length, &mut generator);
         match config.objective {
@@ -305,7 +291,7 @@ impl StochasticHsrGradient {
         &self,
         here: Here<'_>,
         signs: &mut impl FnMut(f64) -> Vector,
-        at: &mut impl FnMut(Vector) -> Vector,
+        at: &mut impl FnMut(Vector) -> Result<Vector, PenaltyError>,
     ) -> Result<Estimated, PenaltyError> {
         let config = &self.config;
         let before = self.state.averages.as_ref();
@@ -324,10 +310,10 @@ impl StochasticHsrGradient {
             let of_one = one.moments();
             let gradient = match (one.of_trace(), &weights) {
                 (Some(gradient), _) if config.objective == Objective::Trace => gradient,
-                (_, Some(weights)) => one.of_bound(weights, at),
+                (_, Some(weights)) => one.of_bound(weights, at)?,
                 (_, None) => {
                     let weights = Weights::of(config.objective, of_one.clone(), here.size);
-                    one.of_bound(&weights, at)
+                    one.of_bound(&weights, at)?
                 }
             };
             sum = Some(match sum {
@@ -354,13 +340,13 @@ impl StochasticHsrGradient {
         &self,
         here: Here<'_>,
         direction: Vector,
-        at: &mut impl FnMut(Vector) -> Vector,
+        at: &mut impl FnMut(Vector) -> Result<Vector, PenaltyError>,
     ) -> Result<Estimated, PenaltyError> {
         let epsilon = here.epsilon;
         let mut along =
             |epsilon: &Number| at(Vector::map(Moved, [epsilon], [here.parameters, &direction]));
-        let after = along(epsilon);
-        let before = along(&(epsilon.clone() * -1.0));
+        let after = along(epsilon)?;
+        let before = along(&(epsilon.clone() * -1.0))?;
         let factor = (epsilon.clone() * 2.0).recip();
         let product = Vector::map(Rate, [&factor], [&after, &before]);
         let value = direction.dot(&product)?;

@@ -41,7 +41,7 @@
 //! | | S7 | 6 |
 //! | tr H, λ_max | | 2 |
 //!
-//! With [`interval`](crate::Schedule::interval) k, HSR acts every k-th step with k times the strength: 1 + 3/k gradients a
+//! With [`interval`](crate::ScheduleConfig::interval) k, HSR acts every k-th step with k times the strength: 1 + 3/k gradients a
 //! step. A step reads a number for each gradient from the device, all at once, to see whether they are finite; with
 //! [`check_finite`](StochasticHsrConfig::check_finite) off it reads nothing. The first step repeats one pass, to see that
 //! the closure gives the same loss twice, and reads the device once for that.
@@ -63,9 +63,9 @@
 //! ```
 //! use burn::nn::LinearConfig;
 //! use burn::nn::loss::CrossEntropyLossConfig;
-//! use burn::optim::{AdamConfig, GradientsParams};
+//! use burn::optim::AdamConfig;
 //! use burn::tensor::{Device, Int, Tensor};
-//! use burn_penalty::{Schedule, StochasticHsrConfig};
+//! use burn_penalty::{ScheduleConfig, StochasticHsrConfig};
 //!
 //! let device = Device::flex().autodiff();
 //! // Six of Fisher's irises, two of a species: length and width of sepal and petal in cm.
@@ -77,14 +77,10 @@
 //! let y = Tensor::<1, Int>::from_ints([0, 0, 1, 1, 2, 2], &device);
 //! let mut model = LinearConfig::new(4, 3).init(&device);
 //! let loss_fn = CrossEntropyLossConfig::new().init(&device);
-//! let config = StochasticHsrConfig::new().with_schedule(Schedule::new().with_interval(4));
+//! let config = StochasticHsrConfig::new().with_schedule(ScheduleConfig::new().with_interval(4));
 //! let mut hsr = config.init(AdamConfig::new().init())?;
 //! for _ in 0..20 {
-//!     let step = hsr.step(0.1, model, |model| {
-//!         let loss = loss_fn.forward(model.forward(x.clone()), y.clone());
-//!         let gradients = GradientsParams::from_grads(loss.backward(), &model);
-//!         (loss, gradients)
-//!     })?;
+//!     let step = hsr.step(0.1, model, |model| loss_fn.forward(model.forward(x.clone()), y.clone()))?;
 //!     model = step.module;
 //! }
 //! let curvature = hsr.gradient().curvature()?.expect("steps with HSR");
@@ -105,4 +101,4 @@ pub use config::{Objective, Scheme, StochasticHsrConfig};
 pub use estimate::Curvature;
 pub use gradient::{Part, StochasticHsrGradient, StochasticHsrPasses};
 pub use optimizer::{Outcome, StochasticHsr, StochasticHsrStep};
-pub use record::StochasticHsrRecord;
+pub use record::{StochasticHsrGradientRecord, StochasticHsrRecord};

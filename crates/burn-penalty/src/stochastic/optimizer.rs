@@ -2,7 +2,7 @@
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
-use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord};
+use burn::optim::ModuleOptimizer;
 
 use super::config::StochasticHsrConfig;
 use super::gradient::Part;
@@ -11,14 +11,15 @@ use super::gradient::StochasticHsrPasses;
 use super::record::StochasticHsrRecord;
 use crate::error::PenaltyError;
 use crate::mode::Entered;
+use crate::passes::Evaluated;
 
 /// Stochastic HSR around any optimizer, closure style as Burn's `LBFGS`: see [the module](super) for an example, for what
 /// a step costs and for what stands beside it.
 ///
 /// # Resuming
 ///
-/// Two records make a resumed run take the very steps of an uninterrupted one: the optimizer's, in Burn's own format, and
-/// that of HSR, with the number of steps and the moving averages.
+/// A record makes a resumed run take the very steps of an uninterrupted one: the number of steps, the moving averages, and the
+/// optimizer's state in Burn's own format.
 ///
 /// ```
 /// # use burn::nn::LinearConfig;
@@ -29,10 +30,9 @@ use crate::mode::Entered;
 /// # let model = LinearConfig::new(4, 3).init(&Device::flex().autodiff());
 /// let config = StochasticHsrConfig::new();
 /// let hsr = config.init(AdamConfig::new().init())?;
-/// let bytes = hsr.gradient().to_record(&model)?.into_bytes();
-/// let optimizer = hsr.optimizer().to_record();
+/// let bytes = hsr.to_record(&model)?.into_bytes()?;
 /// let hsr = config
-///     .init(AdamConfig::new().init().load_record(optimizer))?
+///     .init(AdamConfig::new().init())?
 ///     .load_record(StochasticHsrRecord::from_bytes(&bytes)?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -96,46 +96,46 @@ impl StochasticHsr {
         self.optimizer
     }
 
-    /// HSR where the record was taken.
-    pub fn load_record(self, record: StochasticHsrRecord) -> Self {
-        Self {
-            gradient: self.gradient.load_record(record),
-            ..self
-        }
+    /// What a resumed run needs to go on where this one is, the optimizer's state in it; reads the device.
+    ///
+    /// # Errors
+    ///
+    /// [`PenaltyError::Read`] where the device cannot be read.
+    pub fn to_record<M: Module>(&self, module: &M) -> Result<StochasticHsrRecord, PenaltyError> {
+        Ok(StochasticHsrRecord {
+            gradient: self.gradient.to_record(module)?,
+            optimizer: self.optimizer.to_record(),
+        })
     }
 
-    /// The optimizer's state from a record.
-    pub fn load_optimizer(self, record: OptimizerRecord) -> Self {
+    /// The same where the record was taken.
+    pub fn load_record(self, record: StochasticHsrRecord) -> Self {
         Self {
-            optimizer: self.optimizer.load_record(record),
-            ..self
+            gradient: self.gradient.load_record(record.gradient),
+            optimizer: self.optimizer.load_record(record.optimizer),
         }
     }
 
     /// One step. `lr` is a number, or the rates of parameter groups that a `ModuleLrScheduler` gives; `closure` is that of
-    /// [`StochasticHsrGradient::of`].
+    /// [`StochasticHsrGradient::loss_gradients`].
     ///
     /// Where a gradient is not finite, nothing is stepped and the outcome says so.
     ///
     /// # Errors
     ///
-    /// As [`StochasticHsrGradient::of`].
-    pub fn step<M, L, F>(
+    /// As [`StochasticHsrGradient::loss_gradients`].
+    pub fn step<M: Module, E: Evaluated<M>>(
         &mut self,
         lr: impl Into<ModuleLearningRate>,
         module: M,
-        closure: F,
-    ) -> Result<StochasticHsrStep<M, L>, PenaltyError>
-    where
-        M: Module,
-        F: FnMut(M) -> (L, GradientsParams),
-    {
+        closure: impl FnMut(&M) -> E,
+    ) -> Result<StochasticHsrStep<M, E::Loss>, PenaltyError> {
         let StochasticHsrPasses {
             loss,
             gradients,
             decrement,
             not_finite,
-        } = self.gradient.of(&module, closure)?;
+        } = self.gradient.loss_gradients(&module, closure)?;
         let (module, outcome) = match not_finite {
             None => {
                 let entered = Entered {

@@ -59,7 +59,7 @@ impl<'a> Probe<'a> {
         here: Here<'a>,
         signs: &Vector,
         config: &StochasticHsrConfig,
-        at: &mut impl FnMut(Vector) -> Vector,
+        at: &mut impl FnMut(Vector) -> Result<Vector, PenaltyError>,
     ) -> Result<Self, PenaltyError> {
         let Here {
             parameters,
@@ -72,12 +72,12 @@ impl<'a> Probe<'a> {
         let mut step = |epsilon: &Number| {
             let there = Vector::map(Moved, [epsilon], [parameters, signs]).rounded();
             let taken = Vector::map(Difference, [], [&there, parameters]);
-            (taken, at(there))
+            at(there).map(|gradients| (taken, gradients))
         };
-        let (forward, after) = step(epsilon);
+        let (forward, after) = step(epsilon)?;
         let (h, span, rise, ends);
         if central {
-            let (backward, before) = step(&(epsilon.clone() * -1.0));
+            let (backward, before) = step(&(epsilon.clone() * -1.0))?;
             h = epsilon.clone() * 2.0;
             span = Vector::map(Difference, [], [&forward, &backward]);
             rise = Vector::map(Difference, [], [&after, &before]);
@@ -131,7 +131,11 @@ impl<'a> Probe<'a> {
     }
 
     /// ∇(yᵀHv), y = w_t v + 2w_q Hv.
-    pub fn of_bound(&self, weights: &Weights, at: &mut impl FnMut(Vector) -> Vector) -> Vector {
+    pub fn of_bound(
+        &self,
+        weights: &Weights,
+        at: &mut impl FnMut(Vector) -> Result<Vector, PenaltyError>,
+    ) -> Result<Vector, PenaltyError> {
         // η = 0.1 ε√D, and y = a·(hv) + b·r.
         let eta = self.here.epsilon.clone() * (0.1 * (self.here.size as f64).sqrt());
         let inverse = self.h.clone().recip();
@@ -153,16 +157,16 @@ impl<'a> Probe<'a> {
             None => (&self.span, None),
         };
         let factor = norm * inverse * eta.reciprocal();
-        let ends = [along(1.0, Some(forward)), along(1.0, backward)];
+        let ends = [along(1.0, Some(forward))?, along(1.0, backward)?];
         let [after, before] = &ends;
-        match self.scheme {
+        Ok(match self.scheme {
             Scheme::S4 | Scheme::S5 => Vector::map(Bend, [&factor], [after, before, &self.rise]),
             Scheme::S7 => {
-                let opposite = [along(-1.0, Some(forward)), along(-1.0, backward)];
+                let opposite = [along(-1.0, Some(forward))?, along(-1.0, backward)?];
                 let factor = factor * 0.5;
                 Vector::map(Bend, [&factor], [after, before, &opposite[0], &opposite[1]])
             }
-        }
+        })
     }
 
     /// ‖a·(hv) + b·(r/‖r‖_∞)‖ from the products that are known already; ‖hv‖ is h√D but for rounding. It only decides how

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use burn::module::Module;
+use burn::optim::OptimizerRecord;
 use serde::{Deserialize, Serialize};
 
 use super::estimate::{Averages, Numbers};
@@ -10,6 +11,7 @@ use super::state::State;
 use crate::error::PenaltyError;
 use crate::files;
 use crate::files::RecordError;
+use crate::mean::MeanGradient;
 use crate::values::{self, ParameterValues};
 
 /// The state of a [`StochasticHsrGradient`](super::StochasticHsrGradient), to be saved beside the model's and the
@@ -17,7 +19,7 @@ use crate::values::{self, ParameterValues};
 /// would have taken.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StochasticHsrRecord {
+pub struct StochasticHsrGradientRecord {
     /// Steps taken: what the schedule, the probes and the dropout masks depend on.
     pub steps: u64,
     /// The estimates in the moving averages.
@@ -28,12 +30,15 @@ pub struct StochasticHsrRecord {
     pub averages: Option<[f64; 4]>,
     /// The vector of λ_max's iteration.
     pub direction: Option<Vec<ParameterValues>>,
+    /// The running mean of the loss's gradient, where the strength is [projected](crate::Strength::Projected).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<Vec<Vec<f64>>>,
 }
 
 /// Its name in messages.
 const WHAT: &str = "the record of a stochastic regulariser";
 
-impl StochasticHsrRecord {
+impl StochasticHsrGradientRecord {
     /// The record as JSON.
     pub fn into_bytes(self) -> Vec<u8> {
         files::to_bytes(&self)
@@ -67,16 +72,73 @@ impl StochasticHsrRecord {
     }
 }
 
+/// The state of a [`StochasticHsr`](super::StochasticHsr), to be saved beside the model's record: of the method and of its optimizer. With it
+/// and the same configuration a resumed run takes the very steps that an uninterrupted one would have taken.
+#[derive(Debug)]
+pub struct StochasticHsrRecord {
+    /// Of the method.
+    pub gradient: StochasticHsrGradientRecord,
+    /// Of the optimizer.
+    pub optimizer: OptimizerRecord,
+}
+
+impl StochasticHsrRecord {
+    /// Both in one: JSON, and Burn's own format.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::Optimizer`].
+    pub fn into_bytes(self) -> Result<Vec<u8>, RecordError> {
+        files::to_bytes_with(&self.gradient, self.optimizer)
+    }
+
+    /// The record from its bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] where the bytes are no record.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
+        let (gradient, optimizer) = files::from_bytes_with(bytes, WHAT)?;
+        Ok(Self {
+            gradient,
+            optimizer,
+        })
+    }
+
+    /// Writes the record, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::File`] where the file cannot be written, [`RecordError::Optimizer`].
+    pub fn save(self, path: impl AsRef<Path>) -> Result<(), RecordError> {
+        files::save_with(&self.gradient, self.optimizer, path.as_ref())
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] where the file cannot be read or is no record.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, RecordError> {
+        let (gradient, optimizer) = files::load_with(path.as_ref(), WHAT)?;
+        Ok(Self {
+            gradient,
+            optimizer,
+        })
+    }
+}
+
 pub(super) fn of<M: Module>(
     steps: u64,
     state: &State,
     module: &M,
-) -> Result<StochasticHsrRecord, PenaltyError> {
-    let mut record = StochasticHsrRecord {
+) -> Result<StochasticHsrGradientRecord, PenaltyError> {
+    let mut record = StochasticHsrGradientRecord {
         steps,
         size: state.size,
         direction: state.recorded.clone(),
-        ..StochasticHsrRecord::default()
+        mean: state.mean.to_record()?,
+        ..StochasticHsrGradientRecord::default()
     };
     if let Some(averages) = &state.averages {
         record.updates = averages.updates;
@@ -90,7 +152,7 @@ pub(super) fn of<M: Module>(
     Ok(record)
 }
 
-pub(super) fn state(record: StochasticHsrRecord) -> State {
+pub(super) fn state(record: StochasticHsrGradientRecord) -> State {
     let averages = record.averages.map(|values| Averages {
         numbers: Numbers::Here(values),
         updates: record.updates,
@@ -100,24 +162,22 @@ pub(super) fn state(record: StochasticHsrRecord) -> State {
         size: record.size,
         direction: None,
         recorded: record.direction,
+        mean: MeanGradient::from_record(record.mean),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use burn::nn::{Linear, LinearConfig};
-    use burn::optim::GradientsParams;
     use burn::tensor::{Device, Tensor};
 
-    use super::{StochasticHsrRecord, of, state};
+    use super::{StochasticHsrGradientRecord, of, state};
     use crate::StochasticHsrConfig;
 
     fn step(hsr: &mut crate::StochasticHsrGradient, layer: &Linear) {
         let x = Tensor::<2>::from_floats([[1.0, 2.0], [0.5, -1.0]], &layer.weight.device());
-        let passes = hsr.of(layer, |layer| {
-            let loss = layer.forward(x.clone()).powi_scalar(4).mean();
-            let gradients = GradientsParams::from_grads(loss.backward(), &layer);
-            ((), gradients)
+        let passes = hsr.loss_gradients(layer, |layer| {
+            layer.forward(x.clone()).powi_scalar(4).mean()
         });
         assert!(passes.unwrap().not_finite.is_none());
     }
@@ -137,7 +197,7 @@ mod tests {
         assert_eq!(resumed.curvature().unwrap(), hsr.curvature().unwrap());
         step(&mut resumed, &layer);
         step(&mut hsr, &layer);
-        let after = |hsr: &crate::StochasticHsrGradient| -> StochasticHsrRecord {
+        let after = |hsr: &crate::StochasticHsrGradient| -> StochasticHsrGradientRecord {
             hsr.to_record(&layer).unwrap()
         };
         assert_eq!(after(&resumed), after(&hsr));

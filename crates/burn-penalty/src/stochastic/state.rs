@@ -1,6 +1,7 @@
 //! What is kept from step to step.
 
 use super::estimate::Averages;
+use crate::mean::MeanGradient;
 use crate::values::ParameterValues;
 use crate::vector::Vector;
 
@@ -14,4 +15,6 @@ pub(super) struct State {
     pub direction: Option<Vector>,
     /// The same from a record, until there is a module to put it into.
     pub recorded: Option<Vec<ParameterValues>>,
+    /// What a projected strength keeps.
+    pub mean: MeanGradient,
 }

@@ -12,7 +12,7 @@ use crate::error::PenaltyError;
 use crate::mode::Mode;
 use crate::stochastic::Curvature;
 use crate::stochastic::StochasticHsrGradient;
-use crate::stochastic::StochasticHsrRecord;
+use crate::stochastic::StochasticHsrGradientRecord;
 
 /// A model whose training steps give the gradient of L + strength·λ (see [the module](super)).
 ///
@@ -78,7 +78,7 @@ impl<M: Module> StochasticHsrModel<M> {
     /// # Errors
     ///
     /// [`PenaltyError::Read`] where the device cannot be read.
-    pub fn to_hsr_record(&self) -> Result<StochasticHsrRecord, PenaltyError> {
+    pub fn to_method_record(&self) -> Result<StochasticHsrGradientRecord, PenaltyError> {
         let hsr = self.hsr.lock().unwrap_or_else(PoisonError::into_inner);
         hsr.to_record(&self.model)
     }
@@ -101,8 +101,8 @@ where
         let mut first = None;
         let passes = {
             let mut hsr = self.hsr.lock().unwrap_or_else(PoisonError::into_inner);
-            hsr.of(&self.model, |model: M| {
-                let output = TrainStep::step(&model, batch.clone());
+            hsr.loss_gradients(&self.model, |model| {
+                let output = TrainStep::step(model, batch.clone());
                 first.get_or_insert(output.item);
                 ((), output.grads)
             })

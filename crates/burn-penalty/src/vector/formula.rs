@@ -88,6 +88,16 @@ impl Formula<1, 1> for Scaled {
     }
 }
 
+/// l(ka): neither product need be representable as one number.
+pub(crate) struct TwiceScaled;
+
+impl Formula<2, 1> for TwiceScaled {
+    #[inline]
+    fn at<E: Element>([k, l]: [E::Scale; 2], [a]: [E; 1]) -> E {
+        a.times(k).times(l)
+    }
+}
+
 /// a + kb.
 pub(crate) struct Moved;
 

@@ -14,7 +14,7 @@ use burn::tensor::{DType, Device, Element as ElementType, Shape, Tensor, TensorD
 use rand::Rng;
 
 pub(crate) use self::formula::{
-    Difference, Element, Formula, Moved, Product, Scaled, ScaledProduct,
+    Difference, Element, Formula, Moved, Product, Scaled, ScaledProduct, TwiceScaled,
 };
 use self::lanes::{largest, over, sum};
 use crate::error::PenaltyError;
@@ -85,14 +85,14 @@ impl Vector {
     }
 
     /// θ.
-    pub fn parameters<M: Module>(module: &M, group: &Group) -> Self {
+    pub fn parameters<M: Module>(module: &M, group: Option<&Group>) -> Self {
         struct Own;
         impl Make for Own {
             fn make<const D: usize>(&mut self, _: ParamId, parameter: Tensor<D>) -> Option<Values> {
                 Some(Values::of(parameter))
             }
         }
-        Self::new(module, Some(group), &mut Own)
+        Self::new(module, group, &mut Own)
     }
 
     /// The part of gradients that is of the trained parameters, or of the group's among them.
@@ -108,6 +108,17 @@ impl Vector {
             }
         }
         Self::new(module, group, &mut Get(gradients))
+    }
+
+    /// The part of gradients that is of the parameters of this vector.
+    pub fn beside<M: Module>(&self, module: &M, gradients: &GradientsParams) -> Self {
+        let mut vector = Self::gradients(module, None, gradients);
+        let mut own = self.parts.iter().peekable();
+        // Both are in the module's order.
+        vector
+            .parts
+            .retain(|part| own.next_if(|own| own.id == part.id).is_some());
+        vector
     }
 
     /// The same of gradients that nobody else needs: their memory becomes the vector's.
@@ -265,10 +276,40 @@ impl Vector {
     ///
     /// As [`sum`](Self::sum).
     pub fn norm(&self) -> Result<Number, PenaltyError> {
+        let (largest, _, length) = self.length()?;
+        Ok(largest * length)
+    }
+
+    /// ‖a‖_∞, 1 over it, and ‖a‖/‖a‖_∞.
+    fn length(&self) -> Result<(Number, Number, Number), PenaltyError> {
         let largest = self.largest()?;
-        let over = largest.clone().reciprocal();
+        let over = match &largest {
+            // Beyond the components' own precision, where they are in single: nothing is smaller.
+            Number::Here(largest)
+                if *largest < f64::from(f32::MIN_POSITIVE) && self.is_single() =>
+            {
+                Number::Here(1.0)
+            }
+            largest => largest.clone().reciprocal(),
+        };
         let square = Self::sum(ScaledProduct, [&over, &over], [self, self])?;
-        Ok(largest * square.sqrt())
+        Ok((largest, over, square.sqrt()))
+    }
+
+    /// ‖a‖ and a/‖a‖, which is zero where a is.
+    ///
+    /// # Errors
+    ///
+    /// As [`sum`](Self::sum).
+    pub fn polar(&self) -> Result<(Number, Self), PenaltyError> {
+        let (largest, over, length) = self.length()?;
+        let direction = Self::map(TwiceScaled, [&over, &length.clone().reciprocal()], [self]);
+        Ok((largest * length, direction))
+    }
+
+    fn is_single(&self) -> bool {
+        let single = |part: &Part| matches!(part.values, Some(Values::Single(_)));
+        self.parts.iter().any(single)
     }
 
     /// The same, rounded to the parameters' own precision.
@@ -279,6 +320,57 @@ impl Vector {
             }
         }
         self
+    }
+
+    /// The components, part by part; a part that is not there is empty. Reads the device.
+    ///
+    /// # Errors
+    ///
+    /// [`PenaltyError::Read`] where the device cannot be read.
+    pub fn numbers(&self, what: &'static str) -> Result<Vec<Vec<f64>>, PenaltyError> {
+        let of_part = |part: &Part| match &part.values {
+            None => Ok(Vec::new()),
+            Some(Values::Single(values)) => Ok(values.iter().map(|&v| f64::from(v)).collect()),
+            Some(Values::Double(values)) => Ok(values.clone()),
+            Some(Values::Device(tensor)) => {
+                let values = tensor.clone().try_into_vec_as::<f64>();
+                values.map_err(|error| PenaltyError::Read {
+                    what,
+                    message: error.to_string(),
+                })
+            }
+        };
+        self.parts.iter().map(of_part).collect()
+    }
+
+    /// A vector like this one of these components; none where their counts are others.
+    pub fn with_numbers(&self, numbers: &[Vec<f64>]) -> Option<Self> {
+        if numbers.len() != self.parts.len() {
+            return None;
+        }
+        let of_part = |(part, numbers): (&Part, &Vec<f64>)| {
+            let values = match &part.values {
+                None => return numbers.is_empty().then(|| part.clone()),
+                Some(_) if numbers.len() != part.shape.num_elements() => return None,
+                Some(Values::Single(_)) => {
+                    Values::Single(numbers.iter().map(|&v| v as f32).collect())
+                }
+                Some(Values::Double(_)) => Values::Double(numbers.clone()),
+                Some(Values::Device(tensor)) => {
+                    let data = TensorData::new(numbers.clone(), [numbers.len()]);
+                    let at: (&Device, DType) = (&tensor.device(), tensor.dtype());
+                    Values::Device(Tensor::from_data(data, at))
+                }
+            };
+            Some(Part {
+                values: Some(values),
+                ..part.clone()
+            })
+        };
+        let parts = self.parts.iter().zip(numbers).map(of_part);
+        Some(Self {
+            parts: parts.collect::<Option<_>>()?,
+        })
     }
 
     /// Random signs, +1 or −1 with probability ½ each, times `length`. Drawn on the host, so that every device gets the

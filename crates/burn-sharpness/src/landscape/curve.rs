@@ -3,6 +3,7 @@
 use core::fmt::Display;
 use core::ops::ControlFlow;
 
+use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn_penalty::passes::backward;
@@ -31,14 +32,14 @@ use crate::parameters::ParameterSpace;
 /// ```
 /// use core::ops::ControlFlow;
 ///
-/// use burn_sharpness::landscape::{Curve, CurveOptions};
+/// use burn_sharpness::landscape::{Curve, CurveConfig};
 ///
 /// // A ring of minima, x² + y² = 1, and a hill in the middle.
 /// let ring = |p: &[f64]| (p[0] * p[0] + p[1] * p[1] - 1.0).powi(2);
 /// let mut curve = Curve::straight([&[1.0, 0.0], &[-1.0, 0.1]])?;
 /// let go_on = |_| ControlFlow::Continue(());
 /// let before = curve.profile(11, |p| Ok(ring(p)), go_on)?.barrier().height;
-/// curve.train(&CurveOptions::default(), |p, gradient| {
+/// curve.train(&CurveConfig::new(), |p, gradient| {
 ///     let slope = 4.0 * (p[0] * p[0] + p[1] * p[1] - 1.0);
 ///     gradient.copy_from_slice(&[slope * p[0], slope * p[1]]);
 ///     Ok(ring(p))
@@ -57,23 +58,22 @@ pub struct Curve {
 }
 
 /// How a curve is trained.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CurveOptions {
+#[derive(Config, Debug, Copy, PartialEq)]
+pub struct CurveConfig {
     /// Steps, a gradient each.
+    #[config(default = 300)]
     pub steps: usize,
     /// The learning rate of the first step.
+    #[config(default = 0.03)]
     pub learning_rate: f64,
     /// The seed of the t.
+    #[config(default = 0)]
     pub seed: u64,
 }
 
-impl Default for CurveOptions {
+impl Default for CurveConfig {
     fn default() -> Self {
-        Self {
-            steps: 300,
-            learning_rate: 0.03,
-            seed: 0,
-        }
+        Self::new()
     }
 }
 
@@ -148,7 +148,7 @@ impl Curve {
     /// gradient is, [`SharpnessError::Stopped`] where the observer stopped it, and what `gradient` gives.
     pub fn train(
         &mut self,
-        options: &CurveOptions,
+        options: &CurveConfig,
         mut gradient: impl FnMut(&[f64], &mut [f64]) -> Result<f64, SharpnessError>,
         mut observe: impl FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<(), SharpnessError> {
@@ -187,7 +187,8 @@ impl Curve {
         Ok(())
     }
 
-    /// Trains the control point on batches, one a step and all of them in turn; `loss` gives a batch's mean loss, \[1\]. The
+    /// Trains the control point on batches, one a step and all of them in turn; `loss` gives a batch's mean loss, \[1\], and a
+    /// weight that has no meaning here, so that it is the closure of [`Plane::of_module`](super::Plane::of_module) too. The
     /// module is one of the ends or another of the same parameters: everything beside the trained parameters is its own.
     /// `loss` gets it in training, with dropout and batch normalisation as there; the module itself stays as it is.
     ///
@@ -197,10 +198,10 @@ impl Curve {
     /// where there is none.
     pub fn train_module<M: Module, B, E: Display, I: IntoIterator<Item = Result<B, E>>>(
         &mut self,
-        options: &CurveOptions,
+        options: &CurveConfig,
         module: &M,
         mut batches: impl FnMut() -> I,
-        mut loss: impl FnMut(&M, B) -> Tensor<1>,
+        mut loss: impl FnMut(&M, B) -> (Tensor<1>, f64),
         observe: impl FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<(), SharpnessError> {
         let space = ParameterSpace::of(module)?;
@@ -222,7 +223,7 @@ impl Curve {
                 });
             };
             let there = at(module, &space, point)?;
-            let loss = loss(&there, batch.map_err(SharpnessError::batch)?);
+            let (loss, _) = loss(&there, batch.map_err(SharpnessError::batch)?);
             let value = value_of(loss.clone())?;
             gradient.copy_from_slice(&space.read_gradients(&there, &backward(&there, loss)?)?);
             Ok(value)

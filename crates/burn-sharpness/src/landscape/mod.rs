@@ -63,7 +63,7 @@ mod evaluate;
 mod line;
 mod plane;
 
-pub use curve::{Curve, CurveOptions};
+pub use curve::{Curve, CurveConfig};
 pub use direction::{Filter, filters, random_direction, three_layer_filters};
 pub use evaluate::Progress;
 pub(crate) use evaluate::value_of;

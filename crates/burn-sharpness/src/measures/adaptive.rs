@@ -1,6 +1,7 @@
 //! Adaptive sharpness of second and first order: curvature and gradient measured in units of each parameter.
 
-use hsr_core::{Extremes, LanczosOptions};
+use burn_hsr::LanczosConfig;
+use hsr_core::Extremes;
 
 use crate::error::SharpnessError;
 use crate::operator::SymmetricOperator;
@@ -96,10 +97,14 @@ impl<A: SymmetricOperator + ?Sized> SymmetricOperator for ScaledOperator<'_, A> 
 pub fn adaptive_sharpness<A: SymmetricOperator + ?Sized>(
     operator: &mut A,
     theta: &[f64],
-    options: &LanczosOptions,
+    config: &LanczosConfig,
 ) -> Result<Extremes, SharpnessError> {
     let mut scaled = ScaledOperator::adaptive(operator, theta)?;
-    hsr_core::extremes(theta.len(), |v, product| scaled.apply(v, product), options)
+    hsr_core::extremes(
+        theta.len(),
+        |v, product| scaled.apply(v, product),
+        &(*config).into(),
+    )
 }
 
 /// Adaptive sharpness of first order: ‖T∇L‖₂ with T = diag(|θ|). ρ times it is the largest increase of the linearised

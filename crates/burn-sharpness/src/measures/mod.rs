@@ -43,5 +43,5 @@ pub use adaptive::{ScaledOperator, adaptive_gradient_norm, adaptive_sharpness, w
 pub use logits::{LogitNormalized, logit_scale};
 pub use margins::Margins;
 pub use relative_flatness::{LayerWeights, output_relative_flatness, relative_flatness};
-pub use three_layer::{MeasureOptions, SharpnessMeasures};
-pub use worst_case::{Ascent, Radius, WorstCase};
+pub use three_layer::{MeasureConfig, SharpnessMeasures};
+pub use worst_case::{Ascent, Radius, WorstCase, WorstCaseConfig};

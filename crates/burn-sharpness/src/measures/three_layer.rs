@@ -1,21 +1,31 @@
 //! All measures of a three-layer network.
 
-use hsr_core::{Batch, Error, Evaluation, LanczosOptions, Network, Workspace};
+use burn::config::Config;
+use burn_hsr::LanczosConfig;
+use hsr_core::{Batch, Error, Evaluation, Network, Workspace};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    LogitNormalized, Margins, WorstCase, adaptive_gradient_norm, adaptive_sharpness,
+    LogitNormalized, Margins, WorstCaseConfig, adaptive_gradient_norm, adaptive_sharpness,
     output_relative_flatness, weight_norm,
 };
 use crate::error::SharpnessError;
 
 /// How the measures are computed.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct MeasureOptions {
+#[derive(Config, Debug, Copy, PartialEq)]
+pub struct MeasureConfig {
     /// Of the eigenvalues: three Lanczos runs.
-    pub lanczos: LanczosOptions,
+    #[config(default = "LanczosConfig::new()")]
+    pub lanczos: LanczosConfig,
     /// Of [`SharpnessMeasures::adaptive_worst_case`].
-    pub worst_case: WorstCase,
+    #[config(default = "WorstCaseConfig::new()")]
+    pub worst_case: WorstCaseConfig,
+}
+
+impl Default for MeasureConfig {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Measures of sharpness of a three-layer network, in f64, beside λ_max, λ_min and tr H, which
@@ -24,7 +34,7 @@ pub struct MeasureOptions {
 /// finite number in f64, is none.
 ///
 /// ```
-/// use burn_sharpness::measures::{MeasureOptions, SharpnessMeasures};
+/// use burn_sharpness::measures::{MeasureConfig, SharpnessMeasures};
 /// use hsr_core::{Activation, Batch, Dimensions, Network, OutputLoss, Targets, Workspace};
 ///
 /// // Nine of Fisher's irises, three of a species: length and width of sepal and petal in cm.
@@ -37,7 +47,7 @@ pub struct MeasureOptions {
 /// let batch = Batch::new(OutputLoss::SoftmaxCrossEntropy, &x, Targets::Classes(&species));
 /// let theta: Vec<f64> = (0..27).map(|i| 0.5 * f64::from(i).sin()).collect();
 /// let network = Network::from_flat(Dimensions::new(4, 3, 3), Activation::Tanh, &theta)?;
-/// let measures = SharpnessMeasures::of(&mut Workspace::new(), &network, &batch, &MeasureOptions::default())?;
+/// let measures = SharpnessMeasures::of(&mut Workspace::new(), &network, &batch, &MeasureConfig::new())?;
 /// assert!(measures.adaptive_sharpness > Some(0.0) && measures.relative_flatness > Some(0.0));
 /// # Ok::<(), burn_sharpness::SharpnessError>(())
 /// ```
@@ -53,7 +63,7 @@ pub struct SharpnessMeasures {
     pub adaptive_sharpness: Option<f64>,
     /// ‖T∇L‖₂: [`adaptive_gradient_norm`](super::adaptive_gradient_norm()).
     pub adaptive_grad_norm: Option<f64>,
-    /// The worst increase of the loss that [`WorstCase`] found.
+    /// The worst increase of the loss that [`WorstCase`](super::WorstCase) found.
     pub adaptive_worst_case: Option<f64>,
     /// κ of the output layer: [`relative_flatness`](super::relative_flatness()).
     pub relative_flatness: Option<f64>,
@@ -88,7 +98,7 @@ impl SharpnessMeasures {
         workspace: &mut Workspace<f64>,
         network: &Network<f64>,
         batch: &Batch<f64>,
-        options: &MeasureOptions,
+        options: &MeasureConfig,
     ) -> Result<Self, SharpnessError> {
         let dimensions = network.dimensions();
         let theta = [
@@ -102,14 +112,18 @@ impl SharpnessMeasures {
         workspace.loss_gradient(network, batch, &mut gradient)?;
         let share = workspace.gauss_newton_share(network, batch, Evaluation::Auto)?;
         let logits = workspace.logits(network, batch)?;
-        let worst = options.worst_case.ascend(&theta, |theta, gradient| {
-            let network = Network::from_flat(dimensions, network.activation(), theta);
-            match network.and_then(|network| workspace.loss_gradient(&network, batch, gradient)) {
-                // Beyond what numbers can hold there is no way up.
-                Err(Error::Overflow { .. } | Error::NotFinite { .. }) => Ok(f64::INFINITY),
-                result => Ok(result?),
-            }
-        });
+        let worst = options
+            .worst_case
+            .init()?
+            .ascend(&theta, |theta, gradient| {
+                let network = Network::from_flat(dimensions, network.activation(), theta);
+                match network.and_then(|network| workspace.loss_gradient(&network, batch, gradient))
+                {
+                    // Beyond what numbers can hold there is no way up.
+                    Err(Error::Overflow { .. } | Error::NotFinite { .. }) => Ok(f64::INFINITY),
+                    result => Ok(result?),
+                }
+            });
         let worst = finite(worst)?;
         let mut operator = workspace.linearize(network, batch)?;
         let adaptive = finite(adaptive_sharpness(&mut operator, &theta, &options.lanczos))?;
@@ -149,7 +163,7 @@ impl SharpnessMeasures {
         normalized: &LogitNormalized,
         network: &Network<f64>,
         batch: &Batch<f64>,
-        options: &MeasureOptions,
+        options: &MeasureConfig,
     ) -> Result<(), SharpnessError> {
         self.logit_scale = Some(normalized.scale);
         let divided = normalized.network(network)?;
@@ -159,7 +173,7 @@ impl SharpnessMeasures {
         let plain = hsr_core::extremes(
             normalized.theta.len(),
             |v, product| operator.apply(v, product),
-            &options.lanczos,
+            &options.lanczos.into(),
         );
         let plain = finite(plain.map_err(SharpnessError::Core))?;
         let adaptive = adaptive_sharpness(&mut operator, &normalized.theta, &options.lanczos);

@@ -2,6 +2,7 @@
 
 use core::fmt::Display;
 
+use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn_penalty::passes::backward;
@@ -34,10 +35,10 @@ pub enum Radius {
 /// invariance: the ascent is done in u and not in θ, and there is no momentum.
 ///
 /// ```
-/// use burn_sharpness::measures::WorstCase;
+/// use burn_sharpness::measures::WorstCaseConfig;
 ///
 /// // L = (3x² + y²)/2 at its minimum 0, plain radius 0.1: along x, 3·0.1²/2.
-/// let worst = WorstCase { adaptive: false, rho: 0.1, steps: 60, ..WorstCase::default() };
+/// let worst = WorstCaseConfig::new().with_adaptive(false).with_rho(0.1).with_steps(60).init()?;
 /// let found = worst.ascend(&[0.0, 0.0], |theta, gradient| {
 ///     gradient.copy_from_slice(&[3.0 * theta[0], theta[1]]);
 ///     Ok((3.0 * theta[0].powi(2) + theta[1].powi(2)) / 2.0)
@@ -45,30 +46,52 @@ pub enum Radius {
 /// assert!((found.increase - 0.015).abs() < 1e-9);
 /// # Ok::<(), burn_sharpness::SharpnessError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WorstCase {
+    config: WorstCaseConfig,
+}
+
+/// Configuration of [`WorstCase`]: by default ASAM's own radius, ρ = 0.5 in the Euclidean norm, adaptive.
+#[derive(Config, Debug, Copy, PartialEq)]
+pub struct WorstCaseConfig {
     /// The radius ρ.
+    #[config(default = 0.5)]
     pub rho: f64,
     /// Its norm.
+    #[config(default = "Radius::Euclidean")]
     pub radius: Radius,
     /// Whether u counts in units of |θ|.
+    #[config(default = true)]
     pub adaptive: bool,
     /// The most steps; each costs a loss and a gradient.
+    #[config(default = 20)]
     pub steps: usize,
     /// The seed of the direction that is tried where the gradient is 0, and of dropout masks.
+    #[config(default = 0)]
     pub seed: u64,
 }
 
-impl Default for WorstCase {
-    /// ρ = 0.5 in the Euclidean norm, adaptive: ASAM's own radius. 20 steps.
+impl Default for WorstCaseConfig {
     fn default() -> Self {
-        Self {
-            rho: 0.5,
-            radius: Radius::Euclidean,
-            adaptive: true,
-            steps: 20,
-            seed: 0,
+        Self::new()
+    }
+}
+
+impl WorstCaseConfig {
+    /// The measure.
+    ///
+    /// # Errors
+    ///
+    /// [`SharpnessError::Option`] where ρ is not positive and finite.
+    pub fn init(&self) -> Result<WorstCase, SharpnessError> {
+        if !(self.rho > 0.0 && self.rho.is_finite()) {
+            return Err(SharpnessError::Option {
+                option: "rho",
+                value: self.rho,
+                expected: "a positive number",
+            });
         }
+        Ok(WorstCase { config: *self })
     }
 }
 
@@ -91,23 +114,15 @@ impl WorstCase {
     ///
     /// # Errors
     ///
-    /// [`SharpnessError::Option`] where ρ is not positive and finite, [`SharpnessError::NotFinite`] where the loss or
-    /// its gradient at θ is not, and what `loss_gradient` gives. A point whose loss is not finite counts as no ascent.
+    /// [`SharpnessError::NotFinite`] where the loss or its gradient at θ is not, and what `loss_gradient` gives. A point whose loss is not finite counts as no ascent.
     pub fn ascend(
         &self,
         theta: &[f64],
         mut loss_gradient: impl FnMut(&[f64], &mut [f64]) -> Result<f64, SharpnessError>,
     ) -> Result<Ascent, SharpnessError> {
-        if !(self.rho > 0.0 && self.rho.is_finite()) {
-            return Err(SharpnessError::Option {
-                option: "rho",
-                value: self.rho,
-                expected: "a positive number",
-            });
-        }
         let scale: Vec<f64> = theta
             .iter()
-            .map(|v| if self.adaptive { v.abs() } else { 1.0 })
+            .map(|v| if self.config.adaptive { v.abs() } else { 1.0 })
             .collect();
         let displaced =
             |u: &[f64]| -> Vec<f64> { u.iter().zip(&scale).map(|(u, t)| u * t).collect() };
@@ -118,11 +133,11 @@ impl WorstCase {
                 what: "the loss or its gradient",
             });
         }
-        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
-        let (mut best, mut u, mut step) = (start, vec![0.0; theta.len()], self.rho);
+        let mut random = ChaCha8Rng::seed_from_u64(self.config.seed);
+        let (mut best, mut u, mut step) = (start, vec![0.0; theta.len()], self.config.rho);
         let mut evaluations = 1;
         let mut direction = self.direction(&gradient, &scale, &mut random);
-        for _ in 0..self.steps {
+        for _ in 0..self.config.steps {
             let trial: Vec<f64> = u
                 .iter()
                 .zip(&direction)
@@ -142,7 +157,7 @@ impl WorstCase {
                 direction = self.direction(&gradient, &scale, &mut random);
             } else {
                 step /= 2.0;
-                if step < SMALLEST_STEP * self.rho {
+                if step < SMALLEST_STEP * self.config.rho {
                     break;
                 }
             }
@@ -173,7 +188,7 @@ impl WorstCase {
         let space = ParameterSpace::of(module)?;
         let theta = space.read(module)?;
         let module = isolated(module);
-        let randomness = Randomness::new(&module, self.seed, 0);
+        let randomness = Randomness::new(&module, self.config.seed, 0);
         self.ascend(&theta, |point, gradient| {
             let step: Vec<f64> = point.iter().zip(&theta).map(|(p, t)| p - t).collect();
             let displaced = space.displaced(&module, &step, 1.0)?;
@@ -215,7 +230,7 @@ impl WorstCase {
         } else {
             ascent.iter_mut().for_each(|v| *v /= largest);
         }
-        match self.radius {
+        match self.config.radius {
             Radius::Euclidean => {
                 let norm = ascent.iter().map(|v| v * v).sum::<f64>().sqrt();
                 ascent.iter_mut().for_each(|v| *v /= norm);
@@ -230,14 +245,16 @@ impl WorstCase {
     }
 
     fn projected(&self, mut u: Vec<f64>) -> Vec<f64> {
-        match self.radius {
+        match self.config.radius {
             Radius::Euclidean => {
                 let norm = u.iter().map(|v| v * v).sum::<f64>().sqrt();
-                if norm > self.rho {
-                    u.iter_mut().for_each(|v| *v *= self.rho / norm);
+                if norm > self.config.rho {
+                    u.iter_mut().for_each(|v| *v *= self.config.rho / norm);
                 }
             }
-            Radius::Maximum => u.iter_mut().for_each(|v| *v = v.clamp(-self.rho, self.rho)),
+            Radius::Maximum => u
+                .iter_mut()
+                .for_each(|v| *v = v.clamp(-self.config.rho, self.config.rho)),
         }
         u
     }

@@ -5,9 +5,9 @@ use core::fmt::Display;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use burn_penalty::passes::{backward, repeats};
+use burn_penalty::passes::{Evaluated, backward, repeats};
 use burn_penalty::precision::rounding_unit;
-use burn_penalty::{Randomness, isolated};
+use burn_penalty::{PenaltyError, Randomness, isolated};
 
 use super::{SymmetricOperator, check_lengths};
 use crate::error::SharpnessError;
@@ -101,7 +101,8 @@ impl<M> core::fmt::Debug for FiniteDifferenceHessian<'_, M> {
 }
 
 impl<'a, M: Module> FiniteDifferenceHessian<'a, M> {
-    /// The Hessian of a loss that is computed in one piece.
+    /// The Hessian of a loss that is computed in one piece: `loss` gives it, \[1\], or a pair of which the gradients are the
+    /// second ([`Evaluated`]).
     ///
     /// # Errors
     ///
@@ -109,14 +110,15 @@ impl<'a, M: Module> FiniteDifferenceHessian<'a, M> {
     /// on an autodiff device, [`SharpnessError::NotFinite`] where a parameter is NaN or infinite. Products give
     /// [`SharpnessError::Untracked`] where the loss depends on no parameter that is trained, and
     /// [`SharpnessError::NotRepeatable`] where it is another one at every call.
-    pub fn new(
+    pub fn new<E: Evaluated<M>>(
         module: &M,
-        mut loss: impl FnMut(&M) -> Tensor<1> + 'a,
+        mut loss: impl FnMut(&M) -> E + 'a,
     ) -> Result<Self, SharpnessError> {
         Self::with_gradient(
             module,
             Box::new(move |module, space| {
-                space.read_gradients(module, &backward(module, loss(module))?)
+                let (_, gradients) = loss(module).evaluated(module)?;
+                space.read_gradients(module, &gradients)
             }),
         )
     }
@@ -188,7 +190,7 @@ impl<'a, M: Module> FiniteDifferenceHessian<'a, M> {
         )
     }
 
-    /// The Hessian of the sum of the batches' losses; `batches` as in [`of_mean`](Self::of_mean).
+    /// The Hessian of the sum Σ_b w_b L_b; `batches` and `loss` as in [`of_mean`](Self::of_mean).
     ///
     /// # Errors
     ///
@@ -196,16 +198,16 @@ impl<'a, M: Module> FiniteDifferenceHessian<'a, M> {
     pub fn of_sum<B, E: Display, I: IntoIterator<Item = Result<B, E>>>(
         module: &M,
         mut batches: impl FnMut() -> I + 'a,
-        mut loss: impl FnMut(&M, B) -> Tensor<1> + 'a,
+        mut loss: impl FnMut(&M, B) -> (Tensor<1>, f64) + 'a,
     ) -> Result<Self, SharpnessError> {
         Self::with_gradient(
             module,
             Box::new(move |module, space| {
                 let mut sum = vec![0.0; space.size()];
                 for batch in batches() {
-                    let loss = loss(module, batch.map_err(SharpnessError::batch)?);
+                    let (loss, weight) = loss(module, batch.map_err(SharpnessError::batch)?);
                     let gradient = space.read_gradients(module, &backward(module, loss)?)?;
-                    add_scaled(&mut sum, 1.0, &gradient);
+                    add_scaled(&mut sum, weight, &gradient);
                 }
                 Ok(sum)
             }),
@@ -215,11 +217,11 @@ impl<'a, M: Module> FiniteDifferenceHessian<'a, M> {
     /// The Hessian of a loss whose gradients are given, and which is known to be the same at every call.
     pub(crate) fn of_gradients(
         module: &M,
-        mut gradients: impl FnMut(&M) -> GradientsParams + 'a,
+        mut gradients: impl FnMut(&M) -> Result<GradientsParams, PenaltyError> + 'a,
     ) -> Result<Self, SharpnessError> {
         let hessian = Self::with_gradient(
             module,
-            Box::new(move |module, space| space.read_gradients(module, &gradients(module))),
+            Box::new(move |module, space| space.read_gradients(module, &gradients(module)?)),
         )?;
         Ok(Self {
             repeats: true,

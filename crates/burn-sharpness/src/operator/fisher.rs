@@ -34,7 +34,7 @@ use crate::parameters::ParameterSpace;
 /// use burn::nn::{Linear, LinearConfig};
 /// use burn::tensor::{Device, Tensor};
 /// use burn_sharpness::operator::EmpiricalFisher;
-/// use burn_sharpness::spectrum::{LanczosOptions, lanczos};
+/// use burn_sharpness::spectrum::{LanczosConfig, lanczos};
 ///
 /// let device = Device::flex().autodiff();
 /// let layer = LinearConfig::new(2, 1).init(&device);
@@ -42,7 +42,7 @@ use crate::parameters::ParameterSpace;
 /// // A loss for each sample, [N].
 /// let losses = |layer: &Linear| layer.forward(x.clone()).square().squeeze_dim::<1>(1);
 /// let mut fisher = EmpiricalFisher::new(&layer, losses)?;
-/// let ends = lanczos(&mut fisher, 1, None, &LanczosOptions::default())?;
+/// let ends = lanczos(&mut fisher, 1, None, &LanczosConfig::new())?;
 /// assert!(ends.largest[0].value > 0.0);
 /// # Ok::<(), burn_sharpness::SharpnessError>(())
 /// ```

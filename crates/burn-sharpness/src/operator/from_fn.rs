@@ -15,7 +15,7 @@ pub struct FromFn<F> {
 ///
 /// ```
 /// use burn_sharpness::operator::from_fn;
-/// use burn_sharpness::spectrum::{LanczosOptions, lanczos};
+/// use burn_sharpness::spectrum::{LanczosConfig, lanczos};
 ///
 /// // The second difference on 50 points: eigenvalues 2 − 2 cos(kπ/51).
 /// let mut laplacian = from_fn(50, |v, out| {
@@ -26,7 +26,7 @@ pub struct FromFn<F> {
 ///     }
 ///     Ok(())
 /// });
-/// let ends = lanczos(&mut laplacian, 1, None, &LanczosOptions::default())?;
+/// let ends = lanczos(&mut laplacian, 1, None, &LanczosConfig::new())?;
 /// let exact = 2.0 + 2.0 * (std::f64::consts::PI / 51.0).cos();
 /// assert!(ends.converged && (ends.largest[0].value - exact).abs() < 1e-10);
 /// # Ok::<(), burn_sharpness::SharpnessError>(())

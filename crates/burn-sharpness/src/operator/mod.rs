@@ -25,7 +25,7 @@
 //! ```
 //! use burn::tensor::{Device, Int, Tensor};
 //! use burn_hsr::{HsrConfig, ThreeLayerNetConfig};
-//! use burn_sharpness::spectrum::{LanczosOptions, lanczos};
+//! use burn_sharpness::spectrum::{LanczosConfig, lanczos};
 //! use hsr_core::Workspace;
 //!
 //! let device = Device::flex();
@@ -42,7 +42,7 @@
 //! let (network, batch) = (closed_form.network()?, closed_form.batch());
 //! let mut workspace = Workspace::new();
 //! let mut hessian = workspace.linearize(&network, &batch)?;
-//! let ends = lanczos(&mut hessian, 2, None, &LanczosOptions::default())?;
+//! let ends = lanczos(&mut hessian, 2, None, &LanczosConfig::new())?;
 //! assert!(ends.converged && ends.largest[0].value >= ends.largest[1].value);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -1,27 +1,16 @@
 //! The gradients at θ that differences are taken from.
 
-use std::sync::{Mutex, PoisonError};
-
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
-use burn_penalty::passes::{check_repeated, gradients_at, training_flags};
+use burn_penalty::passes::{Evaluated, check_repeated, gradients_at, training_flags};
 use burn_penalty::{PenaltyError, Randomness};
 
 use crate::error::SharpnessError;
 
 /// Whether the gradients that a penalty is given can stand beside those of its own passes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Baseline {
-    seen: Mutex<Option<Seen>>,
-}
-
-impl Clone for Baseline {
-    fn clone(&self) -> Self {
-        Self {
-            seen: Mutex::new(self.seen()),
-        }
-    }
+    seen: Option<Seen>,
 }
 
 /// What was found, and under which training flags.
@@ -34,15 +23,15 @@ struct Seen {
 impl Baseline {
     /// Whether the given gradients are those that a pass of the penalty's own gives, by one or two such passes at the
     /// first step and where a training flag has changed.
-    pub fn is_given<M: Module>(
-        &self,
+    pub fn is_given<M: Module, E: Evaluated<M>>(
+        &mut self,
         module: &M,
         randomness: &Randomness,
-        loss: &mut impl FnMut(&M) -> Tensor<1>,
+        loss: &mut impl FnMut(&M) -> E,
         given: &GradientsParams,
     ) -> Result<bool, SharpnessError> {
         let flags = training_flags(module);
-        if let Some(seen) = self.seen()
+        if let Some(seen) = &self.seen
             && seen.flags == flags
         {
             return Ok(seen.given);
@@ -57,14 +46,8 @@ impl Baseline {
             Err(error) => return Err(error.into()),
         };
         if seen {
-            let mut lock = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            *lock = Some(Seen { flags, given });
+            self.seen = Some(Seen { flags, given });
         }
         Ok(given)
-    }
-
-    fn seen(&self) -> Option<Seen> {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.clone()
     }
 }

@@ -1,20 +1,17 @@
 //! The norm of the loss's gradient.
 
-use core::sync::atomic::{AtomicU64, Ordering};
-
 use burn::config::Config;
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
 use burn_penalty::algebra::{add, polar, scale};
 use burn_penalty::differences::{self, Ends};
-use burn_penalty::passes::gradients_at;
+use burn_penalty::passes::{Evaluated, gradients_at};
 use burn_penalty::precision::rounding_noise;
-use burn_penalty::{Randomness, check_strength, isolated};
+use burn_penalty::{Number, Randomness, check_strength, isolated};
 use serde::{Deserialize, Serialize};
 
-use super::PenaltyGradient;
 use super::baseline::Baseline;
+use super::{PenaltyGradient, PenaltyRecord};
 use crate::error::SharpnessError;
 
 /// How H ĝ is made of gradients.
@@ -66,7 +63,7 @@ impl GradientNormConfig {
         Ok(GradientNorm {
             config: self.clone(),
             baseline: Baseline::default(),
-            steps: AtomicU64::new(0),
+            steps: 0,
         })
     }
 }
@@ -96,7 +93,7 @@ impl GradientNormConfig {
 /// let loss_fn = CrossEntropyLossConfig::new().init(&device);
 /// let loss = |model: &burn::nn::Linear| loss_fn.forward(model.forward(x.clone()), y.clone());
 /// let mut optimizer = SgdConfig::new().init();
-/// let penalty = GradientNormConfig::new().with_strength(0.1).init()?;
+/// let mut penalty = GradientNormConfig::new().with_strength(0.1).init()?;
 /// for _ in 0..10 {
 ///     let grads = GradientsParams::from_grads(loss(&model).backward(), &model);
 ///     let grads = penalty.inject(&model, &loss, grads)?;
@@ -107,23 +104,11 @@ impl GradientNormConfig {
 ///
 /// Reference: Y. Zhao, H. Zhang, X. Hu, "Penalizing gradient norm for efficiently improving generalization in deep
 /// learning", ICML 2022, arXiv 2202.03599. It takes the forward difference; the central one is the default here.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct GradientNorm {
     config: GradientNormConfig,
     baseline: Baseline,
-    /// Steps taken. Atomic, so that a loop needs no `&mut`.
-    steps: AtomicU64,
-}
-
-impl Clone for GradientNorm {
-    /// The same penalty at the same step, with a count of its own.
-    fn clone(&self) -> Self {
-        Self {
-            config: self.config.clone(),
-            baseline: self.baseline.clone(),
-            steps: AtomicU64::new(self.steps()),
-        }
-    }
+    steps: u64,
 }
 
 impl GradientNorm {
@@ -134,13 +119,20 @@ impl GradientNorm {
 
     /// The steps taken, which a resumed run needs to draw the same dropout masks.
     pub fn steps(&self) -> u64 {
-        self.steps.load(Ordering::Relaxed)
+        self.steps
     }
 
-    /// The penalty after that many steps.
-    pub fn resume_at(mut self, steps: u64) -> Self {
-        *self.steps.get_mut() = steps;
-        self
+    /// What a resumed run needs to go on where this one is.
+    pub fn to_record(&self) -> PenaltyRecord {
+        PenaltyRecord { steps: self.steps }
+    }
+
+    /// The penalty where the record was taken.
+    pub fn load_record(self, record: PenaltyRecord) -> Self {
+        Self {
+            steps: record.steps,
+            ..self
+        }
     }
 
     /// ‖∇L‖ and its gradient at the module, where `gradients` are ∇L; counts a step.
@@ -150,13 +142,14 @@ impl GradientNorm {
     /// [`SharpnessError::NoParameters`] where no gradient is that of a parameter that is trained,
     /// [`SharpnessError::PlainDevice`] where the module is not on an autodiff device, [`SharpnessError::Untracked`] for a
     /// loss without a graph, [`SharpnessError::NotRepeatable`] for one that is another function at every call.
-    pub fn gradient<M: Module>(
-        &self,
+    pub fn gradient<M: Module, E: Evaluated<M>>(
+        &mut self,
         module: &M,
-        mut loss: impl FnMut(&M) -> Tensor<1>,
+        mut loss: impl FnMut(&M) -> E,
         gradients: &GradientsParams,
     ) -> Result<PenaltyGradient, SharpnessError> {
-        let taken = self.steps.fetch_add(1, Ordering::Relaxed);
+        let taken = self.steps;
+        self.steps += 1;
         let noise = rounding_noise(module)?;
         let polar = polar(module, gradients)?;
         let copy = isolated(module);
@@ -165,20 +158,20 @@ impl GradientNorm {
             .baseline
             .is_given(&copy, &randomness, &mut loss, gradients)?;
         let step = match self.config.step {
-            Some(step) => noise.ones_like() * step,
+            Some(step) => step.into(),
             None => match self.config.difference {
-                Difference::Central => noise.powf_scalar(1.0 / 3.0) * 0.5,
+                Difference::Central => noise.powf(1.0 / 3.0) * 0.5,
                 Difference::Forward => noise.sqrt(),
             },
         };
-        let mut at = |step: Tensor<1>| {
+        let mut at = |step: Number| {
             let direction = scale(module, &polar.direction, step);
             gradients_at(&copy, direction, &randomness, &mut loss)
         };
         let after = at(step.clone())?;
         let gradients = match self.config.difference {
             Difference::Central => {
-                let before = at(step.clone().neg())?;
+                let before = at(step.clone() * -1.0)?;
                 let ends = Ends {
                     after: &after,
                     before: &before,
@@ -188,14 +181,14 @@ impl GradientNorm {
             Difference::Forward => {
                 let own = match given {
                     true => None,
-                    false => Some(at(step.zeros_like())?),
+                    false => Some(at(0.0.into())?),
                 };
                 let here = own.as_ref().unwrap_or(gradients);
                 differences::forward(module, &after, here, &step)
             }
         };
         Ok(PenaltyGradient {
-            value: polar.norm,
+            value: polar.norm.beside(module),
             gradients,
         })
     }
@@ -205,14 +198,14 @@ impl GradientNorm {
     /// # Errors
     ///
     /// As [`gradient`](Self::gradient).
-    pub fn inject<M: Module>(
-        &self,
+    pub fn inject<M: Module, E: Evaluated<M>>(
+        &mut self,
         module: &M,
-        loss: impl FnMut(&M) -> Tensor<1>,
+        loss: impl FnMut(&M) -> E,
         gradients: GradientsParams,
     ) -> Result<GradientsParams, SharpnessError> {
         if self.config.strength == 0.0 {
-            self.steps.fetch_add(1, Ordering::Relaxed);
+            self.steps += 1;
             return Ok(gradients);
         }
         let penalty = self.gradient(module, loss, &gradients)?;

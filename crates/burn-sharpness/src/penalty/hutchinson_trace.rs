@@ -1,21 +1,17 @@
 //! The trace of the loss's Hessian.
 
-use core::sync::atomic::{AtomicU64, Ordering};
-
 use burn::config::Config;
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
-use burn_penalty::algebra::signs;
-use burn_penalty::algebra::{add, count, dot, scale};
+use burn_penalty::algebra::{add, count, dot, scale, signs};
 use burn_penalty::differences::{self, Ends};
-use burn_penalty::passes::gradients_at;
+use burn_penalty::passes::{Evaluated, gradients_at};
 use burn_penalty::precision::rounding_noise;
 use burn_penalty::probe::generator;
-use burn_penalty::{Randomness, Strength, check_strength, isolated};
+use burn_penalty::{Number, Randomness, Strength, check_strength, isolated};
 
-use super::PenaltyGradient;
 use super::baseline::Baseline;
+use super::{PenaltyGradient, PenaltyRecord};
 use crate::error::SharpnessError;
 
 /// Configuration of [`HutchinsonTrace`].
@@ -72,7 +68,7 @@ impl HutchinsonTraceConfig {
         Ok(HutchinsonTrace {
             config: self.clone(),
             baseline: Baseline::default(),
-            steps: AtomicU64::new(0),
+            steps: 0,
         })
     }
 }
@@ -107,7 +103,7 @@ impl HutchinsonTraceConfig {
 /// let loss_fn = CrossEntropyLossConfig::new().init(&device);
 /// let loss = |model: &burn::nn::Linear| loss_fn.forward(model.forward(x.clone()), y.clone());
 /// let mut optimizer = SgdConfig::new().init();
-/// let penalty = HutchinsonTraceConfig::new().with_strength(0.01).init()?;
+/// let mut penalty = HutchinsonTraceConfig::new().with_strength(0.01).init()?;
 /// for _ in 0..10 {
 ///     let grads = GradientsParams::from_grads(loss(&model).backward(), &model);
 ///     let grads = penalty.inject(&model, &loss, grads)?;
@@ -115,23 +111,11 @@ impl HutchinsonTraceConfig {
 /// }
 /// # Ok::<(), burn_sharpness::SharpnessError>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct HutchinsonTrace {
     config: HutchinsonTraceConfig,
     baseline: Baseline,
-    /// Steps taken. Atomic, so that a loop needs no `&mut`.
-    steps: AtomicU64,
-}
-
-impl Clone for HutchinsonTrace {
-    /// The same penalty at the same step, with a count of its own.
-    fn clone(&self) -> Self {
-        Self {
-            config: self.config.clone(),
-            baseline: self.baseline.clone(),
-            steps: AtomicU64::new(self.steps()),
-        }
-    }
+    steps: u64,
 }
 
 impl HutchinsonTrace {
@@ -142,13 +126,20 @@ impl HutchinsonTrace {
 
     /// The steps taken, which a resumed run needs to draw the same probes.
     pub fn steps(&self) -> u64 {
-        self.steps.load(Ordering::Relaxed)
+        self.steps
     }
 
-    /// The penalty after that many steps.
-    pub fn resume_at(mut self, steps: u64) -> Self {
-        *self.steps.get_mut() = steps;
-        self
+    /// What a resumed run needs to go on where this one is.
+    pub fn to_record(&self) -> PenaltyRecord {
+        PenaltyRecord { steps: self.steps }
+    }
+
+    /// The penalty where the record was taken.
+    pub fn load_record(self, record: PenaltyRecord) -> Self {
+        Self {
+            steps: record.steps,
+            ..self
+        }
     }
 
     /// tr H and its gradient at the module by this step's probes, where `gradients` are ∇L; counts a step.
@@ -158,13 +149,14 @@ impl HutchinsonTrace {
     /// [`SharpnessError::NoParameters`] where nothing is trained, [`SharpnessError::PlainDevice`] where the module is not
     /// on an autodiff device, [`SharpnessError::Untracked`] for a loss without a graph,
     /// [`SharpnessError::NotRepeatable`] for one that is another function at every call.
-    pub fn gradient<M: Module>(
-        &self,
+    pub fn gradient<M: Module, E: Evaluated<M>>(
+        &mut self,
         module: &M,
-        mut loss: impl FnMut(&M) -> Tensor<1>,
+        mut loss: impl FnMut(&M) -> E,
         gradients: &GradientsParams,
     ) -> Result<PenaltyGradient, SharpnessError> {
-        let taken = self.steps.fetch_add(1, Ordering::Relaxed);
+        let taken = self.steps;
+        self.steps += 1;
         let size = count(module)? as f64;
         let copy = isolated(module);
         let randomness = Randomness::new(&copy, self.config.seed, taken);
@@ -173,8 +165,8 @@ impl HutchinsonTrace {
             .is_given(&copy, &randomness, &mut loss, gradients)?;
         let noise = rounding_noise(module)?;
         let step = match self.config.step {
-            Some(step) => noise.ones_like() * step,
-            None => noise.powf_scalar(0.25) * 3.0,
+            Some(step) => step.into(),
+            None => noise.powf(0.25) * 3.0,
         };
         let probes = self.config.probes as f64;
         let own = match given {
@@ -188,16 +180,16 @@ impl HutchinsonTrace {
         };
         let here = own.as_ref().unwrap_or(gradients);
         let mut generator = generator(self.config.seed, taken);
-        let mut value: Option<Tensor<1>> = None;
+        let mut value: Option<Number> = None;
         let mut sum = GradientsParams::new();
         for _ in 0..self.config.probes {
             let direction = signs(module, 1.0 / size.sqrt(), &mut generator);
-            let mut at = |step: Tensor<1>| {
+            let mut at = |step: Number| {
                 let direction = scale(module, &direction, step);
                 gradients_at(&copy, direction, &randomness, &mut loss)
             };
             let after = at(step.clone())?;
-            let before = at(step.clone().neg())?;
+            let before = at(step.clone() * -1.0)?;
             let ends = Ends {
                 after: &after,
                 before: &before,
@@ -212,7 +204,7 @@ impl HutchinsonTrace {
             sum = add(module, sum, size / probes, &of_probe);
         }
         Ok(PenaltyGradient {
-            value: value.ok_or(SharpnessError::NoParameters)?,
+            value: value.ok_or(SharpnessError::NoParameters)?.beside(module),
             gradients: sum,
         })
     }
@@ -223,14 +215,14 @@ impl HutchinsonTrace {
     /// # Errors
     ///
     /// As [`gradient`](Self::gradient).
-    pub fn inject<M: Module>(
-        &self,
+    pub fn inject<M: Module, E: Evaluated<M>>(
+        &mut self,
         module: &M,
-        loss: impl FnMut(&M) -> Tensor<1>,
+        loss: impl FnMut(&M) -> E,
         gradients: GradientsParams,
     ) -> Result<GradientsParams, SharpnessError> {
         if self.config.strength == 0.0 {
-            self.steps.fetch_add(1, Ordering::Relaxed);
+            self.steps += 1;
             return Ok(gradients);
         }
         let penalty = self.gradient(module, loss, &gradients)?.gradients;

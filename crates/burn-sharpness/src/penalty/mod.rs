@@ -28,6 +28,7 @@
 mod baseline;
 mod gradient_norm;
 mod hutchinson_trace;
+mod record;
 
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
@@ -37,6 +38,7 @@ use crate::error::SharpnessError;
 
 pub use gradient_norm::{Difference, GradientNorm, GradientNormConfig};
 pub use hutchinson_trace::{HutchinsonTrace, HutchinsonTraceConfig};
+pub use record::PenaltyRecord;
 
 /// A penalty and its gradient at one point, without strength. Plain tensors, without autodiff, on the module's device.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use burn_penalty::algebra::{combination, dot, norm, polar, scale};
 use hsr_core::{Error, LanczosOptions, top_eigenpair};
 
 use super::config::{at_least_one, not_negative};
-use super::step::{Closure, Descent, Step};
+use super::step::{Descent, Step};
 use crate::error::SharpnessError;
 use crate::operator::Subset;
 use crate::operator::SymmetricOperator;
@@ -54,9 +54,9 @@ impl EigenSamConfig {
         not_negative("tolerance", self.tolerance)
     }
 
-    pub(super) fn descend<M: Module, L, F: Closure<M, L>>(
+    pub(super) fn descend<M: Module>(
         &self,
-        step: &mut Step<'_, M, L, F>,
+        step: &mut Step<'_, M>,
     ) -> Result<Descent, SharpnessError> {
         let here = step.first()?;
         if self.alpha == 0.0 {
@@ -76,15 +76,12 @@ impl EigenSamConfig {
         // ĝ + α sign (v − cosine ĝ), and sign·cosine = |cosine|.
         let of_vector = cosine.clone().sign() * self.alpha;
         let of_direction = cosine.abs() * -self.alpha + 1.0;
-        let terms = [
-            (of_direction.into(), &direction),
-            (of_vector.into(), &vector),
-        ];
+        let terms = [(of_direction, &direction), (of_vector, &vector)];
         let along = combination(module, &terms);
         let length = norm(module, &along)?;
         let displacement = scale(module, &step.ascent(&along)?, length);
         drop(here);
-        let descent = Descent::from(step.at(displacement));
+        let descent = Descent::from(step.at(displacement)?);
         Ok(match fresh {
             Some(vector) => descent.remembering(vector),
             None => descent,
@@ -92,9 +89,9 @@ impl EigenSamConfig {
     }
 
     /// v of the group's block of the Hessian, 0 outside, where it can be computed.
-    fn vector<M: Module, L, F: Closure<M, L>>(
+    fn vector<M: Module>(
         &self,
-        step: &mut Step<'_, M, L, F>,
+        step: &mut Step<'_, M>,
     ) -> Result<Option<GradientsParams>, SharpnessError> {
         let module = step.module;
         let options = LanczosOptions {

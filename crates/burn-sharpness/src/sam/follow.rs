@@ -16,7 +16,7 @@ use crate::error::SharpnessError;
 ///
 /// [`Sam::step`](super::Sam::step) knows the rate. A [`SamGradient`](super::SamGradient) is told by
 /// [`at_rate`](super::SamGradient::at_rate), and has ρ itself until then. burn-train says the rate after the gradient, so
-/// that a `SamLearner` has the rate of the step before.
+/// that a `SamModel` has the rate of the step before.
 ///
 /// ```
 /// use burn::optim::SgdConfig;

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn_penalty::algebra::combination;
 
 use super::config::not_negative;
-use super::step::{Closure, Descent, Step};
+use super::step::{Descent, Step};
 use crate::error::SharpnessError;
 
 /// Friendly-SAM: ascends along the noise of the batch's gradient, what is left of it without the gradient of the whole
@@ -47,9 +47,9 @@ impl FriendlySamConfig {
         })
     }
 
-    pub(super) fn descend<M: Module, L, F: Closure<M, L>>(
+    pub(super) fn descend<M: Module>(
         &self,
-        step: &mut Step<'_, M, L, F>,
+        step: &mut Step<'_, M>,
     ) -> Result<Descent, SharpnessError> {
         let here = step.first()?;
         let before = step.memory.take().unwrap_or_default();
@@ -61,6 +61,6 @@ impl FriendlySamConfig {
         let terms = [(1.0.into(), &here), ((-self.sigma).into(), &mean)];
         let displacement = step.ascent(&combination(step.module, &terms))?;
         drop(here);
-        Ok(Descent::from(step.at(displacement)).remembering(mean))
+        Ok(Descent::from(step.at(displacement)?).remembering(mean))
     }
 }

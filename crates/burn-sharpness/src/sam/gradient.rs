@@ -1,13 +1,12 @@
 //! The gradient of a step.
 
-use std::sync::{Mutex, PoisonError};
-
 use burn::module::Module;
 use burn::optim::GradientsParams;
+use burn_penalty::passes::Evaluated;
 
 use super::state::State;
-use super::step::Step;
-use super::{SamConfig, SamRecord};
+use super::step::{Descent, Step};
+use super::{SamConfig, SamGradientRecord};
 use crate::error::SharpnessError;
 
 /// SAM without an optimizer: the gradient at the ascended point, for a loop of one's own or a `TrainStep`.
@@ -15,7 +14,7 @@ use crate::error::SharpnessError;
 /// ```
 /// use burn::nn::LinearConfig;
 /// use burn::nn::loss::CrossEntropyLossConfig;
-/// use burn::optim::{SgdConfig, GradientsParams};
+/// use burn::optim::SgdConfig;
 /// use burn::tensor::{Device, Int, Tensor};
 /// use burn_sharpness::SamConfig;
 ///
@@ -30,32 +29,17 @@ use crate::error::SharpnessError;
 /// let mut model = LinearConfig::new(4, 3).init(&device);
 /// let loss_fn = CrossEntropyLossConfig::new().init(&device);
 /// let mut optimizer = SgdConfig::new().init();
-/// let sam = SamConfig::new().init_gradient()?;
+/// let mut sam = SamConfig::new().init_gradient()?;
 /// for _ in 0..10 {
-///     let passes = sam.of(&model, |model| {
-///         let loss = loss_fn.forward(model.forward(x.clone()), y.clone());
-///         let gradients = GradientsParams::from_grads(loss.backward(), &model);
-///         (loss, gradients)
-///     })?;
+///     let passes = sam.loss_gradients(&model, |model| loss_fn.forward(model.forward(x.clone()), y.clone()))?;
 ///     model = optimizer.step(0.1, model, passes.gradients);
 /// }
 /// # Ok::<(), burn_sharpness::SharpnessError>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SamGradient {
     config: SamConfig,
-    /// Locked, so that a `TrainStep` needs no `&mut`.
-    state: Mutex<State>,
-}
-
-impl Clone for SamGradient {
-    /// The same at the same step, which goes on by itself.
-    fn clone(&self) -> Self {
-        Self {
-            config: self.config.clone(),
-            state: Mutex::new(self.state(|state| state.clone())),
-        }
-    }
+    state: State,
 }
 
 /// One of the passes of a step.
@@ -89,7 +73,7 @@ impl SamGradient {
     pub(super) fn new(config: SamConfig) -> Self {
         Self {
             config,
-            state: Mutex::default(),
+            state: State::default(),
         }
     }
 
@@ -100,13 +84,13 @@ impl SamGradient {
 
     /// The steps taken.
     pub fn steps(&self) -> u64 {
-        self.state(|state| state.steps)
+        self.state.steps
     }
 
     /// Says the learning rate of the step to come. It matters where ρ follows it
     /// ([`follow_rate`](SamConfig::follow_rate)).
-    pub fn at_rate(&self, rate: f64) {
-        self.state(|state| state.rate = Some(rate));
+    pub fn at_rate(&mut self, rate: f64) {
+        self.state.rate = Some(rate);
     }
 
     /// What a resumed run needs to go on where this one is; reads the device where the method remembers something.
@@ -114,21 +98,21 @@ impl SamGradient {
     /// # Errors
     ///
     /// [`SharpnessError::Read`] where the device cannot be read.
-    pub fn to_record<M: Module>(&self, module: &M) -> Result<SamRecord, SharpnessError> {
-        self.state(|state| state.clone()).record(module)
+    pub fn to_record<M: Module>(&self, module: &M) -> Result<SamGradientRecord, SharpnessError> {
+        self.state.record(module)
     }
 
     /// The same where the record was taken.
-    pub fn load_record(self, record: SamRecord) -> Self {
+    pub fn load_record(self, record: SamGradientRecord) -> Self {
         Self {
             config: self.config,
-            state: Mutex::new(State::of(record)),
+            state: State::of(record),
         }
     }
 
-    /// The gradient of the method's objective at a module; counts a step. `closure` takes the module and gives a loss,
-    /// whatever its type, and the gradients; it is called at θ and at the points that the method wants, or at θ alone where
-    /// ρ is 0. The module does not change, but for the running statistics, which the first call updates.
+    /// The gradient of the method's objective at a module; counts a step. `closure` gives the loss of a module, or whatever the
+    /// loop wants back and the gradients ([`Evaluated`]). It is called at θ and at the points that the method wants, or at θ
+    /// alone where ρ is 0. The module does not change, but for the running statistics, which the first call updates.
     ///
     /// A gradient that is not finite in the first pass does not keep the second from running: the two are checked
     /// together, so that the device is waited for once. The first step with more than one pass, and one before which a
@@ -140,34 +124,77 @@ impl SamGradient {
     /// second would not be that of the ascended loss. [`SharpnessError::NoParameters`] where nothing in the group is
     /// trained, [`SharpnessError::PlainDevice`] where the module is not on an autodiff device. [`SharpnessError::Read`]
     /// where a check cannot be read.
-    pub fn of<M, L, F>(&self, module: &M, closure: F) -> Result<SamPasses<L>, SharpnessError>
-    where
-        M: Module,
-        F: FnMut(M) -> (L, GradientsParams),
-    {
-        let mut step = Step::next(module, &self.config, &self.state, closure);
+    pub fn loss_gradients<M: Module, E: Evaluated<M>>(
+        &mut self,
+        module: &M,
+        closure: impl FnMut(&M) -> E,
+    ) -> Result<SamPasses<E::Loss>, SharpnessError> {
+        let (passes, memory) = self.passes(module, closure)?;
+        self.remember(memory);
+        Ok(passes)
+    }
+
+    /// The same, and what is to be remembered.
+    pub(crate) fn passes<M: Module, E: Evaluated<M>>(
+        &mut self,
+        module: &M,
+        mut closure: impl FnMut(&M) -> E,
+    ) -> Result<(SamPasses<E::Loss>, Option<GradientsParams>), SharpnessError> {
+        let (mut loss, mut ascended_loss) = (None, None);
+        let mut gradients = |module: &M, pass: Option<Pass>| {
+            let (own, gradients) = closure(module).evaluated(module)?;
+            match pass {
+                Some(Pass::First) => loss = Some(own),
+                Some(Pass::Second) => {
+                    ascended_loss.get_or_insert(own);
+                }
+                None => {}
+            }
+            Ok(gradients)
+        };
+        let mut step = Step::next(module, &self.config, &mut self.state, &mut gradients);
         let descent = if step.rho == 0.0 {
-            step.alone().into()
+            step.alone()?.into()
         } else {
             self.config.rule.descend(&mut step)?
         };
-        let seen = step.seen()?;
-        let (mut gradients, mut decrement) = (descent.gradients, descent.decrement);
-        if seen.not_finite.is_some() {
-            (gradients, decrement) = (GradientsParams::new(), None);
-        } else if let Some(memory) = descent.memory {
-            self.state(|state| state.memory = memory.into());
-        }
-        Ok(SamPasses {
-            loss: seen.loss.expect("every step has a first pass"),
-            ascended_loss: seen.ascended_loss,
+        let not_finite = step.not_finite()?;
+        let Descent {
             gradients,
             decrement,
-            not_finite: seen.not_finite,
-        })
+            memory,
+        } = match not_finite {
+            Some(_) => GradientsParams::new().into(),
+            None => descent,
+        };
+        let passes = SamPasses {
+            loss: loss.expect("every step has a first pass"),
+            ascended_loss,
+            gradients,
+            decrement,
+            not_finite,
+        };
+        Ok((passes, memory))
     }
 
-    fn state<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
-        with(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    fn remember(&mut self, memory: Option<GradientsParams>) {
+        if let Some(memory) = memory {
+            self.state.memory = memory.into();
+        }
+    }
+
+    /// The gradient of the step that comes, to be taken elsewhere while others take the next ones; counts it here.
+    #[cfg(feature = "train")]
+    pub(crate) fn fork(&mut self) -> Self {
+        let fork = self.clone();
+        self.state.steps += 1;
+        fork
+    }
+
+    /// What a step that was taken elsewhere has seen and wants to be remembered.
+    #[cfg(feature = "train")]
+    pub(crate) fn join(&mut self, fork: Self, memory: Option<GradientsParams>) {
+        self.state.repeats = fork.state.repeats;
+        self.remember(memory);
     }
 }

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn_penalty::algebra::add;
 
 use super::config::not_negative;
-use super::step::{Closure, Descent, Step, orthogonal};
+use super::step::{Descent, Step, orthogonal};
 use crate::error::SharpnessError;
 
 /// GSAM: descends the ascended loss as SAM does and, along what that descent leaves open, ascends the loss at θ, so that the
@@ -33,13 +33,11 @@ impl GsamConfig {
         not_negative("alpha", self.alpha)
     }
 
-    pub(super) fn descend<M: Module, L, F: Closure<M, L>>(
+    pub(super) fn descend<M: Module>(
         &self,
-        step: &mut Step<'_, M, L, F>,
+        step: &mut Step<'_, M>,
     ) -> Result<Descent, SharpnessError> {
-        let here = step.first()?;
-        let displacement = step.ascent(&here)?;
-        let there = step.at(displacement);
+        let (here, there) = step.here_and_there()?;
         if self.alpha == 0.0 {
             return Ok(there.into());
         }

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn_penalty::algebra::{add, norm, polar};
 
 use super::config::{at_least_one, not_negative};
-use super::step::{Closure, Descent, Step, orthogonal};
+use super::step::{Descent, Step, orthogonal};
 use crate::error::SharpnessError;
 
 /// LookSAM: takes a step of SAM every k-th time and keeps what SAM's gradient has beside the loss's own, which changes
@@ -38,20 +38,18 @@ impl LookSamConfig {
         not_negative("alpha", self.alpha)
     }
 
-    pub(super) fn descend<M: Module, L, F: Closure<M, L>>(
+    pub(super) fn descend<M: Module>(
         &self,
-        step: &mut Step<'_, M, L, F>,
+        step: &mut Step<'_, M>,
     ) -> Result<Descent, SharpnessError> {
         if !step.is_turn(self.interval)
             && let Some(kept) = step.memory.take()
         {
-            let here = step.alone();
+            let here = step.alone()?;
             let length = norm(step.module, &here)? * self.alpha;
             return Ok(add(step.module, here, length, &kept).into());
         }
-        let here = step.first()?;
-        let displacement = step.ascent(&here)?;
-        let there = step.at(displacement);
+        let (here, there) = step.here_and_there()?;
         let beside = orthogonal(step.module, &there, &here)?;
         // Its direction is all that is used, and is zero where it is.
         let direction = polar(step.module, &beside)?.direction;

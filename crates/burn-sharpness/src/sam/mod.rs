@@ -30,8 +30,8 @@
 //! * [`SamConfig`]: ρ, the [method](SamRule), what is displaced, from which step on.
 //! * [`Sam`]: an optimizer's step with it, closure style as Burn's `LBFGS`.
 //! * [`SamGradient`]: the gradient alone, where the optimizer is somebody else's.
-//! * [`SamRecord`]: what a resumed run needs beside the optimizer's record.
-//! * `train::SamLearner` (feature `train`): any model of burn-train.
+//! * [`SamRecord`]: what a resumed run needs, the optimizer's record in it; [`SamGradientRecord`] without.
+//! * `train::SamModel` (feature `train`): any model of burn-train.
 //!
 //! # Costs
 //!
@@ -97,6 +97,6 @@ pub use gsam::GsamConfig;
 pub use look::LookSamConfig;
 pub use noise::NsoConfig;
 pub use optimizer::{Outcome, Sam, SamStep};
-pub use record::SamRecord;
+pub use record::{SamGradientRecord, SamRecord};
 pub use rule::SamRule;
 pub use weighted::WsamConfig;

@@ -12,7 +12,7 @@ use rand_distr::StandardNormal;
 
 use super::ascent::adapted;
 use super::config::at_least_one;
-use super::step::{Closure, Descent, Step, shared};
+use super::step::{Descent, Step, shared};
 use crate::error::SharpnessError;
 
 /// Noise stability optimization: the mean of the loss's gradient over Gaussian noise u in the parameters, each u with its
@@ -42,9 +42,9 @@ impl NsoConfig {
         at_least_one("pairs", self.pairs)
     }
 
-    pub(super) fn descend<M: Module, L, F: Closure<M, L>>(
+    pub(super) fn descend<M: Module>(
         &self,
-        step: &mut Step<'_, M, L, F>,
+        step: &mut Step<'_, M>,
     ) -> Result<Descent, SharpnessError> {
         let (module, group) = (step.module, step.group()?);
         let mut generator = generator(step.config.seed, step.number);
@@ -59,9 +59,9 @@ impl NsoConfig {
             let after = if pair == 0 {
                 step.first_at(&noise)?
             } else {
-                step.at(shared(module, &noise))
+                step.at(shared(module, &noise))?
             };
-            let before = step.at(scale(module, &noise, -1.0));
+            let before = step.at(scale(module, &noise, -1.0))?;
             let terms = [&sum, &after, &before].map(|gradients| (1.0.into(), gradients));
             sum = combination(module, &terms);
         }

@@ -1,12 +1,9 @@
 //! An optimizer's step with SAM or another method of its family.
 
-use std::path::Path;
-
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::Module;
-use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord, SgdConfig};
-use burn::store::RecordError;
-use burn::tensor::Bytes;
+use burn::optim::{ModuleOptimizer, SgdConfig};
+use burn_penalty::passes::Evaluated;
 
 use super::{Pass, SamConfig, SamGradient, SamRecord};
 use crate::error::SharpnessError;
@@ -18,8 +15,8 @@ use crate::error::SharpnessError;
 ///
 /// # Resuming
 ///
-/// Two records make a resumed run take the very steps of an uninterrupted one: the optimizer's, in Burn's own format, and
-/// that of the method, with the number of steps and what it remembers:
+/// A record makes a resumed run take the very steps of an uninterrupted one: the number of steps, what the method remembers,
+/// and the optimizer's state in Burn's own format.
 ///
 /// ```
 /// # use burn::nn::LinearConfig;
@@ -31,11 +28,10 @@ use crate::error::SharpnessError;
 /// # let model = LinearConfig::new(4, 3).init(&Device::flex().autodiff());
 /// let config = SamConfig::of(FriendlySamConfig::new());
 /// let sam = config.init(AdamConfig::new().init())?;
-/// let (optimizer, method) = (sam.to_record(), sam.gradient().to_record(&model)?.into_bytes());
+/// let bytes = sam.to_record(&model)?.into_bytes()?;
 /// let sam = config
 ///     .init(AdamConfig::new().init())?
-///     .load_record(optimizer)
-///     .resume(SamRecord::from_bytes(&method)?);
+///     .load_record(SamRecord::from_bytes(&bytes)?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -48,7 +44,7 @@ use crate::error::SharpnessError;
 /// ```
 /// use burn::nn::LinearConfig;
 /// use burn::nn::loss::CrossEntropyLossConfig;
-/// use burn::optim::{AdamConfig, GradientsParams};
+/// use burn::optim::AdamConfig;
 /// use burn::tensor::{Device, Int, Tensor};
 /// use burn_sharpness::{Outcome, SamConfig};
 ///
@@ -64,11 +60,7 @@ use crate::error::SharpnessError;
 /// let loss_fn = CrossEntropyLossConfig::new().init(&device);
 /// let mut sam = SamConfig::new().with_rho(0.1).init(AdamConfig::new().init())?;
 /// for _ in 0..10 {
-///     let step = sam.step(0.1, model, |model| {
-///         let loss = loss_fn.forward(model.forward(x.clone()), y.clone());
-///         let gradients = GradientsParams::from_grads(loss.backward(), &model);
-///         (loss, gradients)
-///     })?;
+///     let step = sam.step(0.1, model, |model| loss_fn.forward(model.forward(x.clone()), y.clone()))?;
 ///     assert_eq!(step.outcome, Outcome::Stepped);
 ///     model = step.module;
 /// }
@@ -149,36 +141,43 @@ impl Sam {
         self.gradient.steps()
     }
 
-    /// The method where its record was taken ([`SamGradient::to_record`]).
-    pub fn resume(self, record: SamRecord) -> Self {
-        let Self {
-            gradient,
-            optimizer,
-        } = self;
-        Self::new(gradient.load_record(record), optimizer)
+    /// What a resumed run needs to go on where this one is, the optimizer's state in it; reads the device.
+    ///
+    /// # Errors
+    ///
+    /// [`SharpnessError::Read`] where the device cannot be read.
+    pub fn to_record<M: Module>(&self, module: &M) -> Result<SamRecord, SharpnessError> {
+        Ok(SamRecord {
+            gradient: self.gradient.to_record(module)?,
+            optimizer: self.optimizer.to_record(),
+        })
+    }
+
+    /// The same where the record was taken.
+    pub fn load_record(self, record: SamRecord) -> Self {
+        Self {
+            gradient: self.gradient.load_record(record.gradient),
+            optimizer: self.optimizer.load_record(record.optimizer),
+        }
     }
 
     /// One step from θ with the method's gradient. `lr` is a number, or the rates of parameter groups that a `ModuleLrScheduler`
-    /// gives; `closure` is that of [`SamGradient::of`].
+    /// gives; `closure` is that of [`SamGradient::loss_gradients`].
     ///
     /// Where a gradient is not finite, nothing is stepped and the outcome says so.
     ///
     /// # Errors
     ///
-    /// As [`SamGradient::of`].
-    pub fn step<M, L, F>(
+    /// As [`SamGradient::loss_gradients`].
+    pub fn step<M: Module, E: Evaluated<M>>(
         &mut self,
         lr: impl Into<ModuleLearningRate>,
         module: M,
-        closure: F,
-    ) -> Result<SamStep<M, L>, SharpnessError>
-    where
-        M: Module,
-        F: FnMut(M) -> (L, GradientsParams),
-    {
+        closure: impl FnMut(&M) -> E,
+    ) -> Result<SamStep<M, E::Loss>, SharpnessError> {
         let lr = lr.into();
         self.gradient.at_rate(lr.base());
-        let passes = self.gradient.of(&module, closure)?;
+        let passes = self.gradient.loss_gradients(&module, closure)?;
         let (module, outcome) = match passes.not_finite {
             None => {
                 let module = self.optimizer.step(lr.clone(), module, passes.gradients);
@@ -197,55 +196,5 @@ impl Sam {
             ascended_loss: passes.ascended_loss,
             outcome,
         })
-    }
-
-    /// The optimizer's state as a record.
-    pub fn to_record(&self) -> OptimizerRecord {
-        self.optimizer.to_record()
-    }
-
-    /// The same with the optimizer's state from a record.
-    pub fn load_record(self, record: OptimizerRecord) -> Self {
-        let Self {
-            gradient,
-            optimizer,
-        } = self;
-        Self::new(gradient, optimizer.load_record(record))
-    }
-
-    /// The optimizer's state as bytes.
-    ///
-    /// # Errors
-    ///
-    /// As Burn's optimizers.
-    pub fn into_bytes(&self) -> Result<Bytes, RecordError> {
-        self.optimizer.into_bytes()
-    }
-
-    /// The same with the optimizer's state from bytes.
-    ///
-    /// # Errors
-    ///
-    /// As Burn's optimizers.
-    pub fn from_bytes(self, bytes: Bytes) -> Result<Self, RecordError> {
-        Ok(self.load_record(OptimizerRecord::from_bytes(bytes)?))
-    }
-
-    /// Writes the optimizer's state to a file.
-    ///
-    /// # Errors
-    ///
-    /// As Burn's optimizers.
-    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), RecordError> {
-        self.optimizer.save(path)
-    }
-
-    /// The same with the optimizer's state from a file.
-    ///
-    /// # Errors
-    ///
-    /// As Burn's optimizers.
-    pub fn load(self, path: impl AsRef<Path>) -> Result<Self, RecordError> {
-        Ok(self.load_record(OptimizerRecord::load(path)?))
     }
 }

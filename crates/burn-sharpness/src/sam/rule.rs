@@ -4,7 +4,7 @@ use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 use super::classic::sam;
-use super::step::{Closure, Descent, Step};
+use super::step::{Descent, Step};
 use super::{EigenSamConfig, FriendlySamConfig, GsamConfig, LookSamConfig, NsoConfig, WsamConfig};
 use crate::error::SharpnessError;
 
@@ -83,9 +83,9 @@ impl SamRule {
     }
 
     /// The passes of a step, and what they give.
-    pub(super) fn descend<M: Module, L, F: Closure<M, L>>(
+    pub(super) fn descend<M: Module>(
         &self,
-        step: &mut Step<'_, M, L, F>,
+        step: &mut Step<'_, M>,
     ) -> Result<Descent, SharpnessError> {
         match self {
             Self::Sam => sam(step),

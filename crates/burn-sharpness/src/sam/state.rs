@@ -7,7 +7,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use burn_penalty::values::{self, ParameterValues};
 
-use super::SamRecord;
+use super::SamGradientRecord;
 use crate::error::SharpnessError;
 
 /// The state of a [`SamGradient`](super::SamGradient).
@@ -80,7 +80,7 @@ impl Memory {
 
 impl State {
     /// Where the record was taken.
-    pub fn of(record: SamRecord) -> Self {
+    pub fn of(record: SamGradientRecord) -> Self {
         Self {
             steps: record.steps,
             rate: record.rate,
@@ -92,7 +92,7 @@ impl State {
     }
 
     /// As a record; reads the device.
-    pub fn record<M: Module>(&self, module: &M) -> Result<SamRecord, SharpnessError> {
+    pub fn record<M: Module>(&self, module: &M) -> Result<SamGradientRecord, SharpnessError> {
         let memory = match &self.memory {
             Memory::Nothing => None,
             Memory::Recorded(values) => Some(values.to_vec()),
@@ -101,7 +101,7 @@ impl State {
                 Some(values::read(module, &vector, "what the method remembers")?)
             }
         };
-        Ok(SamRecord {
+        Ok(SamGradientRecord {
             steps: self.steps,
             rate: self.rate,
             memory,

@@ -1,12 +1,10 @@
 //! The passes of one step.
 
-use std::sync::{Mutex, PoisonError};
-
 use burn::module::Module;
 use burn::optim::{GradientsParams, SgdConfig};
 use burn_penalty::algebra::{add, combination, dot, filter, polar};
 use burn_penalty::passes::{check_repeated, training_flags};
-use burn_penalty::{Finite, Group, Randomness, displaced, isolated};
+use burn_penalty::{Finite, Group, PenaltyError, Randomness, displaced, isolated};
 
 use super::ascent::ascent;
 use super::state::State;
@@ -14,14 +12,14 @@ use super::{Pass, SamConfig};
 use crate::error::SharpnessError;
 use crate::operator::FiniteDifferenceHessian;
 
-/// What gives the loss of a module and its gradients.
-pub(super) trait Closure<M, L>: FnMut(M) -> (L, GradientsParams) {}
-
-impl<M, L, F: FnMut(M) -> (L, GradientsParams)> Closure<M, L> for F {}
+/// The gradients at a module, and which pass of the step it is whose loss is kept; none for passes that only check or
+/// measure.
+pub(super) type GradientsOf<'a, M> =
+    dyn FnMut(&M, Option<Pass>) -> Result<GradientsParams, PenaltyError> + 'a;
 
 /// One step of a method: it makes the passes and knows what all methods share about them. The first pass updates the
 /// running statistics, the others run on copies; all draw the same random numbers; all gradients are checked together.
-pub(super) struct Step<'a, M, L, F> {
+pub(super) struct Step<'a, M> {
     pub module: &'a M,
     pub config: &'a SamConfig,
     /// ρ of this step; 0 for the plain gradient, where nothing is seeded.
@@ -30,12 +28,10 @@ pub(super) struct Step<'a, M, L, F> {
     pub number: u64,
     /// What the method has kept.
     pub memory: Option<GradientsParams>,
-    closure: F,
-    state: &'a Mutex<State>,
+    gradients: &'a mut GradientsOf<'a, M>,
+    state: &'a mut State,
     randomness: Option<Randomness>,
     finite: Finite<Pass>,
-    loss: Option<L>,
-    ascended_loss: Option<L>,
 }
 
 /// What a method makes of the gradients of its passes.
@@ -69,35 +65,28 @@ impl Descent {
     }
 }
 
-/// What the passes have shown beside the gradients.
-pub(super) struct Seen<L> {
-    pub loss: Option<L>,
-    pub ascended_loss: Option<L>,
-    pub not_finite: Option<Pass>,
-}
-
-impl<'a, M: Module, L, F: Closure<M, L>> Step<'a, M, L, F> {
+impl<'a, M: Module> Step<'a, M> {
     /// The next step; counts it.
-    pub fn next(module: &'a M, config: &'a SamConfig, state: &'a Mutex<State>, closure: F) -> Self {
-        let (number, rate, memory) = {
-            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.steps += 1;
-            (state.steps - 1, state.rate, state.memory.clone())
-        };
-        let rho = config.rho_of(number, rate);
+    pub fn next(
+        module: &'a M,
+        config: &'a SamConfig,
+        state: &'a mut State,
+        gradients: &'a mut GradientsOf<'a, M>,
+    ) -> Self {
+        let number = state.steps;
+        state.steps += 1;
+        let rho = config.rho_of(number, state.rate);
         let acts = rho != 0.0;
         Self {
             module,
             config,
             rho,
             number,
-            memory: acts.then(|| memory.beside(module)).flatten(),
-            closure,
+            memory: acts.then(|| state.memory.beside(module)).flatten(),
+            gradients,
             state,
             randomness: acts.then(|| Randomness::new(module, config.seed, number)),
             finite: Finite::default(),
-            loss: None,
-            ascended_loss: None,
         }
     }
 
@@ -107,17 +96,21 @@ impl<'a, M: Module, L, F: Closure<M, L>> Step<'a, M, L, F> {
     }
 
     /// The one pass at θ of a step that has no other.
-    pub fn alone(&mut self) -> GradientsParams {
+    pub fn alone(&mut self) -> Result<GradientsParams, SharpnessError> {
+        self.first_of(self.module)
+    }
+
+    /// The first pass, at the module itself or at what shares its running statistics.
+    fn first_of(&mut self, module: &M) -> Result<GradientsParams, SharpnessError> {
         self.restart();
-        let (loss, gradients) = (self.closure)(self.module.clone());
-        self.loss = Some(loss);
+        let gradients = (self.gradients)(module, Some(Pass::First))?;
         self.check(Pass::First, &gradients);
-        gradients
+        Ok(gradients)
     }
 
     /// The pass at θ of a step that has others too.
     pub fn first(&mut self) -> Result<GradientsParams, SharpnessError> {
-        let gradients = self.alone();
+        let gradients = self.alone()?;
         self.check_closure(&gradients, isolated)?;
         Ok(gradients)
     }
@@ -132,10 +125,7 @@ impl<'a, M: Module, L, F: Closure<M, L>> Step<'a, M, L, F> {
         let there = SgdConfig::new()
             .init()
             .step(1.0, self.module.clone(), backwards);
-        self.restart();
-        let (loss, gradients) = (self.closure)(there);
-        self.loss = Some(loss);
-        self.check(Pass::First, &gradients);
+        let gradients = self.first_of(&there)?;
         self.check_closure(&gradients, |module| {
             displaced(module, shared(module, displacement))
         })?;
@@ -143,19 +133,26 @@ impl<'a, M: Module, L, F: Closure<M, L>> Step<'a, M, L, F> {
     }
 
     /// Another pass, at θ + displacement.
-    pub fn at(&mut self, displacement: GradientsParams) -> GradientsParams {
+    pub fn at(&mut self, displacement: GradientsParams) -> Result<GradientsParams, SharpnessError> {
         let there = displaced(self.module, displacement);
         self.restart();
-        let (loss, gradients) = (self.closure)(there);
-        self.ascended_loss.get_or_insert(loss);
+        let gradients = (self.gradients)(&there, Some(Pass::Second))?;
         self.check(Pass::Second, &gradients);
-        gradients
+        Ok(gradients)
     }
 
     /// e = ρ T²d/‖Td‖ along d.
     pub fn ascent(&self, along: &GradientsParams) -> Result<GradientsParams, SharpnessError> {
         let along = self.group()?.filter(self.module, along);
         Ok(ascent(self.config, self.rho, self.module, along))
+    }
+
+    /// The gradients at θ and at θ + e, e along the first.
+    pub fn here_and_there(&mut self) -> Result<(GradientsParams, GradientsParams), SharpnessError> {
+        let here = self.first()?;
+        let displacement = self.ascent(&here)?;
+        let there = self.at(displacement)?;
+        Ok((here, there))
     }
 
     /// The parameters that are displaced.
@@ -168,14 +165,14 @@ impl<'a, M: Module, L, F: Closure<M, L>> Step<'a, M, L, F> {
         let within = self.group()?.filter(self.module, &along);
         drop(along);
         let displacement = ascent(self.config, self.rho, self.module, within);
-        Ok(self.at(displacement))
+        self.at(displacement)
     }
 
     /// The Hessian of the loss that the passes compute, with their random numbers.
     pub fn hessian(&mut self) -> Result<FiniteDifferenceHessian<'_, M>, SharpnessError> {
-        let closure = &mut self.closure;
+        let gradients = &mut self.gradients;
         let hessian = FiniteDifferenceHessian::of_gradients(self.module, move |there: &M| {
-            closure(there.clone()).1
+            gradients(there, None)
         })?;
         Ok(match &self.randomness {
             Some(randomness) => hessian.with_randomness(randomness.clone()),
@@ -183,13 +180,9 @@ impl<'a, M: Module, L, F: Closure<M, L>> Step<'a, M, L, F> {
         })
     }
 
-    /// What the passes have shown. Reads the device.
-    pub fn seen(self) -> Result<Seen<L>, SharpnessError> {
-        Ok(Seen {
-            loss: self.loss,
-            ascended_loss: self.ascended_loss,
-            not_finite: self.finite.read()?,
-        })
+    /// The first pass whose gradients are not finite, where there is one. Reads the device.
+    pub fn not_finite(self) -> Result<Option<Pass>, SharpnessError> {
+        Ok(self.finite.read()?)
     }
 
     fn restart(&self) {
@@ -212,20 +205,16 @@ impl<'a, M: Module, L, F: Closure<M, L>> Step<'a, M, L, F> {
         copy: impl FnOnce(&M) -> M,
     ) -> Result<(), SharpnessError> {
         let flags = training_flags(self.module);
-        let seen = self.lock(|state| state.repeats.as_ref() == Some(&flags));
-        if seen {
+        if self.state.repeats.as_ref() == Some(&flags) {
             return Ok(());
         }
         self.restart();
-        let again = (self.closure)(copy(self.module)).1;
+        let copy = copy(self.module);
+        let again = (self.gradients)(&copy, None)?;
         if check_repeated(self.module, gradients, &again)? {
-            self.lock(|state| state.repeats = Some(flags));
+            self.state.repeats = Some(flags);
         }
         Ok(())
-    }
-
-    fn lock<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
-        with(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -243,6 +232,6 @@ pub(super) fn orthogonal<M: Module>(
 ) -> Result<GradientsParams, SharpnessError> {
     let direction = polar(module, to)?.direction;
     let share = dot(module, vector, &direction)?;
-    let terms = [(1.0.into(), vector), (share.neg().into(), &direction)];
+    let terms = [(1.0.into(), vector), (share * -1.0, &direction)];
     Ok(combination(module, &terms))
 }

@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn_penalty::algebra::{add, difference};
 
-use super::step::{Closure, Descent, Step};
+use super::step::{Descent, Step};
 use crate::error::SharpnessError;
 
 /// WSAM: the loss and, with a weight, its sharpness, how far the ascended loss is above it:
@@ -43,13 +43,11 @@ impl WsamConfig {
         })
     }
 
-    pub(super) fn descend<M: Module, L, F: Closure<M, L>>(
+    pub(super) fn descend<M: Module>(
         &self,
-        step: &mut Step<'_, M, L, F>,
+        step: &mut Step<'_, M>,
     ) -> Result<Descent, SharpnessError> {
-        let here = step.first()?;
-        let displacement = step.ascent(&here)?;
-        let there = step.at(displacement);
+        let (here, there) = step.here_and_there()?;
         let weight = self.gamma / (1.0 - self.gamma);
         let sharpness = difference(step.module, &there, &here);
         if !self.decoupled {

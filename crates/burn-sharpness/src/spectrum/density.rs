@@ -1,5 +1,6 @@
 //! The density of all eigenvalues, by stochastic Lanczos quadrature.
 
+use burn::config::Config;
 use hsr_core::{Error, LanczosFactorization};
 
 use super::lanczos::Ritz;
@@ -8,23 +9,22 @@ use crate::error::SharpnessError;
 use crate::operator::SymmetricOperator;
 
 /// How a spectral density is estimated.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DensityOptions {
+#[derive(Config, Debug, Copy, PartialEq)]
+pub struct DensityConfig {
     /// Random probes that are averaged over.
+    #[config(default = 10)]
     pub probes: usize,
     /// Products with the operator a probe. As many vectors are kept.
+    #[config(default = 60)]
     pub steps: usize,
     /// The seed of the probes.
+    #[config(default = 0)]
     pub seed: u64,
 }
 
-impl Default for DensityOptions {
+impl Default for DensityConfig {
     fn default() -> Self {
-        Self {
-            probes: 10,
-            steps: 60,
-            seed: 0,
-        }
+        Self::new()
     }
 }
 
@@ -58,11 +58,11 @@ pub struct DensityCurve {
 ///
 /// ```
 /// use burn_sharpness::operator::DenseOperator;
-/// use burn_sharpness::spectrum::{DensityOptions, spectral_density};
+/// use burn_sharpness::spectrum::{DensityConfig, spectral_density};
 ///
 /// // A diagonal matrix is seen exactly.
 /// let mut a = DenseOperator::new(&[1.0, 0.0, 0.0, 5.0], 2)?;
-/// let density = spectral_density(&mut a, &DensityOptions { probes: 1, ..DensityOptions::default() })?;
+/// let density = spectral_density(&mut a, &DensityConfig::new().with_probes(1))?;
 /// assert!((density.nodes[1] - 5.0).abs() < 1e-14 && (density.weights[1] - 0.5).abs() < 1e-14);
 /// # Ok::<(), burn_sharpness::SharpnessError>(())
 /// ```
@@ -78,7 +78,7 @@ pub struct DensityCurve {
 /// [`Error::Eigenvalues`] where a product is not finite, and what the products can refuse.
 pub fn spectral_density(
     operator: &mut impl SymmetricOperator,
-    options: &DensityOptions,
+    options: &DensityConfig,
 ) -> Result<SpectralDensity, SharpnessError> {
     for (option, value) in [("probes", options.probes), ("steps", options.steps)] {
         if value == 0 {

@@ -1,5 +1,6 @@
 //! Both signed ends of a spectrum, with their eigenvectors.
 
+use burn_hsr::LanczosConfig;
 use hsr_core::{EigenPair, Error, LanczosFactorization, LanczosOptions};
 
 use super::dense::eigen;
@@ -37,12 +38,12 @@ pub struct SpectrumEnds {
 ///
 /// ```
 /// use burn_sharpness::operator::DenseOperator;
-/// use burn_sharpness::spectrum::{LanczosOptions, lanczos};
+/// use burn_sharpness::spectrum::{LanczosConfig, lanczos};
 ///
 /// // 3 twice, −1.
 /// let matrix = [3.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.0, 0.0, -1.0];
 /// let mut a = DenseOperator::new(&matrix, 3)?;
-/// let ends = lanczos(&mut a, 2, None, &LanczosOptions::default())?;
+/// let ends = lanczos(&mut a, 2, None, &LanczosConfig::new())?;
 /// let largest: Vec<f64> = ends.largest.iter().map(|pair| pair.value.round()).collect();
 /// assert_eq!(largest, [3.0, 3.0]);
 /// assert!(ends.converged && (ends.smallest[0].value + 1.0).abs() < 1e-12);
@@ -60,7 +61,7 @@ pub fn lanczos(
     operator: &mut impl SymmetricOperator,
     count: usize,
     start: Option<&[f64]>,
-    options: &LanczosOptions,
+    options: &LanczosConfig,
 ) -> Result<SpectrumEnds, SharpnessError> {
     both_ends(operator, count, start, options, usize::MAX)
 }
@@ -74,14 +75,14 @@ pub fn lanczos(
 ///
 /// ```
 /// use burn_sharpness::operator::from_fn;
-/// use burn_sharpness::spectrum::{LanczosOptions, lanczos_within};
+/// use burn_sharpness::spectrum::{LanczosConfig, lanczos_within};
 ///
 /// // The roots of 1 to 1000 on the diagonal.
 /// let mut a = from_fn(1000, |v, product| {
 ///     product.iter_mut().zip(v).enumerate().for_each(|(i, (p, v))| *p = ((i + 1) as f64).sqrt() * v);
 ///     Ok(())
 /// });
-/// let options = LanczosOptions { iterations: 2000, tolerance: 1e-8, ..LanczosOptions::default() };
+/// let options = LanczosConfig::new().with_iterations(2000).with_tolerance(1e-8);
 /// let ends = lanczos_within(&mut a, 2, None, &options, 30)?;
 /// assert!(ends.converged && (ends.largest[1].value - 999_f64.sqrt()).abs() < 1e-6);
 /// # Ok::<(), burn_sharpness::SharpnessError>(())
@@ -97,7 +98,7 @@ pub fn lanczos_within(
     operator: &mut impl SymmetricOperator,
     count: usize,
     start: Option<&[f64]>,
-    options: &LanczosOptions,
+    options: &LanczosConfig,
     vectors: usize,
 ) -> Result<SpectrumEnds, SharpnessError> {
     if vectors
@@ -119,7 +120,7 @@ fn both_ends(
     operator: &mut impl SymmetricOperator,
     count: usize,
     start: Option<&[f64]>,
-    options: &LanczosOptions,
+    options: &LanczosConfig,
     vectors: usize,
 ) -> Result<SpectrumEnds, SharpnessError> {
     if count == 0 {
@@ -135,7 +136,7 @@ fn both_ends(
     let mut goal = Goal {
         count,
         vectors,
-        options: *options,
+        options: (*options).into(),
         accuracy: operator.accuracy(),
         magnitude: 0.0,
         belongs: None,

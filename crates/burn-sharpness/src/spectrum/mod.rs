@@ -31,14 +31,15 @@ mod student;
 mod trace;
 mod xtrace;
 
+pub use burn_hsr::LanczosConfig;
 pub use dense::{DENSE_LIMIT, DenseSpectrum, assemble};
-pub use density::{DensityCurve, DensityOptions, SpectralDensity, spectral_density};
+pub use density::{DensityConfig, DensityCurve, SpectralDensity, spectral_density};
 pub use diagonal::{DiagonalEstimate, hutchinson_diagonal, xdiag};
-pub use hsr_core::{EigenPair, LanczosOptions};
+pub use hsr_core::EigenPair;
 pub use lanczos::{SpectrumEnds, lanczos, lanczos_within};
 pub use moments::{Estimate, MomentsEstimate, moments};
 pub use power::power_iteration;
-pub use trace::{TraceEstimate, TraceOptions, hutch_plus_plus, hutchinson};
+pub use trace::{TraceConfig, TraceEstimate, hutch_plus_plus, hutchinson};
 pub use xtrace::xtrace;
 
 use burn_penalty::probe::generator;

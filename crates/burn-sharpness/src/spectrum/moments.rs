@@ -1,7 +1,7 @@
 //! Trace, Frobenius norm and λ_sup by random probes.
 
 use super::trace::{check, estimate};
-use super::{TraceEstimate, TraceOptions, dot, generator, rademacher};
+use super::{TraceConfig, TraceEstimate, dot, generator, rademacher};
 use crate::error::SharpnessError;
 use crate::operator::SymmetricOperator;
 
@@ -31,11 +31,11 @@ pub struct MomentsEstimate {
 ///
 /// ```
 /// use burn_sharpness::operator::DenseOperator;
-/// use burn_sharpness::spectrum::{TraceOptions, moments};
+/// use burn_sharpness::spectrum::{TraceConfig, moments};
 ///
 /// // A diagonal matrix is seen exactly.
 /// let mut a = DenseOperator::new(&[3.0, 0.0, 0.0, 4.0], 2)?;
-/// let found = moments(&mut a, &TraceOptions::default())?;
+/// let found = moments(&mut a, &TraceConfig::new())?;
 /// assert_eq!((found.trace.trace, found.frobenius.value), (7.0, 5.0));
 /// assert!((found.lambda_sup.value - 4.0).abs() < 1e-12 && found.lambda_sup.standard_error < 1e-12);
 /// # Ok::<(), burn_sharpness::SharpnessError>(())
@@ -49,7 +49,7 @@ pub struct MomentsEstimate {
 /// As [`hutchinson`](super::hutchinson).
 pub fn moments(
     operator: &mut impl SymmetricOperator,
-    options: &TraceOptions,
+    options: &TraceConfig,
 ) -> Result<MomentsEstimate, SharpnessError> {
     check(operator, options, 2)?;
     let size = operator.size();
@@ -125,10 +125,10 @@ mod tests {
         let seeds = 200;
         let mut sums = [0.0; 2];
         for seed in 0..seeds {
-            let options = TraceOptions {
+            let options = TraceConfig {
                 products: 30,
                 seed,
-                ..TraceOptions::default()
+                ..TraceConfig::default()
             };
             let found = moments(&mut operator, &options).unwrap();
             assert_eq!(found.trace, hutchinson(&mut operator, &options).unwrap());

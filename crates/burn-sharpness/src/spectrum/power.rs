@@ -1,6 +1,7 @@
 //! The eigenvalue of the largest magnitude.
 
-use hsr_core::{EigenPair, Error, LanczosOptions};
+use burn_hsr::LanczosConfig;
+use hsr_core::{EigenPair, Error};
 
 use super::{dot, generator, random};
 use crate::error::SharpnessError;
@@ -15,10 +16,10 @@ use crate::operator::SymmetricOperator;
 ///
 /// ```
 /// use burn_sharpness::operator::DenseOperator;
-/// use burn_sharpness::spectrum::{LanczosOptions, power_iteration};
+/// use burn_sharpness::spectrum::{LanczosConfig, power_iteration};
 ///
 /// let mut a = DenseOperator::new(&[1.0, 0.0, 0.0, -2.0], 2)?;
-/// let dominant = power_iteration(&mut a, None, &LanczosOptions::default())?;
+/// let dominant = power_iteration(&mut a, None, &LanczosConfig::new())?;
 /// assert!(dominant.converged && (dominant.value + 2.0).abs() < 1e-10);
 /// # Ok::<(), burn_sharpness::SharpnessError>(())
 /// ```
@@ -34,7 +35,7 @@ use crate::operator::SymmetricOperator;
 pub fn power_iteration(
     operator: &mut impl SymmetricOperator,
     start: Option<&[f64]>,
-    options: &LanczosOptions,
+    options: &LanczosConfig,
 ) -> Result<EigenPair, SharpnessError> {
     let size = operator.size();
     if size == 0 {

@@ -1,5 +1,6 @@
 //! Traces by random probes.
 
+use burn::config::Config;
 use hsr_core::Error;
 
 use super::student::two_sided_quantile;
@@ -8,23 +9,22 @@ use crate::error::SharpnessError;
 use crate::operator::SymmetricOperator;
 
 /// How a trace is estimated.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TraceOptions {
+#[derive(Config, Debug, Copy, PartialEq)]
+pub struct TraceConfig {
     /// Products with the operator to spend.
+    #[config(default = 90)]
     pub products: usize,
     /// The confidence level of the interval.
+    #[config(default = 0.95)]
     pub confidence: f64,
     /// The seed of the probes.
+    #[config(default = 0)]
     pub seed: u64,
 }
 
-impl Default for TraceOptions {
+impl Default for TraceConfig {
     fn default() -> Self {
-        Self {
-            products: 90,
-            confidence: 0.95,
-            seed: 0,
-        }
+        Self::new()
     }
 }
 
@@ -51,10 +51,10 @@ pub struct TraceEstimate {
 ///
 /// ```
 /// use burn_sharpness::operator::DenseOperator;
-/// use burn_sharpness::spectrum::{TraceOptions, hutchinson};
+/// use burn_sharpness::spectrum::{TraceConfig, hutchinson};
 ///
 /// let mut a = DenseOperator::new(&[2.0, 0.5, 0.5, 1.0], 2)?;
-/// let estimate = hutchinson(&mut a, &TraceOptions::default())?;
+/// let estimate = hutchinson(&mut a, &TraceConfig::new())?;
 /// assert!(estimate.interval[0] < 3.0 && 3.0 < estimate.interval[1]);
 /// # Ok::<(), burn_sharpness::SharpnessError>(())
 /// ```
@@ -68,7 +68,7 @@ pub struct TraceEstimate {
 /// confidence outside 0…1, [`SharpnessError::NotFinite`] where an estimate is, and what the products can refuse.
 pub fn hutchinson(
     operator: &mut impl SymmetricOperator,
-    options: &TraceOptions,
+    options: &TraceConfig,
 ) -> Result<TraceEstimate, SharpnessError> {
     check(operator, options, 2)?;
     let samples = quadratic_forms(operator, &[], options.products, options.seed)?;
@@ -83,11 +83,11 @@ pub fn hutchinson(
 ///
 /// ```
 /// use burn_sharpness::operator::DenseOperator;
-/// use burn_sharpness::spectrum::{TraceOptions, hutch_plus_plus};
+/// use burn_sharpness::spectrum::{TraceConfig, hutch_plus_plus};
 ///
 /// // Rank 1.
 /// let mut a = DenseOperator::new(&[1.0, 2.0, 2.0, 4.0], 2)?;
-/// let options = TraceOptions { products: 6, ..TraceOptions::default() };
+/// let options = TraceConfig::new().with_products(6);
 /// let estimate = hutch_plus_plus(&mut a, &options)?;
 /// assert!((estimate.trace - 5.0).abs() < 1e-12);
 /// # Ok::<(), burn_sharpness::SharpnessError>(())
@@ -101,7 +101,7 @@ pub fn hutchinson(
 /// As [`hutchinson`], with six products at least.
 pub fn hutch_plus_plus(
     operator: &mut impl SymmetricOperator,
-    options: &TraceOptions,
+    options: &TraceConfig,
 ) -> Result<TraceEstimate, SharpnessError> {
     check(operator, options, 6)?;
     let size = operator.size();
@@ -191,7 +191,7 @@ pub(super) fn estimate(
 
 pub(super) fn check(
     operator: &impl SymmetricOperator,
-    options: &TraceOptions,
+    options: &TraceConfig,
     least: usize,
 ) -> Result<(), SharpnessError> {
     if operator.size() == 0 {

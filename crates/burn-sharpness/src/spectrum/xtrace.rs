@@ -3,7 +3,7 @@
 use super::leave_one_out::LeaveOneOut;
 use super::random::normal;
 use super::trace::{check, estimate};
-use super::{TraceEstimate, TraceOptions, dot, generator};
+use super::{TraceConfig, TraceEstimate, dot, generator};
 use crate::error::SharpnessError;
 use crate::operator::SymmetricOperator;
 
@@ -24,11 +24,11 @@ use crate::operator::SymmetricOperator;
 ///
 /// ```
 /// use burn_sharpness::operator::DenseOperator;
-/// use burn_sharpness::spectrum::{TraceOptions, xtrace};
+/// use burn_sharpness::spectrum::{TraceConfig, xtrace};
 ///
 /// // Rank 1.
 /// let mut a = DenseOperator::new(&[1.0, 2.0, 2.0, 2.0, 4.0, 4.0, 2.0, 4.0, 4.0], 3)?;
-/// let options = TraceOptions { products: 4, ..TraceOptions::default() };
+/// let options = TraceConfig::new().with_products(4);
 /// let estimate = xtrace(&mut a, &options)?;
 /// assert!((estimate.trace - 9.0).abs() < 1e-12 && estimate.products == 3);
 /// # Ok::<(), burn_sharpness::SharpnessError>(())
@@ -42,7 +42,7 @@ use crate::operator::SymmetricOperator;
 /// As [`hutchinson`](super::hutchinson), with four products at least.
 pub fn xtrace(
     operator: &mut impl SymmetricOperator,
-    options: &TraceOptions,
+    options: &TraceConfig,
 ) -> Result<TraceEstimate, SharpnessError> {
     check(operator, options, 4)?;
     let size = operator.size();

@@ -1,6 +1,6 @@
 //! SAM and its family in burn-train (feature `train`).
 //!
-//! [`SamLearner`] wraps the model of a `Learner`. Nothing else changes: the model's own `TrainStep` is what is run
+//! [`SamModel`] wraps the model of a `Learner`. Nothing else changes: the model's own `TrainStep` is what is run
 //! twice, and the learner keeps its optimizer, its scheduler and its checkpoints.
 //!
 //! ```
@@ -21,7 +21,7 @@
 //!     InferenceStep, Learner, RegressionOutput, SupervisedTraining, TrainOutput, TrainStep,
 //! };
 //! use burn_sharpness::SamConfig;
-//! use burn_sharpness::train::SamLearner;
+//! use burn_sharpness::train::SamModel;
 //!
 //! #[derive(Clone, Debug)]
 //! struct Batch { x: Tensor<2>, y: Tensor<2> }
@@ -72,7 +72,7 @@
 //!     DataLoaderBuilder::new(Batches).batch_size(2).build(InMemDataset::new(points.clone()))
 //! };
 //! let model = Line { layer: LinearConfig::new(1, 1).init(&device) };
-//! let model = SamLearner::new(model, SamConfig::new().init_gradient()?)?;
+//! let model = SamModel::new(model, SamConfig::new().init_gradient()?)?;
 //! let result = SupervisedTraining::new(std::env::temp_dir(), loader(), loader())
 //!     .metrics((LossMetric::new(),))
 //!     .with_metric_logger(InMemoryMetricLogger::new())
@@ -96,6 +96,6 @@
 //! A `TrainStep` can also take the gradient itself and give it to the learner as
 //! `TrainOutput { grads: passes.gradients, item }`: see [`SamGradient`](crate::SamGradient).
 
-mod learner;
+mod model;
 
-pub use learner::SamLearner;
+pub use model::SamModel;

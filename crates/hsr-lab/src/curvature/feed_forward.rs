@@ -2,7 +2,7 @@
 
 use burn_sharpness::SharpnessError;
 use burn_sharpness::landscape::Filter;
-use burn_sharpness::measures::{MeasureOptions, SharpnessMeasures};
+use burn_sharpness::measures::{MeasureConfig, SharpnessMeasures};
 use hsr_core::depth::LayerShape;
 use hsr_core::{Batch, SpectralBounds};
 
@@ -118,7 +118,7 @@ impl Surface for FeedForwardSurface<'_> {
     fn measures(
         &mut self,
         theta: &[f64],
-        options: &MeasureOptions,
+        options: &MeasureConfig,
     ) -> Result<SharpnessMeasures, SharpnessError> {
         let view = View::new(self.layers, theta)?;
         self.curvature.measures(&view, &self.batch, options)

@@ -2,7 +2,7 @@
 
 use burn_sharpness::SharpnessError;
 use burn_sharpness::measures::{
-    Margins, MeasureOptions, SharpnessMeasures, adaptive_gradient_norm, adaptive_sharpness,
+    Margins, MeasureConfig, SharpnessMeasures, adaptive_gradient_norm, adaptive_sharpness,
     logit_scale, weight_norm,
 };
 use hsr_core::depth::{DeepWorkspace, FeedForward, Layer, LayerShape};
@@ -24,7 +24,7 @@ impl Curvature {
         &mut self,
         view: &View,
         batch: &Batch<f64>,
-        options: &MeasureOptions,
+        options: &MeasureConfig,
     ) -> Result<SharpnessMeasures, SharpnessError> {
         match view {
             View::ThreeLayers(network) => {
@@ -104,13 +104,13 @@ fn unit_matrix(size: usize) -> Vec<f64> {
 pub(super) fn measures_of(
     surface: &mut (impl Surface + ?Sized),
     theta: &[f64],
-    options: &MeasureOptions,
+    options: &MeasureConfig,
 ) -> Result<SharpnessMeasures, SharpnessError> {
     let mut gradient = vec![0.0; theta.len()];
     surface.loss_gradient(theta, &mut gradient)?;
     let share = surface.gauss_newton_share(theta)?;
     let logits = surface.logits(theta)?;
-    let worst = options.worst_case.ascend(theta, |theta, gradient| {
+    let worst = options.worst_case.init()?.ascend(theta, |theta, gradient| {
         match surface.loss_gradient(theta, gradient) {
             // Beyond what numbers can hold there is no way up.
             Err(error) if is_no_number(&error) => Ok(f64::INFINITY),
@@ -157,11 +157,11 @@ fn add_normalized(
     measures: &mut SharpnessMeasures,
     surface: &mut (impl Surface + ?Sized),
     theta: &[f64],
-    options: &MeasureOptions,
+    options: &MeasureConfig,
 ) -> Result<(), SharpnessError> {
     let bounds = surface.bounds(theta)?;
     measures.logit_normalized_trace = bounds.map(|bounds| bounds.moments.trace);
-    let plain = finite(plain_ends(surface, theta, &options.lanczos))?;
+    let plain = finite(plain_ends(surface, theta, &options.lanczos.into()))?;
     let adaptive = finite(adaptive_ends(surface, theta, options))?;
     measures.logit_normalized_lambda_max = plain.map(|ends| ends.largest);
     measures.logit_normalized_adaptive_sharpness = adaptive.map(|ends| ends.largest);
@@ -194,15 +194,15 @@ pub(crate) fn plain_ends(
 fn adaptive_ends(
     surface: &mut (impl Surface + ?Sized),
     theta: &[f64],
-    options: &MeasureOptions,
+    options: &MeasureConfig,
 ) -> Result<Extremes, SharpnessError> {
     let mut found = Err(SharpnessError::NoParameters);
     surface.with_hessian(theta, &mut |operator| {
         let options = LanczosOptions {
             tolerance: options.lanczos.tolerance.max(operator.accuracy()),
-            ..options.lanczos
+            ..options.lanczos.into()
         };
-        found = adaptive_sharpness(operator, theta, &options);
+        found = adaptive_sharpness(operator, theta, &options.into());
         Ok(())
     })?;
     found

@@ -368,7 +368,7 @@ mod tests {
             all.append(&mut gradient);
             all.append(&mut inputs);
             all.extend(curvature.logits(&view, &batch).unwrap());
-            let options = burn_sharpness::measures::MeasureOptions::default();
+            let options = burn_sharpness::measures::MeasureConfig::default();
             let measures = curvature.measures(&view, &batch, &options).unwrap();
             let measures = serde_json::to_value(measures).unwrap();
             let numbers = measures.as_object().unwrap().values();

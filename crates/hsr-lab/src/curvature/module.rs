@@ -3,7 +3,7 @@
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use burn_sharpness::landscape::{Filter, filters};
-use burn_sharpness::measures::{MeasureOptions, SharpnessMeasures};
+use burn_sharpness::measures::{MeasureConfig, SharpnessMeasures};
 use burn_sharpness::{FiniteDifferenceHessian, SharpnessError};
 use hsr_core::{Batch, OutputLoss, SpectralBounds, Targets};
 
@@ -160,7 +160,7 @@ impl<C: Classifier> Surface for ModuleSurface<'_, C> {
     fn measures(
         &mut self,
         theta: &[f64],
-        options: &MeasureOptions,
+        options: &MeasureConfig,
     ) -> Result<SharpnessMeasures, SharpnessError> {
         measures_of(self, theta, options)
     }
@@ -174,7 +174,7 @@ mod tests {
     use crate::curvature::Curvature;
     use crate::network::FeedForward;
     use crate::weights::Weights;
-    use burn_sharpness::spectrum::LanczosOptions;
+    use hsr_core::LanczosOptions;
 
     /// What is computed from gradients of Burn is what the closed form says, whatever the order of parameters.
     #[test]

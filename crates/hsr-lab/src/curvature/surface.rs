@@ -1,7 +1,7 @@
 //! The loss of a network on a set of samples as a function of its parameters: what measuring asks of a network of any kind.
 
 use burn_sharpness::landscape::Filter;
-use burn_sharpness::measures::{MeasureOptions, SharpnessMeasures};
+use burn_sharpness::measures::{MeasureConfig, SharpnessMeasures};
 use burn_sharpness::{SharpnessError, SymmetricOperator};
 use hsr_core::{Batch, SpectralBounds};
 
@@ -61,7 +61,7 @@ pub(crate) trait Surface {
     fn measures(
         &mut self,
         theta: &[f64],
-        options: &MeasureOptions,
+        options: &MeasureConfig,
     ) -> Result<SharpnessMeasures, SharpnessError>;
 }
 

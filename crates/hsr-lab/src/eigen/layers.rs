@@ -1,8 +1,8 @@
 //! The largest eigenvalue of each layer's own block of the Hessian.
 
 use burn_sharpness::operator::Subset;
-use burn_sharpness::spectrum::LanczosOptions;
 use burn_sharpness::{SharpnessError, SymmetricOperator};
+use hsr_core::LanczosOptions;
 use hsr_core::{Batch, extremes};
 
 use super::{DENSE_LIMIT, eigenvalues, numbers_fault};

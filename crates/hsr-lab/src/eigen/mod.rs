@@ -5,7 +5,7 @@ mod layers;
 mod pairs;
 
 use burn_sharpness::SharpnessError;
-use burn_sharpness::measures::MeasureOptions;
+use burn_sharpness::measures::MeasureConfig;
 use hsr_core::{Batch, Error};
 use serde::Serialize;
 
@@ -129,7 +129,7 @@ pub(crate) fn measure_options(
     surface: &dyn Surface,
     parameters: usize,
     seed: u64,
-) -> MeasureOptions {
+) -> MeasureConfig {
     let tolerance = if parameters <= DENSE_LIMIT {
         LanczosOptions::default().tolerance
     } else {
@@ -137,13 +137,14 @@ pub(crate) fn measure_options(
     };
     // Where products are expensive, to three digits.
     let tolerance = tolerance.max(100.0 * surface.tolerance());
-    MeasureOptions {
+    MeasureConfig {
         lanczos: LanczosOptions {
             seed,
             tolerance,
             ..LanczosOptions::default()
-        },
-        ..MeasureOptions::default()
+        }
+        .into(),
+        ..MeasureConfig::default()
     }
 }
 

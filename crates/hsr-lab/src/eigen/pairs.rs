@@ -1,6 +1,6 @@
 //! Eigenvalues with their eigenvectors.
 
-use burn_sharpness::spectrum::{DenseSpectrum, EigenPair, LanczosOptions, lanczos};
+use burn_sharpness::spectrum::{DenseSpectrum, EigenPair, LanczosConfig, lanczos};
 use hsr_core::Batch;
 
 use super::{DENSE_LIMIT, numbers_fault};
@@ -106,8 +106,8 @@ fn both_of(
             converged: true,
         });
     }
-    let options = LanczosOptions::default();
-    let options = LanczosOptions {
+    let options = LanczosConfig::default();
+    let options = LanczosConfig {
         seed,
         tolerance: options.tolerance.max(surface.tolerance()),
         ..options

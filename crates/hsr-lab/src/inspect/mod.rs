@@ -5,7 +5,7 @@ mod layers;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use burn_sharpness::measures::{MeasureOptions, SharpnessMeasures};
+use burn_sharpness::measures::{MeasureConfig, SharpnessMeasures};
 use hsr_core::depth::DeepBounds;
 use hsr_core::{Batch, Error};
 use serde::Serialize;
@@ -302,7 +302,7 @@ fn inspect_batch(
         .per_layer
         .then(|| largest_of_layers(curvature, weights, batch, 0))
         .transpose()?;
-    let measures = curvature.measures(&view, batch, &MeasureOptions::default())?;
+    let measures = curvature.measures(&view, batch, &MeasureConfig::default())?;
     Ok(Inspection {
         parameters,
         samples: batch.inputs().len() / weights.inputs(),

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use burn_sharpness::SharpnessError;
-use burn_sharpness::landscape::{Curve, CurveOptions, Profile, Progress};
-use burn_sharpness::spectrum::LanczosOptions;
+use burn_sharpness::landscape::{Curve, CurveConfig, Profile, Progress};
+use hsr_core::LanczosOptions;
 
 use super::line::{beginning, shown};
 use super::{CurveReport, LandscapeOptions, LandscapeReport, extreme, save, sentence};
@@ -40,8 +40,8 @@ pub(super) fn curve(
                 .to_owned(),
         ));
     }
-    let defaults = CurveOptions::default();
-    let training = CurveOptions {
+    let defaults = CurveConfig::default();
+    let training = CurveConfig {
         steps: options.steps.unwrap_or(defaults.steps),
         seed: options.seed,
         ..defaults

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use burn_hsr::{Schedule, Subsample};
+use burn_hsr::{ScheduleConfig, Subsample};
 use serde::{Deserialize, Serialize};
 
 use crate::data::Dataset;
@@ -15,7 +15,7 @@ use crate::error::LabError;
 #[serde(deny_unknown_fields, default)]
 pub struct Refinements {
     /// When the penalty acts.
-    pub schedule: Schedule,
+    pub schedule: ScheduleConfig,
     /// The rows of a batch that the penalty takes.
     pub subsample: Subsample,
     /// Random probes from which a penalty is estimated at every step; 0 for its exact gradient.
@@ -40,7 +40,7 @@ fn is_zero(number: &usize) -> bool {
 impl Default for Refinements {
     fn default() -> Self {
         Self {
-            schedule: Schedule::new(),
+            schedule: ScheduleConfig::new(),
             // A comparison is of whole batches, whatever they cost.
             subsample: Subsample::All,
             probes: 0,

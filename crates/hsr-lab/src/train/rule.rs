@@ -5,14 +5,14 @@ use burn::nn::loss::{CrossEntropyLoss, CrossEntropyLossConfig};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Int, Tensor};
 use burn_hsr::{
-    Hsr, HsrConfig, HsrRecord, Mlp, Mode, ProbeAverages, Schedule, Strength, Subsample,
+    Hsr, HsrConfig, HsrRecord, Mlp, Mode, ProbeAverages, ScheduleConfig, Strength, Subsample,
 };
 use burn_penalty::{
-    Entered, Objective, StochasticHsrConfig, StochasticHsrGradient, StochasticHsrPasses,
-    StochasticHsrRecord,
+    Entered, MeanGradient, Objective, StochasticHsrConfig, StochasticHsrGradient,
+    StochasticHsrGradientRecord, StochasticHsrPasses,
 };
-use burn_sharpness::penalty::{GradientNorm, GradientNormConfig};
-use burn_sharpness::sam::SamRecord;
+use burn_sharpness::penalty::{GradientNorm, GradientNormConfig, PenaltyRecord};
+use burn_sharpness::sam::SamGradientRecord;
 use burn_sharpness::{SamGradient, SharpnessError};
 use serde::{Deserialize, Serialize};
 
@@ -62,12 +62,15 @@ pub(crate) struct Memory {
     /// Of the closed form's probes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub averages: Option<ProbeAverages>,
+    /// The running mean of the loss's gradient, of the closed form and of ‖∇L‖.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<Vec<Vec<f64>>>,
     /// Of stochastic HSR.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stochastic: Option<StochasticHsrRecord>,
+    pub stochastic: Option<StochasticHsrGradientRecord>,
     /// Of SAM and its family.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sam: Option<SamRecord>,
+    pub sam: Option<SamGradientRecord>,
 }
 
 /// How a method takes a step: the optimizer's with the gradient of the loss, or with something beside it.
@@ -101,7 +104,7 @@ impl<M: Module> Rule<M> for Plain {
 
 impl<M: Module> Rule<M> for SamGradient {
     fn step(&mut self, descent: &mut Descent, module: M, pass: &Pass<M>) -> Result<M, LabError> {
-        let passes = self.of(&module, |module| ((), pass.gradients(&module)))?;
+        let passes = self.loss_gradients(&module, |module| ((), pass.gradients(module)))?;
         let entered = Entered {
             gradients: passes.gradients,
             decrement: passes.decrement,
@@ -154,8 +157,10 @@ impl Rule<Mlp> for Hsr {
     }
 
     fn memory(&self, _module: &Mlp) -> Result<Memory, LabError> {
+        let record = self.to_record()?;
         Ok(Memory {
-            averages: self.to_record().averages,
+            averages: record.averages,
+            mean: record.mean,
             ..Memory::default()
         })
     }
@@ -164,6 +169,7 @@ impl Rule<Mlp> for Hsr {
         let record = HsrRecord {
             steps,
             averages: memory.averages,
+            mean: memory.mean,
         };
         *self = self.clone().load_record(record);
     }
@@ -172,7 +178,7 @@ impl Rule<Mlp> for Hsr {
 /// A penalty from differences of gradients.
 impl<M: Module> Rule<M> for StochasticHsrGradient {
     fn step(&mut self, descent: &mut Descent, module: M, pass: &Pass<M>) -> Result<M, LabError> {
-        let passes = self.of(&module, |module| ((), pass.gradients(&module)));
+        let passes = self.loss_gradients(&module, |module| ((), pass.gradients(module)));
         let StochasticHsrPasses {
             gradients,
             decrement,
@@ -199,7 +205,7 @@ impl<M: Module> Rule<M> for StochasticHsrGradient {
 
     fn recall(&mut self, steps: u64, memory: Memory) {
         let record = memory.stochastic.unwrap_or_default();
-        let record = StochasticHsrRecord { steps, ..record };
+        let record = StochasticHsrGradientRecord { steps, ..record };
         if let Ok(fresh) = self.config().init_gradient() {
             *self = fresh.load_record(record);
         }
@@ -210,9 +216,10 @@ impl<M: Module> Rule<M> for StochasticHsrGradient {
 struct ScheduledNorm {
     penalty: GradientNorm,
     strength: Strength,
-    schedule: Schedule,
+    schedule: ScheduleConfig,
     mode: Mode,
     steps: u64,
+    mean: MeanGradient,
 }
 
 impl<M: Module> Rule<M> for ScheduledNorm {
@@ -227,7 +234,14 @@ impl<M: Module> Rule<M> for ScheduledNorm {
         let of_norm = self.penalty.gradient(&module, loss, &gradients)?.gradients;
         let entered = self
             .mode
-            .enter(&module, self.strength, factor, gradients, &of_norm)
+            .enter(
+                &module,
+                self.strength,
+                factor,
+                gradients,
+                &of_norm,
+                &mut self.mean,
+            )
             .map_err(SharpnessError::from)?;
         Ok(entered.step(&mut descent.optimizer, descent.lr, module))
     }
@@ -236,9 +250,17 @@ impl<M: Module> Rule<M> for ScheduledNorm {
         Ok(1.0 + self.schedule.share())
     }
 
-    fn recall(&mut self, steps: u64, _memory: Memory) {
+    fn memory(&self, _module: &M) -> Result<Memory, LabError> {
+        Ok(Memory {
+            mean: self.mean.to_record().map_err(SharpnessError::from)?,
+            ..Memory::default()
+        })
+    }
+
+    fn recall(&mut self, steps: u64, memory: Memory) {
         self.steps = steps;
-        self.penalty = self.penalty.clone().resume_at(steps);
+        self.mean = MeanGradient::from_record(memory.mean);
+        self.penalty = self.penalty.clone().load_record(PenaltyRecord { steps });
     }
 }
 
@@ -311,6 +333,7 @@ pub(super) fn of_gradients<M: Module>(
                 schedule,
                 mode: config.mode,
                 steps: 0,
+                mean: MeanGradient::default(),
             }));
         }
         _ => Objective::LambdaSup,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use burn_sharpness::measures::SharpnessMeasures;
-use burn_sharpness::spectrum::{self, MomentsEstimate, TraceOptions, moments};
+use burn_sharpness::spectrum::{self, MomentsEstimate, TraceConfig, moments};
 use serde::{Deserialize, Serialize};
 
 use crate::curvature::Surface;
@@ -100,10 +100,10 @@ impl Estimates {
         theta: &[f64],
         seed: u64,
     ) -> Result<Self, LabError> {
-        let options = TraceOptions {
+        let options = TraceConfig {
             products: PROBES,
             seed,
-            ..TraceOptions::default()
+            ..TraceConfig::default()
         };
         let mut found = None;
         surface.with_hessian(theta, &mut |mut operator| {

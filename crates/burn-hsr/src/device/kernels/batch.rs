@@ -34,7 +34,7 @@ pub(super) struct Batch<F> {
 impl<F: Float> Batch<F> {
     pub(super) fn run(problem: &Problem) -> Option<Self> {
         let function = Function::of(problem.activation)?;
-        let loss = match problem.config.loss {
+        let loss = match problem.config.loss.kind {
             OutputLoss::SoftmaxCrossEntropy => Loss::Softmax,
             OutputLoss::SigmoidCrossEntropy => Loss::Sigmoid,
             OutputLoss::MeanSquaredError => Loss::Squared,
@@ -132,7 +132,7 @@ impl<F: Float> Batch<F> {
             Some(weights) => Some(Buffer::of(weights.clone().inner().cast(dtype))?),
             None => None,
         };
-        let class_weights = match &problem.config.class_weights {
+        let class_weights = match &problem.config.loss.class_weights {
             Some(weights) => {
                 let data = TensorData::new(weights.clone(), [outputs]);
                 let place = (&problem.inputs.device(), dtype);
@@ -159,7 +159,7 @@ impl<F: Float> Batch<F> {
                 labels,
                 sample_weights: sample_weights.is_some(),
                 class_weights: class_weights.is_some(),
-                smoothing: problem.config.softmax_smoothing().to_bits(),
+                smoothing: problem.config.loss.softmax_smoothing().to_bits(),
             },
         );
         Some(())

@@ -6,7 +6,7 @@ use crate::tasks::TaskOptions;
 use crate::train::rule::Memory;
 use crate::train::{ClassWeights, Optimizer, Refinements, Source};
 use crate::weights::{Weights, WeightsFile};
-use burn_hsr::{Activation, Backend, Mode, Schedule, Subsample};
+use burn_hsr::{Activation, Backend, Mode, ScheduleConfig, Subsample};
 use hsr_core::depth::LayerShape;
 
 fn config() -> TrainConfig {
@@ -39,7 +39,7 @@ fn config() -> TrainConfig {
 /// The best epoch, the steps of the schedule and the choice of rows are what an interrupted run must remember.
 #[test]
 fn early_stopping_and_a_schedule_go_on_where_they_were() {
-    let schedule = Schedule::new()
+    let schedule = ScheduleConfig::new()
         .with_warmup_steps(20)
         .with_interval(2)
         .with_stop_after(Some(30));

@@ -1,7 +1,7 @@
 //! Any model of burn-train with SAM or another method of its family.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
 use burn::module::{Module, ModuleDisplay};
@@ -10,7 +10,7 @@ use burn::train::{InferenceStep, TrainOutput, TrainStep};
 
 use crate::error::SharpnessError;
 use crate::sam::SamGradient;
-use crate::sam::SamRecord;
+use crate::sam::SamGradientRecord;
 
 /// A model whose training steps give the gradient of SAM, or of another method of its family (see [the module](super)).
 ///
@@ -19,19 +19,20 @@ use crate::sam::SamRecord;
 /// is the model's own. The optimizer's parameter groups go by the names that parameters have in the model, without
 /// the wrapper; the model's record has the model under the name `model`.
 #[derive(Module, Debug)]
-pub struct SamLearner<M: Module> {
+pub struct SamModel<M: Module> {
     /// The model.
     pub model: M,
-    /// burn-train clones a model for every step and device; all clones count together.
+    /// Locked because burn-train's steps take `&self`, and shared because it clones a model for every step and device: all
+    /// clones count together.
     #[module(skip)]
-    gradient: Arc<SamGradient>,
+    gradient: Arc<Mutex<SamGradient>>,
     #[module(skip)]
     skipped: Arc<AtomicUsize>,
     #[module(skip)]
     refused: Arc<Mutex<Option<SharpnessError>>>,
 }
 
-impl<M: Module> SamLearner<M> {
+impl<M: Module> SamModel<M> {
     /// Wraps a model.
     ///
     /// # Errors
@@ -43,7 +44,7 @@ impl<M: Module> SamLearner<M> {
         }
         Ok(Self {
             model,
-            gradient: Arc::new(gradient),
+            gradient: Arc::new(Mutex::new(gradient)),
             skipped: Arc::default(),
             refused: Arc::default(),
         })
@@ -63,7 +64,7 @@ impl<M: Module> SamLearner<M> {
 
     /// The training steps taken.
     pub fn steps(&self) -> u64 {
-        self.gradient.steps()
+        self.gradient().steps()
     }
 
     /// What a resumed run needs, for [`SamGradient::load_record`].
@@ -71,8 +72,12 @@ impl<M: Module> SamLearner<M> {
     /// # Errors
     ///
     /// [`SharpnessError::Read`] where the device cannot be read.
-    pub fn to_sam_record(&self) -> Result<SamRecord, SharpnessError> {
-        self.gradient.to_record(&self.model)
+    pub fn to_method_record(&self) -> Result<SamGradientRecord, SharpnessError> {
+        self.gradient().to_record(&self.model)
+    }
+
+    fn gradient(&self) -> MutexGuard<'_, SamGradient> {
+        self.gradient.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The model without the wrapper.
@@ -81,7 +86,7 @@ impl<M: Module> SamLearner<M> {
     }
 }
 
-impl<M> TrainStep for SamLearner<M>
+impl<M> TrainStep for SamModel<M>
 where
     M: TrainStep + Module + ModuleDisplay,
     <M as TrainStep>::Input: Clone,
@@ -91,13 +96,16 @@ where
 
     fn step(&self, batch: Self::Input) -> TrainOutput<Self::Output> {
         let mut first = None;
-        let passes = self.gradient.of(&self.model, |model: M| {
-            let output = TrainStep::step(&model, batch.clone());
+        // Not locked during the passes: devices step at the same time.
+        let mut gradient = self.gradient().fork();
+        let passes = gradient.passes(&self.model, |model| {
+            let output = TrainStep::step(model, batch.clone());
             first.get_or_insert(output.item);
             ((), output.grads)
         });
         let grads = match passes {
-            Ok(passes) => {
+            Ok((passes, memory)) => {
+                self.gradient().join(gradient, memory);
                 if passes.not_finite.is_some() {
                     self.skipped.fetch_add(1, Ordering::Relaxed);
                 }
@@ -121,7 +129,7 @@ where
         lr_module: ModuleLearningRate,
         grads: GradientsParams,
     ) -> Self {
-        self.gradient.at_rate(lr_module.base());
+        self.gradient().at_rate(lr_module.base());
         self.model = self.model.optimize(optim, lr_module, grads);
         self
     }
@@ -132,13 +140,13 @@ where
         lr_module: ModuleLearningRate,
         grads: MultiGradientsParams,
     ) -> Self {
-        self.gradient.at_rate(lr_module.base());
+        self.gradient().at_rate(lr_module.base());
         self.model = self.model.optimize_multi(optim, lr_module, grads);
         self
     }
 }
 
-impl<M: InferenceStep + Module + ModuleDisplay> InferenceStep for SamLearner<M> {
+impl<M: InferenceStep + Module + ModuleDisplay> InferenceStep for SamModel<M> {
     type Input = M::Input;
     type Output = M::Output;
 

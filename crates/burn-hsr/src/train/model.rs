@@ -6,11 +6,11 @@ use core::marker::PhantomData;
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
-use hsr_core::LanczosOptions;
 
 use super::{HsrOutput, HsrStep};
 use crate::error::HsrError;
 use crate::hsr::Hsr;
+use crate::lanczos::LanczosConfig;
 use crate::layers::Layers;
 use crate::targets::Targets;
 
@@ -52,7 +52,12 @@ pub struct HsrBatch {
 }
 
 impl HsrBatch {
-    /// A batch of inputs `[N, d]` and targets, `[N]` class indices or `[N, K]` values.
+    /// A batch.
+    ///
+    /// # Shapes
+    ///
+    /// - inputs: `[N, d]`
+    /// - targets: `[N]` class indices or `[N, K]` values
     pub fn new(inputs: Tensor<2>, targets: impl Into<Targets>) -> Self {
         Self {
             inputs,
@@ -73,7 +78,7 @@ impl LearnerBatch for HsrBatch {
 /// The training step adds strength·λ_sup to it, as [`Hsr::penalty`] does; validation measures the loss alone. `B` is the
 /// batch of the data loaders.
 #[derive(Module, Debug)]
-pub struct HsrLearner<M: Module, B = HsrBatch> {
+pub struct HsrModel<M: Module, B = HsrBatch> {
     /// The model.
     pub model: M,
     hsr: HsrStep,
@@ -81,7 +86,7 @@ pub struct HsrLearner<M: Module, B = HsrBatch> {
     batch: PhantomData<fn(B)>,
 }
 
-impl<M: Layers + Module, B: LearnerBatch> HsrLearner<M, B> {
+impl<M: Layers + Module, B: LearnerBatch> HsrModel<M, B> {
     /// Wraps a model. Bounds are measured at every batch and λ_max at every tenth, where their metrics are registered.
     ///
     /// # Errors
@@ -108,13 +113,13 @@ impl<M: Layers + Module, B: LearnerBatch> HsrLearner<M, B> {
     }
 
     /// As [`HsrStep::with_lanczos`].
-    pub fn with_lanczos(mut self, options: LanczosOptions) -> Self {
-        self.hsr = self.hsr.with_lanczos(options);
+    pub fn with_lanczos(mut self, config: LanczosConfig) -> Self {
+        self.hsr = self.hsr.with_lanczos(config);
         self
     }
 
-    /// The regulariser.
-    pub fn hsr(&self) -> &Hsr {
+    /// A copy of the regulariser where it is, as [`HsrStep::hsr`].
+    pub fn hsr(&self) -> Hsr {
         self.hsr.hsr()
     }
 
@@ -124,7 +129,7 @@ impl<M: Layers + Module, B: LearnerBatch> HsrLearner<M, B> {
     }
 }
 
-impl<M: Layers + Module + ModuleDisplay, B: LearnerBatch> TrainStep for HsrLearner<M, B> {
+impl<M: Layers + Module + ModuleDisplay, B: LearnerBatch> TrainStep for HsrModel<M, B> {
     type Input = B;
     type Output = HsrOutput;
 
@@ -134,7 +139,7 @@ impl<M: Layers + Module + ModuleDisplay, B: LearnerBatch> TrainStep for HsrLearn
     }
 }
 
-impl<M: Layers + Module + ModuleDisplay, B: LearnerBatch> InferenceStep for HsrLearner<M, B> {
+impl<M: Layers + Module + ModuleDisplay, B: LearnerBatch> InferenceStep for HsrModel<M, B> {
     type Input = B;
     type Output = HsrOutput;
 
