@@ -11,7 +11,7 @@ import shutil
 import sys
 
 ORDER = ["fig2", "fig3", "fig5", "fig6", "fig7", "fig9", "fig10", "fig11", "fig12", "fig14", "fig15", "referee", "depth"]
-PICTURES = ["fig2", "fig7", "fig9", "fig10", "referee", "referee-equal-loss", "referee-saddles", "depth"]
+PICTURES = ["fig2", "fig7", "fig7-decisions", "fig9", "fig10", "referee", "referee-equal-loss", "referee-saddles", "depth"]
 
 
 def main():

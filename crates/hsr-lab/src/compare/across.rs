@@ -141,7 +141,7 @@ impl Across {
         report.paragraph(
             "Each method's median over seeds is ranked on each task, 1 being best. The Friedman test asks whether the mean \
              ranks differ at all; Nemenyi's critical difference, which stands for all pairs together, which of them do. \
-             Methods under one bar do not differ. The tests between methods on one task are in its own report.",
+             Methods whose bars overlap do not differ. The tests between methods on one task are in its own report.",
         );
         let mut missing = Vec::new();
         for Ranks { metric, test } in &self.ranks {

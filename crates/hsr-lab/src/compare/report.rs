@@ -4,14 +4,14 @@ use std::path::Path;
 
 use super::budget::Budget;
 use super::config::CompareConfig;
-use super::figures::{DRAWN, TRADES, panel};
+use super::figures::{DRAWN, TRADES, panel, scatter};
 use super::findings::between;
 use super::findings::{Findings, PairTest};
 use super::metric::Metric;
 use super::record::RunRecord;
 use super::tuning;
 use crate::architecture::NetworkKind;
-use crate::figures::{FigureError, MOST_DOTS, distributions, scatter, value};
+use crate::figures::{FigureError, MOST_POINTS, distributions, value};
 use crate::report::{Cell, Report, Table};
 use crate::statistics::{NullDistribution, stars};
 use crate::train::versions;
@@ -74,7 +74,7 @@ pub(super) fn report(
     let mut trades = Vec::new();
     for trade in &TRADES {
         trades.push((
-            scatter(&[trade.panel(findings, records)])?,
+            scatter(std::slice::from_ref(trade), findings, records)?,
             trade.caption.to_owned(),
         ));
     }
@@ -85,7 +85,7 @@ pub(super) fn report(
     );
 
     report.heading("Every run");
-    let dots = if findings.seeds.len() > MOST_DOTS {
+    let dots = if findings.seeds.len() > MOST_POINTS {
         "A dot each for some of the runs"
     } else {
         "A dot a run"

@@ -1,16 +1,17 @@
-//! Curves, clouds of points and bars in panels beside and below each other, with one legend.
+//! Charts of plotters in panels beside and below each other, with one legend.
 
-use plotters::style::text_anchor::{HPos, VPos};
+use plotters::chart::{ChartBuilder, SeriesLabelPosition};
+use plotters::element::{Circle, EmptyElement, Text};
+use plotters::series::DashedLineSeries;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{RGBColor, TRANSPARENT};
 
-use super::axis::Axis;
-use super::canvas::{Canvas, Type, wrapped};
+use super::axis::{Axis, LARGEST, drawable, extent};
 use super::error::FigureError;
-use super::figure::Figure;
-use super::legend::Legend;
-use super::palette::{AXIS, INK, MUTED};
-use super::panel::{Frame, Panel, title_distance};
-use super::range::{drawable, extent};
-use super::series::{Mark, Series};
+use super::figure::{Area, Figure, px, stroke};
+use super::font::Type;
+use super::palette::{self, AXIS, GRID, INK, MUTED};
+use super::series::{Context, MOST_POINTS, Mark, Series};
 
 /// Panels with a title and a legend.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,25 +39,32 @@ pub struct Plot {
     pub x_log: bool,
     /// The same for the vertical axis.
     pub y_log: bool,
+    /// Whether the axes end where what is drawn ends.
+    pub exact: bool,
     /// Whether the line y = x is drawn.
     pub diagonal: bool,
     /// Values that the axes reach in any case.
     pub reach: Vec<[f64; 2]>,
+    /// Names of rows at 0, −1, −2 and so on in place of the vertical axis.
+    pub rows: Vec<String>,
     /// What is drawn, the last on top.
     pub series: Vec<Series>,
 }
 
-const WIDTH: f64 = 900.0;
-const EDGE: f64 = 16.0;
-const RIGHT: f64 = 20.0;
-const BETWEEN: f64 = 14.0;
-/// Above a panel for its title, and below for the axis.
-const ABOVE: f64 = 26.0;
-const BELOW: f64 = 56.0;
-const TITLE: Type = Type::bold(17.0, INK);
-const NOTE: Type = Type::regular(12.0, MUTED);
-const NOTE_LINE: f64 = 17.0;
-const PLOT_TITLE: Type = Type::bold(13.5, INK);
+/// The width of a row of panels.
+pub const WIDTH: f64 = 900.0;
+/// The edge of a sheet.
+const EDGE: f64 = 10.0;
+/// The most names in a legend.
+const MOST_NAMES: usize = 60;
+const TITLE: Type = Type(17.0, true, INK);
+const NOTE: Type = Type(12.0, false, MUTED);
+const PLOT_TITLE: Type = Type(13.5, true, INK);
+const NAME: Type = Type(13.0, false, INK);
+const AXIS_TITLE: Type = Type(12.5, false, INK);
+const TICK: Type = Type(11.5, false, MUTED);
+/// No digit of a tick is wider.
+const CHARACTER: f64 = 7.2;
 
 /// Draws a chart.
 ///
@@ -64,176 +72,204 @@ const PLOT_TITLE: Type = Type::bold(13.5, INK);
 /// [`FigureError::Empty`] without a panel. One that has nothing to draw says so.
 pub fn chart(chart: &Chart) -> Result<Figure, FigureError> {
     let height = match chart.columns {
-        0 | 1 => 250.0,
-        2 => 270.0,
-        _ => 215.0,
+        0 | 1 => 330.0,
+        2 => 350.0,
+        _ => 300.0,
     };
-    Layout {
-        height,
-        shared: false,
-        alone: false,
+    draw(chart, (WIDTH, height), Vec::new(), |_, _, _| Ok(()))
+}
+
+/// A name in a legend, and what stands before it.
+pub type Entry = (String, Mark, RGBColor);
+
+/// Draws a chart in rows of a width with panels of a height, titles and axes included. In the legend is `more` than the
+/// series, and `under` draws below the series of a panel, by its number and the colours of names.
+pub fn draw(
+    chart: &Chart,
+    (width, height): (f64, f64),
+    more: Vec<Entry>,
+    under: impl Fn(usize, &mut Context<'_>, &dyn Fn(&str) -> RGBColor) -> Result<(), FigureError>,
+) -> Result<Figure, FigureError> {
+    if chart.plots.is_empty() {
+        return Err(FigureError::Empty("panel"));
     }
-    .figure(chart)
-}
+    let columns = chart.columns.clamp(1, chart.plots.len());
+    let rows = chart.plots.len().div_ceil(columns);
 
-/// How the panels of a chart are placed.
-pub(super) struct Layout {
-    /// The height of a panel.
-    pub height: f64,
-    /// Whether the panels of a column share the horizontal axis of the last.
-    pub shared: bool,
-    /// Whether a single series has a legend too; else the titles of the axes name it.
-    pub alone: bool,
-}
-
-impl Layout {
-    /// The chart so placed.
-    pub fn figure(&self, chart: &Chart) -> Result<Figure, FigureError> {
-        if chart.plots.is_empty() {
-            return Err(FigureError::Empty("panel"));
+    let mut names: Vec<(&str, Mark)> = Vec::new();
+    for series in chart.plots.iter().flat_map(|plot| &plot.series) {
+        let label = series.label.as_str();
+        if !label.is_empty() && names.iter().all(|(known, _)| *known != label) {
+            names.push((label, series.mark));
         }
-        let axes: Vec<(Axis, Axis)> = chart.plots.iter().map(Plot::axes).collect();
-        let distances = axes.iter().map(|(_, y)| title_distance(y));
-        // The titles of the axes are in one line, as far out as the widest label demands.
-        let distance = distances.fold(0.0, f64::max);
-        let columns = chart.columns.clamp(1, chart.plots.len());
-        let rows = chart.plots.len().div_ceil(columns);
-        let left = distance + EDGE;
-        let width = (WIDTH - (left + BETWEEN) * columns as f64 + BETWEEN - RIGHT) / columns as f64;
-        let above = match chart.plots.iter().all(|plot| plot.title.is_empty()) {
-            true => 8.0,
-            false => ABOVE,
-        };
-        let row = above + self.height + if self.shared { 12.0 } else { BELOW };
-        let series = chart.plots.iter().flat_map(|plot| &plot.series);
-        let named = series.filter(|series| !series.label.is_empty());
-        let legend = Legend::new(
-            named.map(|series| (series.label.as_str(), series.mark)),
-            WIDTH - 2.0 * EDGE,
-        );
-        let has_legend = legend.len() > usize::from(!self.alone);
-        let notes = wrapped(&chart.note, NOTE, WIDTH - 2.0 * EDGE);
-        let head = if chart.title.is_empty() { 10.0 } else { 42.0 };
-        let names = head + NOTE_LINE * notes.len() as f64;
-        let first = names + 10.0 + above + if has_legend { legend.height() } else { 0.0 };
-        let last = first + row * (rows - 1) as f64;
-        Canvas::figure(WIDTH, last + self.height + BELOW, |canvas| {
-            let title = TITLE.fitted(&chart.title, WIDTH - 2.0 * EDGE);
-            canvas.text(&title, (EDGE, 12.0), (HPos::Left, VPos::Top), TITLE)?;
-            for (i, line) in notes.iter().enumerate() {
-                let top = head - 5.0 + NOTE_LINE * i as f64;
-                canvas.text(line, (EDGE, top), (HPos::Left, VPos::Top), NOTE)?;
-            }
-            if has_legend {
-                legend.draw(canvas, (EDGE, names))?;
-            }
-            for (i, (plot, (x, y))) in chart.plots.iter().zip(axes).enumerate() {
-                let panel = Panel {
-                    left: left + (left + BETWEEN + width) * (i % columns) as f64,
-                    top: first + row * (i / columns) as f64,
-                    width,
-                    height: self.height,
-                    x,
-                    y,
-                };
-                let titled = !self.shared || i + columns >= chart.plots.len();
-                let frame = Frame {
-                    grid: true,
-                    x: Some(titled.then_some(plot.x.as_str())),
-                    y: Some((plot.y.as_str(), distance)),
-                };
-                panel.frame(canvas, frame)?;
-                plot.draw(canvas, &panel, &legend)?;
-                let title = PLOT_TITLE.fitted(&plot.title, width + 0.5 * left);
-                let at = (panel.left + width / 2.0, panel.top - 13.0);
-                canvas.text(&title, at, (HPos::Center, VPos::Center), PLOT_TITLE)?;
-            }
-            Ok(())
-        })
     }
+    let colors = palette::series(names.iter().map(|(label, _)| *label));
+    let color = |label: &str| {
+        let place = names.iter().position(|(known, _)| *known == label);
+        place.map_or(INK, |i| colors[i])
+    };
+    let legend = names.iter().zip(&colors).take(MOST_NAMES);
+    let legend = legend.map(|((label, mark), color)| (NAME.fitted(label, 180.0), *mark, *color));
+    let legend: Vec<Entry> = legend.chain(more).collect();
+    let widths = legend.iter().map(|(name, ..)| NAME.width(name) + 60.0);
+    let beside = widths.fold(0.0, f64::max);
+
+    let room = width + beside - 2.0 * EDGE;
+    let mut note = chart.note.clone();
+    let mut series = chart.plots.iter().flat_map(|plot| &plot.series);
+    if series.any(Series::is_thinned) {
+        note += &format!(" Of more than {MOST_POINTS} points of a name about so many are drawn.");
+    }
+    let notes = NOTE.wrapped(&note, room);
+    let head = EDGE + if chart.title.is_empty() { 0.0 } else { 24.0 } + 16.0 * notes.len() as f64;
+    let high = (height * rows as f64).max(20.5 * legend.len() as f64 + 30.0);
+    Figure::draw(width + beside, head + high + EDGE, |sheet| {
+        let mut rest = sheet.margin(px(EDGE), px(EDGE), 0, 0);
+        if !chart.title.is_empty() {
+            rest = rest.titled(&TITLE.fitted(&chart.title, room), TITLE.style())?;
+        }
+        for line in notes {
+            rest = rest.margin(px(3.0), 0, 0, 0).titled(&line, NOTE.style())?;
+        }
+        let (panels, key) = rest.split_horizontally(px(width));
+        draw_legend(&key, legend)?;
+        let size = (width / columns as f64, high / rows as f64);
+        let axes: Vec<[Axis; 2]> = chart.plots.iter().map(Plot::axes).collect();
+        let widest = axes.iter().map(|[_, y]| y.widest()).max().unwrap_or(0);
+        let left = CHARACTER * widest as f64 + 30.0;
+        let panels = panels.split_evenly((rows, columns));
+        for (i, ((plot, axes), area)) in chart.plots.iter().zip(axes).zip(panels).enumerate() {
+            let mut context = plot.frame(&area, axes, left, size)?;
+            under(i, &mut context, &color)?;
+            plot.draw(&mut context, color)?;
+        }
+        Ok(())
+    })
+}
+
+/// Plotters' legend on a part of the sheet of its own, where it covers no data.
+fn draw_legend(area: &Area<'_>, entries: Vec<Entry>) -> Result<(), FigureError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let mut context = ChartBuilder::on(area).build_cartesian_2d(0..1, 0..1)?;
+    for (name, mark, color) in entries {
+        let series = context.draw_series(None::<Circle<(i32, i32), i32>>)?;
+        series.label(name).legend(move |(x, y)| {
+            let [below, above] = mark.shape(color, 1);
+            EmptyElement::at((x + px(14.0), y)) + below + above
+        });
+    }
+    let mut labels = context.configure_series_labels();
+    labels
+        .position(SeriesLabelPosition::UpperLeft)
+        .margin(px(6.0));
+    Ok(labels
+        .label_font(NAME.style())
+        .legend_area_size(px(34.0))
+        .draw()?)
 }
 
 impl Plot {
-    /// The same with a logarithmic axis for each quantity of which all values are positive and span more than a factor
-    /// of 30, which its title then says.
-    pub(super) fn settled(mut self) -> Self {
-        for (i, (log, title)) in [
-            (&mut self.x_log, &mut self.x),
-            (&mut self.y_log, &mut self.y),
-        ]
-        .into_iter()
-        .enumerate()
-        {
-            let points = self.series.iter().flat_map(|series| &series.points);
-            let drawn = points.filter(|p| p.iter().all(|v| drawable(*v)));
-            match extent(drawn.map(|p| p[i])) {
-                None => *title += ": no value",
-                Some((low, high)) if low > 0.0 && high > 30.0 * low => {
-                    *log = true;
-                    *title += " (log)";
-                }
-                Some(_) => {}
-            }
-        }
-        self
-    }
-
     /// Whether a point is within what the axes can show.
     fn shows(&self, [x, y]: [f64; 2]) -> bool {
         let on = |v: f64, log: bool| drawable(v) && (!log || v > 0.0);
         on(x, self.x_log) && on(y, self.y_log)
     }
 
-    /// Whether there is anything to draw.
-    fn has_points(&self) -> bool {
-        let mut points = self.series.iter().flat_map(|series| &series.points);
-        points.any(|point| self.shows(*point))
-    }
-
     /// The horizontal and the vertical axis.
-    fn axes(&self) -> (Axis, Axis) {
+    fn axes(&self) -> [Axis; 2] {
         let reach = self.series.iter().flat_map(Series::reach);
-        let ends: Vec<[f64; 2]> = reach
-            .chain(self.reach.iter().copied())
-            .filter(|p| self.shows(*p))
-            .collect();
+        let reach = reach.chain(self.reach.iter().copied());
+        let ends: Vec<[f64; 2]> = reach.filter(|p| self.shows(*p)).collect();
         let mut along = [0, 1].map(|i| extent(ends.iter().map(|p| p[i])));
         if self.diagonal {
             // The same range both ways, so that the line is the diagonal.
             let both = extent(along.iter().flatten().flat_map(|(low, high)| [*low, *high]));
             along = [both, both];
         }
-        let axis = |range, log, count| match range {
-            None => Axis::linear_exact((0.0, 1.0), 2),
-            Some(range) if log => Axis::log(range, count),
-            Some(range) => Axis::linear(range, count),
+        let room = if self.exact { 0.0 } else { 0.04 };
+        let [x, y] = along.map(|range| range.unwrap_or((0.1, 1.0)));
+        let vertical = match self.rows.is_empty() {
+            true => Axis::new(self.y_log, y, room),
+            false => Axis::rows(&self.rows),
         };
-        let bars = self.series.iter().any(|s| matches!(s.mark, Mark::Bars(_)));
-        let vertical = match along[1] {
-            Some((_, high)) if bars && !self.y_log => Axis::linear_exact((0.0, 1.06 * high), 5),
-            range => axis(range, self.y_log, 5),
-        };
-        (axis(along[0], self.x_log, 6), vertical)
+        [Axis::new(self.x_log, x, room), vertical]
     }
 
-    fn draw(&self, canvas: &Canvas<'_>, panel: &Panel, legend: &Legend) -> Result<(), FigureError> {
-        if !self.has_points() {
-            let middle = (
-                panel.left + panel.width / 2.0,
-                panel.top + panel.height / 2.0,
-            );
-            let centre = (HPos::Center, VPos::Center);
-            return canvas.text("nothing to draw", middle, centre, NOTE);
+    /// A chart of plotters on a part of a sheet, `left` pixels from its edge, with axes, their titles and a grid.
+    fn frame<'a>(
+        &self,
+        area: &Area<'a>,
+        [x, y]: [Axis; 2],
+        left: f64,
+        (width, height): (f64, f64),
+    ) -> Result<Context<'a>, FigureError> {
+        let mut area = area.margin(px(8.0), px(4.0), px(6.0), px(20.0));
+        if !self.title.is_empty() {
+            let title = PLOT_TITLE.fitted(&self.title, width - 2.0 * EDGE);
+            let above_plot = area.margin(0, 0, px(left), 0);
+            above_plot.titled(&title, PLOT_TITLE.style())?;
+            area = area.margin(px(20.0), 0, 0, 0);
+        }
+        let apart = CHARACTER * x.widest() as f64 + 12.0;
+        let counts =
+            [(width - left) / apart, height / 28.0].map(|count| (count as usize).clamp(2, 9));
+        let mut context = ChartBuilder::on(&area)
+            .x_label_area_size(px(if self.x.is_empty() { 24.0 } else { 40.0 }))
+            .y_label_area_size(px(left))
+            .build_cartesian_2d(x, y)?;
+        let mut mesh = context.configure_mesh();
+        mesh.light_line_style(TRANSPARENT)
+            .bold_line_style(stroke(GRID, 0.8))
+            .axis_style(stroke(AXIS, 1.0))
+            .x_labels(counts[0])
+            .y_labels(counts[1])
+            .set_all_tick_mark_size(px(3.5))
+            .label_style(TICK.style())
+            .axis_desc_style(AXIS_TITLE.style());
+        if !self.x.is_empty() {
+            mesh.x_desc(AXIS_TITLE.fitted(&self.x, width - left - 2.0 * EDGE));
+        }
+        if !self.y.is_empty() {
+            mesh.y_desc(AXIS_TITLE.fitted(&self.y, height - 80.0));
+        }
+        mesh.draw()?;
+        Ok(context)
+    }
+
+    fn draw(
+        &self,
+        context: &mut Context<'_>,
+        color: impl Fn(&str) -> RGBColor,
+    ) -> Result<(), FigureError> {
+        let mut points = self.series.iter().flat_map(|series| &series.points);
+        let is_bare = self.reach.is_empty() && self.rows.is_empty();
+        if is_bare && !points.any(|point| self.shows(*point)) {
+            let area = context.plotting_area().strip_coord_spec();
+            let (width, height) = area.dim_in_pixel();
+            let middle = (width as i32 / 2, height as i32 / 2);
+            let style = NOTE.style().pos(Pos::new(HPos::Center, VPos::Center));
+            return Ok(area.draw(&Text::new("nothing to draw", middle, style))?);
         }
         if self.diagonal {
-            let ends = [(panel.left, panel.bottom()), (panel.right(), panel.top)];
-            canvas.dashed(ends, AXIS, 1.2)?;
+            let ends = [(-LARGEST, -LARGEST), (LARGEST, LARGEST)];
+            let line = DashedLineSeries::new(ends, px(5.5), px(3.5), stroke(AXIS, 1.2));
+            context.draw_series(line)?;
         }
         for series in &self.series {
-            series.draw(canvas, panel, legend.color(&series.label), |p| {
-                self.shows(p)
-            })?;
+            series.draw(context, color(&series.label), |p| self.shows(p))?;
         }
         Ok(())
+    }
+}
+
+/// Whether values are best on a logarithmic axis, all positive and with more than a factor of 30 between them, and what the
+/// title of the axis says then.
+pub fn spans_decades(range: Option<(f64, f64)>) -> (bool, &'static str) {
+    match range {
+        None => (false, ": no value"),
+        Some((low, high)) if low > 0.0 && high > 30.0 * low => (true, " (log)"),
+        Some(_) => (false, ""),
     }
 }

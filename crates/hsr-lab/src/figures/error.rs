@@ -1,5 +1,7 @@
 //! What can be wrong with a figure.
 
+use super::axis::drawable;
+
 /// An error in drawing or rendering a figure. The message is one line.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -57,4 +59,48 @@ pub enum FigureError {
     /// The picture cannot be rendered or encoded.
     #[error("the figure cannot be rendered: {0}")]
     Render(String),
+}
+
+impl FigureError {
+    /// An error unless there are as many as expected.
+    pub(super) fn unless_equal(
+        label: &str,
+        what: &'static str,
+        found: usize,
+        expected: usize,
+    ) -> Result<(), Self> {
+        let label = label.to_owned();
+        match found == expected {
+            true => Ok(()),
+            false => Err(Self::Length {
+                label,
+                what,
+                found,
+                expected,
+            }),
+        }
+    }
+
+    /// An error unless a range can be drawn.
+    pub(super) fn unless_drawable(
+        title: &str,
+        axis: char,
+        (low, high): (f64, f64),
+    ) -> Result<(), Self> {
+        let title = title.to_owned();
+        match drawable(low) && drawable(high) && low < high {
+            true => Ok(()),
+            false => Err(Self::Range {
+                title,
+                axis,
+                low,
+                high,
+            }),
+        }
+    }
+
+    pub(super) fn no_value(label: &str, what: &'static str) -> Self {
+        let label = label.to_owned();
+        Self::NoFiniteValue { label, what }
+    }
 }

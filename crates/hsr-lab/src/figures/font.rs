@@ -3,11 +3,16 @@
 use std::sync::{Arc, LazyLock};
 
 use maud::html;
+use plotters::style::{Color, FontStyle, IntoFont, RGBColor, TextStyle};
 use resvg::usvg::fontdb::Database;
 use resvg::usvg::{Node, Options, Tree};
 
+use super::figure::UNIT;
+
 /// The families that the SVG names, the bundled one first.
-pub const FAMILY: &str = "Inter, sans-serif";
+const FAMILY: &str = "Inter, sans-serif";
+/// Plotters' SVG backend divides font sizes by this.
+const FACTOR: f64 = 1.24;
 
 /// Licensed under the SIL Open Font License 1.1; see `assets/fonts/README.md`.
 pub const FACES: [&[u8]; 2] = [
@@ -34,63 +39,70 @@ pub fn options() -> Options<'static> {
     }
 }
 
-/// How heavy a text is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weight {
-    /// For running text.
-    Regular,
-    /// For titles and names.
-    Bold,
-}
+/// How a text looks: its size in pixels, whether it is bold, and its colour.
+#[derive(Clone, Copy)]
+pub struct Type(pub f64, pub bool, pub RGBColor);
 
-/// The width in pixels of a text at a font size in pixels.
-pub fn width(text: &str, size: f64, weight: Weight) -> f64 {
-    let weight = match weight {
-        Weight::Regular => "normal",
-        Weight::Bold => "bold",
-    };
-    let svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1\" height=\"1\"><text font-family=\"{FAMILY}\" \
-         font-size=\"{size}\" font-weight=\"{weight}\">{}</text></svg>",
-        subscripts(&html! { (clean(text)) }.into_string())
-    );
-    let Ok(tree) = Tree::from_str(&svg, &options()) else {
-        return 0.0;
-    };
-    let texts = tree.root().children().iter();
-    texts
-        .map(|node| {
-            if let Node::Text(text) = node {
-                f64::from(text.bounding_box().width())
-            } else {
-                0.0
-            }
-        })
-        .sum()
-}
-
-/// The text, cut short with an ellipsis where it is wider than `limit` pixels.
-pub fn fitted(text: &str, size: f64, weight: Weight, limit: f64) -> String {
-    let text = clean(text);
-    // A text far too long is cut before it is measured.
-    let mut kept: Vec<char> = text.chars().take(400).collect();
-    if kept.len() == text.chars().count() && width(&text, size, weight) <= limit {
-        return text;
+impl Type {
+    /// The same as plotters has it.
+    pub fn style(self) -> TextStyle<'static> {
+        let weight = if self.1 {
+            FontStyle::Bold
+        } else {
+            FontStyle::Normal
+        };
+        let font = (FAMILY, self.0 * UNIT * FACTOR).into_font().style(weight);
+        font.color(&self.2.to_rgba())
     }
-    loop {
-        let short: String = kept.iter().collect::<String>().trim_end().to_owned() + "…";
-        let excess = width(&short, size, weight) - limit;
-        if excess <= 0.0 || kept.is_empty() {
-            return short;
+
+    /// The width of a text in pixels.
+    pub fn width(self, text: &str) -> f64 {
+        let weight = if self.1 { "bold" } else { "normal" };
+        let svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1\" height=\"1\"><text font-family=\"{FAMILY}\" \
+             font-size=\"{}\" font-weight=\"{weight}\">{}</text></svg>",
+            self.0,
+            subscripts(&html! { (clean(text)) }.into_string())
+        );
+        let Ok(tree) = Tree::from_str(&svg, &options()) else {
+            return 0.0;
+        };
+        let widths = tree.root().children().iter().map(|node| match node {
+            Node::Text(text) => f64::from(text.bounding_box().width()),
+            _ => 0.0,
+        });
+        widths.sum()
+    }
+
+    /// The text on one line, cut short with an ellipsis where it is wider than `limit` pixels.
+    pub fn fitted(self, text: &str, limit: f64) -> String {
+        let text = clean(text);
+        // A text far too long is cut before it is measured.
+        let mut kept: String = text.chars().take(400).collect();
+        if kept == text && self.width(&text) <= limit {
+            return text;
         }
-        // No character is wider than 1.2 of the font size, so that this never cuts too much.
-        let surplus = ((excess / (1.2 * size)) as usize).clamp(1, kept.len());
-        kept.truncate(kept.len() - surplus);
+        while self.width(&format!("{kept}…")) > limit && kept.pop().is_some() {}
+        kept.trim_end().to_owned() + "…"
+    }
+
+    /// The text in lines of at most `limit` pixels, broken between words; none for an empty text.
+    pub fn wrapped(self, text: &str, limit: f64) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        for word in clean(text).split_whitespace() {
+            match lines.last_mut() {
+                Some(line) if self.width(&format!("{line} {word}")) <= limit => {
+                    *line = format!("{line} {word}");
+                }
+                _ => lines.push(self.fitted(word, limit)),
+            }
+        }
+        lines
     }
 }
 
 /// The text on one line, without characters that XML forbids.
-pub fn clean(text: &str) -> String {
+fn clean(text: &str) -> String {
     let visible = |c: char| match c {
         c if c.is_whitespace() => ' ',
         c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => '\u{fffd}',
@@ -114,26 +126,16 @@ pub fn subscripts(svg: &str) -> String {
             .find(|c: char| !c.is_ascii_alphanumeric())
             .unwrap_or(part.len());
         let (index, rest) = part.split_at(end);
-        if index.is_empty() {
-            out.push_str("λ_");
-        } else {
-            out.push_str(&format!(
-                "λ<tspan font-size=\"0.75em\" dy=\"0.28em\">{index}</tspan>"
-            ));
-            // The next character climbs back (0.75 × 0.28), and those after it follow. A character may be an entity.
-            let length = match rest.chars().next() {
-                Some('&') => rest.find(';').map_or(1, |end| end + 1),
-                Some('<' | '\n') | None => 0,
-                Some(c) => c.len_utf8(),
-            };
-            let (next, rest) = rest.split_at(length);
-            if !next.is_empty() {
-                out.push_str(&format!("<tspan dy=\"-0.21em\">{next}</tspan>"));
-            }
-            out.push_str(rest);
-            continue;
-        }
-        out.push_str(rest);
+        // What follows in the same text climbs back (0.75 × 0.28).
+        let (text, rest) = rest.split_at(rest.find(['<', '\n']).unwrap_or(rest.len()));
+        out += &match (index, text) {
+            ("", text) => format!("λ_{text}"),
+            (index, "") => format!("λ<tspan font-size=\"0.75em\" dy=\"0.28em\">{index}</tspan>"),
+            (index, text) => format!(
+                "λ<tspan font-size=\"0.75em\" dy=\"0.28em\">{index}</tspan><tspan dy=\"-0.21em\">{text}</tspan>"
+            ),
+        };
+        out += rest;
     }
     out
 }

@@ -1,24 +1,25 @@
 //! The loss around a network, as a map with contours.
 
-use plotters::style::text_anchor::{HPos, VPos};
-use plotters::style::{RGBColor, WHITE};
+use plotters::coord::ranged1d::ValueFormatter;
+use plotters::element::{PathElement, Polygon};
+use plotters::style::colors::colormaps::{ColorMap, ViridisRGB};
+use plotters::style::{Color, RGBColor};
 
-use super::axis::Axis;
-use super::canvas::{Canvas, Type};
-use super::contour::{Field, Ring, refined, rings};
+use super::axis::{Axis, drawable, extent};
+use super::chart::{Chart, Plot, draw, spans_decades};
+use super::contour::{outline, rings};
 use super::error::FigureError;
-use super::figure::Figure;
+use super::figure::{Figure, stroke};
 use super::number;
-use super::palette::{self, AXIS, INK, MUTED};
-use super::panel::{Frame, Panel, title_distance};
-use super::range::{drawable, extent};
+use super::palette::INK;
+use super::series::{Context, Mark, Series};
 
 /// The loss on a grid around a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LossPlane {
     /// The figure's title.
     pub title: String,
-    /// What it shows, in a line below the title.
+    /// What it shows, below the title.
     pub note: String,
     /// The titles of the axes.
     pub axes: [String; 2],
@@ -34,25 +35,8 @@ pub struct LossPlane {
     pub network_loss: f64,
 }
 
-const TITLE: Type = Type::bold(17.0, INK);
-const NOTE: Type = Type::regular(12.0, MUTED);
-const LABEL: Type = Type::regular(12.0, INK);
-const TICK: Type = Type::regular(11.5, MUTED);
-/// The top of a plot, below title and note.
-const FIRST: f64 = 72.0;
-
-/// A side of the plane.
-const SIDE: f64 = 500.0;
-/// Contours are drawn on a grid of about so many points a side, where fewer were measured.
-const SMOOTH: usize = 130;
-const BAR: f64 = 20.0;
-const BAR_DISTANCE: f64 = 22.0;
-
-/// The colours of the bands from the lowest loss to the highest, on white paper from light to dark.
-const LIGHT: f64 = 0.07;
-
-/// Draws the loss around a network: bands of loss with contours between them, a bar that says which is which, and the
-/// network. Where the loss spans more than a factor of ten, the levels are about equal factors apart.
+/// Draws the loss around a network: bands of loss with contours between them, a legend that says which is which, and the
+/// network. Where the loss spans more than a factor of 30, the levels are about equal factors apart.
 ///
 /// # Errors
 /// [`FigureError::Empty`] for less than two columns or rows, [`FigureError::Length`] where the losses do not fit,
@@ -61,233 +45,119 @@ pub fn loss_plane(plane: &LossPlane) -> Result<Figure, FigureError> {
     plane.check()?;
     let finite = plane.loss.iter().copied().filter(|v| drawable(*v));
     let Some((low, high)) = extent(finite) else {
-        return Err(FigureError::NoFiniteValue {
-            label: plane.title.clone(),
-            what: "losses",
-        });
+        return Err(FigureError::no_value(&plane.title, "losses"));
     };
-    let scale = Bands::new(low, high);
-    let values: Vec<f64> = plane
-        .loss
-        .iter()
-        .map(|&v| scale.map(if drawable(v) { v } else { high }))
-        .collect();
-    let measured = Field {
-        values: &values,
-        columns: plane.x.len(),
-        rows: plane.y.len(),
+    let bands = Bands::new(low, high);
+    let label = match drawable(plane.network_loss) {
+        true => format!("{}: {}", plane.network, number::value(plane.network_loss)),
+        false => plane.network.clone(),
     };
-    let factor = (SMOOTH / plane.x.len().max(plane.y.len())).max(1);
-    let (values, columns, rows) = refined(&measured, factor);
-    let field = Field {
-        values: &values,
-        columns,
-        rows,
+    let ends = |v: &[f64]| [v[0], v[v.len() - 1]];
+    let [x, y] = [ends(&plane.x), ends(&plane.y)];
+    let is_inside = [x, y].iter().all(|[low, high]| *low <= 0.0 && 0.0 <= *high);
+    let network = is_inside.then(|| Series::new(label, Mark::Point, vec![[0.0, 0.0]]));
+    let [x_title, y_title] = plane.axes.clone();
+    let chart = Chart {
+        title: plane.title.clone(),
+        note: plane.note.clone(),
+        columns: 1,
+        plots: vec![Plot {
+            x: x_title,
+            y: y_title,
+            reach: vec![[x[0], y[0]], [x[1], y[1]]],
+            exact: true,
+            series: network.into_iter().collect(),
+            ..Plot::default()
+        }],
     };
-    let levels: Vec<f64> = scale.levels.iter().map(|(v, _)| scale.map(*v)).collect();
-    let rings = rings(&field, &levels);
-
-    let range = |v: &[f64]| (v[0], v[v.len() - 1]);
-    let y = Axis::linear_exact(range(&plane.y), 8);
-    let distance = title_distance(&y);
-    let panel = Panel {
-        left: distance + 18.0,
-        top: FIRST,
-        width: SIDE,
-        height: SIDE,
-        x: Axis::linear_exact(range(&plane.x), 8),
-        y,
-    };
-    let label_width = |(_, label): &(f64, String)| TICK.width(label);
-    let labels = scale.levels.iter().map(label_width).fold(0.0, f64::max);
-    let width = panel.right() + BAR_DISTANCE + BAR + 10.0 + labels + 30.0;
-    let room = width - panel.left - 12.0;
-    Canvas::figure(width.ceil(), FIRST + SIDE + 54.0, |canvas| {
-        let (title, note) = (
-            TITLE.fitted(&plane.title, room),
-            NOTE.fitted(&plane.note, room),
-        );
-        canvas.text(&title, (panel.left, 12.0), (HPos::Left, VPos::Top), TITLE)?;
-        canvas.text(&note, (panel.left, 40.0), (HPos::Left, VPos::Top), NOTE)?;
-        scale.fill(canvas, &panel, &field, &rings)?;
-        let [x, y] = plane.axes.each_ref().map(String::as_str);
-        let (grid, x, y) = (false, Some(Some(x)), Some((y, distance)));
-        panel.frame(canvas, Frame { grid, x, y })?;
-        let (right, top) = (panel.right(), panel.top);
-        let sides = [(panel.left, top), (right, top), (right, panel.bottom())];
-        canvas.line(sides, AXIS, 0.8)?;
-        draw_network(canvas, &panel, plane)?;
-        scale.bar(canvas, &panel, labels)
+    draw(&chart, (590.0, 550.0), bands.legend(), |_, context, _| {
+        bands.draw(context, plane)
     })
 }
 
 impl LossPlane {
     fn check(&self) -> Result<(), FigureError> {
+        let (title, size) = (&self.title, self.x.len() * self.y.len());
         if self.x.len() < 2 || self.y.len() < 2 {
             return Err(FigureError::Empty("grid cell"));
         }
-        let (found, expected) = (self.loss.len(), self.x.len() * self.y.len());
-        if found != expected {
-            return Err(FigureError::Length {
-                label: self.title.clone(),
-                what: "losses",
-                found,
-                expected,
-            });
-        }
+        FigureError::unless_equal(title, "losses", self.loss.len(), size)?;
         for (axis, values) in [('x', &self.x), ('y', &self.y)] {
-            let (low, high) = (values[0], values[values.len() - 1]);
-            let ascends = values.windows(2).all(|pair| pair[0] < pair[1]);
-            if !(drawable(low) && drawable(high) && ascends) {
-                return Err(FigureError::Range {
-                    title: self.title.clone(),
-                    axis,
-                    low,
-                    high,
-                });
+            for step in values.windows(2) {
+                FigureError::unless_drawable(title, axis, (step[0], step[1]))?;
             }
         }
         Ok(())
     }
 }
 
-/// The levels between bands of loss, ascending, each with its label.
+/// The levels between bands of loss, ascending.
 struct Bands {
-    levels: Vec<(f64, String)>,
+    levels: Vec<f64>,
+    axis: Axis,
     log: bool,
     highest: f64,
 }
 
 impl Bands {
-    /// About a dozen levels between two losses.
+    /// About a dozen bands between two losses.
     fn new(low: f64, high: f64) -> Self {
-        /// Beyond this factor the levels are no longer equidistant.
-        const FACTOR: f64 = 10.0;
-        const COUNT: usize = 12;
-        let log = low > 0.0 && high > FACTOR * low;
-        let levels = if log {
-            Self::decades(low, high)
-        } else {
-            let within = |(v, _): &&(f64, String)| *v > low && *v < high;
-            let axis = Axis::linear_exact((low, high), COUNT);
-            axis.ticks().iter().filter(within).cloned().collect()
+        let (log, _) = spans_decades(Some((low, high)));
+        let axis = Axis::new(log, (low, high), 0.0);
+        let factor = |i: i32| (high / low).powf(f64::from(i) / 12.0);
+        let mut levels: Vec<f64> = match log {
+            true => (1..12).map(|i| low * factor(i)).collect(),
+            false => axis.ticks(12),
         };
+        levels.retain(|v| *v > low && *v < high);
         Self {
             levels,
+            axis,
             log,
             highest: high,
         }
     }
 
-    fn decades(low: f64, high: f64) -> Vec<(f64, String)> {
-        let digits: &[f64] = match (high / low).log10() {
-            range if range < 1.6 => &[1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0],
-            range if range < 2.6 => &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0],
-            range if range < 4.5 => &[1.0, 2.0, 5.0],
-            range if range < 7.0 => &[1.0, 3.0],
-            _ => &[1.0],
-        };
-        let (first, last) = (number::exponent(low), number::exponent(high));
-        let stride = ((last - first) / 12 + 1).max(1) as usize;
-        (first..=last)
-            .step_by(stride)
-            .flat_map(|decade| digits.iter().map(move |digit| digit * 10_f64.powi(decade)))
-            .filter(|v| *v > low && *v < high)
-            .map(|v| (v, number::value(v)))
-            .collect()
-    }
-
-    /// The scale on which contours are interpolated.
-    fn map(&self, v: f64) -> f64 {
-        if self.log { v.ln() } else { v }
-    }
-
     /// The colour above the level before it, 0 for the lowest band.
     fn color(&self, band: usize) -> RGBColor {
-        let share = band as f64 / self.levels.len().max(1) as f64;
-        palette::ramp(LIGHT + (1.0 - LIGHT) * share)
+        ViridisRGB.get_color(band as f64 / self.levels.len().max(1) as f64)
     }
 
-    fn fill(
-        &self,
-        canvas: &Canvas<'_>,
-        panel: &Panel,
-        field: &Field<'_>,
-        rings: &[Ring],
-    ) -> Result<(), FigureError> {
-        let at = |(x, y): &(f64, f64)| {
-            (
-                panel.left + panel.width * x / (field.columns - 1) as f64,
-                panel.bottom() - panel.height * y / (field.rows - 1) as f64,
-            )
+    fn legend(&self) -> Vec<(String, Mark, RGBColor)> {
+        let name = |band: usize| match (band.checked_sub(1), self.levels.first()) {
+            (Some(below), _) => format!("loss from {}", self.axis.format_ext(&self.levels[below])),
+            (None, Some(first)) => format!("loss below {}", self.axis.format_ext(first)),
+            (None, None) => format!("loss {} everywhere", number::value(self.highest)),
         };
-        let corners = ((panel.left, panel.top), (panel.right(), panel.bottom()));
-        canvas.fill(corners.0, corners.1, self.color(0), 1.0)?;
-        for ring in rings {
-            let band = ring.level + usize::from(ring.area > 0.0);
-            canvas.polygon(ring.points.iter().map(at), self.color(band), 1.0)?;
-        }
-        for ring in rings {
-            // What runs along the border is under the frame.
-            let closed = ring.points.iter().chain(ring.points.first());
-            canvas.line(closed.map(at), palette::tint(INK, 0.62), 0.6)?;
+        let entry = |band: usize| (name(band), Mark::Bars(1.0), self.color(band));
+        (0..=self.levels.len()).rev().map(entry).collect()
+    }
+
+    fn draw(&self, context: &mut Context<'_>, plane: &LossPlane) -> Result<(), FigureError> {
+        let map = |v: f64| if self.log { v.ln() } else { v };
+        let loss = |column: usize, row: usize| {
+            let v = plane.loss[row * plane.x.len() + column];
+            map(if drawable(v) { v } else { self.highest })
+        };
+        let along = |values: &[f64], at: f64| {
+            let (first, last) = (values[0], values[values.len() - 1]);
+            first + (last - first) * at / (values.len() - 1) as f64
+        };
+        let size = (plane.x.len(), plane.y.len());
+        let place = |(x, y): (f64, f64)| (along(&plane.x, x), along(&plane.y, y));
+        for band in 0..=self.levels.len() {
+            // Everything reaches the lowest band.
+            let level = band
+                .checked_sub(1)
+                .map_or(f64::MIN, |below| map(self.levels[below]));
+            let mut rings = rings(loss, size, level);
+            let points = rings.iter_mut().flatten();
+            points.for_each(|point| *point = place(*point));
+            let fill = self.color(band).filled();
+            context.draw_series([Polygon::new(outline(&rings), fill)])?;
+            let line = stroke(INK, 0.4);
+            context.draw_series(rings.into_iter().map(|ring| PathElement::new(ring, line)))?;
         }
         Ok(())
     }
-
-    /// The bar of colours beside the plot, the levels written between its bands.
-    fn bar(&self, canvas: &Canvas<'_>, panel: &Panel, labels: f64) -> Result<(), FigureError> {
-        let bands = self.levels.len() + 1;
-        let left = panel.right() + BAR_DISTANCE;
-        let edge = |band: usize| panel.bottom() - panel.height * band as f64 / bands as f64;
-        for band in 0..bands {
-            let (top, bottom) = (edge(band + 1), edge(band));
-            canvas.fill((left, top), (left + BAR, bottom), self.color(band), 1.0)?;
-        }
-        let (right, top, bottom) = (left + BAR, panel.top, panel.bottom());
-        let outline = [
-            (left, top),
-            (right, top),
-            (right, bottom),
-            (left, bottom),
-            (left, top),
-        ];
-        canvas.line(outline, AXIS, 0.8)?;
-        for (band, (_, label)) in self.levels.iter().enumerate() {
-            let y = edge(band + 1);
-            canvas.line([(right, y), (right + 4.0, y)], AXIS, 1.0)?;
-            canvas.text(label, (right + 7.0, y), (HPos::Left, VPos::Center), TICK)?;
-        }
-        let title = if self.levels.is_empty() {
-            format!("loss {} everywhere", number::value(self.highest))
-        } else {
-            "loss".to_owned()
-        };
-        canvas.upright(
-            &title,
-            (right + 10.0 + labels + 12.0, panel.top + panel.height / 2.0),
-            LABEL,
-        )
-    }
-}
-
-/// A dot where the network is, its name and loss beside it.
-fn draw_network(canvas: &Canvas<'_>, panel: &Panel, plane: &LossPlane) -> Result<(), FigureError> {
-    if !(panel.x.holds(0.0) && panel.y.holds(0.0)) {
-        return Ok(());
-    }
-    let at = (panel.x_of(0.0), panel.y_of(0.0));
-    let text = LABEL.fitted(
-        &format!("{}: {}", plane.network, number::value(plane.network_loss)),
-        0.4 * panel.width,
-    );
-    // On any band: dark text on a light plate.
-    let (left, half) = (at.0 + 11.0, 10.0);
-    let right = left + LABEL.width(&text) + 10.0;
-    canvas.fill((left, at.1 - half), (right, at.1 + half), WHITE, 0.8)?;
-    canvas.text(&text, (left + 5.0, at.1), (HPos::Left, VPos::Center), LABEL)?;
-    let color = palette::series([plane.network.as_str()])[0];
-    let dark = palette::marker(color);
-    canvas.disc(at, 6.5, WHITE)?;
-    canvas.disc(at, 4.8, dark)
 }

@@ -1,10 +1,10 @@
 //! Figures: what a regulariser does to a network, drawn from plain numbers.
 //!
-//! [`spectrum`] shows the eigenvalues of loss Hessians above each other and [`density`] the density of them, [`training`]
-//! the course of training, [`decision_boundary`] what two-dimensional classifiers decide, [`loss_plane`] and
-//! [`loss_profile`] the loss around a network and between two; [`distributions`] and [`scatter`] compare the runs of
-//! several methods, [`mean_ranks`] over several tasks. Each gives a [`Figure`], an SVG that renders itself to PNG with a typeface of its own: the pictures
-//! are the same on every machine, whatever fonts it has.
+//! [`spectrum`] shows the eigenvalues of loss Hessians above each other and [`density`] the density of them,
+//! [`decision_boundary`] what two-dimensional classifiers decide and [`loss_plane`] the loss around a network;
+//! [`distributions`] compares the runs of several methods, [`mean_ranks`] the methods over several tasks, and [`chart`] draws
+//! any curves, points and bars. Plotters draws them all. Each gives a [`Figure`], an SVG that renders itself to PNG with a
+//! typeface of its own: the pictures are the same on every machine, whatever fonts it has.
 //!
 //! ```
 //! use hsr_core::{Activation, Batch, OutputLoss, Targets};
@@ -32,9 +32,7 @@
 //! title, `λ_` and the letters after it become a λ with a subscript.
 
 mod axis;
-mod canvas;
 mod chart;
-mod comparison;
 mod contour;
 mod decision;
 mod density;
@@ -42,24 +40,18 @@ mod error;
 mod figure;
 mod font;
 mod landscape;
-mod legend;
 mod number;
 mod palette;
-mod panel;
-mod profile;
-mod range;
-mod ranks;
-mod scatter;
+mod rows;
 mod series;
 mod spectrum;
-mod training;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use axis::{drawable, extent};
+pub(crate) use chart::spans_decades;
 pub use chart::{Chart, Plot, chart};
-pub(crate) use comparison::MOST_DOTS;
-pub use comparison::{Distribution, DistributionPanel, distributions};
 pub use decision::{DecisionPanel, decision_boundary};
 pub use density::{Density, density};
 pub use error::FigureError;
@@ -67,13 +59,10 @@ pub use figure::Figure;
 pub(crate) use font::FACES;
 pub use landscape::{LossPlane, loss_plane};
 pub(crate) use number::value;
-pub use profile::{LossProfile, loss_profile};
-pub(crate) use range::extent;
-pub use ranks::mean_ranks;
-pub use scatter::{Cloud, ScatterPanel, scatter};
+pub use rows::{Distribution, DistributionPanel, distributions, mean_ranks};
+pub(crate) use series::MOST_POINTS;
 pub use series::{Mark, Series};
 pub use spectrum::{Spectrum, spectrum};
-pub use training::{TrainingCurve, training};
 
 /// A picture that says why there is none.
 pub(crate) fn nothing(title: &str) -> Result<Figure, FigureError> {

@@ -9,7 +9,7 @@ use super::{LandscapeOptions, LandscapeReport, extreme, save, sentence, write_cs
 use crate::curvature::Curvature;
 use crate::curvature::loss_anywhere;
 use crate::error::LabError;
-use crate::figures::{Figure, FigureError, LossProfile, loss_profile, value as short};
+use crate::figures::{Chart, Figure, FigureError, Mark, Plot, Series, chart, value as short};
 use crate::subject::Subject;
 
 pub(super) fn line(
@@ -98,17 +98,45 @@ fn profile_figure(
             "{samples}; no barrier: the loss stays below the straight line between the networks (dashed)."
         )
     };
-    loss_profile(&LossProfile {
-        title: match subject.report().run {
-            Some(_) => format!("Loss between the networks of {}", subject.place()),
-            None => format!("Loss between {first} and {}", subject.network()),
-        },
+    let second = subject.network();
+    let title = match subject.report().run {
+        Some(_) => format!("Loss between the networks of {}", subject.place()),
+        None => format!("Loss between {first} and {second}"),
+    };
+    // The networks are on their own curve.
+    let ends = [[0.0, profile.ends[0]], [1.0, profile.ends[1]]];
+    let curve = profile
+        .t
+        .iter()
+        .zip(&profile.loss)
+        .map(|(t, loss)| [*t, *loss]);
+    let mut curve: Vec<[f64; 2]> = curve.chain(ends).collect();
+    curve.sort_by(|a, b| a[0].total_cmp(&b[0]));
+    let [plain, other] = [(first.as_str(), ends[0]), (second, ends[1])].map(|(name, end)| {
+        let label = format!("{name}: {}", short(end[1]));
+        Series::new(label, Mark::Point, vec![end])
+    });
+    let chord = (1.0 - barrier.t) * ends[0][1] + barrier.t * ends[1][1];
+    let rise = vec![
+        [barrier.t, chord],
+        [barrier.t, chord + barrier.height.max(0.0)],
+    ];
+    let plot = Plot {
+        x: format!("position on the line: 0 is {first}, 1 is {second}"),
+        y: "loss".to_owned(),
+        series: vec![
+            Series::new("", Mark::Dashed, ends.to_vec()),
+            Series::new("", Mark::Line, curve),
+            plain,
+            other.clone(),
+            Series::new(other.label, Mark::Line, rise),
+        ],
+        ..Plot::default()
+    };
+    chart(&Chart {
+        title,
         note,
-        t: profile.t.clone(),
-        loss: profile.loss.clone(),
-        networks: [first, subject.network().to_owned()],
-        ends: profile.ends,
-        barrier: (barrier.height > 0.0 && barrier.height.is_finite())
-            .then_some((barrier.t, barrier.height)),
+        columns: 1,
+        plots: vec![plot],
     })
 }

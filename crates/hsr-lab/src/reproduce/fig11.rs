@@ -10,7 +10,7 @@ use super::plan::{Extent, Plan};
 use super::points::{self, Points};
 use super::scene::Bed;
 use crate::error::LabError;
-use crate::figures::{self, Figure, LossPlane};
+use crate::figures::{self, LossPlane};
 
 pub(super) fn plan(extent: Extent) -> Plan {
     Plan::new((), 1.0, move |(), context| run(extent, context)).sharing(points::shared(extent))
@@ -29,14 +29,14 @@ fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
     };
     let (flat, sharp, saddle) = (set.minima.first(), set.minima.last(), set.saddles.first());
     let chosen = [
-        ("sharp minimum", sharp),
-        ("saddle", saddle),
-        ("flat minimum", flat),
+        ("sharp minimum", "sharp", sharp),
+        ("saddle", "saddle", saddle),
+        ("flat minimum", "flat", flat),
     ];
-    let mut planes = Vec::new();
+    let mut pictures = Vec::new();
     let mut claims = Vec::new();
     let mut rises = Vec::new();
-    for (name, point) in chosen {
+    for (name, suffix, point) in chosen {
         let Some(point) = point else {
             claims.push(Claim::at_least(format!("a {name} was found"), 0.0, 1.0));
             continue;
@@ -73,7 +73,7 @@ fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
                 )
             }
         });
-        planes.push(figures::loss_plane(&plane)?);
+        pictures.push((suffix, figures::loss_plane(&plane)?));
     }
     if let [sharp, flat] = rises[..] {
         claims.push(Claim::above(
@@ -86,10 +86,10 @@ fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
             1.0,
         ));
     }
-    let picture = match planes[..] {
-        [] => figures::nothing("No critical point was found")?,
-        _ => Figure::beside(&planes, 1500.0),
-    };
+    match pictures.first_mut() {
+        Some((suffix, _)) => *suffix = "",
+        None => pictures.push(("", figures::nothing("No critical point was found")?)),
+    }
     Ok(Finding {
         caption: format!(
             "The training objective J around the sharpest minimum, around the saddle with the most negative eigenvalue, and \
@@ -98,7 +98,7 @@ fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
             points.words()
         ),
         claims,
-        pictures: vec![("", picture)],
+        pictures,
         table,
     })
 }

@@ -11,7 +11,7 @@ use super::numbers::{correlation, schedule};
 use super::plan::{Extent, Plan};
 use super::scene::Scene;
 use crate::error::LabError;
-use crate::figures::{self, Chart, Figure, Mark, Plot, Series};
+use crate::figures::{self, Chart, Mark, Plot, Series};
 use crate::train::Method;
 
 #[derive(Serialize)]
@@ -132,7 +132,7 @@ fn run(settings: &Settings, context: &Context) -> Result<Finding, LabError> {
             panels.push(bed.decisions(&mut workspace, &course.theta[at], title)?);
         }
     }
-    let picture = Figure::stacked(&[dynamics, figures::decision_boundary(&panels)?]);
+    let decisions = figures::decision_boundary(&panels)?;
 
     let all: Vec<&Curvature> = courses
         .iter()
@@ -191,7 +191,7 @@ fn run(settings: &Settings, context: &Context) -> Result<Finding, LabError> {
                 1.0,
             ),
         ],
-        pictures: vec![("", picture)],
+        pictures: vec![("", dynamics), ("decisions", decisions)],
         table,
     })
 }

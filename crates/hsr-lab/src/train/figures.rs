@@ -6,7 +6,8 @@ use super::problem::Problem;
 use super::trainer::Row;
 use crate::error::LabError;
 use crate::figures::{
-    DecisionPanel, Spectrum, TrainingCurve, decision_boundary, spectrum, training,
+    Chart, DecisionPanel, Figure, FigureError, Mark, Plot, Series, Spectrum, chart,
+    decision_boundary, drawable, extent, spectrum,
 };
 use crate::pictures;
 
@@ -45,27 +46,7 @@ pub(crate) fn draw(
         .collect();
     save("spectrum", spectrum(&spectra))?;
 
-    let curves: Vec<TrainingCurve> = networks
-        .iter()
-        .map(|network| {
-            let of: Vec<&Row> = rows
-                .iter()
-                .filter(|row| row.network == network.label)
-                .collect();
-            let of = thinned(&of);
-            TrainingCurve {
-                label: network.label.clone(),
-                epochs: of.iter().map(|row| row.epoch as f64).collect(),
-                loss: of.iter().map(|row| row.train_loss).collect(),
-                lambda_sup: of
-                    .iter()
-                    .map(|row| row.lambda_sup.unwrap_or(f64::NAN))
-                    .collect(),
-                accuracy: of.iter().map(|row| row.test_accuracy).collect(),
-            }
-        })
-        .collect();
-    save("training", training(&curves))?;
+    save("training", training(networks, rows))?;
 
     if problem.inputs() == 2 {
         let panels: Vec<DecisionPanel> = networks
@@ -77,16 +58,58 @@ pub(crate) fn draw(
     Ok(notes)
 }
 
-/// Epochs of a curve: more than there are pixels, and few enough for any renderer.
-const MOST_EPOCHS: usize = 4000;
+/// Up to so many points, each is marked.
+const MARKED: usize = 25;
 
-/// Of many rows those at equal distances, the last, and those at which λ_sup was measured.
-fn thinned<'a>(rows: &[&'a Row]) -> Vec<&'a Row> {
-    let step = rows.len().div_ceil(MOST_EPOCHS).max(1);
-    let kept = rows.iter().enumerate().filter(|(i, row)| {
-        i.is_multiple_of(step) || i + 1 == rows.len() || row.lambda_sup.is_some()
+/// Loss, λ_sup and accuracy, epoch by epoch, in three panels above each other.
+fn training(networks: &[Trained], rows: &[Row]) -> Result<Figure, FigureError> {
+    type Value = fn(&Row) -> f64;
+    let measures: [(&str, bool, Value); 3] = [
+        ("loss", true, |row| row.train_loss),
+        ("bound λ_sup", true, |row| {
+            row.lambda_sup.unwrap_or(f64::NAN)
+        }),
+        ("accuracy", false, |row| row.test_accuracy),
+    ];
+    let epochs = extent(rows.iter().map(|row| row.epoch as f64));
+    let plots = measures.map(|(name, may_be_log, value)| {
+        let series = networks.iter().map(|network| {
+            let of = rows.iter().filter(|row| row.network == network.label);
+            let points = of.map(|row| [row.epoch as f64, value(row)]);
+            let points: Vec<_> = points.filter(|p| drawable(p[1])).collect();
+            let mark = if points.len() > MARKED {
+                Mark::Line
+            } else {
+                Mark::Marked
+            };
+            Series::new(&network.label, mark, points)
+        });
+        let series: Vec<Series> = series.collect();
+        let range = extent(series.iter().flat_map(|it| &it.points).map(|p| p[1]));
+        let y_log = may_be_log && range.is_some_and(|(low, _)| low > 0.0);
+        let suffix = match range {
+            None => ": not measured",
+            Some(_) if y_log => " (log)",
+            Some(_) => "",
+        };
+        Plot {
+            x: "epoch".to_owned(),
+            y: format!("{name}{suffix}"),
+            y_log,
+            // All three reach the same epochs.
+            reach: match (epochs, range) {
+                (Some((first, last)), Some((low, _))) => vec![[first, low], [last, low]],
+                _ => Vec::new(),
+            },
+            series,
+            ..Plot::default()
+        }
     });
-    kept.map(|(_, row)| *row).collect()
+    chart(&Chart {
+        title: "Loss, curvature bound and accuracy during training".to_owned(),
+        plots: plots.into(),
+        ..Chart::default()
+    })
 }
 
 /// The network's decisions over the plane of the data, in the data's own units.
@@ -100,11 +123,7 @@ fn panel(problem: &Problem, trained: &Trained) -> DecisionPanel {
         .map(|x| [0, 1].map(|e| x[e] * standardizer.std[e] + standardizer.mean[e]))
         .collect();
     let range = |e: usize| {
-        let (low, high) = points
-            .iter()
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| {
-                (low.min(p[e]), high.max(p[e]))
-            });
+        let (low, high) = extent(points.iter().map(|p| p[e])).unwrap_or((0.0, 0.0));
         let margin = 0.08 * (high - low).max(1e-6);
         (low - margin, high + margin)
     };
