@@ -28,20 +28,10 @@ struct Entry {
     error: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Listing {
-    backends: Vec<Entry>,
-}
-
 pub fn run(options: &BackendsOptions, quiet: bool) -> Result<String, LabError> {
-    let listing = Listing {
-        backends: Backend::ALL.into_iter().map(entry).collect(),
-    };
-    let manner = Manner {
-        json: options.json,
-        quiet,
-    };
-    manner.tell(&listing, names, table)
+    let entries: Vec<Entry> = Backend::ALL.into_iter().map(entry).collect();
+    let json = options.json;
+    Manner { json, quiet }.list("backends", &entries, names, table)
 }
 
 fn entry(backend: Backend) -> Entry {
@@ -64,18 +54,18 @@ fn entry(backend: Backend) -> Entry {
     }
 }
 
-fn names(listing: &Listing) -> String {
-    let usable = listing.backends.iter().filter(|entry| entry.opens);
+fn names(entries: &[Entry]) -> String {
+    let usable = entries.iter().filter(|entry| entry.opens);
     usable.map(|entry| format!("{}\n", entry.name)).collect()
 }
 
-fn table(listing: &Listing) -> String {
+fn table(entries: &[Entry]) -> String {
     let header = STYLES.get_header();
     let mut text = format!(
         "{header}{:8} {:4} {:4} device{header:#}\n",
         "backend", "f64", "f16"
     );
-    for entry in &listing.backends {
+    for entry in entries {
         let has = |it: Option<bool>| match it {
             Some(true) => "yes",
             Some(false) => "no",

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use hsr_lab::inspect::{InspectOptions as Options, Inspection, TopEigenvalues, inspect_in};
-use hsr_lab::spectrum::Eigenvalue;
+use hsr_lab::spectrum::{Eigenvalue, LanczosReport};
 use hsr_lab::{LabError, visible};
 
 use crate::args::InspectOptions;
@@ -11,21 +11,15 @@ use crate::output::{Manner, paths, say, warn_of_data};
 use crate::progress;
 
 pub fn run(options: InspectOptions, quiet: bool) -> Result<String, LabError> {
-    if !options.json && (options.gradient || options.eigenvalues) {
-        return Err(LabError::Option(
-            "--gradient and --eigenvalues are part of the JSON object: add --json".to_owned(),
+    let (json, memory) = (options.subject.json, options.subject.memory);
+    if !json && (options.gradient || options.eigenvalues) {
+        return Err(LabError::option(
+            "--gradient and --eigenvalues are part of the JSON object: add --json",
         ));
     }
-    let manner = Manner {
-        json: options.json,
-        quiet,
-    };
     let waiting = progress::Waiting::new(quiet);
-    let mut curvature = options
-        .memory
-        .unwrap_or_default()
-        .curvature()
-        .with_watch(waiting.observer());
+    let curvature = memory.unwrap_or_default().curvature();
+    let mut curvature = curvature.with_watch(waiting.observer());
     let (model, data, split) = options.subject.options()?;
     let asked = Options {
         model,
@@ -44,7 +38,7 @@ pub fn run(options: InspectOptions, quiet: bool) -> Result<String, LabError> {
     if !quiet {
         inspection.notes.iter().for_each(|note| say(note));
     }
-    manner.tell(&inspection, numbers, table)
+    Manner { json, quiet }.tell(&inspection, numbers, table)
 }
 
 /// Names and values alone.
@@ -88,26 +82,21 @@ fn extras(inspection: &Inspection) -> String {
             text.push_str("Lanczos has not converged: see the residuals\n");
         }
     }
-    let of_layers = inspection.layers.iter().flatten();
-    let mut of_layers = of_layers.filter(|it| it.lambda_max.is_some()).peekable();
-    if of_layers.peek().is_some() {
-        let _ = writeln!(
-            text,
-            "\n{:24}{:>10}{:>14}{:>14}{:>14}{:>14}",
-            "layer", "parameters", "trace", "‖H_ll‖²", "λ_max", "λ_sup"
-        );
-    }
-    for it in of_layers {
-        let _ = writeln!(
-            text,
-            "{:24}{:>10}{:>14.6e}{:>14.6e}{:>14.6e}{:>14.6e}",
-            visible(&it.name),
-            it.parameters,
-            it.trace,
-            it.frobenius_squared,
-            it.lambda_max.unwrap_or(f64::NAN),
-            it.lambda_sup
-        );
+    let layers = inspection.layers.iter().flatten();
+    for (number, it) in layers.filter(|it| it.lambda_max.is_some()).enumerate() {
+        if number == 0 {
+            let _ = writeln!(
+                text,
+                "\n{:24}{:>10}{:>14}{:>14}{:>14}{:>14}",
+                "layer", "parameters", "trace", "‖H_ll‖²", "λ_max", "λ_sup"
+            );
+        }
+        let _ = write!(text, "{:24}{:>10}", visible(&it.name), it.parameters);
+        let lambda_max = it.lambda_max.unwrap_or(f64::NAN);
+        for value in [it.trace, it.frobenius_squared, lambda_max, it.lambda_sup] {
+            let _ = write!(text, "{value:>14.6e}");
+        }
+        text.push('\n');
     }
     if !inspection.files.is_empty() {
         text.push('\n');
@@ -140,105 +129,79 @@ fn table(inspection: &Inspection) -> String {
         let _ = writeln!(text, "{name:24}{value:>19}  {rescaled:>16}  {scaled:>13}");
     }
     text.push_str("* (αW1, αb1, W2/α), the same function where the activation is positively homogeneous, as relu is\n");
-    if let Some(report) = inspection
-        .lanczos
-        .as_ref()
-        .filter(|report| !report.converged)
-    {
-        let _ = writeln!(
-            text,
-            "\nLanczos has not converged: residuals {:?}",
-            report.residuals
-        );
+    let lanczos = inspection.lanczos.as_ref().filter(|it| !it.converged);
+    if let Some(LanczosReport { residuals, .. }) = lanczos {
+        let _ = writeln!(text, "\nLanczos has not converged: residuals {residuals:?}");
     }
     text + &extras(inspection)
 }
 
 /// The numbers about the Hessian, those of single layers last.
 fn curvature(inspection: &Inspection) -> Vec<(String, String)> {
-    let tightness = inspection
-        .tightness
-        .map_or_else(|| "–".to_owned(), |v| format!("{v:.6}"));
+    let it = inspection;
     let whole = [
-        ("loss", format!("{:.9e}", inspection.loss)),
-        ("tr H", format!("{:.9e}", inspection.trace)),
-        ("‖H‖²", format!("{:.9e}", inspection.frobenius_squared)),
-        ("mean eigenvalue", format!("{:.9e}", inspection.mean)),
-        ("std of eigenvalues", format!("{:.9e}", inspection.std)),
-        ("λ_sup", format!("{:.9e}", inspection.lambda_sup)),
-        ("λ_max", format!("{:.9e}", inspection.lambda_max)),
-        (
-            "λ_max at least",
-            format!("{:.9e}", inspection.lambda_max_lower),
-        ),
-        (
-            "λ_min at most",
-            format!("{:.9e}", inspection.lambda_min_upper),
-        ),
-        ("λ_min", format!("{:.9e}", inspection.lambda_min)),
-        ("λ_inf", format!("{:.9e}", inspection.lambda_inf)),
-        (
-            "λ_max − λ_min at most",
-            format!("{:.9e}", inspection.spread_upper),
-        ),
-        ("λ_sup/λ_max", tightness),
-        (
-            "Gauss-Newton share",
-            format!("{:.6}", inspection.gauss_newton_share),
-        ),
+        ("loss", it.loss),
+        ("tr H", it.trace),
+        ("‖H‖²", it.frobenius_squared),
+        ("mean eigenvalue", it.mean),
+        ("std of eigenvalues", it.std),
+        ("λ_sup", it.lambda_sup),
+        ("λ_max", it.lambda_max),
+        ("λ_max at least", it.lambda_max_lower),
+        ("λ_min at most", it.lambda_min_upper),
+        ("λ_min", it.lambda_min),
+        ("λ_inf", it.lambda_inf),
+        ("λ_max − λ_min at most", it.spread_upper),
     ];
-    let block = inspection.lambda_block.map(|it| ("λ_blk".to_owned(), it));
-    let layers = inspection.layers.iter().flatten();
+    let ratio = |v: f64| format!("{v:.6}");
+    let tightness = it.tightness.map_or_else(|| "–".to_owned(), ratio);
+    let ratios = [
+        ("λ_sup/λ_max", tightness),
+        ("Gauss-Newton share", ratio(it.gauss_newton_share)),
+    ];
+    let block = it.lambda_block.map(|it| ("λ_blk".to_owned(), it));
+    let layers = it.layers.iter().flatten();
     let layers = layers.map(|it| (format!("λ_sup of {}", visible(&it.name)), it.lambda_sup));
     let of_layers = block.into_iter().chain(layers);
-    let of_layers = of_layers.map(|(name, value)| (name, format!("{value:.9e}")));
+    let number = |v: f64| format!("{v:.9e}");
+    let whole = whole.map(|(name, value)| (name, number(value)));
+    let whole = whole.into_iter().chain(ratios);
     let whole = whole.map(|(name, value)| (name.to_owned(), value));
-    whole.into_iter().chain(of_layers).collect()
+    whole
+        .chain(of_layers.map(|(name, value)| (name, number(value))))
+        .collect()
 }
 
 /// The measures, and whether each stays the same where layers are rescaled or logits are scaled.
 fn measures(inspection: &Inspection) -> Vec<(&'static str, Option<f64>, bool, bool)> {
-    let measures = &inspection.measures;
+    let m = &inspection.measures;
+    let (sharpness, worst) = (m.adaptive_sharpness, m.adaptive_worst_case);
+    let of_scaled = m.logit_normalized_adaptive_sharpness;
     vec![
-        ("‖∇L‖", Some(measures.grad_norm), false, false),
-        ("‖θ‖", Some(measures.weight_norm), false, false),
-        ("indefinite share", measures.indefinite_share, false, false),
-        (
-            "adaptive sharpness",
-            measures.adaptive_sharpness,
-            true,
-            false,
-        ),
-        (
-            "adaptive worst case",
-            measures.adaptive_worst_case,
-            true,
-            false,
-        ),
-        ("relative flatness", measures.relative_flatness, true, false),
+        ("‖∇L‖", Some(m.grad_norm), false, false),
+        ("‖θ‖", Some(m.weight_norm), false, false),
+        ("indefinite share", m.indefinite_share, false, false),
+        ("adaptive sharpness", sharpness, true, false),
+        ("adaptive worst case", worst, true, false),
+        ("relative flatness", m.relative_flatness, true, false),
         (
             "logit-normalised λ_max",
-            measures.logit_normalized_lambda_max,
+            m.logit_normalized_lambda_max,
             false,
             true,
         ),
         (
             "logit-normalised tr H",
-            measures.logit_normalized_trace,
+            m.logit_normalized_trace,
             false,
             true,
         ),
-        (
-            "  … adaptive sharpness",
-            measures.logit_normalized_adaptive_sharpness,
-            true,
-            true,
-        ),
-        ("mean margin", measures.margin_mean, true, false),
-        ("smallest margin", measures.margin_min, true, false),
+        ("  … adaptive sharpness", of_scaled, true, true),
+        ("mean margin", m.margin_mean, true, false),
+        ("smallest margin", m.margin_min, true, false),
         (
             "mean margin/logit scale",
-            measures.normalized_margin_mean,
+            m.normalized_margin_mean,
             true,
             true,
         ),

@@ -13,7 +13,7 @@ use crate::args::{Arguments, ManOptions};
 use crate::output::paths;
 
 pub fn run(options: &ManOptions) -> Result<String, LabError> {
-    let pages = pages().map_err(failed(Path::new("the manual")))?;
+    let pages = pages().map_err(LabError::io(Path::new("the manual"), "be written"))?;
     let Some(directory) = &options.out else {
         let wanted = match &options.command {
             Some(command) => format!("hsr-{command}.1"),
@@ -23,7 +23,7 @@ pub fn run(options: &ManOptions) -> Result<String, LabError> {
         let page = pages.into_iter().find(|(name, _)| *name == wanted);
         return Ok(page.map(|(_, text)| text).unwrap_or_default());
     };
-    fs::create_dir_all(directory).map_err(failed(directory))?;
+    fs::create_dir_all(directory).map_err(LabError::io(directory, "be written"))?;
     files::sweep(directory);
     let mut written = Vec::new();
     for (name, text) in pages {
@@ -32,15 +32,6 @@ pub fn run(options: &ManOptions) -> Result<String, LabError> {
         written.push(path);
     }
     Ok(paths(&written))
-}
-
-fn failed(path: &Path) -> impl FnOnce(io::Error) -> LabError {
-    let path = path.to_owned();
-    move |source| LabError::Io {
-        path,
-        action: "be written",
-        source,
-    }
 }
 
 /// The pages by file name, that of the program first.

@@ -1,5 +1,6 @@
 //! What a command prints: a result on standard output, an error on standard error.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
@@ -20,6 +21,20 @@ pub struct Manner {
 }
 
 impl Manner {
+    /// A list, which as JSON is the one field of an object.
+    pub fn list<T: Serialize>(
+        self,
+        name: &str,
+        list: &[T],
+        brief: impl FnOnce(&[T]) -> String,
+        prose: impl FnOnce(&[T]) -> String,
+    ) -> Result<String, LabError> {
+        match self.json {
+            true => json(BTreeMap::from([(name, list)])),
+            false => self.tell(&list, |it| brief(it), |it| prose(it)),
+        }
+    }
+
     /// The result as JSON, in brief or for a reader.
     pub fn tell<T: Serialize>(
         self,
@@ -28,9 +43,7 @@ impl Manner {
         prose: impl FnOnce(&T) -> String,
     ) -> Result<String, LabError> {
         if self.json {
-            let text = serde_json::to_string(result)
-                .map_err(|error| LabError::Option(format!("the result is not JSON: {error}")))?;
-            return Ok(text + "\n");
+            return json(result);
         }
         Ok(if self.quiet {
             brief(result)
@@ -38,6 +51,13 @@ impl Manner {
             options(&prose(result))
         })
     }
+}
+
+fn json(result: impl Serialize) -> Result<String, LabError> {
+    let text = serde_json::to_string(&result);
+    let text =
+        text.map_err(|error| LabError::Option(format!("the result is not JSON: {error}")))?;
+    Ok(text + "\n")
 }
 
 /// What was written, a path a line.
@@ -52,11 +72,10 @@ pub fn paths<P: AsRef<Path>>(paths: &[P]) -> String {
 pub fn print(text: &str) -> Result<(), LabError> {
     let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(LabError::Io {
-            path: "standard output".into(),
-            action: "be written",
-            source: error,
-        }),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(LabError::io(
+            Path::new("standard output"),
+            "be written",
+        )(error)),
         _ => Ok(()),
     }
 }
@@ -77,9 +96,7 @@ pub fn warn(message: &str) {
 /// What looks wrong with the data and is used all the same, a line each.
 pub fn warn_of_data(warnings: &[DataWarning], quiet: bool) {
     if !quiet {
-        warnings
-            .iter()
-            .for_each(|warning| warn(&warning.to_string()));
+        warnings.iter().for_each(|it| warn(&it.to_string()));
     }
 }
 

@@ -13,10 +13,7 @@ use crate::output::{Manner, paths, say, warn_of_data};
 const LISTED: usize = 20;
 
 pub fn run(options: PredictOptions, quiet: bool) -> Result<String, LabError> {
-    let manner = Manner {
-        json: options.json,
-        quiet,
-    };
+    let json = options.json;
     let prediction = predict(&Options {
         model: options.model.options()?,
         data: TableSource {
@@ -31,7 +28,7 @@ pub fn run(options: PredictOptions, quiet: bool) -> Result<String, LabError> {
     if !quiet {
         prediction.notes.iter().for_each(|note| say(note));
     }
-    manner.tell(&prediction, |it| paths(&[&it.out]), table)
+    Manner { json, quiet }.tell(&prediction, |it| paths(&[&it.out]), table)
 }
 
 fn table(prediction: &Prediction) -> String {

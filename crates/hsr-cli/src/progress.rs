@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anstream::{AutoStream, ColorChoice};
 use hsr_lab::hsr_core::Progress;
+use hsr_lab::train::Control;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output::report;
@@ -27,9 +28,24 @@ impl Stop {
         self.heard.store(true, Ordering::SeqCst);
     }
 
-    /// Whether there was a Ctrl-C.
-    pub fn is_set(&self) -> bool {
+    fn is_set(&self) -> bool {
         self.set.load(Ordering::SeqCst)
+    }
+
+    /// Whether a computation is to go on.
+    pub fn flow(&self) -> ControlFlow<()> {
+        match self.is_set() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
+
+    /// Whether a run is to go on.
+    pub fn control(&self) -> Control {
+        match self.is_set() {
+            true => Control::Stop,
+            false => Control::Continue,
+        }
     }
 }
 
@@ -52,12 +68,8 @@ pub fn stop_flag() -> Stop {
 
 /// A bar of `total` steps on standard error, and only where that is a terminal and nobody asked for quiet.
 pub fn bar(total: usize, what: &'static str, quiet: bool) -> ProgressBar {
-    styled(
-        total,
-        what,
-        "{msg} {wide_bar:.cyan/blue} {pos}/{len} {eta} left",
-        quiet,
-    )
+    let template = "{msg} {wide_bar:.cyan/blue} {pos}/{len} {eta} left";
+    styled(total, what, template, quiet)
 }
 
 /// The same with a template of its own.
@@ -109,24 +121,14 @@ impl Waiting {
         let begun = Instant::now();
         move |progress| {
             if begun.elapsed() > LONG {
-                let bar = bar.get_or_init(|| {
-                    styled(
-                        0,
-                        "",
-                        "{elapsed} {msg} {wide_bar:.cyan/blue} {human_pos}",
-                        quiet,
-                    )
-                });
+                let template = "{elapsed} {msg} {wide_bar:.cyan/blue} {human_pos}";
+                let bar = bar.get_or_init(|| styled(0, "", template, quiet));
                 bar.set_message(progress.what);
                 bar.set_length(progress.total.unwrap_or(0) as u64);
                 bar.set_position(progress.done as u64);
             }
             stop.listen();
-            if stop.is_set() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            stop.flow()
         }
     }
 

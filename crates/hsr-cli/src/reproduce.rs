@@ -3,11 +3,10 @@
 use std::fmt::Write;
 use std::num::NonZero;
 
-use hsr_lab::LabError;
 use hsr_lab::reproduce::{
     Experiment, Extent, ReproduceOptions as Options, Reproduction, reproduce,
 };
-use hsr_lab::train::Control;
+use hsr_lab::{LabError, Named};
 
 use crate::args::ReproduceOptions;
 use crate::output::{Manner, paths};
@@ -18,7 +17,6 @@ use crate::{jobs, progress};
 const STEPS: usize = 10_000;
 
 pub fn run(options: ReproduceOptions, quiet: bool) -> Result<String, LabError> {
-    let experiments = named(&options.experiments)?;
     let jobs = jobs::wanted(options.jobs.map(NonZero::get))?;
     let stop = progress::stop_flag();
     stop.listen();
@@ -26,7 +24,7 @@ pub fn run(options: ReproduceOptions, quiet: bool) -> Result<String, LabError> {
     let bar = progress::styled(STEPS, "reproduce", template, quiet);
     let result = reproduce(
         &Options {
-            experiments,
+            experiments: named(&options.experiments),
             out: options.out.clone(),
             extent: if options.quick {
                 Extent::Quick
@@ -39,27 +37,23 @@ pub fn run(options: ReproduceOptions, quiet: bool) -> Result<String, LabError> {
         &|progress| {
             bar.set_message(format!("{} {}", progress.experiment, progress.stage));
             bar.set_position((STEPS as f64 * progress.done) as u64);
-            if stop.is_set() {
-                Control::Stop
-            } else {
-                Control::Continue
-            }
+            stop.control()
         },
     );
     bar.finish_and_clear();
-    let manner = Manner {
-        json: options.json,
-        quiet,
-    };
-    manner.tell(&result?, |_| paths(&[&options.out]), lines)
+    let json = options.json;
+    Manner { json, quiet }.tell(&result?, |_| paths(&[&options.out]), lines)
 }
 
 /// `all`, or each by its name.
-fn named(names: &[String]) -> Result<Vec<Experiment>, LabError> {
+fn named(names: &[String]) -> Vec<Experiment> {
     if names.iter().any(|name| name == "all") {
-        return Ok(Experiment::ALL.to_vec());
+        return Experiment::ALL.to_vec();
     }
-    names.iter().map(|name| name.parse()).collect()
+    names
+        .iter()
+        .filter_map(|name| Experiment::of(name))
+        .collect()
 }
 
 /// A line a claim.

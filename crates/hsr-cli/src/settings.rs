@@ -4,21 +4,27 @@ use std::path::Path;
 
 use hsr_lab::LabError;
 use hsr_lab::burn_hsr::{ScheduleConfig, Strength, Subsample};
-use hsr_lab::data::{DataError, Roles, Table, TableOptions};
+use hsr_lab::data::{DataFault, Roles, Table, TableOptions};
 use hsr_lab::tasks::TaskOptions;
 use hsr_lab::train::{Method, Refinements, Source, TrainConfig};
 
-use crate::args::{DataOptions, SyntheticOptions, TrainingOptions};
+use crate::args::{SourceArguments, TrainingOptions};
 
-/// The configuration of plain training with seed 0, for the caller to set method, strength and seed.
+/// The configuration of plain training, for the caller to set method and strength. Where nothing is said of it, a penalty
+/// acts at every so many steps as the network has it.
 pub fn config(
     training: TrainingOptions,
-    data: DataOptions,
-    table: TableOptions,
-    synthetic: SyntheticOptions,
+    arguments: SourceArguments,
+    seed: u64,
+    penalised: bool,
     given: &[String],
 ) -> Result<TrainConfig, LabError> {
     let (optimizer, network) = (training.optimizer, training.network);
+    let data = &arguments.data;
+    let interval = match penalised {
+        true => network.default_interval(),
+        false => 1,
+    };
     Ok(TrainConfig {
         test_fraction: data.test_fraction,
         train_samples: data.train_samples,
@@ -28,7 +34,7 @@ pub fn config(
                 .with_warmup_steps(training.warmup.unwrap_or(0))
                 .with_cosine_steps(training.cosine)
                 .with_stop_after(training.stop_after)
-                .with_interval(training.interval.unwrap_or(1)),
+                .with_interval(training.interval.unwrap_or(interval)),
             subsample: training.subsample.unwrap_or(Subsample::All),
             probes: training.probes.unwrap_or(0),
             weight_decay: training.weight_decay,
@@ -36,7 +42,7 @@ pub fn config(
             class_weights: training.class_weights,
             early_stopping: training.early_stopping,
         },
-        source: source(data, table, synthetic, given)?,
+        source: source(arguments, given)?,
         method: Method::Plain,
         backend: training.backend,
         optimizer,
@@ -54,24 +60,19 @@ pub fn config(
         mode: training.mode,
         epochs: training.epochs,
         batch: training.batch.0,
-        seed: 0,
+        seed,
         memory: training.memory.unwrap_or_default(),
     })
 }
 
-/// Every how many steps a penalty acts, where `asked` does not say it: as the network has it, where there is a penalty.
-pub fn settle_interval(config: &mut TrainConfig, asked: Option<u64>, penalised: bool) {
-    if asked.is_none() && penalised {
-        config.refinements.schedule.interval = config.network.default_interval();
-    }
-}
-
-fn source(
-    data: DataOptions,
-    table: TableOptions,
-    synthetic: SyntheticOptions,
-    given: &[String],
-) -> Result<Source, LabError> {
+fn source(arguments: SourceArguments, given: &[String]) -> Result<Source, LabError> {
+    let SourceArguments {
+        data,
+        table,
+        labels,
+        synthetic,
+    } = arguments;
+    let table = table.options(labels.numeric_classes);
     for (option, given) in [
         ("task", data.task.len()),
         ("data", data.data.len()),
@@ -99,10 +100,9 @@ fn source(
     if let Some(path) = data.data.into_iter().next() {
         let label = label.ok_or_else(|| label_is_missing(&path, &table))?;
         if of_task != TaskOptions::default() {
-            return Err(LabError::Option(
+            return Err(LabError::option(
                 "--samples, --noise, --classes, --means, --covariance and --overlap belong to built-in tasks, \
-                 not to --data"
-                    .to_owned(),
+                 not to --data",
             ));
         }
         let path = std::path::absolute(&path).unwrap_or(path);
@@ -110,10 +110,9 @@ fn source(
     }
     // Clap asks for --data, except beside --task, which excludes it.
     if table != TableOptions::default() || label.is_some() {
-        return Err(LabError::Option(
+        return Err(LabError::option(
             "--label, --separator, --no-header, --decimal-comma, --drop, --one-hot, --missing and --numeric-classes need \
-             --data, not a built-in task"
-                .to_owned(),
+             --data, not a built-in task",
         ));
     }
     let name = task.unwrap_or_else(|| "digits".to_owned());
@@ -133,19 +132,20 @@ fn source(
 /// `--data` without `--label`, which the columns of the file make easy to add.
 fn label_is_missing(path: &Path, table: &TableOptions) -> LabError {
     // No column is without a name, so that this is refused with the names of those that there are.
-    match Table::read(path, &Roles::label(""), table) {
-        Err(DataError::MissingColumn { columns, .. }) => {
-            let first: Vec<&str> = columns.iter().map(String::as_str).take(LISTED).collect();
-            let rest = if columns.len() > LISTED { ", …" } else { "" };
-            LabError::Option(format!(
-                "--data {} needs --label COLUMN, the column with the classes; its columns are {}{rest}",
-                path.display(),
-                first.join(", ")
-            ))
-        }
-        Err(error) => error.into(),
-        Ok(_) => LabError::Option("--data needs --label COLUMN".to_owned()),
-    }
+    let refused = match Table::read(path, &Roles::label(""), table) {
+        Err(refused) => refused,
+        Ok(_) => return LabError::option("--data needs --label COLUMN"),
+    };
+    let DataFault::MissingColumn { columns, .. } = &refused.fault else {
+        return refused.into();
+    };
+    let first: Vec<&str> = columns.iter().map(String::as_str).take(LISTED).collect();
+    let rest = if columns.len() > LISTED { ", …" } else { "" };
+    LabError::Option(format!(
+        "--data {} needs --label COLUMN, the column with the classes; its columns are {}{rest}",
+        path.display(),
+        first.join(", ")
+    ))
 }
 
 /// Columns that a message lists.

@@ -1,51 +1,34 @@
 //! `hsr spectrum`.
 
 use std::fmt::Write;
-use std::ops::ControlFlow;
 
 use hsr_lab::LabError;
 use hsr_lab::spectrum::{SpectrumOptions as Options, SpectrumReport, spectrum_of};
-use hsr_lab::train::Estimate;
+use hsr_lab::train::{Estimate, Estimates};
 
 use crate::args::SpectrumOptions;
 use crate::output::{Manner, paths, warn};
-use crate::progress;
-use crate::subject::{opened, remark};
+use crate::subject::looked;
 
 pub fn run(options: SpectrumOptions, quiet: bool) -> Result<String, LabError> {
-    let stop = progress::stop_flag();
-    let (out, subject) = opened(options.subject, options.out)?;
-    stop.listen();
-    let bar = progress::bar(0, "spectrum", quiet);
-    let report = spectrum_of(
-        &subject,
-        &mut options.memory.unwrap_or_default().curvature(),
-        &Options {
-            top: options.top,
-            probes: options.probes,
-            seed: options.seed,
-        },
-        &out,
-        |progress| {
-            bar.set_message(progress.what);
-            bar.set_length(progress.total as u64);
-            bar.set_position(progress.done as u64);
-            if stop.is_set() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        },
-    );
-    bar.finish_and_clear();
-    let manner = Manner {
-        json: options.json,
-        quiet,
+    let json = options.subject.json;
+    let asked = Options {
+        top: options.top,
+        probes: options.probes,
+        seed: options.seed,
     };
-    let report = report?;
-    remark(&subject, quiet);
+    let report = looked(
+        options.subject,
+        options.out,
+        quiet,
+        |subject, curvature, out, show| {
+            spectrum_of(subject, curvature, &asked, out, |it| {
+                show(it.what, it.done, it.total)
+            })
+        },
+    )?;
     report.notes.iter().for_each(|note| warn(note));
-    manner.tell(&report, |report| paths(&report.files), table)
+    Manner { json, quiet }.tell(&report, |report| paths(&report.files), table)
 }
 
 fn table(report: &SpectrumReport) -> String {
@@ -54,58 +37,51 @@ fn table(report: &SpectrumReport) -> String {
         "{network}: {} parameters, {samples}, loss {:.6}\n\n",
         report.parameters, report.loss
     );
-    let estimate = &report.trace_estimate;
     let unknown = || "–".to_owned();
-    let known = |v: Option<f64>| v.map_or_else(unknown, |v| format!("{v:.6e}"));
-    let estimates = report.estimates.iter().flat_map(|it| {
-        let row = |name, estimate: Estimate| {
-            let Estimate {
+    let number = |v: f64| format!("{v:.6e}");
+    let known = |v: Option<f64>| v.map_or_else(unknown, number);
+    let found = |v: f64| format!("{v:.6e}  ({})", report.eigenvalue_method);
+    let tightness = report.tightness.map(|v| format!("{v:.4}"));
+    let negative = report.negative_eigenvalues.map(|it| it.to_string());
+    let trace = &report.trace_estimate;
+    let [low, high] = trace.interval.map(number);
+    let probed = format!(
+        "{:.6e}  ({:.0} % within {low} … {high})",
+        trace.trace,
+        100.0 * trace.confidence
+    );
+    let mut rows = vec![
+        ("λ_sup", known(report.lambda_sup)),
+        ("λ_max", found(report.lambda_max)),
+        ("λ_min", found(report.lambda_min)),
+        ("λ_sup/λ_max", tightness.unwrap_or_else(unknown)),
+        ("negative eigenvalues", negative.unwrap_or_else(unknown)),
+        ("tr H", known(report.trace)),
+        ("tr H by random probes", probed),
+    ];
+    if let Some(Estimates {
+        lambda_sup,
+        frobenius,
+        ..
+    }) = report.estimates
+    {
+        for (
+            name,
+            Estimate {
                 value,
                 standard_error,
-            } = estimate;
-            (
+            },
+        ) in [
+            ("λ_sup by random probes", lambda_sup),
+            ("‖H‖ by random probes", frobenius),
+        ] {
+            rows.push((
                 name,
                 format!("{value:.6e}  (standard error {standard_error:.1e})"),
-            )
-        };
-        [
-            row("λ_sup by random probes", it.lambda_sup),
-            row("‖H‖ by random probes", it.frobenius),
-        ]
-    });
-    let exact = [
-        ("λ_sup", known(report.lambda_sup)),
-        (
-            "λ_max",
-            format!("{:.6e}  ({})", report.lambda_max, report.eigenvalue_method),
-        ),
-        (
-            "λ_min",
-            format!("{:.6e}  ({})", report.lambda_min, report.eigenvalue_method),
-        ),
-        (
-            "λ_sup/λ_max",
-            report.tightness.map_or_else(unknown, |v| format!("{v:.4}")),
-        ),
-        (
-            "negative eigenvalues",
-            report
-                .negative_eigenvalues
-                .map_or_else(unknown, |count| count.to_string()),
-        ),
-        ("tr H", known(report.trace)),
-        (
-            "tr H by random probes",
-            format!(
-                "{:.6e}  ({:.0} % within {:.6e} … {:.6e})",
-                estimate.trace,
-                100.0 * estimate.confidence,
-                estimate.interval[0],
-                estimate.interval[1]
-            ),
-        ),
-    ];
-    for (name, value) in exact.into_iter().chain(estimates) {
+            ));
+        }
+    }
+    for (name, value) in rows {
         let _ = writeln!(text, "{name:24}{value}");
     }
     let _ = writeln!(text, "\n{:>16}{:>16}", "largest", "smallest");

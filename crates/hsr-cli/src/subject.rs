@@ -1,29 +1,45 @@
 //! What is measured, as the commands open it and speak of it.
 
-use std::path::PathBuf;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
-use hsr_lab::{LabError, Subject};
+use hsr_lab::{Curvature, LabError, Subject};
 
 use crate::args::SubjectArguments;
 use crate::output::{say, warn_of_data};
+use crate::progress;
 
-/// The network with its samples, and where files about it go.
-pub fn opened(
+/// Shows what is being done, how much of it is done and of how much, and says whether to go on.
+pub type Observe<'a> = &'a dyn Fn(&'static str, usize, usize) -> ControlFlow<()>;
+
+/// Opens a network with its samples and gives what `look` reports of it, whose files go to `out` or into the run.
+pub fn looked<R>(
     arguments: SubjectArguments,
     out: Option<PathBuf>,
-) -> Result<(PathBuf, Subject), LabError> {
+    quiet: bool,
+    look: impl FnOnce(&Subject, &mut Curvature, &Path, Observe) -> Result<R, LabError>,
+) -> Result<R, LabError> {
+    let stop = progress::stop_flag();
+    let memory = arguments.memory.unwrap_or_default();
     let out = out.or_else(|| arguments.model.run.clone());
-    let out = out.ok_or_else(|| {
-        LabError::Option("--weights needs --out, a directory for the files".to_owned())
-    })?;
+    let out =
+        out.ok_or_else(|| LabError::option("--weights needs --out, a directory for the files"))?;
     let (model, data, split) = arguments.options()?;
-    Ok((out, Subject::open(&model, data.as_ref(), split)?))
-}
-
-/// Which layers were found in its file, and what looks wrong with its table.
-pub fn remark(subject: &Subject, quiet: bool) {
+    let subject = Subject::open(&model, data.as_ref(), split)?;
+    stop.listen();
+    let bar = progress::bar(0, "", quiet);
+    let mut curvature = memory.curvature();
+    let report = look(&subject, &mut curvature, &out, &|what, done, total| {
+        bar.set_message(what);
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+        stop.flow()
+    });
+    bar.finish_and_clear();
+    let report = report?;
     warn_of_data(subject.warnings(), quiet);
     if let (Some(note), false) = (subject.note(), quiet) {
         say(&note);
     }
+    Ok(report)
 }

@@ -24,11 +24,6 @@ struct Entry {
     parameters: usize,
 }
 
-#[derive(Serialize)]
-struct Listing {
-    tasks: Vec<Entry>,
-}
-
 pub fn run(options: &TasksOptions, quiet: bool) -> Result<String, LabError> {
     let hidden = NetworkKind::Mlp.default_hidden();
     let hidden = hidden.as_slice().iter().sum();
@@ -37,22 +32,17 @@ pub fn run(options: &TasksOptions, quiet: bool) -> Result<String, LabError> {
         parameters: hidden * (task.inputs + 1) + task.classes * (hidden + 1),
         task,
     };
-    let listing = Listing {
-        tasks: tasks::all().into_iter().map(entry).collect(),
-    };
-    let manner = Manner {
-        json: options.json,
-        quiet,
-    };
-    manner.tell(&listing, names, table)
+    let entries: Vec<Entry> = tasks::all().into_iter().map(entry).collect();
+    let json = options.json;
+    Manner { json, quiet }.list("tasks", &entries, names, table)
 }
 
-fn names(listing: &Listing) -> String {
-    let names = listing.tasks.iter().map(|entry| entry.task.name);
+fn names(entries: &[Entry]) -> String {
+    let names = entries.iter().map(|entry| entry.task.name);
     names.map(|name| format!("{name}\n")).collect()
 }
 
-fn table(listing: &Listing) -> String {
+fn table(entries: &[Entry]) -> String {
     let header = STYLES.get_header();
     let mut text = format!(
         "{header}{:13} {:>7} {:>8} {:>7} {:>9} {:>6}  {}{header:#}\n",
@@ -62,7 +52,7 @@ fn table(listing: &Listing) -> String {
         task,
         hidden,
         parameters,
-    } in &listing.tasks
+    } in entries
     {
         let network = format!("{}-{hidden}-{}", task.inputs, task.classes);
         let _ = writeln!(
@@ -72,7 +62,7 @@ fn table(listing: &Listing) -> String {
         );
     }
     text.push_str("\nnetwork: inputs, hidden units and outputs by default; D: its parameters\n\n");
-    for Entry { task, .. } in &listing.tasks {
+    for Entry { task, .. } in entries {
         let what = format!("{}; {}", task.description, task.source);
         for (line, part) in filled(&what, WIDTH - 14).into_iter().enumerate() {
             let name = if line == 0 { task.name } else { "" };

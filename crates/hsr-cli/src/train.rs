@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use hsr_lab::LabError;
 use hsr_lab::shell;
-use hsr_lab::train::{Control, Method, Progress, Run, TrainConfig};
+use hsr_lab::train::{Method, Progress, Run, TrainConfig};
 use indicatif::ProgressBar;
 
 use crate::args::TrainOptions;
@@ -12,10 +12,7 @@ use crate::output::{Manner, paths, warn, warn_of_data};
 use crate::{progress, settings};
 
 pub fn run(options: TrainOptions, quiet: bool, given: &[String]) -> Result<String, LabError> {
-    let manner = Manner {
-        json: options.json,
-        quiet,
-    };
+    let json = options.json;
     let stop = progress::stop_flag();
     let run = match &options.resume {
         Some(directory) => {
@@ -39,16 +36,12 @@ pub fn run(options: TrainOptions, quiet: bool, given: &[String]) -> Result<Strin
     let bar = progress_bar(&run, quiet);
     let result = run.execute(|progress| {
         show(&bar, &progress);
-        if stop.is_set() {
-            Control::Stop
-        } else {
-            Control::Continue
-        }
+        stop.control()
     });
     bar.finish_and_clear();
     let summary = result?;
     summary.notes.iter().for_each(|note| warn(note));
-    manner.tell(
+    Manner { json, quiet }.tell(
         &summary,
         |_| paths(&[&directory]),
         |summary| {
@@ -82,20 +75,13 @@ fn configure(
     given: &[String],
 ) -> Result<(TrainConfig, Option<PathBuf>), LabError> {
     let method = options.method;
-    let interval = options.training.interval;
-    let mut config = settings::config(
-        options.training,
-        options.data,
-        options.table.options(options.labels.numeric_classes),
-        options.synthetic,
-        given,
-    )?;
+    let penalised = method.sharpness().is_some();
+    let (training, source, seed) = (options.training, options.source, options.seed);
+    let mut config = settings::config(training, source, seed, penalised, given)?;
     config.method = method;
-    settings::settle_interval(&mut config, interval, method.sharpness().is_some());
     config.strength = options
         .strength
         .unwrap_or_else(|| method.default_strength());
-    config.seed = options.seed;
     Ok((config, options.out))
 }
 

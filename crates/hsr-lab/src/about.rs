@@ -70,32 +70,17 @@ impl About {
             _ => outputs,
         };
         let features = self.features.as_ref().map(|columns| {
-            columns
-                .iter()
-                .map(|column| column.features().len())
-                .sum::<usize>()
+            let counts = columns.iter().map(|column| column.features().len());
+            counts.sum::<usize>()
         });
+        let classes = self.classes.as_ref().map(Vec::len);
         let standardizer = self.standardizer.as_ref();
+        let (mean, std) = standardizer.map(|it| (it.mean.len(), it.std.len())).unzip();
         let sizes = [
-            (
-                self.classes.as_ref().map(Vec::len),
-                outputs,
-                "names",
-                "classes",
-            ),
+            (classes, outputs, "names", "classes"),
             (features, inputs, "names", "features"),
-            (
-                standardizer.map(|it| it.mean.len()),
-                inputs,
-                "means",
-                "features",
-            ),
-            (
-                standardizer.map(|it| it.std.len()),
-                inputs,
-                "deviations",
-                "features",
-            ),
+            (mean, inputs, "means", "features"),
+            (std, inputs, "deviations", "features"),
         ];
         let size = sizes
             .into_iter()
@@ -113,25 +98,11 @@ impl About {
     }
 }
 
-/// The names of losses on the command line.
-pub(crate) const LOSSES: [(&str, OutputLoss); 3] = [
-    ("softmax", OutputLoss::SoftmaxCrossEntropy),
-    ("sigmoid", OutputLoss::SigmoidCrossEntropy),
-    ("mse", OutputLoss::MeanSquaredError),
-];
-
-/// The name of a loss on the command line.
-pub(crate) fn name_of_loss(loss: OutputLoss) -> &'static str {
-    let named = LOSSES.iter().find(|(_, it)| *it == loss);
-    named.map_or("softmax", |(name, _)| name)
-}
-
 mod activation_name {
     use hsr_core::Activation;
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-    use crate::architecture::Activations;
-    use crate::architecture::Written;
+    use crate::architecture::{Activations, PerLayer};
 
     /// By name, or with its parameters where these are not the usual ones.
     #[derive(Serialize, Deserialize)]
@@ -149,27 +120,29 @@ mod activation_name {
             }
         }
 
-        fn activation(self) -> Result<Activation, hsr_core::Error> {
+        fn activation(&self) -> Result<Activation, hsr_core::Error> {
             match self {
                 Self::Name(name) => name.parse(),
-                Self::Whole(activation) => Ok(activation),
+                Self::Whole(activation) => Ok(*activation),
             }
         }
     }
 
     pub fn serialize<S: Serializer>(it: &Option<Activations>, to: S) -> Result<S::Ok, S::Error> {
-        let list = it.as_ref().map(|it| it.as_slice().iter().map(Named::of));
-        list.map(|list| Written::of(list.collect())).serialize(to)
+        let named = |it: &Activations| it.as_slice().iter().map(Named::of).collect::<Vec<_>>();
+        it.as_ref()
+            .map(|it| PerLayer::<Named>::from(named(it)))
+            .serialize(to)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Option<Activations>, D::Error> {
-        let Some(written) = Option::<Written<Named>>::deserialize(from)? else {
+        let Some(written) = Option::<PerLayer<Named>>::deserialize(from)? else {
             return Ok(None);
         };
-        let list: Result<Vec<Activation>, hsr_core::Error> =
-            written.list().into_iter().map(Named::activation).collect();
+        let list = written.as_slice().iter().map(Named::activation);
+        let list: Result<Vec<Activation>, hsr_core::Error> = list.collect();
         Ok(Some(list.map_err(D::Error::custom)?.into()))
     }
 }
@@ -178,9 +151,11 @@ mod loss_name {
     use hsr_core::OutputLoss;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
+    use crate::Named;
+
     pub fn serialize<S: Serializer>(it: &Option<OutputLoss>, to: S) -> Result<S::Ok, S::Error> {
         match it {
-            Some(loss) => to.serialize_str(super::name_of_loss(*loss)),
+            Some(loss) => to.serialize_str(loss.named()),
             None => to.serialize_none(),
         }
     }
@@ -189,13 +164,11 @@ mod loss_name {
         let Some(name) = Option::<String>::deserialize(from)? else {
             return Ok(None);
         };
-        let known = super::LOSSES.iter().find(|(known, _)| *known == name);
-        match known {
-            Some((_, loss)) => Ok(Some(*loss)),
-            None => Err(D::Error::custom(format!(
+        OutputLoss::of(&name).map(Some).ok_or_else(|| {
+            D::Error::custom(format!(
                 "unknown loss {name:?}, expected softmax, sigmoid or mse"
-            ))),
-        }
+            ))
+        })
     }
 }
 

@@ -6,30 +6,24 @@ use std::str::FromStr;
 
 use hsr_core::Activation;
 use hsr_core::depth::LayerShape;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::LabError;
+use crate::named::named;
 
+named! {
 /// A kind of network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Default)]
 pub enum NetworkKind {
     /// Layers of units, whose curvature has a closed form.
     #[default]
-    Mlp,
+    Mlp = "mlp",
     /// A [`ConvNet`](crate::conv::ConvNet) for square images, which is measured through its gradients.
-    Conv,
+    Conv = "conv",
+}
 }
 
 impl NetworkKind {
-    /// The name in files and options.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Mlp => "mlp",
-            Self::Conv => "conv",
-        }
-    }
-
     /// Hidden units, or channels, where none are named.
     pub fn default_hidden(self) -> Widths {
         match self {
@@ -53,7 +47,12 @@ impl NetworkKind {
     }
 }
 
-/// The widths of the hidden layers, or the channels of convolutions, from the inputs on. In JSON a number for one hidden layer, a list for several.
+/// Something of each hidden layer, from the inputs on. In JSON one value where there is one, else a list; in text the values
+/// with commas between them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PerLayer<T>(Vec<T>);
+
+/// The widths of the hidden layers, or the channels of convolutions.
 ///
 /// ```
 /// use hsr_lab::Widths;
@@ -63,11 +62,9 @@ impl NetworkKind {
 /// assert_eq!(serde_json::to_string(&Widths::from(8))?, "8");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Written<usize>", into = "Written<usize>")]
-pub struct Widths(Vec<usize>);
+pub type Widths = PerLayer<usize>;
 
-/// The activations of the hidden layers: one for all, or one for each. In JSON one, or a list.
+/// The activations of the hidden layers: one for all, or one for each.
 ///
 /// ```
 /// use hsr_lab::Activations;
@@ -79,119 +76,71 @@ pub struct Widths(Vec<usize>);
 /// assert_eq!(Activations::from(Activation::Silu).of_hidden(2)?, [Activation::Silu; 2]);
 /// # Ok::<(), String>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Written<Activation>", into = "Written<Activation>")]
-pub struct Activations(Vec<Activation>);
+pub type Activations = PerLayer<Activation>;
 
-/// How a list is written whose usual length is 1.
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum Written<T> {
-    One(T),
-    Several(Vec<T>),
-}
-
-impl<T> Written<T> {
-    pub fn of(mut list: Vec<T>) -> Self {
-        match (list.len(), list.pop()) {
-            (1, Some(only)) => Self::One(only),
-            (_, last) => {
-                list.extend(last);
-                Self::Several(list)
-            }
-        }
-    }
-
-    pub fn list(self) -> Vec<T> {
-        match self {
-            Self::One(only) => vec![only],
-            Self::Several(list) => list,
-        }
-    }
-}
-
-impl From<Written<usize>> for Widths {
-    fn from(written: Written<usize>) -> Self {
-        Self(written.list())
-    }
-}
-
-impl From<Widths> for Written<usize> {
-    fn from(widths: Widths) -> Self {
-        Self::of(widths.0)
-    }
-}
-
-impl From<usize> for Widths {
-    fn from(width: usize) -> Self {
-        Self(vec![width])
-    }
-}
-
-impl From<Vec<usize>> for Widths {
-    fn from(widths: Vec<usize>) -> Self {
-        Self(widths)
-    }
-}
-
-impl Widths {
-    /// The widths.
-    pub fn as_slice(&self) -> &[usize] {
+impl<T> PerLayer<T> {
+    /// As they were given.
+    pub fn as_slice(&self) -> &[T] {
         &self.0
     }
 }
 
-/// As on the command line: `32,16`.
-impl fmt::Display for Widths {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let widths: Vec<String> = self.0.iter().map(usize::to_string).collect();
-        f.write_str(&widths.join(","))
+impl<T> From<T> for PerLayer<T> {
+    fn from(only: T) -> Self {
+        Self(vec![only])
     }
 }
 
-impl FromStr for Widths {
+impl<T> From<Vec<T>> for PerLayer<T> {
+    fn from(list: Vec<T>) -> Self {
+        Self(list)
+    }
+}
+
+impl<T: Serialize> Serialize for PerLayer<T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match &self.0[..] {
+            [only] => only.serialize(to),
+            list => list.serialize(to),
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for PerLayer<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written<T> {
+            One(T),
+            Several(Vec<T>),
+        }
+        Ok(match Written::deserialize(from)? {
+            Written::One(only) => Self(vec![only]),
+            Written::Several(list) => Self(list),
+        })
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for PerLayer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let list: Vec<String> = self.0.iter().map(T::to_string).collect();
+        f.write_str(&list.join(","))
+    }
+}
+
+impl<T: FromStr<Err: fmt::Display>> FromStr for PerLayer<T> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = "expected a whole number for each hidden layer, such as 32 or 32,16";
-        let widths: Option<Vec<usize>> = text
-            .split(',')
-            .map(|width| width.trim().parse().ok())
-            .collect();
-        widths.map(Self).ok_or_else(|| expected.to_owned())
-    }
-}
-
-impl From<Written<Activation>> for Activations {
-    fn from(written: Written<Activation>) -> Self {
-        Self(written.list())
-    }
-}
-
-impl From<Activations> for Written<Activation> {
-    fn from(activations: Activations) -> Self {
-        Self::of(activations.0)
-    }
-}
-
-impl From<Activation> for Activations {
-    fn from(activation: Activation) -> Self {
-        Self(vec![activation])
-    }
-}
-
-impl From<Vec<Activation>> for Activations {
-    fn from(activations: Vec<Activation>) -> Self {
-        Self(activations)
+        let each = text.split(',').map(|part| {
+            let value = part.trim().parse::<T>();
+            value.map_err(|error| format!("{part:?} of {text:?}: {error}"))
+        });
+        each.collect::<Result<_, _>>().map(Self)
     }
 }
 
 impl Activations {
-    /// As they were given: one, or one for each hidden layer.
-    pub fn as_slice(&self) -> &[Activation] {
-        &self.0
-    }
-
     /// Of each of `hidden` hidden layers.
     ///
     /// # Errors
@@ -212,24 +161,6 @@ impl Activations {
                 }
             )),
         }
-    }
-}
-
-/// As on the command line: `tanh,gelu`.
-impl fmt::Display for Activations {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let names: Vec<&str> = self.0.iter().map(|it| it.name()).collect();
-        f.write_str(&names.join(","))
-    }
-}
-
-impl FromStr for Activations {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let named = text.split(',').map(|name| name.trim().parse());
-        let activations: Result<Vec<Activation>, hsr_core::Error> = named.collect();
-        activations.map(Self).map_err(|error| error.to_string())
     }
 }
 

@@ -1,6 +1,6 @@
 //! The device on which curvature is measured.
 
-use burn::tensor::{DType, Device};
+use burn::tensor::{DType, Device, Tensor};
 use burn_hsr::Backend;
 
 use crate::error::LabError;
@@ -18,4 +18,12 @@ pub(crate) fn measuring_device() -> Result<(Device, DType), LabError> {
         false => DType::F32,
     };
     Ok((device, dtype))
+}
+
+/// The tensor as one that autodiff follows; without autodiff there is nothing to track.
+pub(crate) fn tracked<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+    match tensor.is_autodiff() {
+        true => tensor.require_grad(),
+        false => tensor,
+    }
 }

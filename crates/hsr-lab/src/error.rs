@@ -13,6 +13,7 @@ use crate::tasks::TaskError;
 /// Why a command failed. The message is one line that names what, where and what was expected.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs)] // Of the fields: the messages say what they are.
 pub enum LabError {
     /// The data.
     #[error(transparent)]
@@ -40,89 +41,84 @@ pub enum LabError {
     Option(String),
     /// A weights file.
     #[error("{}: {message}", path.display())]
-    Weights {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        message: String,
-    },
+    Weights { path: PathBuf, message: String },
     /// A run directory.
     #[error("{}: {message}", path.display())]
-    Run {
-        /// The directory or the file in it.
-        path: PathBuf,
-        /// What is wrong with it.
-        message: String,
-    },
+    Run { path: PathBuf, message: String },
     /// A file could not be read or written.
     #[error("{}: cannot {action}: {source}", path.display())]
     Io {
-        /// The file.
         path: PathBuf,
-        /// What was tried.
         action: &'static str,
-        /// The system's answer.
         source: std::io::Error,
     },
     /// Training left the range of numbers.
     #[error(
         "the loss of the {network} network is no longer finite at epoch {epoch}; try a smaller `learning_rate` or `strength`"
     )]
-    Diverged {
-        /// Which network.
-        network: String,
-        /// The epoch, from 1.
-        epoch: usize,
-    },
+    Diverged { network: String, epoch: usize },
     /// The user stopped the run.
     #[error(
         "interrupted at epoch {epoch} of {epochs} of the {network} network; continue with: hsr train {}",
         shell::option("resume", path)
     )]
     Interrupted {
-        /// Which network.
         network: String,
-        /// Epochs done.
         epoch: usize,
-        /// Epochs wanted.
         epochs: usize,
-        /// The run directory.
         path: PathBuf,
     },
     /// The user stopped a comparison.
     #[error("interrupted with {done} of {total} runs done in {}; the same command goes on with the rest", path.display())]
     Paused {
-        /// Runs done.
         done: usize,
-        /// Runs in all.
         total: usize,
-        /// The directory.
         path: PathBuf,
     },
     /// The user stopped a computation that leaves nothing behind.
     #[error("interrupted at {done} of {total} {what}; nothing was written")]
     Stopped {
-        /// What is counted.
         what: &'static str,
-        /// How many are done.
         done: usize,
-        /// How many there are.
         total: usize,
     },
     /// The user stopped a reproduction.
     #[error("interrupted in {experiment}; the same command goes on from there")]
-    Halted {
-        /// The experiment.
-        experiment: String,
-    },
+    Halted { experiment: String },
     /// An eigenvalue computation did not converge.
     #[error("the eigenvalues of the Hessian did not converge")]
     Eigenvalues,
 }
 
+/// Returns the error of an option, with a message as of `format!`.
+macro_rules! refuse {
+    ($($message:tt)+) => {
+        return Err($crate::LabError::Option(format!($($message)+)))
+    };
+}
+
+pub(crate) use refuse;
+
 impl LabError {
+    /// What is wrong with an option.
+    pub fn option(message: impl Into<String>) -> Self {
+        Self::Option(message.into())
+    }
+
+    /// What is wrong with a weights file.
+    pub(crate) fn weights(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
+        let (path, message) = (path.into(), message.into());
+        Self::Weights { path, message }
+    }
+
+    /// What is wrong with a run directory, or with a file in it.
+    pub(crate) fn run(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
+        let (path, message) = (path.into(), message.into());
+        Self::Run { path, message }
+    }
+
     /// An I/O error with its file.
-    pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+    pub fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io {
             path,

@@ -131,6 +131,17 @@ pub(crate) fn json<T: Serialize>(value: &T) -> Vec<u8> {
     text
 }
 
+/// The CSV that `write` writes.
+pub(crate) fn csv(
+    write: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> csv::Result<()>,
+) -> csv::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    write(&mut writer)?;
+    writer
+        .into_inner()
+        .map_err(|error| error.into_error().into())
+}
+
 /// What stands between the fields of a sealed file and its checksum.
 const SEAL: &str = ",\n  \"checksum\": \"";
 /// What stands behind the checksum.

@@ -71,11 +71,10 @@ impl DirectoryLock {
             };
             match file.try_lock() {
                 Err(TryLockError::WouldBlock) => {
-                    return Err(LabError::Run {
-                        path: directory.to_owned(),
-                        message: "another hsr is writing here; wait until it has ended, or name another directory"
-                            .to_owned(),
-                    });
+                    return Err(LabError::run(
+                        directory,
+                        "another hsr is writing here; wait until it has ended, or name another directory",
+                    ));
                 }
                 Ok(()) if !is_at(&file, &lock) => continue,
                 // Some file systems have no locks: there nothing can be held, and work goes on without.

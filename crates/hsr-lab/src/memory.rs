@@ -6,8 +6,7 @@ use std::sync::OnceLock;
 use hsr_core::depth::LayerShape;
 use hsr_core::{Error, Evaluation, OutputLoss, Quantity, Workspace};
 
-use crate::curvature::Curvature;
-use crate::curvature::{check_memory, sizes};
+use crate::curvature::{Curvature, check_memory, sizes};
 use crate::error::LabError;
 use crate::weights::three_layers;
 
@@ -58,18 +57,16 @@ impl FromStr for MemoryLimit {
         let expected = || "expected a size such as 2GiB, 500MB or a number of bytes".to_owned();
         let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
         let value: f64 = digits.parse().map_err(|_| expected())?;
-        let unit = match text[digits.len()..].trim().to_ascii_lowercase().as_str() {
-            "" | "b" => 1.0,
-            "k" | "kib" => 1024.0,
-            "m" | "mib" => 1024.0 * 1024.0,
-            "g" | "gib" => 1024.0 * 1024.0 * 1024.0,
-            "t" | "tib" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
-            "kb" => 1e3,
-            "mb" => 1e6,
-            "gb" => 1e9,
-            "tb" => 1e12,
-            _ => return Err(expected()),
+        let unit = text[digits.len()..].trim().to_ascii_lowercase();
+        let (prefix, base) = match unit.strip_suffix("ib") {
+            Some(prefix) if !prefix.is_empty() => (prefix, 1024_f64),
+            _ => match unit.strip_suffix('b') {
+                Some(prefix) => (prefix, 1000.0),
+                None => (unit.as_str(), 1024.0),
+            },
         };
+        let power = ["", "k", "m", "g", "t"].iter().position(|it| *it == prefix);
+        let unit = base.powi(power.ok_or_else(expected)? as i32);
         let bytes = value * unit;
         if bytes >= 1.0 && bytes < u64::MAX as f64 {
             Ok(Self(Some(bytes as u64)))
@@ -123,9 +120,9 @@ fn left_of_addresses() -> Option<u64> {
     Some(limit.saturating_sub(number_after(&status, "VmSize:")? * 1024))
 }
 
-/// What training is asked for, as far as memory knows it.
-pub(crate) struct Training<'a> {
-    pub layers: &'a [LayerShape],
+/// How much there is to do in training.
+#[derive(Clone, Copy)]
+pub(crate) struct Sizes {
     /// Samples trained on, tested on, and of one step.
     pub train: usize,
     pub test: usize,
@@ -134,17 +131,17 @@ pub(crate) struct Training<'a> {
     pub penalty: bool,
 }
 
-impl Training<'_> {
-    /// Refuses what does not fit, before any of it is allocated: the networks, and their closed form on the splits.
-    pub fn check(&self, limit: MemoryLimit) -> Result<(), LabError> {
+impl Sizes {
+    /// Refuses what does not fit, before any of it is allocated: networks of these layers, and their closed form on the
+    /// splits.
+    pub fn check(self, layers: &[LayerShape], limit: MemoryLimit) -> Result<(), LabError> {
         let limit = limit.bytes();
         let Self {
-            layers,
             train,
             test,
             step,
             penalty,
-        } = *self;
+        } = self;
         let (hidden, outputs) = sizes(layers);
         let wide = |layer: &LayerShape| layer.outputs as f64;
         let parameters: f64 = layers
@@ -244,14 +241,13 @@ mod tests {
     fn a_network_that_no_machine_holds_is_refused() {
         for hidden in [1 << 32, usize::MAX] {
             let layers = [LayerShape::new(2, hidden), LayerShape::new(hidden, 2)];
-            let training = Training {
-                layers: &layers,
+            let sizes = Sizes {
                 train: 100,
                 test: 50,
                 step: 64,
                 penalty: true,
             };
-            let refused = training.check(MemoryLimit::new(1 << 30));
+            let refused = sizes.check(&layers, MemoryLimit::new(1 << 30));
             let refused = matches!(refused, Err(LabError::Core(Error::Memory { .. })));
             assert!(refused, "{hidden}");
         }

@@ -9,6 +9,7 @@ use hsr_core::depth::LayerShape;
 use crate::conv::{ConvNet, ConvNetConfig, ConvWeights};
 use crate::data::Dataset;
 pub(crate) use crate::device::measuring_device;
+use crate::device::tracked;
 use crate::weights::Weights;
 
 /// A kind of classifier as a Burn module.
@@ -122,14 +123,6 @@ pub fn to_burn(weights: &Weights, device: &Device) -> Mlp {
 }
 
 fn in_precision(weights: &Weights, device: &Device, dtype: DType) -> Mlp {
-    // Without autodiff there is nothing to track.
-    fn tracked<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
-        if tensor.is_autodiff() {
-            tensor.require_grad()
-        } else {
-            tensor
-        }
-    }
     let ids = (1..).step_by(2);
     let layers = weights.layers.iter().zip(weights.ranges()).zip(ids);
     let linear = layers.map(|((layer, [matrix, bias]), id)| {

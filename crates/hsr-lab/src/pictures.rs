@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::LabError;
-use crate::figures::{Figure, FigureError};
+use crate::figures::{DecisionPanel, Figure, FigureError};
 use crate::files;
 
 /// Writes `NAME.svg` and `NAME.png` and gives their paths; what could not be drawn is added to `notes`.
@@ -37,6 +37,36 @@ pub(crate) fn write(
         Err(error) => notes.push(format!("no picture {name}: {error}")),
     }
     Ok(written)
+}
+
+/// What a network decides in `grid` × `grid` cells over the plane of its samples, with a margin of that share around them.
+///
+/// # Errors
+///
+/// Those of `predict`, which gives the class of each point.
+pub(crate) fn decisions<E>(
+    title: String,
+    (grid, margin): (usize, f64),
+    points: Vec<[f64; 2]>,
+    labels: &[usize],
+    predict: impl FnOnce(Vec<[f64; 2]>) -> Result<Vec<usize>, E>,
+) -> Result<DecisionPanel, E> {
+    let [x_range, y_range] = [0, 1].map(|axis| {
+        let values = points.iter().map(|point| point[axis]);
+        let low = values.clone().fold(f64::INFINITY, f64::min);
+        let high = values.fold(f64::NEG_INFINITY, f64::max);
+        let margin = margin * (high - low).max(1e-6);
+        (low - margin, high + margin)
+    });
+    Ok(DecisionPanel {
+        title,
+        grid,
+        x_range,
+        y_range,
+        classes: predict(DecisionPanel::centres(grid, x_range, y_range).collect())?,
+        points,
+        labels: labels.to_vec(),
+    })
 }
 
 #[cfg(test)]

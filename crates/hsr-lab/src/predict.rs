@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::curvature::Curvature;
 use crate::data::{DataWarning, Table};
-use crate::error::LabError;
+use crate::error::{LabError, refuse};
 use crate::model::{Labels, Model, ModelNetwork, ModelOptions, TableSource};
 use crate::{files, scores};
 
@@ -81,46 +81,40 @@ pub fn predict(options: &PredictOptions) -> Result<Prediction, LabError> {
     if model.loss == OutputLoss::MeanSquaredError
         || (model.loss == OutputLoss::SigmoidCrossEntropy && model.network.outputs() != 1)
     {
-        return Err(LabError::Option(format!(
+        refuse!(
             "{}: {} outputs under the {} tell no classes apart",
             model.path.display(),
             model.network.outputs(),
             model.loss.name()
-        )));
+        );
     }
     if same_file(&options.data.path, &options.out) || same_file(&model.path, &options.out) {
-        return Err(LabError::Option(format!(
+        refuse!(
             "`out` {} is one of the files that are read, expected another",
             options.out.display()
-        )));
+        );
     }
     let table = model.table(&options.data, false)?;
     let logits = logits(&model, &table)?;
     let classes = classes(&model);
-    let labels = match &table.label_column {
-        Some(_) => Some(indices(model.labels(&table)?)),
-        None => None,
-    };
+    let labels = table.label_column.as_ref().map(|_| model.labels(&table));
+    let labels = labels.transpose()?.map(Labels::into_classes);
     let probabilities = probabilities(&logits, classes.len());
     let predicted: Vec<usize> = logits.chunks_exact(classes.len()).map(largest).collect();
-    let bytes = csv(&table, &classes, &predicted, &probabilities)
-        .map_err(|error| LabError::Option(format!("{}: {error}", options.out.display())))?;
+    let bytes = files::csv(|writer| rows(writer, &table, &classes, &predicted, &probabilities))
+        .map_err(|error| LabError::run(&options.out, error.to_string()))?;
     files::write(&options.out, &bytes)?;
-    let count = |class: usize| predicted.iter().filter(|&&it| it == class).count();
+    let count = |(class, name): (usize, &String)| ClassCount {
+        name: name.clone(),
+        predicted: predicted.iter().filter(|&&it| it == class).count(),
+    };
     Ok(Prediction {
         weights: model.path.display().to_string(),
         data: options.data.path.display().to_string(),
         out: options.out.display().to_string(),
         samples: table.samples(),
         unpredicted: table.dropped.len(),
-        classes: classes
-            .iter()
-            .enumerate()
-            .map(|(class, name)| ClassCount {
-                name: name.clone(),
-                predicted: count(class),
-            })
-            .collect(),
+        classes: classes.iter().enumerate().map(count).collect(),
         scores: labels.map(|labels| Scores {
             accuracy: scores::accuracy(&predicted, &labels),
             macro_f1: scores::macro_f1(&predicted, &labels, classes.len()),
@@ -164,13 +158,6 @@ fn logits(model: &Model, table: &Table) -> Result<Vec<f64>, LabError> {
     })
 }
 
-fn indices(labels: Labels) -> Vec<usize> {
-    match labels {
-        Labels::Classes(classes) => classes,
-        Labels::Values(values) => values.iter().map(|&value| value as usize).collect(),
-    }
-}
-
 /// The first of the largest.
 fn largest(logits: &[f64]) -> usize {
     let all = logits.iter().enumerate().rev();
@@ -189,13 +176,13 @@ fn probabilities(logits: &[f64], classes: usize) -> Vec<f64> {
     logits.chunks_exact(classes).flat_map(softmax).collect()
 }
 
-fn csv(
+fn rows(
+    writer: &mut csv::Writer<Vec<u8>>,
     table: &Table,
     classes: &[String],
     predicted: &[usize],
     probabilities: &[f64],
-) -> Result<Vec<u8>, csv::Error> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
+) -> csv::Result<()> {
     let header = classes.iter().map(|class| format!("probability_{class}"));
     writer.write_record(std::iter::once("class".to_owned()).chain(header))?;
     let unknown = vec![""; 1 + classes.len()];
@@ -213,9 +200,7 @@ fn csv(
     for _ in dropped {
         writer.write_record(&unknown)?;
     }
-    writer
-        .into_inner()
-        .map_err(|error| error.into_error().into())
+    Ok(())
 }
 
 #[cfg(test)]

@@ -11,14 +11,16 @@ use burn_sharpness::spectrum::{
 use burn_sharpness::{SharpnessError, SymmetricOperator};
 use serde::Serialize;
 
+pub use burn_sharpness::spectrum::{EigenPair, SpectrumEnds};
+
 pub use crate::eigen::{
-    DENSE_LIMIT, Eigenvalue, Ends, Extremes, LanczosReport, Pair, Pairs, eigenvalues, ends,
-    extremes, largest_of_layers, largest_pairs, pairs_at_the_ends,
+    DENSE_LIMIT, Eigenvalue, Ends, Extremes, LanczosReport, eigenvalues, ends, extremes,
+    largest_of_layers, pairs_at_the_ends,
 };
 
-use crate::curvature::Curvature;
-use crate::eigen::numbers_fault;
-use crate::error::LabError;
+use crate::curvature::{Curvature, of_hessian};
+use crate::eigen::{hessian, negative, numbers_fault};
+use crate::error::{LabError, refuse};
 use crate::figures::{Density, Figure, FigureError, Spectrum, density, value as short};
 use crate::lock::DirectoryLock;
 use crate::subject::{Subject, SubjectReport};
@@ -165,15 +167,13 @@ pub fn spectrum_of(
     mut observe: impl FnMut(SpectrumProgress) -> ControlFlow<()>,
 ) -> Result<SpectrumReport, LabError> {
     if options.top == 0 {
-        return Err(LabError::Option(
-            "--top is 0, expected at least 1".to_owned(),
-        ));
+        refuse!("--top is 0, expected at least 1");
     }
     if !(1..=MOST_PROBES).contains(&options.probes) {
-        return Err(LabError::Option(format!(
+        refuse!(
             "--probes is {}, expected at least 1 and at most {MOST_PROBES}",
             options.probes
-        )));
+        );
     }
     let theta = subject.theta();
     let _lock = DirectoryLock::of_kind(out, "spectrum")?;
@@ -182,11 +182,7 @@ pub fn spectrum_of(
     let mut surface = samples.surface(curvature)?;
     let loss = surface.loss(theta)?;
     let bounds = surface.bounds(theta)?;
-    let matrix = match size <= DENSE_LIMIT {
-        true => surface.hessian(theta)?,
-        false => None,
-    };
-    let mut dense = match matrix {
+    let mut dense = match hessian(&mut *surface, theta)? {
         Some(hessian) => Some(Eigenvalues::dense(
             eigenvalues(&hessian, size)?,
             options.top,
@@ -213,8 +209,7 @@ pub fn spectrum_of(
         seed: options.seed,
         ..TraceConfig::default()
     };
-    let mut found = None;
-    let computed = surface.with_hessian(theta, &mut |operator| {
+    let computed = of_hessian(&mut *surface, theta, |operator| {
         let mut operator = Watched::new(operator, ("eigenvalues", ITERATIONS), &mut observe);
         let (eigenvalues, density) = match dense.take() {
             Some(dense) => {
@@ -229,23 +224,20 @@ pub fn spectrum_of(
             }
         };
         operator.begin(("trace", of_trace.products));
-        found = Some((eigenvalues, density, moments(&mut operator, &of_trace)?));
-        Ok(())
+        Ok((eigenvalues, density, moments(&mut operator, &of_trace)?))
     });
-    computed.map_err(numbers_fault)?;
-    let (found, estimated, moments) = found.ok_or(LabError::Eigenvalues)?;
+    let (found, estimated, moments) = computed.map_err(numbers_fault)?;
     let trace = moments.trace;
     drop(surface);
 
     let lambda_max = found.largest[0];
-    let picture = Picture {
-        subject,
-        options,
+    let spectrum = Spectrum {
+        label: subject.network().to_owned(),
+        eigenvalues: found.all.clone(),
         lambda_sup: bounds.map_or(f64::NAN, |bounds| bounds.lambda_sup),
-        steps,
     };
     let curve = estimated.smoothed(POINTS, None).map_err(numbers_fault)?;
-    let figure = picture.draw(&curve, &found, size);
+    let figure = picture(subject, options.probes, steps, &curve, spectrum);
     let (files, notes) = save(out, &found, &curve, figure)?;
     Ok(SpectrumReport {
         subject: subject.report(),
@@ -263,7 +255,7 @@ pub fn spectrum_of(
             None => Some(Estimates::from_moments(&moments)),
         },
         curvature_samples: subject.curved_samples(),
-        negative_eigenvalues: found.negative(),
+        negative_eigenvalues: found.residuals.is_none().then(|| negative(&found.all)),
         eigenvalue_method: if found.residuals.is_some() {
             "lanczos"
         } else {
@@ -323,9 +315,7 @@ impl Eigenvalues {
     ) -> Result<Self, SharpnessError> {
         let top = top.min(operator.size());
         let ends = lanczos_within(operator, top, None, options, vectors)?;
-        let values = |pairs: &[burn_sharpness::spectrum::EigenPair]| {
-            pairs.iter().map(|pair| pair.value).collect::<Vec<f64>>()
-        };
+        let values = |pairs: &[EigenPair]| pairs.iter().map(|pair| pair.value).collect();
         let both = ends.smallest.iter().chain(ends.largest.iter().rev());
         let (all, residuals) = both.map(|pair| (pair.value, pair.residual)).unzip();
         Ok(Self {
@@ -336,63 +326,38 @@ impl Eigenvalues {
             converged: ends.converged,
         })
     }
-
-    /// Those that are negative beyond rounding, where all are known.
-    fn negative(&self) -> Option<usize> {
-        if self.residuals.is_some() {
-            return None;
-        }
-        let scale = self.largest[0].abs().max(self.smallest[0].abs());
-        let noise = f64::EPSILON * self.all.len() as f64 * scale;
-        Some(self.all.iter().filter(|&&v| v < -noise).count())
-    }
 }
 
-/// What the picture says of itself.
-struct Picture<'a> {
-    subject: &'a Subject,
-    options: &'a SpectrumOptions,
-    lambda_sup: f64,
+/// The density with the eigenvalues below it; of Lanczos quadrature `steps` for each probe, none where all are known.
+fn picture(
+    subject: &Subject,
+    probes: usize,
     steps: usize,
-}
-
-impl Picture<'_> {
-    fn draw(
-        &self,
-        curve: &DensityCurve,
-        found: &Eigenvalues,
-        size: usize,
-    ) -> Result<Figure, FigureError> {
-        let of_one = 1.0 / (size as f64 * curve.width * (2.0 * std::f64::consts::PI).sqrt());
-        density(&[Density {
-            spectrum: Spectrum {
-                label: self.subject.network().to_owned(),
-                eigenvalues: found.all.clone(),
-                lambda_sup: self.lambda_sup,
-            },
-            count: size,
-            values: curve.values.clone(),
-            density: curve.density.clone(),
-            floor: 0.1 * of_one,
-            note: format!(
-                "{}, {}. {}, spread by {}{}.",
-                self.subject.place(),
-                self.subject.of_samples(),
-                match self.steps {
-                    0 => "The density of every eigenvalue".to_owned(),
-                    steps => format!(
-                        "Lanczos quadrature, {} probes of {steps} steps",
-                        self.options.probes
-                    ),
-                },
-                short(curve.width),
-                match found.residuals {
-                    Some(_) => "; below it the outermost eigenvalues",
-                    None => "; below it each one",
-                },
-            ),
-        }])
-    }
+    curve: &DensityCurve,
+    spectrum: Spectrum,
+) -> Result<Figure, FigureError> {
+    let size = subject.theta().len();
+    let of_one = 1.0 / (size as f64 * curve.width * (2.0 * std::f64::consts::PI).sqrt());
+    let (how, below) = match steps {
+        0 => ("The density of every eigenvalue".to_owned(), "each one"),
+        _ => (
+            format!("Lanczos quadrature, {probes} probes of {steps} steps"),
+            "the outermost eigenvalues",
+        ),
+    };
+    density(&[Density {
+        spectrum,
+        count: size,
+        values: curve.values.clone(),
+        density: curve.density.clone(),
+        floor: 0.1 * of_one,
+        note: format!(
+            "{}, {}. {how}, spread by {}; below it {below}.",
+            subject.place(),
+            subject.of_samples(),
+            short(curve.width),
+        ),
+    }])
 }
 
 /// Writes the tables, then the picture; gives the files and what could not be drawn.
@@ -404,10 +369,8 @@ fn save(
 ) -> Result<(Vec<PathBuf>, Vec<String>), LabError> {
     let mut table = "eigenvalue,residual\n".to_owned();
     for (i, eigenvalue) in found.all.iter().enumerate() {
-        let residual = found
-            .residuals
-            .as_ref()
-            .map_or_else(String::new, |residuals| residuals[i].to_string());
+        let residual = found.residuals.as_ref().map(|residuals| residuals[i]);
+        let residual = residual.map_or_else(String::new, |it| it.to_string());
         let _ = writeln!(table, "{eigenvalue},{residual}");
     }
     let mut density = "eigenvalue,density\n".to_owned();

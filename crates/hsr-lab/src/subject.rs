@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::curvature::Curvature;
 use crate::curvature::{FeedForwardSurface, Surface};
 use crate::data::{DataWarning, Dataset, Table};
-use crate::error::LabError;
+use crate::error::{LabError, refuse};
 use crate::model::{Labels, Model, ModelNetwork, ModelOptions, ModelSource, TableSource};
 use crate::train::{Architecture, SavedRun, Split};
 use crate::weights::WeightsFile;
@@ -132,9 +132,7 @@ impl Subject {
                 (name.to_owned(), theta, Origin::Run { run, split })
             }
             (None, ModelSource::Weights { .. }) => {
-                return Err(LabError::Option(
-                    "--weights needs --data, a table on which the curvature is computed".to_owned(),
-                ));
+                refuse!("--weights needs --data, a table on which the curvature is computed");
             }
         };
         Ok(Self {
@@ -281,10 +279,6 @@ impl Subject {
     }
 
     fn dataset(&self, table: &Table, labels: &Labels) -> Dataset {
-        let labels = match labels {
-            Labels::Classes(classes) => classes.clone(),
-            Labels::Values(values) => values.iter().map(|&v| v as usize).collect(),
-        };
         let names = self.model.classes.clone().unwrap_or_else(|| {
             let outputs = 0..self.model.network.outputs();
             outputs.map(|class| class.to_string()).collect()
@@ -294,7 +288,7 @@ impl Subject {
             features: table.features.clone(),
             inputs: table.inputs,
             feature_names: table.feature_names.clone(),
-            labels,
+            labels: labels.clone().into_classes(),
             class_names: names,
         }
     }
@@ -328,9 +322,7 @@ impl Subject {
                 network: Some("plain".to_owned()),
             },
             (None, ModelSource::Weights { .. }) => {
-                return Err(LabError::Option(
-                    "weights need --from, the file of the network where the line begins".to_owned(),
-                ));
+                refuse!("weights need --from, the file of the network where the line begins");
             }
         };
         let unlike = |path: &Path| {

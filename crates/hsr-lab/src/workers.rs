@@ -1,12 +1,30 @@
 //! Threads that share work. They are no pool of rayon: what they do is long and goes in parallel itself, so that a thread of
 //! a pool that waits inside one run would take up a second one, and one job would leave the run a single thread.
 
-/// Calls `work` in `jobs` threads, this one among them, and gives what each returned. Where the system refuses a thread
-/// there are fewer: each takes what is left to do, so that the work is done all the same.
-pub(crate) fn all<T: Send>(jobs: usize, work: impl Fn() -> T + Sync) -> Vec<T> {
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Calls `unit` with every item in up to `jobs` threads, this one among them, until `stop` is set; an error sets it. Where
+/// the system refuses a thread there are fewer: each takes what is left to do, so that the work is done all the same.
+pub(crate) fn each<T: Sync, E: Send>(
+    jobs: usize,
+    items: &[T],
+    stop: &AtomicBool,
+    unit: impl Fn(&T) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while !stop.load(Ordering::Relaxed) {
+            let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                break;
+            };
+            unit(item).inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
+        }
+        Ok(())
+    };
     std::thread::scope(|scope| {
-        let helpers: Vec<_> = (1..jobs)
-            .map_while(|_| std::thread::Builder::new().spawn_scoped(scope, &work).ok())
+        let helpers: Vec<_> = (1..jobs.min(items.len()))
+            .map_while(|_| std::thread::Builder::new().spawn_scoped(scope, work).ok())
             .collect();
         let own = work();
         let joined = helpers.into_iter().map(|helper| {
@@ -18,24 +36,38 @@ pub(crate) fn all<T: Send>(jobs: usize, work: impl Fn() -> T + Sync) -> Vec<T> {
     })
 }
 
+/// A panic in another thread ends the program anyway.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
-    fn work_is_done_whatever_the_number_of_threads() {
+    fn work_is_done_once_whatever_the_number_of_threads() {
+        let items: Vec<usize> = (0..1000).collect();
         for jobs in [0, 1, 2, 50] {
-            let next = AtomicUsize::new(0);
-            let done = all(jobs, || {
-                let mine = std::iter::from_fn(|| {
-                    let it = next.fetch_add(1, Ordering::Relaxed);
-                    (it < 1000).then_some(it)
-                });
-                mine.sum::<usize>()
-            });
-            assert_eq!(done.len(), jobs.max(1));
-            assert_eq!(done.iter().sum::<usize>(), 499_500);
+            let sum = AtomicUsize::new(0);
+            let add = |item: &usize| {
+                sum.fetch_add(*item, Ordering::Relaxed);
+                Ok::<_, ()>(())
+            };
+            each(jobs, &items, &AtomicBool::new(false), add).unwrap();
+            assert_eq!(sum.into_inner(), 499_500);
         }
+    }
+
+    #[test]
+    fn an_error_stops_every_thread() {
+        let items: Vec<usize> = (0..1000).collect();
+        let stop = AtomicBool::new(false);
+        let result = each(2, &items, &stop, |item| match item {
+            500 => Err(*item),
+            _ => Ok(()),
+        });
+        assert_eq!(result, Err(500));
+        assert!(stop.into_inner());
     }
 }

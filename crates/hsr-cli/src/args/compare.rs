@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use hsr_lab::Named;
 use hsr_lab::burn_hsr::{ParseStrengthError, Strength};
 use hsr_lab::compare::Budget;
 use hsr_lab::data::nearest;
 use hsr_lab::train::Method;
 
-use super::data::{DataOptions, LabelArguments, SyntheticOptions, TableArguments};
-use super::named::{Named, named};
+use super::data::SourceArguments;
+use super::named::{budget, method};
 use super::training::TrainingOptions;
 use crate::style::examples;
 
@@ -34,13 +35,7 @@ use crate::style::examples;
 ))]
 pub struct CompareOptions {
     /// The methods; the others are tested against `plain`, or against the first where `plain` is not among them.
-    #[arg(
-        long,
-        value_name = "A,B,…",
-        value_delimiter = ',',
-        default_value = "plain,hsr",
-        value_parser = named::<Method>()
-    )]
+    #[arg(long, value_name = "A,B,…", value_delimiter = ',', default_value = "plain,hsr", value_parser = method())]
     pub methods: Vec<Method>,
     /// Seeds, each a run of every method.
     #[arg(long, value_name = "N", default_value_t = 10)]
@@ -59,7 +54,7 @@ pub struct CompareOptions {
     pub tune: Option<usize>,
     /// What the methods have the same number of: epochs, or forward and backward passes, of which each gets as many as plain
     /// training in --epochs.
-    #[arg(long, value_name = "NAME", default_value = "epochs", value_parser = named::<Budget>())]
+    #[arg(long, value_name = "NAME", default_value = "epochs", value_parser = budget())]
     pub budget: Budget,
     /// Runs at the same time [default: one a processor, one on a GPU].
     #[arg(long, value_name = "N")]
@@ -75,16 +70,7 @@ pub struct CompareOptions {
     pub training: TrainingOptions,
     /// What is learned from.
     #[command(flatten)]
-    pub data: DataOptions,
-    /// The CSV.
-    #[command(flatten)]
-    pub table: TableArguments,
-    /// Whether numbers are classes.
-    #[command(flatten)]
-    pub labels: LabelArguments,
-    /// Synthetic tasks.
-    #[command(flatten)]
-    pub synthetic: SyntheticOptions,
+    pub source: SourceArguments,
 }
 
 /// `--strength` of `hsr compare`.
@@ -101,7 +87,7 @@ fn strength(text: &str) -> Result<MethodStrength, String> {
     let (method, value) = text.split_once('=').ok_or_else(expected)?;
     Ok(MethodStrength {
         method: Method::of(method.trim()).ok_or_else(|| {
-            let meant = nearest(method, Method::VALUES.iter().map(|it| it.name()))
+            let meant = nearest(method, Method::ALL.map(Method::name))
                 .map_or_else(String::new, |name| format!(" (did you mean {name:?}?)"));
             format!("{method:?} is no method{meant}, {}", expected())
         })?,

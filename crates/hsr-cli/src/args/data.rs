@@ -9,6 +9,60 @@ use hsr_lab::tasks;
 
 use super::named::{Names, named, names};
 
+/// What is learned from, and how a CSV is read.
+#[derive(Clone, Debug, Args)]
+pub struct SourceArguments {
+    /// The data.
+    #[command(flatten)]
+    pub data: DataOptions,
+    /// The CSV.
+    #[command(flatten)]
+    pub table: TableArguments,
+    /// Whether numbers are classes.
+    #[command(flatten)]
+    pub labels: LabelArguments,
+    /// Synthetic tasks.
+    #[command(flatten)]
+    pub synthetic: SyntheticOptions,
+}
+
+impl SourceArguments {
+    /// The same for each task or table.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the number of labels.
+    pub fn each(self) -> Result<Vec<Self>, String> {
+        let DataOptions {
+            task, data, label, ..
+        } = &self.data;
+        let (tables, labels) = (data.len(), label.len());
+        if labels > 1 && labels != tables {
+            return Err(format!(
+                "--label is given {labels} times for {tables} of --data, expected one for all or one for each"
+            ));
+        }
+        if task.len().max(tables) < 2 {
+            return Ok(vec![self]);
+        }
+        let with = |task: Option<&String>, data: Option<&PathBuf>, label: Option<&String>| {
+            let mut one = self.clone();
+            one.data.task = task.into_iter().cloned().collect();
+            one.data.data = data.into_iter().cloned().collect();
+            one.data.label = label.into_iter().cloned().collect();
+            one
+        };
+        let tasks = task
+            .iter()
+            .map(|task| with(Some(task), None, label.first()));
+        let tables = data.iter().enumerate().map(|(number, path)| {
+            let label = label.get(number).or(label.first());
+            with(None, Some(path), label)
+        });
+        Ok(tasks.chain(tables).collect())
+    }
+}
+
 /// What is learned from.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Data")]
@@ -38,41 +92,6 @@ pub struct DataOptions {
     /// The share of the labels trained on that are replaced by another class.
     #[arg(long, value_name = "X", default_value_t = 0.0)]
     pub label_noise: f64,
-}
-
-impl DataOptions {
-    /// The same options for each task or table.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with the number of labels.
-    pub fn each(&self) -> Result<Vec<Self>, String> {
-        let (tables, labels) = (self.data.len(), self.label.len());
-        if labels > 1 && labels != tables {
-            return Err(format!(
-                "--label is given {labels} times for {tables} of --data, expected one for all or one for each"
-            ));
-        }
-        if self.task.len().max(tables) < 2 {
-            return Ok(vec![self.clone()]);
-        }
-        let tasks = self.task.iter().map(|task| Self {
-            task: vec![task.clone()],
-            ..self.clone()
-        });
-        let tables = self.data.iter().enumerate().map(|(number, path)| Self {
-            data: vec![path.clone()],
-            label: self
-                .label
-                .get(number)
-                .or(self.label.first())
-                .cloned()
-                .into_iter()
-                .collect(),
-            ..self.clone()
-        });
-        Ok(tasks.chain(tables).collect())
-    }
 }
 
 /// How a CSV is read.

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use hsr_lab::memory::MemoryLimit;
 
 use super::subject::SubjectArguments;
 use crate::style::examples;
@@ -61,12 +60,6 @@ pub struct InspectOptions {
     /// Write that table and a picture of it into a directory: layers.csv, layers.svg and layers.png.
     #[arg(long, value_name = "DIR", requires = "per_layer")]
     pub out: Option<PathBuf>,
-    /// The most memory that curvature may take, such as 2GiB [default: half of what is free].
-    #[arg(long, value_name = "SIZE")]
-    pub memory: Option<MemoryLimit>,
-    /// Print one JSON object.
-    #[arg(long)]
-    pub json: bool,
     /// The network and the samples.
     #[command(flatten)]
     pub subject: SubjectArguments,

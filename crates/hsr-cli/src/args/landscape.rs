@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
-use hsr_lab::memory::MemoryLimit;
+use clap::Args;
+use hsr_lab::landscape::Directions;
 
+use super::named::named;
 use super::subject::SubjectArguments;
 use crate::style::examples;
 
@@ -37,8 +38,8 @@ use crate::style::examples;
 pub struct LandscapeOptions {
     /// Two random directions, the eigenvectors of the two largest eigenvalues, the line from another network, or a curve
     /// from it that is trained to keep the loss low, with λ_max along it.
-    #[arg(long, value_enum, default_value = "random")]
-    pub directions: DirectionsName,
+    #[arg(long, default_value = "random", value_parser = named::<Directions>())]
+    pub directions: Directions,
     /// The network where the line or the curve begins, of the same sizes [default: the plain one of the run].
     #[arg(long, value_name = "FILE.safetensors")]
     pub from: Option<PathBuf>,
@@ -58,23 +59,7 @@ pub struct LandscapeOptions {
     /// Where the files go [default: the run directory].
     #[arg(long, value_name = "DIR", required_unless_present = "run")]
     pub out: Option<PathBuf>,
-    /// The most memory that curvature may take, such as 2GiB [default: half of what is free].
-    #[arg(long, value_name = "SIZE")]
-    pub memory: Option<MemoryLimit>,
-    /// Print one JSON object.
-    #[arg(long)]
-    pub json: bool,
     /// The network and the samples.
     #[command(flatten)]
     pub subject: SubjectArguments,
-}
-
-/// `--directions`.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-#[allow(missing_docs)] // The names say it.
-pub enum DirectionsName {
-    Random,
-    Eigen,
-    Line,
-    Curve,
 }

@@ -17,9 +17,9 @@ mod training;
 use clap::{Parser, Subcommand};
 
 pub use compare::{CompareOptions, MethodStrength};
-pub use data::{DataOptions, SyntheticOptions};
+pub use data::SourceArguments;
 pub use inspect::InspectOptions;
-pub use landscape::{DirectionsName, LandscapeOptions};
+pub use landscape::LandscapeOptions;
 pub use predict::PredictOptions;
 pub use reproduce::ReproduceOptions;
 pub use spectrum::SpectrumOptions;

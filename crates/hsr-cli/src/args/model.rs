@@ -79,7 +79,7 @@ impl ModelArguments {
                 ignore_unused: self.ignore_unused,
             },
             (None, None) => {
-                return Err(LabError::Option("expected --run or --weights".to_owned()));
+                return Err(LabError::option("expected --run or --weights"));
             }
         };
         Ok(ModelOptions {

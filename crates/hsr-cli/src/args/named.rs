@@ -1,68 +1,29 @@
 //! Values that go by names.
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use hsr_lab::NetworkKind;
 use hsr_lab::burn_hsr::{Activation, Mode};
 use hsr_lab::compare::Budget;
-use hsr_lab::data::{Missing, name_list};
-use hsr_lab::hsr_core::OutputLoss;
-use hsr_lab::train::{Method, Optimizer, Split};
-
-/// A choice among values that go by names.
-pub trait Named: Copy + Send + Sync + 'static {
-    /// The values, in the order in which help has them.
-    const VALUES: &'static [Self];
-
-    /// The name.
-    fn named(self) -> &'static str;
-
-    /// What help says of it.
-    fn help(self) -> Option<&'static str> {
-        None
-    }
-
-    /// The value of a name.
-    fn of(name: &str) -> Option<Self> {
-        Self::VALUES.iter().copied().find(|it| it.named() == name)
-    }
-}
+use hsr_lab::data::name_list;
+use hsr_lab::train::Method;
+use hsr_lab::{Named, NetworkKind};
 
 /// Reads the name of a value.
 pub fn named<T: Named>() -> impl TypedValueParser<Value = T> {
-    let possible = |&value: &T| PossibleValue::new(value.named()).help(value.help());
-    PossibleValuesParser::new(T::VALUES.iter().map(possible))
+    explained(|_| None)
+}
+
+/// The same with what help says of each.
+fn explained<T: Named>(help: fn(T) -> Option<&'static str>) -> impl TypedValueParser<Value = T> {
+    let possible = |&(value, name): &(T, _)| PossibleValue::new(name).help(help(value));
+    PossibleValuesParser::new(T::NAMES.iter().map(possible))
         .try_map(|name| T::of(&name).ok_or("no such value"))
 }
 
-use Method::*;
-
-impl Named for Method {
-    const VALUES: &'static [Self] = &[
-        Plain,
-        Hsr,
-        Sam,
-        Asam,
-        Gsam,
-        Fsam,
-        Looksam,
-        Wsam,
-        Nso,
-        EigenSam,
-        Trace,
-        LambdaMax,
-        Frobenius,
-        GradientNorm,
-        WeightDecay,
-        LabelSmoothing,
-        EarlyStopping,
-    ];
-
-    fn named(self) -> &'static str {
-        self.name()
-    }
-
-    fn help(self) -> Option<&'static str> {
-        Some(match self {
+/// The name of a method.
+pub fn method() -> impl TypedValueParser<Value = Method> {
+    use Method::*;
+    explained(|method| {
+        Some(match method {
             Plain => "The loss alone",
             Hsr => "The loss and the bound λ_sup on its Hessian's largest eigenvalue",
             Sam => "Sharpness-aware minimisation",
@@ -81,105 +42,40 @@ impl Named for Method {
             LabelSmoothing => "The loss with smoothed labels",
             EarlyStopping => "The loss, and the epoch kept that was best on a validation split",
         })
-    }
+    })
 }
 
-impl Named for Optimizer {
-    const VALUES: &'static [Self] = &[Self::Sgd, Self::Momentum, Self::Adam, Self::Adamw];
-
-    fn named(self) -> &'static str {
-        self.name()
-    }
-}
-
-impl Named for NetworkKind {
-    const VALUES: &'static [Self] = &[Self::Mlp, Self::Conv];
-
-    fn named(self) -> &'static str {
-        self.name()
-    }
-
-    fn help(self) -> Option<&'static str> {
-        Some(match self {
-            Self::Mlp => "Layers of units, whose curvature is exact",
-            Self::Conv => {
+/// The name of a kind of network.
+pub fn network() -> impl TypedValueParser<Value = NetworkKind> {
+    explained(|kind| {
+        Some(match kind {
+            NetworkKind::Mlp => "Layers of units, whose curvature is exact",
+            NetworkKind::Conv => {
                 "Convolutions of 3 × 3 and a linear layer, whose curvature comes from differences of gradients"
             }
         })
-    }
+    })
 }
 
-impl Named for Mode {
-    const VALUES: &'static [Self] = &[Self::Coupled, Self::Decoupled, Self::Direction];
-
-    fn named(self) -> &'static str {
-        match self {
-            Self::Coupled => "coupled",
-            Self::Decoupled => "decoupled",
-            Self::Direction => "direction",
-        }
-    }
-
-    fn help(self) -> Option<&'static str> {
-        Some(match self {
-            Self::Coupled => "Added to the loss's gradient",
-            Self::Decoupled => "A step of its own after the optimizer's",
-            Self::Direction => "Added normalised",
+/// The name of a mode.
+pub fn mode() -> impl TypedValueParser<Value = Mode> {
+    explained(|mode| {
+        Some(match mode {
+            Mode::Coupled => "Added to the loss's gradient",
+            Mode::Decoupled => "A step of its own after the optimizer's",
+            Mode::Direction => "Added normalised",
         })
-    }
+    })
 }
 
-impl Named for Budget {
-    const VALUES: &'static [Self] = &[Self::Epochs, Self::Passes];
-
-    fn named(self) -> &'static str {
-        match self {
-            Self::Epochs => "epochs",
-            Self::Passes => "passes",
-        }
-    }
-
-    fn help(self) -> Option<&'static str> {
-        Some(match self {
-            Self::Epochs => "Epochs, whatever a step costs",
-            Self::Passes => "Passes, so that a method whose step takes two has half the epochs",
+/// The name of a budget.
+pub fn budget() -> impl TypedValueParser<Value = Budget> {
+    explained(|budget| {
+        Some(match budget {
+            Budget::Epochs => "Epochs, whatever a step costs",
+            Budget::Passes => "Passes, so that a method whose step takes two has half the epochs",
         })
-    }
-}
-
-impl Named for Missing {
-    const VALUES: &'static [Self] = &[Self::Refuse, Self::DropRows];
-
-    fn named(self) -> &'static str {
-        match self {
-            Self::Refuse => "refuse",
-            Self::DropRows => "drop-rows",
-        }
-    }
-}
-
-impl Named for OutputLoss {
-    const VALUES: &'static [Self] = &[
-        Self::SoftmaxCrossEntropy,
-        Self::SigmoidCrossEntropy,
-        Self::MeanSquaredError,
-    ];
-
-    fn named(self) -> &'static str {
-        match self {
-            Self::SigmoidCrossEntropy => "sigmoid",
-            Self::MeanSquaredError => "mse",
-            _ => "softmax",
-        }
-    }
-}
-
-impl Named for Split {
-    const VALUES: &'static [Self] = &[Self::Train, Self::Test];
-
-    fn named(self) -> &'static str {
-        self.name()
-    }
+    })
 }
 
 /// The name of an activation.

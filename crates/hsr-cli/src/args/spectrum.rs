@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use hsr_lab::memory::MemoryLimit;
 
 use super::subject::SubjectArguments;
 use crate::style::examples;
@@ -42,12 +41,6 @@ pub struct SpectrumOptions {
     /// Where the files go [default: the run directory].
     #[arg(long, value_name = "DIR", required_unless_present = "run")]
     pub out: Option<PathBuf>,
-    /// The most memory that curvature may take, such as 2GiB [default: half of what is free].
-    #[arg(long, value_name = "SIZE")]
-    pub memory: Option<MemoryLimit>,
-    /// Print one JSON object.
-    #[arg(long)]
-    pub json: bool,
     /// The network and the samples.
     #[command(flatten)]
     pub subject: SubjectArguments,

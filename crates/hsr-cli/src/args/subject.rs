@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use hsr_lab::LabError;
+use hsr_lab::memory::MemoryLimit;
 use hsr_lab::model::{ModelOptions, TableSource};
 use hsr_lab::train::Split;
 
@@ -14,6 +15,12 @@ use super::named::named;
 /// The network that is measured, and the samples that it is measured on.
 #[derive(Debug, Args)]
 pub struct SubjectArguments {
+    /// The most memory that curvature may take, such as 2GiB [default: half of what is free].
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<MemoryLimit>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
     /// A CSV with a header row [default: the data of the run].
     #[arg(long, value_name = "FILE.csv", required_unless_present = "run")]
     pub data: Option<PathBuf>,
@@ -43,19 +50,12 @@ pub type SubjectOptions = (ModelOptions, Option<TableSource>, Split);
 impl SubjectArguments {
     /// As the laboratory takes them.
     pub fn options(self) -> Result<SubjectOptions, LabError> {
-        let Self {
-            label,
-            weight_column,
-            standardize,
-            ..
-        } = self;
-        let options = self.table.options(false);
         let data = self.data.map(|path| TableSource {
             path,
-            label,
-            weight_column,
-            options,
-            standardize,
+            label: self.label,
+            weight_column: self.weight_column,
+            options: self.table.options(false),
+            standardize: self.standardize,
         });
         Ok((self.model.options()?, data, self.split))
     }

@@ -6,8 +6,8 @@ use clap::Args;
 use hsr_lab::burn_hsr::Strength;
 use hsr_lab::train::Method;
 
-use super::data::{DataOptions, LabelArguments, SyntheticOptions, TableArguments};
-use super::named::named;
+use super::data::SourceArguments;
+use super::named::method;
 use super::training::TrainingOptions;
 use crate::style::examples;
 
@@ -38,7 +38,7 @@ use crate::style::examples;
 ]))]
 pub struct TrainOptions {
     /// What is compared with the plain network; `plain` trains that alone.
-    #[arg(long, default_value = "hsr", value_parser = named::<Method>())]
+    #[arg(long, default_value = "hsr", value_parser = method())]
     pub method: Method,
     /// The factor of what is added to the loss, or the rule for it; ρ for sam and its family, the noise's standard
     /// deviation for nso, the factor or ε of weight-decay and label-smoothing. A rule is auto, which needs no number,
@@ -64,14 +64,5 @@ pub struct TrainOptions {
     pub training: TrainingOptions,
     /// What is learned from.
     #[command(flatten)]
-    pub data: DataOptions,
-    /// The CSV.
-    #[command(flatten)]
-    pub table: TableArguments,
-    /// Whether numbers are classes.
-    #[command(flatten)]
-    pub labels: LabelArguments,
-    /// Synthetic tasks.
-    #[command(flatten)]
-    pub synthetic: SyntheticOptions,
+    pub source: SourceArguments,
 }

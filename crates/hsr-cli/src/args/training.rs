@@ -9,7 +9,7 @@ use hsr_lab::burn_hsr::{Activation, Backend, DeviceName, Mode, Subsample};
 use hsr_lab::memory::MemoryLimit;
 use hsr_lab::train::{ClassWeights, Optimizer};
 
-use super::named::{activations, named};
+use super::named::{activations, mode, named, network};
 use super::tools::description;
 
 /// The network and its training, whatever the method.
@@ -26,7 +26,7 @@ pub struct TrainingOptions {
     #[arg(long, value_name = "X")]
     pub lr: Option<f64>,
     /// What is trained; conv needs a task of images, digits or mnist.
-    #[arg(long, value_name = "KIND", default_value = "mlp", value_parser = named::<NetworkKind>())]
+    #[arg(long, value_name = "KIND", default_value = "mlp", value_parser = network())]
     pub network: NetworkKind,
     /// Hidden units; of several hidden layers a list, from the inputs on, such as 32,16. Of conv the channels of its
     /// convolutions [default: 16, for conv 8,16].
@@ -46,7 +46,7 @@ pub struct TrainingOptions {
     #[arg(long)]
     pub residual: bool,
     /// How the gradient of what is added enters the step: through the optimizer, beside it, or by its direction alone.
-    #[arg(long, default_value = "coupled", value_parser = named::<Mode>())]
+    #[arg(long, default_value = "coupled", value_parser = mode())]
     pub mode: Mode,
     /// Raise the strength from 0 over so many steps.
     #[arg(long, value_name = "STEPS")]

@@ -114,7 +114,7 @@ impl Across {
                 let _ = writeln!(
                     text,
                     "{},{name},{rank:?},{},{:?},{:?},{distance}",
-                    metric.key(),
+                    metric.name(),
                     test.tasks,
                     test.statistic,
                     test.p
@@ -149,7 +149,7 @@ impl Across {
             if let Ok(figure) = figure() {
                 report.figure(&figure, "");
             }
-            let name = format!("ranks_{}", metric.key());
+            let name = format!("ranks_{}", metric.name());
             pictures::write(directory, &name, figure(), &mut missing)?;
         }
         let mut table = Table::new(std::iter::once("macro-F1").chain(self.names()));

@@ -1,17 +1,18 @@
 //! How much each method may compute.
 
-use serde::{Deserialize, Serialize};
+use crate::named::named;
 
+named! {
 /// What the methods of a comparison have the same number of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Default)]
 pub enum Budget {
     /// Epochs, whatever a step costs.
     #[default]
-    Epochs,
+    Epochs = "epochs",
     /// Forward and backward passes: a method whose step takes two has half the epochs of plain training. What the closed
     /// form computes counts as the passes that take as many multiply-adds.
-    Passes,
+    Passes = "passes",
+}
 }
 
 impl Budget {

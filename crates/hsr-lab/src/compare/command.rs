@@ -1,14 +1,17 @@
 //! A comparison as the command that makes it.
 
 use std::ffi::OsStr;
+use std::fmt::Display;
 use std::path::Path;
 
 use burn_hsr::{Mode, Subsample};
 
 use super::budget::Budget;
 use super::config::CompareConfig;
+use super::contender::Contender;
 use crate::architecture::NetworkKind;
 use crate::data::{Missing, TableOptions, written_list};
+use crate::named::Named;
 use crate::shell;
 use crate::tasks::TaskOptions;
 use crate::train::{Refinements, Source};
@@ -16,74 +19,56 @@ use crate::train::{Refinements, Source};
 impl CompareConfig {
     /// The command line that makes this comparison in `directory`, for a POSIX shell.
     pub fn command(&self, directory: &Path) -> String {
-        let Self {
-            methods,
-            seeds,
-            tune,
-            budget,
-            training,
-        } = self;
-        let mut command = Line("hsr compare".to_owned());
+        let (training, mut line) = (&self.training, Line("hsr compare".to_owned()));
         match &training.source {
             Source::Task { name, options } => {
-                command.option("task", name);
-                command.task(options);
+                line.option("task", name);
+                line.task(options);
             }
             Source::Csv { path, label, table } => {
-                command.option("data", path);
-                command.option("label", label);
-                command.table(table);
+                line.option("data", path);
+                line.option("label", label);
+                line.table(table);
             }
         }
-        let names: Vec<&str> = methods.iter().map(|it| it.method.name()).collect();
-        command.option("methods", names.join(","));
-        for contender in methods.iter().filter(|it| it.method.has_strength()) {
-            let (name, strength) = (contender.method.name(), contender.strength);
-            command.option("strength", format!("{name}={strength}"));
+        let names: Vec<&str> = self.methods.iter().map(|it| it.method.name()).collect();
+        line.option("methods", names.join(","));
+        for Contender { method, strength } in &self.methods {
+            if method.has_strength() {
+                line.option("strength", format!("{method}={strength}"));
+            }
         }
-        if let Some(count) = tune {
-            command.whole("tune", *count as u64);
-        }
-        if *budget == Budget::Passes {
-            command.option("budget", "passes");
-        }
-        command.whole("seeds", *seeds as u64);
-        command.whole("seed", training.seed);
-        command.option("backend", training.backend.to_string());
-        command.option("optimizer", training.optimizer.name());
-        command.number("lr", training.learning_rate);
-        if !training.network.is_mlp() {
-            command.option("network", training.network.name());
-        }
-        command.option("hidden", training.hidden.to_string());
-        command.option("activation", training.activation.to_string());
-        if training.residual {
-            command.flag("residual");
-        }
-        match training.mode {
-            Mode::Coupled => {}
-            Mode::Decoupled => command.option("mode", "decoupled"),
-            Mode::Direction => command.option("mode", "direction"),
-        }
-        command.refinements(&training.refinements, training.network);
-        if let Some(epochs) = training.epochs {
-            command.whole("epochs", epochs as u64);
-        }
-        match training.batch {
-            Some(batch) => command.whole("batch", batch as u64),
-            None => command.option("batch", "full"),
-        }
-        if !training.source.has_fixed_split() {
-            command.number("test-fraction", training.test_fraction);
-        }
-        if let Some(samples) = training.train_samples {
-            command.whole("train-samples", samples as u64);
-        }
-        if training.label_noise > 0.0 {
-            command.number("label-noise", training.label_noise);
-        }
-        command.option("out", directory);
-        command.0
+        line.given("tune", self.tune);
+        line.given(
+            "budget",
+            (self.budget != Budget::Epochs).then_some(self.budget),
+        );
+        line.given("seeds", Some(self.seeds));
+        line.given("seed", Some(training.seed));
+        line.given("backend", Some(&training.backend));
+        line.given("optimizer", Some(training.optimizer));
+        line.number("lr", Some(training.learning_rate));
+        line.given("network", Some(training.network).filter(|it| !it.is_mlp()));
+        line.given("hidden", Some(&training.hidden));
+        line.given("activation", Some(&training.activation));
+        line.flag("residual", training.residual);
+        let mode = Some(training.mode).filter(|it| *it != Mode::Coupled);
+        line.given("mode", mode.map(Named::named));
+        line.refinements(&training.refinements, training.network);
+        line.given("epochs", training.epochs);
+        line.given(
+            "batch",
+            Some(training.batch.map_or("full".to_owned(), |n| n.to_string())),
+        );
+        let drawn = !training.source.has_fixed_split();
+        line.number("test-fraction", drawn.then_some(training.test_fraction));
+        line.given("train-samples", training.train_samples);
+        line.number(
+            "label-noise",
+            Some(training.label_noise).filter(|it| *it > 0.0),
+        );
+        line.option("out", directory);
+        line.0
     }
 }
 
@@ -95,18 +80,22 @@ impl Line {
         self.0.push_str(&shell::option(name, value));
     }
 
-    fn whole(&mut self, name: &str, value: u64) {
-        self.option(name, value.to_string());
+    fn given(&mut self, name: &str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            self.option(name, value.to_string());
+        }
     }
 
     /// With an exponent where the digits would be endless, and read back bit for bit.
-    fn number(&mut self, name: &str, value: f64) {
-        self.option(name, format!("{value:?}"));
+    fn number(&mut self, name: &str, value: Option<f64>) {
+        self.given(name, value.map(|value| format!("{value:?}")));
     }
 
-    fn flag(&mut self, name: &str) {
-        self.0.push_str(" --");
-        self.0.push_str(name);
+    fn flag(&mut self, name: &str, given: bool) {
+        if given {
+            self.0.push_str(" --");
+            self.0.push_str(name);
+        }
     }
 
     fn refinements(&mut self, refinements: &Refinements, network: NetworkKind) {
@@ -120,41 +109,27 @@ impl Line {
             class_weights,
             early_stopping,
         } = refinements;
-        if schedule.warmup_steps > 0 {
-            self.whole("warmup", schedule.warmup_steps);
-        }
-        for (option, steps) in [
-            ("cosine", schedule.cosine_steps),
-            ("stop-after", schedule.stop_after),
-            (
-                "interval",
-                Some(schedule.interval).filter(|&it| it != network.default_interval()),
-            ),
-        ] {
-            if let Some(steps) = steps {
-                self.whole(option, steps);
-            }
-        }
+        let usual = network.default_interval();
+        self.given("warmup", Some(schedule.warmup_steps).filter(|it| *it > 0));
+        self.given("cosine", schedule.cosine_steps);
+        self.given("stop-after", schedule.stop_after);
+        self.given(
+            "interval",
+            Some(schedule.interval).filter(|it| *it != usual),
+        );
         match subsample {
             Subsample::All => {}
             Subsample::Auto => self.option("subsample", "auto"),
-            Subsample::Rows(rows) => self.whole("subsample", *rows as u64),
+            Subsample::Rows(rows) => self.given("subsample", Some(rows)),
         }
-        if *probes > 0 {
-            self.whole("probes", *probes as u64);
-        }
-        if let Some(decay) = weight_decay {
-            self.number("weight-decay", *decay);
-        }
-        if *label_smoothing > 0.0 {
-            self.number("label-smoothing", *label_smoothing);
-        }
-        if let Some(weights) = class_weights {
-            self.option("class-weights", weights.to_string());
-        }
-        if *early_stopping {
-            self.flag("early-stopping");
-        }
+        self.given("probes", Some(probes).filter(|it| **it > 0));
+        self.number("weight-decay", *weight_decay);
+        self.number(
+            "label-smoothing",
+            Some(*label_smoothing).filter(|it| *it > 0.0),
+        );
+        self.given("class-weights", class_weights.as_ref());
+        self.flag("early-stopping", *early_stopping);
     }
 
     fn table(&mut self, options: &TableOptions) {
@@ -168,26 +143,19 @@ impl Line {
             missing,
             numeric_classes,
         } = options;
-        if let Some(separator) = separator {
-            self.option("separator", separator.to_string());
-        }
-        for (flag, given) in [
-            ("no-header", no_header),
-            ("decimal-comma", decimal_comma),
-            ("numeric-classes", numeric_classes),
-        ] {
-            if *given {
-                self.flag(flag);
-            }
-        }
+        self.given("separator", *separator);
+        self.flag("no-header", *no_header);
+        self.flag("decimal-comma", *decimal_comma);
+        self.flag("numeric-classes", *numeric_classes);
         for (option, names) in [("drop", drop), ("one-hot", one_hot)] {
             if !names.is_empty() {
                 self.option(option, written_list(names));
             }
         }
-        if *missing == Missing::DropRows {
-            self.option("missing", "drop-rows");
-        }
+        self.given(
+            "missing",
+            Some(missing).filter(|it| **it != Missing::default()),
+        );
     }
 
     fn task(&mut self, options: &TaskOptions) {
@@ -201,25 +169,16 @@ impl Line {
             overlap,
             data_dir,
         } = options;
-        if let Some(samples) = samples {
-            self.whole("samples", *samples as u64);
-        }
-        if let Some(noise) = noise {
-            self.number("noise", *noise);
-        }
-        if let Some(classes) = classes {
-            self.whole("classes", *classes as u64);
-        }
+        self.given("samples", *samples);
+        self.number("noise", *noise);
+        self.given("classes", *classes);
         if let Some(means) = means {
             let means: Vec<String> = means.iter().map(|[x, y]| format!("{x:?},{y:?}")).collect();
             self.option("means", means.join(";"));
         }
-        if let Some([xx, xy, yy]) = covariance {
-            self.option("covariance", format!("{xx:?},{xy:?},{yy:?}"));
-        }
-        if let Some(overlap) = overlap {
-            self.number("overlap", *overlap);
-        }
+        let covariance = covariance.map(|[xx, xy, yy]| format!("{xx:?},{xy:?},{yy:?}"));
+        self.given("covariance", covariance);
+        self.number("overlap", *overlap);
         if let Some(directory) = data_dir {
             self.option("data-dir", directory);
         }

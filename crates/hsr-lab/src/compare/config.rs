@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::Budget;
 use super::contender::{self, Contender};
-use crate::error::LabError;
+use crate::error::{LabError, refuse};
 use crate::train::{Method, Refinements, TrainConfig, check_rule};
 
 /// A comparison, as stored in its directory.
@@ -35,52 +35,38 @@ const MOST_SEEDS: usize = 10_000;
 impl CompareConfig {
     /// Brings `plain` to the front and refuses values that cannot work, naming the option.
     pub(crate) fn settle(&mut self) -> Result<(), LabError> {
-        let refuse = |message: String| Err(LabError::Option(message));
-        for (index, contender) in self.methods.iter().enumerate() {
-            let name = contender.method.name();
-            if self.methods[..index]
-                .iter()
-                .any(|other| other.method == contender.method)
-            {
-                return refuse(format!("`methods` names {name} twice"));
-            }
+        let methods: Vec<Method> = self.methods.iter().map(|it| it.method).collect();
+        let (seeds, first) = (self.seeds, self.training.seed);
+        if let Some(index) = (1..methods.len()).find(|&it| methods[..it].contains(&methods[it])) {
+            refuse!("`methods` names {} twice", methods[index]);
         }
-        if self.methods.len() < 2 {
-            return refuse(format!(
+        if methods.len() < 2 {
+            refuse!(
                 "`methods` has {} method, expected at least 2 to compare",
-                self.methods.len()
-            ));
+                methods.len()
+            );
         }
-        if !(1..=MOST_SEEDS).contains(&self.seeds) {
-            return refuse(format!(
-                "`seeds` is {}, expected 1 to {MOST_SEEDS}",
-                self.seeds
-            ));
+        if !(1..=MOST_SEEDS).contains(&seeds) {
+            refuse!("`seeds` is {seeds}, expected 1 to {MOST_SEEDS}");
         }
-        if self.training.seed.checked_add(self.seeds as u64).is_none() {
-            return refuse(format!(
-                "`seed` is {}, after which there are no {} seeds",
-                self.training.seed, self.seeds
-            ));
+        if first.checked_add(seeds as u64).is_none() {
+            refuse!("`seed` is {first}, after which there are no {seeds} seeds");
         }
         if let Some(count) = self.tune {
             contender::check(count)?;
         }
-        let penalised = |contender: &Contender| contender.method.sharpness().is_some();
-        if self.training.mode != Mode::Coupled && !self.methods.iter().any(penalised) {
-            return refuse(
-                "`mode` belongs to the methods that add a penalty, and none of `methods` does"
-                    .to_owned(),
-            );
-        }
-        if !self.methods.iter().any(penalised) {
+        if !methods.iter().any(|it| it.sharpness().is_some()) {
+            if self.training.mode != Mode::Coupled {
+                refuse!(
+                    "`mode` belongs to the methods that add a penalty, and none of `methods` does"
+                );
+            }
             self.training.refinements.check(false)?;
         }
         // Stable: the others stay in the order in which they were named.
-        self.methods
-            .sort_by_key(|contender| contender.method != Method::Plain);
+        self.methods.sort_by_key(|it| it.method != Method::Plain);
         for contender in &self.methods {
-            let run = self.run(*contender, self.training.seed);
+            let run = self.run(*contender, first);
             run.check()?;
             check_rule(&run, run.method)?;
         }
@@ -89,16 +75,11 @@ impl CompareConfig {
 
     /// The strengths of a method that are tried.
     pub(super) fn tried(&self, contender: Contender) -> Vec<Contender> {
-        match self.tune {
-            Some(count) if contender.method.has_strength() => contender::grid(contender, count)
-                .into_iter()
-                .map(|strength| Contender {
-                    strength,
-                    ..contender
-                })
-                .collect(),
-            _ => Vec::new(),
-        }
+        let count = self.tune.filter(|_| contender.method.has_strength());
+        let grid = contender::grid(contender, count.unwrap_or(0)).into_iter();
+        let method = contender.method;
+        grid.map(|strength| Contender { method, strength })
+            .collect()
     }
 
     /// The seeds.

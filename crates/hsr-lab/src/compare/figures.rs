@@ -1,7 +1,6 @@
 //! The pictures of a comparison.
 
-use super::findings::Findings;
-use super::findings::of;
+use super::findings::{Findings, of};
 use super::metric::Metric;
 use super::record::RunRecord;
 use crate::figures::{
@@ -11,33 +10,21 @@ use crate::figures::{
 use crate::statistics::Quartiles;
 use crate::train::Method;
 
-/// The quantities that are drawn, the ones of generalisation before those of curvature.
-pub(super) const DRAWN: [Metric; 17] = [
-    Metric::TrainLoss,
-    Metric::TestLoss,
-    Metric::Accuracy,
-    Metric::MacroF1,
-    Metric::LossGap,
-    Metric::AccuracyGap,
-    Metric::CalibrationError,
-    Metric::LambdaMax,
-    Metric::LambdaMin,
-    Metric::LambdaSup,
-    Metric::Tightness,
-    Metric::NegativeEigenvalues,
-    Metric::GradNorm,
-    Metric::AdaptiveSharpness,
-    Metric::RelativeFlatness,
-    Metric::LogitNormalizedLambdaMax,
-    Metric::MsPerStep,
-];
+/// The quantities that are drawn: of the accuracies the test split's, and the gap.
+pub(super) fn drawn() -> impl Iterator<Item = Metric> {
+    Metric::ALL
+        .into_iter()
+        .filter(|it| *it != Metric::TrainAccuracy)
+}
 
 /// The files: every quantity on one sheet, and what flatness costs on another.
 pub(super) fn sheets(
     findings: &Findings,
     records: &[RunRecord],
 ) -> [(&'static str, Result<Figure, FigureError>); 2] {
-    let panels = DRAWN.map(|metric| panel(metric, findings, records));
+    let panels: Vec<_> = drawn()
+        .map(|metric| panel(metric, findings, records))
+        .collect();
     [
         ("comparison", distributions(&panels, 2)),
         ("tradeoff", scatter(&TRADES, findings, records)),

@@ -11,7 +11,7 @@ use super::config::CompareConfig;
 use super::metric::Metric;
 use super::record::RunRecord;
 use super::tuning::TunedMethod;
-use crate::statistics::{NullDistribution, Quartiles, SignedRank, holm, stars};
+use crate::statistics::{Quartiles, SignedRank, holm, stars};
 use crate::train::Method;
 use crate::train::problem::Problem;
 
@@ -193,14 +193,10 @@ impl Findings {
                 test,
                 p_holm,
             } = pair;
-            let null = match test.null {
-                NullDistribution::Exact => "exact",
-                NullDistribution::Normal => "normal",
-            };
             let _ = writeln!(
                 text,
-                "{},{},{},{},{},{a:?},{b:?},{:?},{:?},{:?},{:?},{p_holm:?},{:?},{null}",
-                metric.key(),
+                "{},{},{},{},{},{a:?},{b:?},{:?},{:?},{:?},{:?},{p_holm:?},{:?},{}",
+                metric.name(),
                 method_a.name(),
                 method_b.name(),
                 test.pairs,
@@ -210,6 +206,7 @@ impl Findings {
                 test.statistic,
                 test.p,
                 test.effect,
+                test.null,
             );
         }
         text
@@ -356,7 +353,7 @@ pub(super) fn runs_csv(records: &[RunRecord]) -> String {
         .filter(|metric| metric.is_tested() && !BEFORE.contains(metric))
         .collect();
     let keys = |metrics: &[Metric]| {
-        let keys: Vec<&str> = metrics.iter().map(|it| it.key()).collect();
+        let keys: Vec<&str> = metrics.iter().map(|it| it.name()).collect();
         keys.join(",")
     };
     let mut text = format!(

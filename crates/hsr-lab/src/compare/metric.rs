@@ -1,99 +1,52 @@
 //! What is measured of every run, and how it is written.
 
-use serde::{Deserialize, Serialize};
-
 use super::record::RunRecord;
 use crate::figures::value as three_digits;
+use crate::named::named;
 
+named! {
 /// A quantity of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub enum Metric {
     /// L on the training split.
-    TrainLoss,
+    TrainLoss = "train_loss",
     /// L on the test split.
-    TestLoss,
+    TestLoss = "test_loss",
     /// L on the test split minus L on the training split.
-    LossGap,
+    LossGap = "loss_gap",
     /// The share of training samples that are classified correctly.
-    TrainAccuracy,
+    TrainAccuracy = "train_accuracy",
     /// The share of test samples that are classified correctly.
-    Accuracy,
+    Accuracy = "accuracy",
     /// Training accuracy minus test accuracy.
-    AccuracyGap,
+    AccuracyGap = "accuracy_gap",
     /// The mean over the classes of F1, on the test split.
-    MacroF1,
+    MacroF1 = "macro_f1",
     /// By how much confidence and accuracy differ: [`calibration_error`](crate::scores::calibration_error).
-    CalibrationError,
+    CalibrationError = "calibration_error",
     /// The largest eigenvalue of the training loss's Hessian.
-    LambdaMax,
+    LambdaMax = "lambda_max",
     /// Its smallest eigenvalue.
-    LambdaMin,
+    LambdaMin = "lambda_min",
     /// The upper bound on λ_max that HSR descends.
-    LambdaSup,
+    LambdaSup = "lambda_sup",
     /// λ_sup/λ_max, where λ_max > 0.
-    Tightness,
+    Tightness = "tightness",
     /// How many eigenvalues are negative beyond rounding, where all are known.
-    NegativeEigenvalues,
+    NegativeEigenvalues = "negative_eigenvalues",
     /// ‖∇L‖ of the training loss.
-    GradNorm,
+    GradNorm = "grad_norm",
     /// λ_max of the Hessian in units of |θ|: invariant when layers are rescaled.
-    AdaptiveSharpness,
+    AdaptiveSharpness = "adaptive_sharpness",
     /// The output layer's relative flatness.
-    RelativeFlatness,
+    RelativeFlatness = "relative_flatness",
     /// λ_max after the logits are divided by their scale.
-    LogitNormalizedLambdaMax,
+    LogitNormalizedLambdaMax = "logit_normalized_lambda_max",
     /// Milliseconds a training step.
-    MsPerStep,
+    MsPerStep = "ms_per_step",
+}
 }
 
 impl Metric {
-    /// Every metric, in the order of tables.
-    pub const ALL: [Metric; 18] = [
-        Metric::TrainLoss,
-        Metric::TestLoss,
-        Metric::LossGap,
-        Metric::TrainAccuracy,
-        Metric::Accuracy,
-        Metric::AccuracyGap,
-        Metric::MacroF1,
-        Metric::CalibrationError,
-        Metric::LambdaMax,
-        Metric::LambdaMin,
-        Metric::LambdaSup,
-        Metric::Tightness,
-        Metric::NegativeEigenvalues,
-        Metric::GradNorm,
-        Metric::AdaptiveSharpness,
-        Metric::RelativeFlatness,
-        Metric::LogitNormalizedLambdaMax,
-        Metric::MsPerStep,
-    ];
-
-    /// The name in CSV and JSON.
-    pub fn key(self) -> &'static str {
-        match self {
-            Metric::TrainLoss => "train_loss",
-            Metric::TestLoss => "test_loss",
-            Metric::LossGap => "loss_gap",
-            Metric::TrainAccuracy => "train_accuracy",
-            Metric::Accuracy => "accuracy",
-            Metric::AccuracyGap => "accuracy_gap",
-            Metric::MacroF1 => "macro_f1",
-            Metric::CalibrationError => "calibration_error",
-            Metric::LambdaMax => "lambda_max",
-            Metric::LambdaMin => "lambda_min",
-            Metric::LambdaSup => "lambda_sup",
-            Metric::Tightness => "tightness",
-            Metric::NegativeEigenvalues => "negative_eigenvalues",
-            Metric::GradNorm => "grad_norm",
-            Metric::AdaptiveSharpness => "adaptive_sharpness",
-            Metric::RelativeFlatness => "relative_flatness",
-            Metric::LogitNormalizedLambdaMax => "logit_normalized_lambda_max",
-            Metric::MsPerStep => "ms_per_step",
-        }
-    }
-
     /// The name for people.
     pub fn label(self) -> &'static str {
         match self {

@@ -10,32 +10,14 @@
 //! and whether or not the comparison was interrupted.
 //!
 //! ```
-//! use burn_hsr::{Activation, Backend, Mode};
-//! use hsr_lab::NetworkKind;
-//! use hsr_lab::tasks::TaskOptions;
-//! use hsr_lab::train::{Control, Method, Optimizer, Source, TrainConfig};
 //! use hsr_lab::compare::{Budget, CompareConfig, Comparison, Contender, Metric};
+//! use hsr_lab::train::{Control, Method, Source, TrainConfig};
 //!
 //! let training = TrainConfig {
-//!     source: Source::Task { name: "iris".to_owned(), options: TaskOptions::default() },
-//!     method: Method::Hsr,
-//!     backend: Backend::Flex.into(),
-//!     optimizer: Optimizer::Sgd,
-//!     learning_rate: 0.1,
-//!     network: NetworkKind::Mlp,
 //!     hidden: 4.into(),
-//!     activation: Activation::Tanh.into(),
-//!     residual: false,
-//!     strength: 0.1.into(),
-//!     mode: Mode::Coupled,
 //!     epochs: Some(5),
 //!     batch: Some(32),
-//!     test_fraction: 0.25,
-//!     seed: 0,
-//!     train_samples: None,
-//!     label_noise: 0.0,
-//!     refinements: Default::default(),
-//!     memory: Default::default(),
+//!     ..TrainConfig::new(Source::task("iris"))
 //! };
 //! let directory = tempfile::tempdir()?;
 //! let methods = vec![Contender::new(Method::Plain), Contender::new(Method::Hsr)];

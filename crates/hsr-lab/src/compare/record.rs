@@ -9,7 +9,7 @@ use crate::error::LabError;
 use crate::scores;
 use crate::train::measure::measure;
 use crate::train::problem::Problem;
-use crate::train::trainer::{Trainer, left_the_numbers};
+use crate::train::trainer::{Trainer, diverged, left_the_numbers};
 use crate::train::{Control, Method, NetworkSummary, TrainConfig};
 
 /// What came of a run, as stored in `runs/METHOD-SEED.json`.
@@ -34,47 +34,33 @@ pub struct RunRecord {
     pub diverged: Option<usize>,
 }
 
+/// How often a run looks whether its weights are still numbers.
+const LOOKS: usize = 20;
+
 /// Trains a network on four fifths of the training split of `problem` and gives macro-F1 and mean cross-entropy on the
-/// rest: no network where training left the range of numbers. None where `observe` stopped it.
+/// rest: neither where training left the range of numbers. None where `observe` stopped it.
 pub(super) fn validate(
     config: &TrainConfig,
     budget: (Budget, usize),
     problem: &Problem,
     device: &Device,
     observe: impl FnMut() -> Control,
-) -> Result<Option<Validated>, LabError> {
-    let mut trainer = trainer(config, budget, problem, device)?;
-    match train(&mut trainer, observe) {
-        Ok(None) => return Ok(None),
-        Ok(Some(())) => {}
-        Err(error) if left_the_numbers(&error) => {
-            return Ok(Some(Validated::Diverged));
+) -> Result<Option<Option<[f64; 2]>>, LabError> {
+    let scores = |trainer: &Trainer| {
+        let test = &problem.test;
+        let mut curvature = config.memory.single_threaded();
+        let mut surface = problem.architecture.surface(&mut curvature, &test.data)?;
+        let loss = surface.loss(&trainer.theta())?;
+        if !loss.is_finite() {
+            return Err(diverged(trainer.method, trainer.epoch));
         }
-        Err(error) => return Err(error),
-    }
-    let test = &problem.test;
-    let mut curvature = config.memory.single_threaded();
-    let mut surface = problem.architecture.surface(&mut curvature, &test.data)?;
-    let loss = surface.loss(&trainer.theta())?;
-    let predicted = trainer.predict(test.x.clone());
-    let classes = problem.outputs();
-    let score = scores::macro_f1(&predicted, &test.data.labels, classes);
-    Ok(Some(match loss.is_finite() {
-        true => Validated::Scored([score, loss]),
-        false => Validated::Diverged,
-    }))
+        let predicted = trainer.predict(test.x.clone());
+        let score = scores::macro_f1(&predicted, &test.data.labels, problem.outputs());
+        Ok([score, loss])
+    };
+    let trained = trained(config, budget, problem, device, observe, scores)?;
+    Ok(trained.map(|(_, scores)| scores))
 }
-
-/// What came of a network on the validation split.
-pub(super) enum Validated {
-    /// Macro-F1 and mean cross-entropy.
-    Scored([f64; 2]),
-    /// Training left the range of numbers.
-    Diverged,
-}
-
-/// How often a run looks whether its weights are still numbers.
-const LOOKS: usize = 20;
 
 /// Trains and measures the network of `config`. `observe` is called after every epoch; none where it stopped the run.
 pub(super) fn run(
@@ -84,50 +70,49 @@ pub(super) fn run(
     device: &Device,
     observe: impl FnMut() -> Control,
 ) -> Result<Option<RunRecord>, LabError> {
-    let mut trainer = trainer(config, budget, problem, device)?;
-    let outcome = match train(&mut trainer, observe) {
-        Ok(Some(())) => {
-            let (steps, seconds) = (trainer.steps, trainer.seconds);
-            measure(
-                config,
-                problem,
-                &mut config.memory.single_threaded(),
-                &trainer.theta(),
-                steps,
-                seconds,
-            )
-        }
-        Ok(None) => return Ok(None),
-        Err(error) => Err(error),
+    let network = |trainer: &Trainer| {
+        let mut curvature = config.memory.single_threaded();
+        let (theta, steps) = (trainer.theta(), trainer.steps);
+        let seconds = trainer.seconds;
+        let measured = measure(config, problem, &mut curvature, &theta, steps, seconds)?;
+        Ok(measured.0)
     };
-    let (network, diverged) = match outcome {
-        Ok((network, _)) => (Some(network), None),
-        Err(error) if left_the_numbers(&error) => (None, Some(trainer.epoch.max(1))),
-        Err(error) => return Err(error),
-    };
-    Ok(Some(RunRecord {
+    let trained = trained(config, budget, problem, device, observe, network)?;
+    Ok(trained.map(|(trainer, network)| RunRecord {
         method: config.method,
         strength: config.strength,
         seed: config.seed,
         seconds: trainer.seconds,
         loss_gap: network.as_ref().map(|it| it.test_loss - it.train_loss),
         accuracy_gap: network.as_ref().map(|it| it.train_accuracy - it.accuracy),
+        diverged: network.is_none().then(|| trainer.epoch.max(1)),
         network,
-        diverged,
     }))
 }
 
-/// A network at its start, with the epochs that its method may take.
-fn trainer<'a>(
+/// Trains a network for the epochs that its method may take, and what `measure` makes of it: nothing where training left
+/// the range of numbers. None where `observe` stopped it.
+fn trained<'a, T>(
     config: &'a TrainConfig,
     (budget, epochs): (Budget, usize),
     problem: &'a Problem,
     device: &Device,
-) -> Result<Trainer<'a>, LabError> {
+    observe: impl FnMut() -> Control,
+    measure: impl FnOnce(&Trainer) -> Result<T, LabError>,
+) -> Result<Option<(Trainer<'a>, Option<T>)>, LabError> {
     let start = problem.architecture.start(config.seed);
     let mut trainer = Trainer::new(config, epochs, problem, config.method, device, &start)?;
     trainer.limit(|epochs, passes| budget.epochs(epochs, passes))?;
-    Ok(trainer)
+    let outcome = match train(&mut trainer, observe) {
+        Ok(Some(())) => measure(&trainer),
+        Ok(None) => return Ok(None),
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(it) => Ok(Some((trainer, Some(it)))),
+        Err(error) if left_the_numbers(&error) => Ok(Some((trainer, None))),
+        Err(error) => Err(error),
+    }
 }
 
 fn train(
@@ -139,10 +124,7 @@ fn train(
         trainer.advance()?;
         let look = trainer.is_done() || trainer.epoch.is_multiple_of(every);
         if look && trainer.theta().iter().any(|v| !v.is_finite()) {
-            return Err(LabError::Diverged {
-                network: trainer.method.name().to_owned(),
-                epoch: trainer.epoch,
-            });
+            return Err(diverged(trainer.method, trainer.epoch));
         }
         if observe() == Control::Stop && !trainer.is_done() {
             return Ok(None);

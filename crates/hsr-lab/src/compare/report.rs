@@ -4,9 +4,8 @@ use std::path::Path;
 
 use super::budget::Budget;
 use super::config::CompareConfig;
-use super::figures::{DRAWN, TRADES, panel, scatter};
-use super::findings::between;
-use super::findings::{Findings, PairTest};
+use super::figures::{TRADES, drawn, panel, scatter};
+use super::findings::{Findings, PairTest, between};
 use super::metric::Metric;
 use super::record::RunRecord;
 use super::tuning;
@@ -73,16 +72,10 @@ pub(super) fn report(
     report.heading("Loss, curvature and scores");
     let mut trades = Vec::new();
     for trade in &TRADES {
-        trades.push((
-            scatter(std::slice::from_ref(trade), findings, records)?,
-            trade.caption.to_owned(),
-        ));
+        let figure = scatter(std::slice::from_ref(trade), findings, records)?;
+        trades.push((figure, trade.caption));
     }
-    report.gallery(
-        trades
-            .iter()
-            .map(|(figure, caption)| (figure, caption.clone())),
-    );
+    report.gallery(trades.iter().map(|(figure, caption)| (figure, *caption)));
 
     report.heading("Every run");
     let dots = if findings.seeds.len() > MOST_POINTS {
@@ -95,17 +88,11 @@ pub(super) fn report(
          greatest value of all; stars as above."
     ));
     let mut panels = Vec::new();
-    for metric in DRAWN {
-        panels.push((
-            distributions(&[panel(metric, findings, records)], 1)?,
-            metric,
-        ));
+    for metric in drawn() {
+        let figure = distributions(&[panel(metric, findings, records)], 1)?;
+        panels.push((figure, explanation(metric)));
     }
-    report.gallery(
-        panels
-            .iter()
-            .map(|(figure, metric)| (figure, explanation(*metric).to_owned())),
-    );
+    report.gallery(panels.iter().map(|(figure, caption)| (figure, *caption)));
 
     report.heading(&format!("Tests against {baseline}"));
     report.paragraph(TIES);
@@ -278,83 +265,57 @@ fn explanation(metric: Metric) -> &'static str {
 fn settings(config: &CompareConfig) -> Vec<(&'static str, String)> {
     let training = &config.training;
     let seeds: Vec<u64> = config.seeds().collect();
+    let (hidden, activation) = (&training.hidden, &training.activation);
+    let network = match training.network {
+        NetworkKind::Mlp if training.residual => {
+            format!("{hidden} hidden units, {activation}, residual")
+        }
+        NetworkKind::Mlp => format!("{hidden} hidden units, {activation}"),
+        NetworkKind::Conv => format!("convolutional, {hidden} channels, {activation}"),
+    };
+    let seeds = match seeds[..] {
+        [only] => only.to_string(),
+        _ => format!("{} to {}", seeds[0], seeds[seeds.len() - 1]),
+    };
+    let (optimizer, rate) = (training.optimizer, training.learning_rate);
+    let epochs = training
+        .epochs
+        .map_or_else(String::new, |it| it.to_string());
+    let epochs = match config.budget {
+        Budget::Epochs => epochs,
+        Budget::Passes => format!("{epochs} of plain training, others as many passes"),
+    };
+    let number = |it: Option<usize>, all: &str| it.map_or(all.to_owned(), |n| n.to_string());
+    let test = match training.source.has_fixed_split() {
+        true => "as distributed".to_owned(),
+        false => format!("{} of the samples, stratified", training.test_fraction),
+    };
     let mut list = vec![
         ("data", training.source.name()),
-        (
-            "seeds",
-            match seeds[..] {
-                [only] => only.to_string(),
-                _ => format!("{} to {}", seeds[0], seeds[seeds.len() - 1]),
-            },
-        ),
-        (
-            "network",
-            match training.network {
-                NetworkKind::Mlp => format!(
-                    "{} hidden units, {}{}",
-                    training.hidden,
-                    training.activation,
-                    if training.residual { ", residual" } else { "" }
-                ),
-                NetworkKind::Conv => format!(
-                    "convolutional, {} channels, {}",
-                    training.hidden, training.activation
-                ),
-            },
-        ),
-        (
-            "optimizer",
-            format!(
-                "{}, learning rate {}",
-                training.optimizer.name(),
-                training.learning_rate
-            ),
-        ),
-        (
-            "epochs",
-            match (training.epochs, config.budget) {
-                (Some(epochs), Budget::Epochs) => epochs.to_string(),
-                (Some(epochs), Budget::Passes) => {
-                    format!("{epochs} of plain training, others as many passes")
-                }
-                (None, _) => String::new(),
-            },
-        ),
-        (
-            "samples a step",
-            training
-                .batch
-                .map_or("all".to_owned(), |batch| batch.to_string()),
-        ),
+        ("seeds", seeds),
+        ("network", network),
+        ("optimizer", format!("{optimizer}, learning rate {rate}")),
+        ("epochs", epochs),
+        ("samples a step", number(training.batch, "all")),
         ("backend", training.backend.to_string()),
-        (
-            "test split",
-            if training.source.has_fixed_split() {
-                "as distributed".to_owned()
-            } else {
-                format!("{} of the samples, stratified", training.test_fraction)
-            },
-        ),
+        ("test split", test),
         (
             "training samples",
-            training
-                .train_samples
-                .map_or("all of the split".to_owned(), |n| n.to_string()),
+            number(training.train_samples, "all of the split"),
         ),
         (
             "wrong training labels",
             format!("{} %", value(100.0 * training.label_noise)),
         ),
     ];
-    list.extend(
-        versions()
-            .into_iter()
-            .map(|(name, version)| match name.as_str() {
-                "hsr" => ("hsr", version),
-                "burn" => ("Burn", version),
-                "os" => ("system", version),
-                _ => ("processor", version),
-            }),
-    );
+    list.extend(versions().into_iter().map(|(name, version)| {
+        let name = match name.as_str() {
+            "hsr" => "hsr",
+            "burn" => "Burn",
+            "os" => "system",
+            _ => "processor",
+        };
+        (name, version)
+    }));
     list
 }

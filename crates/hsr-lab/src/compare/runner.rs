@@ -4,8 +4,8 @@
 //! generator, which is one for the process, is not used, and each run draws from generators of its own.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use burn::tensor::Device;
 
@@ -13,7 +13,6 @@ use super::config::CompareConfig;
 use super::contender::Contender;
 use super::findings::Findings;
 use super::record::RunRecord;
-use super::record::Validated;
 use super::store::{self, Store, Stored};
 use super::tuning::{self, Trial};
 use super::{figures, record, report};
@@ -22,7 +21,8 @@ use crate::error::LabError;
 use crate::train::problem::Problem;
 use crate::train::reading::Reading;
 use crate::train::{Control, Method, versions};
-use crate::{files, pictures, workers};
+use crate::workers::{self, locked};
+use crate::{files, pictures};
 
 /// What the observer of a comparison is told after every epoch of every run.
 #[derive(Clone, Copy, Debug)]
@@ -168,7 +168,6 @@ impl Comparison {
         let mut shared = Shared {
             comparison: self,
             jobs: self.trials.clone(),
-            next: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
             problem: Mutex::new((self.config.training.seed, Arc::clone(&self.first))),
             observer: Mutex::new(Observer {
@@ -180,7 +179,6 @@ impl Comparison {
         shared.work_all(jobs)?;
         if !shared.stop.load(Ordering::Relaxed) {
             shared.jobs = self.chosen()?;
-            shared.next = AtomicUsize::new(0);
             shared.problem = Mutex::new((self.config.training.seed, Arc::clone(&self.first)));
             shared.work_all(jobs)?;
         }
@@ -265,7 +263,6 @@ impl Comparison {
 struct Shared<'a, F> {
     comparison: &'a Comparison,
     jobs: Vec<Job>,
-    next: AtomicUsize,
     stop: AtomicBool,
     /// The data of the seed that is being worked on.
     problem: Mutex<(u64, Arc<Problem>)>,
@@ -279,22 +276,12 @@ struct Observer<F> {
 }
 
 impl<F: FnMut(CompareProgress) -> Control + Send> Shared<'_, F> {
-    /// Does all jobs in so many threads.
+    /// Does all jobs in so many threads. An error stops every thread after its epoch.
     fn work_all(&self, threads: usize) -> Result<(), LabError> {
-        let results = workers::all(threads.min(self.jobs.len()), || self.work());
-        results.into_iter().collect()
+        workers::each(threads, &self.jobs, &self.stop, |job| self.work(job))
     }
 
-    /// Does one run after the other. An error stops every thread after its epoch.
-    fn work(&self) -> Result<(), LabError> {
-        let result = self.work_on();
-        if result.is_err() {
-            self.stop.store(true, Ordering::Relaxed);
-        }
-        result
-    }
-
-    fn work_on(&self) -> Result<(), LabError> {
+    fn work(&self, job: &Job) -> Result<(), LabError> {
         let Comparison {
             config,
             epochs,
@@ -302,53 +289,42 @@ impl<F: FnMut(CompareProgress) -> Control + Send> Shared<'_, F> {
             store,
             ..
         } = self.comparison;
-        while !self.stop.load(Ordering::Relaxed) {
-            let index = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(&Job {
-                contender,
-                seed,
-                number,
-            }) = self.jobs.get(index)
-            else {
-                break;
-            };
-            let problem = self.problem(contender, seed)?;
-            let run = config.run(contender, seed);
-            let method = contender.method;
-            let mut taken = 0;
-            let after_epoch = || {
-                taken += 1;
-                self.report(method, seed, 1, 0)
-            };
-            let limit = (config.budget, *epochs);
-            match number {
-                None => {
-                    let Some(record) = record::run(&run, limit, &problem, device, after_epoch)?
-                    else {
-                        break;
-                    };
-                    store.write(&record)?;
-                }
-                Some(number) => {
-                    let inner = problem.inner(seed, device)?;
-                    let validated = record::validate(&run, limit, &inner, device, after_epoch)?;
-                    let validation = match validated {
-                        None => break,
-                        Some(Validated::Scored(scores)) => Some(scores),
-                        Some(Validated::Diverged) => None,
-                    };
-                    store.write_trial(&Trial {
-                        method,
-                        seed,
-                        number,
-                        strength: contender.strength,
-                        validation,
-                    })?;
-                }
+        let Job {
+            contender,
+            seed,
+            number,
+        } = *job;
+        let problem = self.problem(contender, seed)?;
+        let run = config.run(contender, seed);
+        let method = contender.method;
+        let mut taken = 0;
+        let after_epoch = || {
+            taken += 1;
+            self.report(method, seed, 1, 0)
+        };
+        let limit = (config.budget, *epochs);
+        match number {
+            None => match record::run(&run, limit, &problem, device, after_epoch)? {
+                Some(record) => store.write(&record)?,
+                None => return Ok(()),
+            },
+            Some(number) => {
+                let inner = problem.inner(seed, device)?;
+                let validated = record::validate(&run, limit, &inner, device, after_epoch)?;
+                let Some(validation) = validated else {
+                    return Ok(());
+                };
+                store.write_trial(&Trial {
+                    method,
+                    seed,
+                    number,
+                    strength: contender.strength,
+                    validation,
+                })?;
             }
-            // What a run did not take, because it diverged or its steps are dearer, counts as done.
-            self.report(method, seed, epochs.saturating_sub(taken), 1);
         }
+        // What a run did not take, because it diverged or its steps are dearer, counts as done.
+        self.report(method, seed, epochs.saturating_sub(taken), 1);
         Ok(())
     }
 
@@ -360,7 +336,7 @@ impl<F: FnMut(CompareProgress) -> Control + Send> Shared<'_, F> {
             reading,
             ..
         } = self.comparison;
-        let mut current = lock(&self.problem);
+        let mut current = locked(&self.problem);
         if current.0 == seed {
             return Ok(Arc::clone(&current.1));
         }
@@ -373,7 +349,7 @@ impl<F: FnMut(CompareProgress) -> Control + Send> Shared<'_, F> {
     }
 
     fn report(&self, method: Method, seed: u64, epochs: usize, runs: usize) -> Control {
-        let mut observer = lock(&self.observer);
+        let mut observer = locked(&self.observer);
         observer.epochs += epochs;
         observer.runs += runs;
         let progress = CompareProgress {
@@ -393,9 +369,4 @@ impl<F: FnMut(CompareProgress) -> Control + Send> Shared<'_, F> {
             Control::Continue
         }
     }
-}
-
-/// A thread that panicked ends the comparison anyway.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

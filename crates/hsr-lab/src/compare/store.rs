@@ -47,19 +47,15 @@ pub(super) struct Store {
 pub(super) fn open(directory: &Path, stored: &Stored) -> Result<Store, LabError> {
     let lock = DirectoryLock::take(directory)?;
     let path = directory.join(FILE);
-    let comparison = match input::read(&path) {
-        Ok(bytes) => same(&path, &bytes, stored)?,
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(LabError::io(&path, "be read")(error));
+    let comparison = match input::read_if_there(&path)? {
+        Some(bytes) => same(&path, &bytes, stored)?,
+        None if lock::is_occupied(directory)? => {
+            return Err(LabError::run(
+                directory,
+                "is not empty and holds no comparison, expected a new directory",
+            ));
         }
-        Err(_) if lock::is_occupied(directory)? => {
-            return Err(LabError::Run {
-                path: directory.to_owned(),
-                message: "is not empty and holds no comparison, expected a new directory"
-                    .to_owned(),
-            });
-        }
-        Err(_) => {
+        None => {
             let (bytes, checksum) = files::sealed(stored, "");
             files::write(&path, &bytes)?;
             checksum
@@ -77,28 +73,21 @@ pub(super) fn open(directory: &Path, stored: &Stored) -> Result<Store, LabError>
 
 /// The checksum of `compare.json`, where it is that of the same comparison.
 fn same(path: &Path, bytes: &[u8], stored: &Stored) -> Result<String, LabError> {
-    let refuse = |message: String| {
-        Err(LabError::Run {
-            path: path.to_owned(),
-            message,
-        })
-    };
-    let (before, checksum): (Stored, String) = match files::unsealed(bytes, "") {
-        Ok(before) => before,
-        Err(error) => {
-            return refuse(format!(
-                "is not the configuration of a comparison: it {error}"
-            ));
-        }
-    };
+    let (before, checksum): (Stored, String) = files::unsealed(bytes, "").map_err(|error| {
+        LabError::run(
+            path,
+            format!("is not the configuration of a comparison: it {error}"),
+        )
+    })?;
     if before == *stored {
         return Ok(checksum);
     }
     let [before, now] = [&before, stored].map(|it| serde_json::to_value(it).unwrap_or(Value::Null));
     let (name, before, now) = difference("", &before, &now).unwrap_or_default();
-    refuse(format!(
+    let message = format!(
         "was begun with {name} {before}, now {now}; expected the same options, or another `out`"
-    ))
+    );
+    Err(LabError::run(path, message))
 }
 
 /// The first value in which two objects differ: its name and both values.
@@ -109,15 +98,12 @@ fn difference(name: &str, a: &Value, b: &Value) -> Option<(String, String, Strin
     if let (Value::Object(a), Value::Object(b)) = (a, b) {
         let null = Value::Null;
         let keys = a.keys().chain(b.keys());
-        return keys
-            .filter_map(|key| {
-                difference(
-                    key,
-                    a.get(key).unwrap_or(&null),
-                    b.get(key).unwrap_or(&null),
-                )
-            })
-            .next();
+        let of = |key: &String| [a, b].map(|it| it.get(key).unwrap_or(&null));
+        let mut found = keys.filter_map(|key| {
+            let [a, b] = of(key);
+            difference(key, a, b)
+        });
+        return found.next();
     }
     Some((name.replace('_', " "), shown(a), shown(b)))
 }
@@ -183,10 +169,8 @@ impl Store {
         path: PathBuf,
         is_that: impl Fn(&T) -> bool,
     ) -> Result<Option<T>, LabError> {
-        let bytes = match input::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(LabError::io(&path, "be read")(error)),
+        let Some(bytes) = input::read_if_there(&path)? else {
+            return Ok(None);
         };
         let message = match files::unsealed::<T>(&bytes, &self.comparison) {
             Ok((record, _)) if is_that(&record) => return Ok(Some(record)),
@@ -195,6 +179,6 @@ impl Store {
                 "is not the record of a run of this comparison: it {error}; delete it to do the run again"
             ),
         };
-        Err(LabError::Run { path, message })
+        Err(LabError::run(path, message))
     }
 }

@@ -2,15 +2,13 @@
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use rand::RngExt;
 
-use super::{ConvNet, ConvNetConfig};
+use super::net::{ConvNet, ConvNetConfig};
 use crate::about::About;
-use crate::data::random::{Stream, generator};
-use crate::device::measuring_device;
+use crate::data::random;
+use crate::device::{measuring_device, tracked};
 use crate::error::LabError;
-use crate::weights::WeightsFile;
-use crate::weights::tensors_file;
+use crate::weights::{WeightsFile, tensors_file};
 
 /// The parameters θ of a convolutional network in f64, tensor after tensor in the order of the module, each as Burn holds
 /// it: `convolutions.0.weight` \[out, in, 3, 3\], `convolutions.0.bias` \[out\] and so on, `output.weight` \[in, K\],
@@ -27,15 +25,8 @@ impl ConvWeights {
     /// Fresh parameters, distributed as those of [`ConvNetConfig::init`]. Drawn on the host, so that every backend starts
     /// from the same network; representable in f32.
     pub fn random(config: ConvNetConfig, seed: u64) -> Self {
-        let mut random = generator(seed, Stream::Parameters);
-        let mut theta = Vec::with_capacity(config.parameters());
-        for place in config.places() {
-            let bound = 1.0 / (place.fan_in as f64).sqrt();
-            theta.extend((0..place.len()).map(|_| {
-                let value: f64 = random.random_range(-bound..bound);
-                f64::from(value as f32)
-            }));
-        }
+        let places = config.places().into_iter();
+        let theta = random::parameters(seed, places.map(|it| (it.fan_in, it.len())));
         Self { config, theta }
     }
 
@@ -55,12 +46,7 @@ impl ConvWeights {
                 (self.rest, self.next) = (rest, self.next + 1);
                 let data = TensorData::new(own.to_vec(), shape);
                 let tensor = Tensor::from_data(data, (self.device, self.dtype));
-                // Without autodiff there is nothing to track.
-                let tensor = match tensor.is_autodiff() {
-                    true => tensor.require_grad(),
-                    false => tensor,
-                };
-                Param::initialized(ParamId::from(self.next), tensor)
+                Param::initialized(ParamId::from(self.next), tracked(tensor))
             }
         }
         self.config.init(device).map(&mut Fill {

@@ -6,11 +6,10 @@ use burn_sharpness::measures::{MeasureConfig, SharpnessMeasures};
 use hsr_core::depth::LayerShape;
 use hsr_core::{Batch, SpectralBounds};
 
-use super::Curvature;
+use super::closed_form::Curvature;
 use super::surface::{Surface, WithHessian};
 use crate::architecture::{ends, parameters};
-use crate::weights::View;
-use crate::weights::ranges;
+use crate::weights::{View, ranges};
 
 /// A feed-forward network on a batch. θ is in the order of [`Weights`](crate::weights::Weights).
 pub(crate) struct FeedForwardSurface<'a> {

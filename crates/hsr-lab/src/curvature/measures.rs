@@ -8,9 +8,9 @@ use burn_sharpness::measures::{
 use hsr_core::depth::{DeepWorkspace, FeedForward, Layer, LayerShape};
 use hsr_core::{Activation, Batch, Dimensions, Error, Extremes, LanczosOptions, Network, extremes};
 
-use super::Curvature;
+use super::closed_form::Curvature;
 use super::feed_forward::FeedForwardSurface;
-use super::surface::{Surface, is_no_number};
+use super::surface::{Surface, is_no_number, of_hessian};
 use crate::weights::View;
 
 impl Curvature {
@@ -177,17 +177,14 @@ pub(crate) fn plain_ends(
     theta: &[f64],
     options: &LanczosOptions,
 ) -> Result<Extremes, SharpnessError> {
-    let mut found = Err(SharpnessError::NoParameters);
-    surface.with_hessian(theta, &mut |operator| {
-        let size = operator.size();
+    of_hessian(surface, theta, |operator| {
         let options = LanczosOptions {
             tolerance: options.tolerance.max(operator.accuracy()),
             ..*options
         };
-        found = extremes(size, |v, product| operator.apply(v, product), &options);
-        Ok(())
-    })?;
-    found
+        let size = operator.size();
+        extremes(size, |v, product| operator.apply(v, product), &options)
+    })
 }
 
 /// Those of T H T, T = diag(|θ|).
@@ -196,16 +193,13 @@ fn adaptive_ends(
     theta: &[f64],
     options: &MeasureConfig,
 ) -> Result<Extremes, SharpnessError> {
-    let mut found = Err(SharpnessError::NoParameters);
-    surface.with_hessian(theta, &mut |operator| {
+    of_hessian(surface, theta, |operator| {
         let options = LanczosOptions {
             tolerance: options.lanczos.tolerance.max(operator.accuracy()),
             ..options.lanczos.into()
         };
-        found = adaptive_sharpness(operator, theta, &options.into());
-        Ok(())
-    })?;
-    found
+        adaptive_sharpness(operator, theta, &options.into())
+    })
 }
 
 /// The value; none where numbers do not reach as far as it.

@@ -3,7 +3,7 @@
 use hsr_core::depth::{DeepEvaluation, DeepWorkspace, LayerShape};
 use hsr_core::{Error, OutputLoss, Quantity};
 
-use super::sizes;
+use crate::architecture::ends;
 
 /// Refuses what does not fit the limit.
 pub(crate) fn check(
@@ -27,4 +27,12 @@ pub(crate) fn check(
         needed,
         limit,
     })
+}
+
+/// What the widths of a network are called where there is no room for them all: hidden units in all, and outputs.
+pub(crate) fn sizes(layers: &[LayerShape]) -> (usize, usize) {
+    let hidden = &layers[..layers.len().saturating_sub(1)];
+    let units = hidden.iter().map(|layer| layer.outputs);
+    let units = units.fold(0, usize::saturating_add);
+    (units, ends(layers)[1])
 }

@@ -5,7 +5,7 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use burn_sharpness::landscape::{Filter, filters};
 use burn_sharpness::measures::{MeasureConfig, SharpnessMeasures};
 use burn_sharpness::{FiniteDifferenceHessian, SharpnessError};
-use hsr_core::{Batch, OutputLoss, SpectralBounds, Targets};
+use hsr_core::{Batch, OutputLoss, Targets};
 
 use super::measures::measures_of;
 use super::surface::{Surface, WithHessian};
@@ -139,22 +139,6 @@ impl<C: Classifier> Surface for ModuleSurface<'_, C> {
         then: &mut WithHessian,
     ) -> Result<(), SharpnessError> {
         then(&mut self.differences(theta)?)
-    }
-
-    fn hessian(&mut self, _theta: &[f64]) -> Result<Option<Vec<f64>>, SharpnessError> {
-        Ok(None)
-    }
-
-    fn bounds(&mut self, _theta: &[f64]) -> Result<Option<SpectralBounds<f64>>, SharpnessError> {
-        Ok(None)
-    }
-
-    fn gauss_newton_share(&mut self, _theta: &[f64]) -> Result<Option<f64>, SharpnessError> {
-        Ok(None)
-    }
-
-    fn output_flatness(&mut self, _theta: &[f64]) -> Result<Option<f64>, SharpnessError> {
-        Ok(None)
     }
 
     fn measures(

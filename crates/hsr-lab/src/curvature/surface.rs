@@ -46,16 +46,24 @@ pub(crate) trait Surface {
     -> Result<(), SharpnessError>;
 
     /// The Hessian, D × D row-major; none of a kind without a closed form, which would have to make D products.
-    fn hessian(&mut self, theta: &[f64]) -> Result<Option<Vec<f64>>, SharpnessError>;
+    fn hessian(&mut self, _theta: &[f64]) -> Result<Option<Vec<f64>>, SharpnessError> {
+        Ok(None)
+    }
 
     /// The exact bounds of the spectrum; none of a kind without a closed form.
-    fn bounds(&mut self, theta: &[f64]) -> Result<Option<SpectralBounds<f64>>, SharpnessError>;
+    fn bounds(&mut self, _theta: &[f64]) -> Result<Option<SpectralBounds<f64>>, SharpnessError> {
+        Ok(None)
+    }
 
     /// The share of ‖H‖² that is the Gauss-Newton part's; none of a kind without a closed form.
-    fn gauss_newton_share(&mut self, theta: &[f64]) -> Result<Option<f64>, SharpnessError>;
+    fn gauss_newton_share(&mut self, _theta: &[f64]) -> Result<Option<f64>, SharpnessError> {
+        Ok(None)
+    }
 
     /// The relative flatness of the output layer; none of a kind that does not have it.
-    fn output_flatness(&mut self, theta: &[f64]) -> Result<Option<f64>, SharpnessError>;
+    fn output_flatness(&mut self, _theta: &[f64]) -> Result<Option<f64>, SharpnessError> {
+        Ok(None)
+    }
 
     /// The measures of sharpness.
     fn measures(
@@ -63,6 +71,20 @@ pub(crate) trait Surface {
         theta: &[f64],
         options: &MeasureConfig,
     ) -> Result<SharpnessMeasures, SharpnessError>;
+}
+
+/// What `of` makes of the Hessian.
+pub(crate) fn of_hessian<T>(
+    surface: &mut (impl Surface + ?Sized),
+    theta: &[f64],
+    mut of: impl FnMut(&mut dyn SymmetricOperator) -> Result<T, SharpnessError>,
+) -> Result<T, SharpnessError> {
+    let mut found = None;
+    surface.with_hessian(theta, &mut |operator| {
+        found = Some(of(operator)?);
+        Ok(())
+    })?;
+    found.ok_or(SharpnessError::NoParameters)
 }
 
 /// Whether an error only says that numbers do not reach as far as a value.

@@ -6,8 +6,7 @@ use std::str;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::DataError;
-use super::fault::ColumnRole;
+use super::error::{DataError, DataFault, Place};
 use super::nearest::nearest;
 use super::number::finite;
 use super::options::TableOptions;
@@ -94,6 +93,13 @@ pub(super) struct Columns {
     pub ignored: Vec<usize>,
 }
 
+/// What a column may be asked to be.
+const LABEL: &str = "label column";
+const WEIGHT: &str = "weight column";
+const FEATURE: &str = "feature column";
+const DROP: &str = "column to drop";
+const ONE_HOT: &str = "column to encode one-hot";
+
 impl Columns {
     pub fn of(
         path: &Path,
@@ -101,48 +107,39 @@ impl Columns {
         roles: &Roles,
         options: &TableOptions,
     ) -> Result<Columns, DataError> {
+        let header = || Place::of(path).line(first.line);
         let (names, named) = if options.no_header {
             let width = first.fields.len();
-            (
-                (1..=width).map(|number| number.to_string()).collect(),
-                vec![true; width],
-            )
+            let numbers = (1..=width).map(|number| number.to_string());
+            (numbers.collect(), vec![true; width])
         } else {
-            names(path, first)?
+            names(first, header())?
         };
-        let missing = |role: ColumnRole, wanted: &str| DataError::MissingColumn {
-            path: path.to_path_buf(),
-            line: first.line,
-            role,
-            name: wanted.to_owned(),
-            columns: names.clone(),
-            nearest: nearest(wanted, names.iter().map(String::as_str)).map(str::to_owned),
+        let find = |role: &'static str, wanted: &str| {
+            let name = wanted.trim();
+            let found = names.iter().position(|it| it == name);
+            found.ok_or_else(|| {
+                let (name, columns) = (name.to_owned(), names.clone());
+                header().fault(DataFault::MissingColumn {
+                    role,
+                    name,
+                    columns,
+                })
+            })
         };
-        let find = |role: ColumnRole, wanted: &str| {
-            let wanted = wanted.trim();
-            let found = names.iter().position(|name| name == wanted);
-            found.ok_or_else(|| missing(role, wanted))
+        let shared = |column: usize, roles: [&'static str; 2]| {
+            let column = names[column].clone();
+            Place::of(path).fault(DataFault::SharedColumn { column, roles })
         };
-        let shared = |column: usize, roles: [ColumnRole; 2]| DataError::SharedColumn {
-            path: path.to_path_buf(),
-            column: names[column].clone(),
-            roles,
-        };
-        let label = roles
-            .label
-            .map(|name| find(ColumnRole::Label, name))
-            .transpose()?;
-        let weight = roles
-            .weight
-            .map(|name| find(ColumnRole::Weight, name))
-            .transpose()?;
+        let label = roles.label.map(|name| find(LABEL, name)).transpose()?;
+        let weight = roles.weight.map(|name| find(WEIGHT, name)).transpose()?;
         if let (Some(label), Some(weight)) = (label, weight)
             && label == weight
         {
-            return Err(shared(label, [ColumnRole::Label, ColumnRole::Weight]));
+            return Err(shared(label, [LABEL, WEIGHT]));
         }
         // With known features the choices were made when the network was trained, perhaps on a table with more columns.
-        let chosen = |role: ColumnRole, list: &[String]| -> Result<Vec<usize>, DataError> {
+        let chosen = |role: &'static str, list: &[String]| {
             let found = list.iter().map(|name| find(role, name));
             let found: Vec<usize> = match roles.features {
                 Some(_) => found.filter_map(Result::ok).collect(),
@@ -150,63 +147,54 @@ impl Columns {
             };
             for &column in &found {
                 if label == Some(column) {
-                    return Err(shared(column, [ColumnRole::Label, role]));
+                    return Err(shared(column, [LABEL, role]));
                 }
                 if weight == Some(column) {
-                    return Err(shared(column, [ColumnRole::Weight, role]));
+                    return Err(shared(column, [WEIGHT, role]));
                 }
             }
             Ok(found)
         };
-        let dropped = chosen(ColumnRole::Drop, &options.drop)?;
-        let one_hot = chosen(ColumnRole::OneHot, &options.one_hot)?;
+        let dropped = chosen(DROP, &options.drop)?;
+        let one_hot = chosen(ONE_HOT, &options.one_hot)?;
         if let Some(&both) = one_hot.iter().find(|column| dropped.contains(column)) {
-            return Err(shared(both, [ColumnRole::Drop, ColumnRole::OneHot]));
+            return Err(shared(both, [DROP, ONE_HOT]));
         }
         let special = |column: usize| label == Some(column) || weight == Some(column);
         let others = (0..names.len()).filter(|&it| !special(it) && !dropped.contains(&it));
         let (features, ignored) = match roles.features {
             None => {
-                let kind = |column: usize| {
-                    if one_hot.contains(&column) {
-                        Kind::OneHot {
-                            categories: HashMap::new(),
-                            fixed: false,
-                        }
-                    } else {
-                        Kind::Number
-                    }
+                let kind = |column| match one_hot.contains(&column) {
+                    true => Kind::OneHot {
+                        categories: HashMap::new(),
+                        fixed: false,
+                    },
+                    false => Kind::Number,
                 };
-                (
-                    others.map(|column| (column, kind(column))).collect(),
-                    Vec::new(),
-                )
+                let features = others.map(|column| (column, kind(column)));
+                (features.collect(), Vec::new())
             }
             Some(known) => {
-                let features = known_features(known, |name| names.iter().position(|it| it == name))
-                    .map_err(|lacking| DataError::MissingFeatures {
-                        path: path.to_path_buf(),
-                        line: first.line,
-                        nearest: nearest(lacking[0], names.iter().map(String::as_str))
-                            .filter(|name| !known.iter().any(|it| it.name() == *name))
-                            .map(str::to_owned),
+                let find = |name: &str| names.iter().position(|it| it == name);
+                let features = known_features(known, find).map_err(|lacking| {
+                    let nearest = nearest(lacking[0], names.iter().map(String::as_str));
+                    let of_others = |name: &&str| known.iter().all(|it| it.name() != *name);
+                    header().fault(DataFault::MissingFeatures {
+                        nearest: nearest.filter(of_others).map(str::to_owned),
                         lacking: lacking.into_iter().map(str::to_owned).collect(),
                         columns: names.clone(),
-                    })?;
+                    })
+                })?;
                 let used = |column: usize| features.iter().any(|&(feature, _)| feature == column);
                 if let Some(column) = label.filter(|&label| used(label)) {
-                    return Err(shared(column, [ColumnRole::Label, ColumnRole::Feature]));
+                    return Err(shared(column, [LABEL, FEATURE]));
                 }
                 let ignored = others.filter(|&column| !used(column)).collect();
                 (features, ignored)
             }
         };
         if features.is_empty() {
-            return Err(DataError::NoFeatures {
-                path: path.to_path_buf(),
-                line: first.line,
-                columns: names,
-            });
+            return Err(header().fault(DataFault::NoFeatures(names)));
         }
         Ok(Columns {
             line: first.line,
@@ -265,49 +253,37 @@ fn known_features(
 }
 
 /// The trimmed, distinct names of a header; a column without a name goes by its number.
-fn names(path: &Path, header: &Row) -> Result<(Vec<String>, Vec<bool>), DataError> {
-    let line = header.line;
+fn names(header: &Row, place: Place) -> Result<(Vec<String>, Vec<bool>), DataError> {
     let mut names = Vec::with_capacity(header.fields.len());
     let mut named = Vec::with_capacity(header.fields.len());
-    for (index, field) in header.fields.iter().enumerate() {
-        let name = str::from_utf8(field)
-            .map_err(|_| DataError::NotUtf8 {
-                path: path.to_path_buf(),
-                line,
-                column: (index + 1).to_string(),
-                found: String::from_utf8_lossy(field).into_owned(),
-            })?
-            .trim();
-        named.push(!name.is_empty());
-        names.push(match name {
-            "" => (index + 1).to_string(),
+    for (number, field) in (1..).zip(&header.fields) {
+        let number: usize = number;
+        let name = str::from_utf8(field).map_err(|_| {
+            let found = String::from_utf8_lossy(field).into_owned();
+            let place = place.clone().column(number.to_string());
+            place.fault(DataFault::NotUtf8(found))
+        })?;
+        named.push(!name.trim().is_empty());
+        names.push(match name.trim() {
+            "" => number.to_string(),
             name => name.to_owned(),
         });
     }
     // Before anything else: a sample has equal values, and the label may be one of them.
-    let mut given = names
-        .iter()
-        .zip(&named)
-        .filter(|(_, named)| **named)
-        .map(|(name, _)| name)
-        .peekable();
+    let given = names.iter().zip(&named).filter(|(_, named)| **named);
+    let mut given = given.map(|(name, _)| name).peekable();
     if given.peek().is_some() && given.all(|name| finite(name).is_some()) {
-        return Err(DataError::HeaderOfNumbers {
-            path: path.to_path_buf(),
-            line,
-            found: names,
-        });
+        let (why, row) = ("has numbers alone", names);
+        return Err(place.fault(DataFault::NoHeader { why, row }));
     }
     let mut columns = HashMap::new();
     for (index, name) in names.iter().enumerate() {
         if let Some(first) = columns.insert(name.as_str(), index) {
-            return Err(DataError::DuplicateColumn {
-                path: path.to_path_buf(),
-                line,
+            return Err(place.fault(DataFault::DuplicateColumn {
                 name: name.clone(),
                 first: first + 1,
                 second: index + 1,
-            });
+            }));
         }
     }
     Ok((names, named))

@@ -1,35 +1,8 @@
-//! What can be wrong with columns.
+//! What can be wrong with the values of columns.
 
 use std::fmt;
 
 use super::wording::shown;
-
-/// The column a name was meant to name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ColumnRole {
-    /// The column of labels.
-    Label,
-    /// The column of sample weights.
-    Weight,
-    /// A column from which a feature is made.
-    Feature,
-    /// A column that is left out.
-    Drop,
-    /// A column of categories.
-    OneHot,
-}
-
-impl fmt::Display for ColumnRole {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            ColumnRole::Label => "label column",
-            ColumnRole::Weight => "weight column",
-            ColumnRole::Feature => "feature column",
-            ColumnRole::Drop => "column to drop",
-            ColumnRole::OneHot => "column to encode one-hot",
-        })
-    }
-}
 
 /// What is wrong with the values of a feature column.
 #[derive(Clone, Debug, PartialEq, Eq)]

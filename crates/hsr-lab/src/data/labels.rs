@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::dataset::Dataset;
-use super::error::DataError;
+use super::error::{DataError, DataFault, Place};
 use super::number::finite;
 use super::table::Table;
 use super::wording::listed;
@@ -24,32 +24,28 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`DataError::OneClass`] where all labels are the same, [`DataError::NoTwoAlike`] where all differ, and
-    /// [`DataError::LooksLikeRegression`] where they look like a quantity, unless
+    /// [`DataFault::OneClass`] where all labels are the same, [`DataFault::NoTwoAlike`] where all differ, and
+    /// [`DataFault::LooksLikeRegression`] where they look like a quantity, unless
     /// [`numeric_classes`](super::TableOptions::numeric_classes) says that they are none.
     pub fn class_labels(&self) -> Result<(Vec<usize>, Vec<String>), DataError> {
         let numbered = self.numbered();
         let names = self.names(&numbered);
-        let (path, column, rows) = (self.path.clone(), self.label_name(), self.samples());
-        match names.as_slice() {
-            [class] => Err(DataError::OneClass {
-                path,
-                column,
-                class: class.clone(),
-            }),
-            names if !self.numeric_classes && looks_like_regression(names, rows) => {
-                Err(DataError::LooksLikeRegression {
-                    path,
-                    column,
-                    distinct: names.len(),
-                    rows,
-                })
-            }
-            names if names.len() == rows && rows > 2 => {
-                Err(DataError::NoTwoAlike { path, column, rows })
-            }
-            _ => Ok((numbered.labels, names)),
+        let (rows, distinct) = (self.samples(), names.len());
+        if let [class] = &names[..] {
+            return Err(self.label_fault(DataFault::OneClass(class.clone())));
         }
+        if !self.numeric_classes && looks_like_regression(&names, rows) {
+            let fault = DataFault::LooksLikeRegression {
+                column: self.label_column.clone().unwrap_or_default(),
+                distinct,
+                rows,
+            };
+            return Err(Place::of(&self.path).fault(fault));
+        }
+        if distinct == rows && rows > 2 {
+            return Err(self.label_fault(DataFault::NoTwoAlike(rows)));
+        }
+        Ok((numbered.labels, names))
     }
 
     /// Class indices, as `hsr inspect` understands labels for a network of `classes` outputs that does not name its
@@ -60,8 +56,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`DataError::UncertainClasses`] where there are fewer labels than outputs, or integers outside of the range: which
-    /// outputs they belong to cannot be told. [`DataError::InvalidField`] of the first label which is one class too many.
+    /// [`DataFault::UncertainClasses`] where there are fewer labels than outputs, or integers outside of the range: which
+    /// outputs they belong to cannot be told. [`DataFault::InvalidField`] of the first label which is one class too many.
     pub fn index_labels(&self, classes: usize) -> Result<Vec<usize>, DataError> {
         let integers: Option<Vec<f64>> = self
             .labels
@@ -105,69 +101,62 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// [`DataError::InvalidField`] of the first label that is none of the classes.
+    /// [`DataFault::InvalidField`] of the first label that is none of the classes.
     pub fn known_labels(&self, classes: &[String]) -> Result<Vec<usize>, DataError> {
+        let numbers: Option<Vec<f64>> = classes.iter().map(|class| finite(class)).collect();
         let mut places: HashMap<&str, usize> =
             classes.iter().map(String::as_str).zip(0..).collect();
-        let numbers: Option<Vec<f64>> = classes.iter().map(|class| finite(class)).collect();
-        self.labels
-            .iter()
-            .enumerate()
-            .map(|(row, label)| {
-                if let Some(&place) = places.get(label.as_str()) {
-                    return Ok(place);
-                }
-                let number = numbers.as_ref().zip(finite(label));
-                let place =
-                    number.and_then(|(numbers, value)| numbers.iter().position(|it| *it == value));
-                let place = place.ok_or_else(|| {
-                    self.invalid_label(row, format!("one of the classes {}", listed(classes)))
-                })?;
-                places.insert(label, place);
-                Ok(place)
-            })
+        let expected = || format!("one of the classes {}", listed(classes));
+        self.each_label(expected, |label| {
+            let by_number = || {
+                let (numbers, value) = numbers.as_ref().zip(finite(label))?;
+                numbers.iter().position(|it| *it == value)
+            };
+            let place = places.get(label).copied().or_else(by_number)?;
+            places.insert(label, place);
+            Some(place)
+        })
+    }
+
+    /// What `read` makes of the labels; the first of which it makes nothing is reported.
+    fn each_label<'a, T, E: Into<String>>(
+        &'a self,
+        expected: impl Fn() -> E,
+        mut read: impl FnMut(&'a str) -> Option<T>,
+    ) -> Result<Vec<T>, DataError> {
+        let rows = self.labels.iter().enumerate();
+        rows.map(|(row, label)| read(label).ok_or_else(|| self.invalid_label(row, expected())))
             .collect()
     }
 
     fn uncertain(&self, numbered: &Numbered, outputs: usize) -> DataError {
-        DataError::UncertainClasses {
-            path: self.path.clone(),
-            column: self.label_name(),
-            labels: self.names(numbered),
-            outputs,
-        }
+        let labels = self.names(numbered);
+        self.label_fault(DataFault::UncertainClasses { labels, outputs })
     }
 
     /// Labels for the sigmoid loss: 0.0 or 1.0 a row.
     ///
     /// # Errors
     ///
-    /// [`DataError::InvalidField`] of the first label other than 0, 1, 0.0 and 1.0.
+    /// [`DataFault::InvalidField`] of the first label other than 0, 1, 0.0 and 1.0.
     pub fn binary_labels(&self) -> Result<Vec<f64>, DataError> {
-        self.labels
-            .iter()
-            .enumerate()
-            .map(|(row, label)| match label.as_str() {
-                "0" | "0.0" => Ok(0.0),
-                "1" | "1.0" => Ok(1.0),
-                _ => Err(self.invalid_label(row, "0 or 1".to_owned())),
-            })
-            .collect()
+        self.each_label(
+            || "0 or 1",
+            |label| match label {
+                "0" | "0.0" => Some(0.0),
+                "1" | "1.0" => Some(1.0),
+                _ => None,
+            },
+        )
     }
 
     /// Labels for the squared error: a finite number a row.
     ///
     /// # Errors
     ///
-    /// [`DataError::InvalidField`] of the first label which is not a finite number.
+    /// [`DataFault::InvalidField`] of the first label which is not a finite number.
     pub fn numeric_labels(&self) -> Result<Vec<f64>, DataError> {
-        self.labels
-            .iter()
-            .enumerate()
-            .map(|(row, label)| {
-                finite(label).ok_or_else(|| self.invalid_label(row, "a finite number".to_owned()))
-            })
-            .collect()
+        self.each_label(|| "a finite number", finite)
     }
 
     /// A classification data set of this name, its classes those of [`Table::class_labels`]. A data set has no
@@ -279,6 +268,53 @@ mod tests {
     }
 
     #[test]
+    fn labels_are_refused_with_their_place() {
+        let known = ["a", "b", "c"].map(str::to_owned);
+        let refused = |text: String, expected: &str| assert_eq!(text, format!("t.csv: {expected}"));
+        refused(
+            message(table(&["x", "x"]).class_labels()),
+            "column \"class\": found the one class \"x\", expected at least 2 classes",
+        );
+        refused(
+            message(table(&["x", "y", "z"]).class_labels()),
+            "column \"class\": all 3 labels differ, expected classes of at least 2 samples",
+        );
+        refused(
+            message(table(&["0", "1", "3", "2"]).index_labels(3)),
+            "line 4, column \"class\": found \"3\", expected a class index from 0 to 2",
+        );
+        refused(
+            message(table(&["b", "b", "c"]).index_labels(3)),
+            "column \"class\": found 2 labels (\"b\", \"c\") for a network of 3 outputs, which does not say its \
+             classes: name them in the order of the outputs with `classes`",
+        );
+        refused(
+            message(table(&["c", "b", "c", "a", "b"]).index_labels(2)),
+            "line 5, column \"class\": found \"a\", expected at most 2 classes, here \"c\", \"b\"",
+        );
+        refused(
+            message(table(&["c", "d"]).known_labels(&known)),
+            "line 3, column \"class\": found \"d\", expected one of the classes \"a\", \"b\", \"c\"",
+        );
+        for label in ["2", "-1", "true", "0.5", "01"] {
+            refused(
+                message(table(&["0", label]).binary_labels()),
+                &format!("line 3, column \"class\": found \"{label}\", expected 0 or 1"),
+            );
+        }
+        for label in ["inf", "1e999", "ten"] {
+            refused(
+                message(table(&["0", label]).numeric_labels()),
+                &format!("line 3, column \"class\": found \"{label}\", expected a finite number"),
+            );
+        }
+        assert!(table(&["1", "1.0"]).into_dataset("t").is_err());
+        for label in ["a", "0"] {
+            assert!(table(&[label]).index_labels(0).is_err());
+        }
+    }
+
+    #[test]
     fn numbers_sort_as_numbers_and_names_as_names() {
         let (labels, names) = table(&["10", "9", "-1", "9.0", "10"])
             .class_labels()
@@ -298,15 +334,6 @@ mod tests {
     }
 
     #[test]
-    fn one_class_is_not_enough() {
-        assert_eq!(
-            message(table(&["x", "x"]).class_labels()),
-            "t.csv: column \"class\": found the one class \"x\", expected at least 2 classes"
-        );
-        assert!(table(&["1", "1.0"]).into_dataset("t").is_err());
-    }
-
-    #[test]
     fn integers_are_class_indices_as_they_stand() {
         // Numbering the distinct ones would give 0 and 1.
         assert_eq!(
@@ -316,20 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn an_integer_out_of_range_is_placed() {
-        assert_eq!(
-            message(table(&["0", "1", "3", "2"]).index_labels(3)),
-            "t.csv: line 4, column \"class\": found \"3\", expected a class index from 0 to 2"
-        );
-    }
-
-    #[test]
     fn labels_that_do_not_tell_their_outputs_are_refused() {
-        assert_eq!(
-            message(table(&["b", "b", "c"]).index_labels(3)),
-            "t.csv: column \"class\": found 2 labels (\"b\", \"c\") for a network of 3 outputs, which does not say its \
-             classes: name them in the order of the outputs with `classes`"
-        );
         for labels in [
             &["1", "2", "3"][..],
             &["0", "-1"],
@@ -352,10 +366,6 @@ mod tests {
             table(&["c", "b", "c"]).known_labels(&classes).unwrap(),
             [2, 1, 2]
         );
-        assert_eq!(
-            message(table(&["c", "d"]).known_labels(&classes)),
-            "t.csv: line 3, column \"class\": found \"d\", expected one of the classes \"a\", \"b\", \"c\""
-        );
         let classes = ["1", "2.0", "3"].map(str::to_owned);
         assert_eq!(
             table(&["3.0", "2", "1"]).known_labels(&classes).unwrap(),
@@ -372,16 +382,14 @@ mod tests {
             let labels: Vec<String> = labels.iter().map(ToString::to_string).collect();
             let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
             let mut table = table(&labels);
-            let refused = matches!(
-                table.class_labels(),
-                Err(DataError::LooksLikeRegression { .. })
-            );
+            let refused = |table: &Table| {
+                let fault = table.class_labels().map_err(|error| error.fault);
+                matches!(fault, Err(DataFault::LooksLikeRegression { .. }))
+            };
+            let before = refused(&table);
             table.numeric_classes = true;
-            assert!(!matches!(
-                table.class_labels(),
-                Err(DataError::LooksLikeRegression { .. })
-            ));
-            refused
+            assert!(!refused(&table));
+            before
         };
         let twice = |values: Vec<f64>| [values.clone(), values].concat();
         let count = |to: u32| (0..to).map(f64::from);
@@ -396,11 +404,6 @@ mod tests {
         assert!(!refused(twice(count(7).map(|i| 3.0 + i).collect())));
         assert!(!refused((0..40).map(|i| f64::from(i % 4) / 2.0).collect()));
         assert!(!refused(vec![0.5, 1.5, 0.5]));
-        // Names all of which differ are no classes.
-        assert_eq!(
-            message(table(&["x", "y", "z"]).class_labels()),
-            "t.csv: column \"class\": all 3 labels differ, expected classes of at least 2 samples"
-        );
     }
 
     #[test]
@@ -415,40 +418,11 @@ mod tests {
     }
 
     #[test]
-    fn one_class_too_many_is_placed() {
-        assert_eq!(
-            message(table(&["c", "b", "c", "a", "b"]).index_labels(2)),
-            "t.csv: line 5, column \"class\": found \"a\", expected at most 2 classes, here \"c\", \"b\""
-        );
-        assert!(table(&["a"]).index_labels(0).is_err());
-        assert!(table(&["0"]).index_labels(0).is_err());
-    }
-
-    #[test]
-    fn binary_labels_are_zero_or_one_only() {
-        let table_of = |labels: &[&str]| table(labels).binary_labels();
-        assert_eq!(
-            table_of(&["0", "1", "0.0", "1.0"]).unwrap(),
-            [0.0, 1.0, 0.0, 1.0]
-        );
-        for label in ["2", "-1", "true", "0.5", "01"] {
-            assert_eq!(
-                message(table_of(&["0", label])),
-                format!("t.csv: line 3, column \"class\": found \"{label}\", expected 0 or 1")
-            );
-        }
-    }
-
-    #[test]
-    fn numeric_labels_are_finite() {
-        assert_eq!(
-            table(&["-1e3", "0.5"]).numeric_labels().unwrap(),
-            [-1000.0, 0.5]
-        );
-        for label in ["inf", "1e999", "ten"] {
-            let text = message(table(&["0", label]).numeric_labels());
-            assert!(text.ends_with("expected a finite number"), "{text}");
-        }
+    fn labels_for_other_losses_are_numbers() {
+        let zero_or_one = table(&["0", "1", "0.0", "1.0"]).binary_labels().unwrap();
+        assert_eq!(zero_or_one, [0.0, 1.0, 0.0, 1.0]);
+        let numbers = table(&["-1e3", "0.5"]).numeric_labels().unwrap();
+        assert_eq!(numbers, [-1000.0, 0.5]);
     }
 
     #[test]

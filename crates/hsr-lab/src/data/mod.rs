@@ -25,7 +25,7 @@
 
 mod columns;
 mod dataset;
-pub(crate) mod error;
+mod error;
 mod fault;
 mod idx;
 mod labels;
@@ -44,13 +44,13 @@ pub(crate) mod wording;
 
 pub use columns::{FeatureColumn, Roles};
 pub use dataset::Dataset;
-pub use error::{DataError, Side};
-pub use fault::{ColumnFault, ColumnRole};
-pub use idx::{Idx, IdxError};
+pub use error::{DataError, DataFault, Place};
+pub use fault::ColumnFault;
+pub use idx::Idx;
 pub use nearest::nearest;
 pub use noise::corrupt_labels;
 pub use options::{Missing, Separator, TableOptions, name_list, written_list};
 pub use split::{Split, stratified_split, stratified_subset};
 pub use standardize::Standardizer;
 pub use table::Table;
-pub use warning::DataWarning;
+pub use warning::{DataWarning, Doubt};

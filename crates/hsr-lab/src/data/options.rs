@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::named::named;
+
 /// How a table is to be read. The default is a CSV with a header row and nothing missing, its separator recognised.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -25,15 +27,16 @@ pub struct TableOptions {
     pub numeric_classes: bool,
 }
 
+named! {
 /// What is done about missing values.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Default)]
 pub enum Missing {
     /// A table with missing values is refused.
     #[default]
-    Refuse,
+    Refuse = "refuse",
     /// Rows with a missing value are left out.
-    DropRows,
+    DropRows = "drop-rows",
+}
 }
 
 /// Whether a text stands for a missing value: nothing, or what pandas, R, Excel or Weka write in its place.

@@ -1,6 +1,6 @@
 //! Seeded streams of random numbers, one a purpose.
 
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// What the random numbers are for. One seed gives every purpose a stream of its own: without that, the draws that
@@ -37,4 +37,19 @@ pub(crate) fn generator(seed: u64, stream: Stream) -> ChaCha8Rng {
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     generator.set_stream(stream as u64);
     generator
+}
+
+/// Fresh parameters of layers, of each its inputs n and the number of its parameters: U(−1/√n, 1/√n), as Burn's layers have
+/// by default. Drawn on the host, so that every backend starts from the same network; representable in f32.
+pub(crate) fn parameters(seed: u64, layers: impl Iterator<Item = (usize, usize)>) -> Vec<f64> {
+    let mut random = generator(seed, Stream::Parameters);
+    let mut theta = Vec::new();
+    for (inputs, count) in layers {
+        let bound = 1.0 / (inputs as f64).sqrt();
+        theta.extend((0..count).map(|_| {
+            let value: f64 = random.random_range(-bound..bound);
+            f64::from(value as f32)
+        }));
+    }
+    theta
 }

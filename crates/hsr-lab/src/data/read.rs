@@ -4,13 +4,13 @@ use std::path::Path;
 use std::str;
 
 use super::columns::{Columns, FeatureColumn, Kind, Roles};
-use super::error::DataError;
+use super::error::{DataError, DataFault, Place};
 use super::fault::ColumnFault;
 use super::number::{finite, with_comma};
 use super::options::{Missing, TableOptions, is_missing};
-use super::records::{Records, Row};
+use super::records::{Records, Row, unreadable};
 use super::table::Table;
-use super::warning::DataWarning;
+use super::warning::{DataWarning, Doubt};
 use super::wording::listed;
 
 impl Table {
@@ -34,10 +34,7 @@ impl Table {
         options: &TableOptions,
     ) -> Result<Table, DataError> {
         let path = path.as_ref();
-        let bytes = crate::input::read(path).map_err(|source| DataError::Unreadable {
-            path: path.to_path_buf(),
-            source,
-        })?;
+        let bytes = crate::input::read(path).map_err(|source| unreadable(path, source))?;
         Table::from_bytes(path, &bytes, roles, options)
     }
 
@@ -55,9 +52,7 @@ impl Table {
         let path = path.as_ref();
         let mut records = Records::new(path, bytes, options)?;
         let Some(first) = records.next()? else {
-            return Err(DataError::Empty {
-                path: path.to_path_buf(),
-            });
+            return Err(Place::of(path).fault(DataFault::Empty));
         };
         let columns = Columns::of(path, first, roles, options)?;
         let mut scan = Scan::new(path, columns, options);
@@ -121,13 +116,13 @@ impl<'a> Scan<'a> {
     fn push(&mut self, row: &Row) -> Result<(), DataError> {
         let expected = self.columns.names.len();
         if row.fields.len() != expected {
-            return Err(DataError::RaggedRow {
-                path: self.path.to_path_buf(),
-                line: row.line,
-                found: row.fields.len(),
+            let found = row.fields.len();
+            let place = Place::of(self.path).line(row.line);
+            return Err(place.fault(DataFault::RaggedRow {
+                found,
                 expected,
-                missing: self.columns.names.get(row.fields.len()).cloned(),
-            });
+                missing: self.columns.names.get(found).cloned(),
+            }));
         }
         let mut incomplete = false;
         for index in 0..self.columns.features.len() {
@@ -171,14 +166,7 @@ impl<'a> Scan<'a> {
             self.note(row, column, expected);
             return Ok(None);
         }
-        let (path, number) = (self.path, self.number(text));
-        let invalid = |expected: String| DataError::InvalidField {
-            path: path.to_path_buf(),
-            line: row.line,
-            column: self.columns.names[column].clone(),
-            found: text.to_owned(),
-            expected,
-        };
+        let number = self.number(text);
         match &self.columns.features[index].1 {
             Kind::Number => {
                 if number.is_none() {
@@ -199,11 +187,11 @@ impl<'a> Scan<'a> {
                 if *fixed {
                     let mut known: Vec<&String> = categories.keys().collect();
                     known.sort_unstable();
-                    let known = listed(&known);
-                    return Err(invalid(format!("a category of the network's: {known}")));
+                    let expected = format!("a category of the network's: {}", listed(&known));
+                    return Err(self.invalid(row, column, &expected));
                 }
                 if text.contains(['\n', '\r']) {
-                    return Err(invalid("a category on one line".to_owned()));
+                    return Err(self.invalid(row, column, "a category on one line"));
                 }
                 let text = text.to_owned();
                 let Kind::OneHot { categories, .. } = &mut self.columns.features[index].1 else {
@@ -234,71 +222,58 @@ impl<'a> Scan<'a> {
     /// A field as trimmed text.
     fn text<'r>(&self, row: &'r Row, column: usize) -> Result<&'r str, DataError> {
         let field = &row.fields[column];
-        str::from_utf8(field)
-            .map(str::trim)
-            .map_err(|_| DataError::NotUtf8 {
-                path: self.path.to_path_buf(),
-                line: row.line,
-                column: self.columns.names[column].clone(),
-                found: String::from_utf8_lossy(field).into_owned(),
-            })
+        str::from_utf8(field).map(str::trim).map_err(|_| {
+            let found = String::from_utf8_lossy(field).into_owned();
+            self.at(row, column).fault(DataFault::NotUtf8(found))
+        })
+    }
+
+    fn at(&self, row: &Row, column: usize) -> Place {
+        let name = &self.columns.names[column];
+        Place::of(self.path).line(row.line).column(name)
     }
 
     fn invalid(&self, row: &Row, column: usize, expected: &str) -> DataError {
-        DataError::InvalidField {
-            path: self.path.to_path_buf(),
-            line: row.line,
-            column: self.columns.names[column].clone(),
-            found: String::from_utf8_lossy(&row.fields[column])
-                .trim()
-                .to_owned(),
+        let found = String::from_utf8_lossy(&row.fields[column]);
+        self.at(row, column).fault(DataFault::InvalidField {
+            found: found.trim().to_owned(),
             expected: expected.to_owned(),
-        }
+        })
     }
 
     /// The table, where nothing is wrong with it.
     fn finish(mut self) -> Result<Table, DataError> {
         let rows = self.lines.len();
         if rows == 0 {
-            return Err(DataError::NoRows {
-                path: self.path.to_path_buf(),
-            });
+            return Err(Place::of(self.path).fault(DataFault::NoRows));
         }
         if !self.options.no_header && self.columns.header_is_a_row(&self.labels) {
-            return Err(DataError::HeaderLikeRow {
-                path: self.path.to_path_buf(),
-                line: self.columns.line,
-                found: self.columns.names,
-            });
+            let (why, row) = ("looks like those below it", self.columns.names);
+            let place = Place::of(self.path).line(self.columns.line);
+            return Err(place.fault(DataFault::NoHeader { why, row }));
         }
         self.check_faults()?;
         let mut warnings = self.warnings();
         let mut dropped = Vec::new();
         if self.incomplete.contains(&true) {
             dropped = self.drop_rows()?;
-            warnings.push(DataWarning::DroppedRows {
-                path: self.path.to_path_buf(),
-                dropped: dropped.len(),
-                rows,
-            });
+            let dropped = dropped.len();
+            warnings.push(self.doubt(Doubt::DroppedRows { dropped, rows }));
         }
         let weights = self.columns.weight.map(|column| {
             let sum: f64 = self.weights.iter().sum();
             if sum > 0.0 && sum.is_finite() {
                 return Ok(std::mem::take(&mut self.weights));
             }
-            Err(DataError::WeightSum {
-                path: self.path.to_path_buf(),
-                column: self.columns.names[column].clone(),
-                sum,
-            })
+            let place = Place::of(self.path).column(&self.columns.names[column]);
+            Err(place.fault(DataFault::WeightSum(sum)))
         });
         let weights = weights.transpose()?;
         let columns = self.settle_categories();
         let feature_names: Vec<String> = columns.iter().flat_map(FeatureColumn::features).collect();
         Ok(Table {
             path: self.path.to_path_buf(),
-            features: encode(&columns, self.values, feature_names.len()),
+            features: encode(&columns, &self.values),
             inputs: feature_names.len(),
             columns,
             feature_names,
@@ -320,11 +295,10 @@ impl<'a> Scan<'a> {
     fn check_faults(&mut self) -> Result<(), DataError> {
         let rows = self.lines.len();
         let drop_rows = self.options.missing == Missing::DropRows;
-        let mut faults: Vec<ColumnFault> = std::mem::take(&mut self.faults);
-        for fault in &mut faults {
+        for fault in &mut self.faults {
             fault.rows = rows;
         }
-        self.faults = faults.clone();
+        let faults = &self.faults;
         let text: usize = faults.iter().map(|fault| fault.text).sum();
         let missing: usize = faults.iter().map(|fault| fault.missing).sum();
         if text == 0 && (drop_rows || missing + self.missing_labels == 0) {
@@ -335,59 +309,40 @@ impl<'a> Scan<'a> {
         {
             return Err(only);
         }
+        let mut faults = faults.clone();
         faults.retain(|fault| fault.text > 0 || (fault.missing > 0 && !drop_rows));
         if faults.is_empty() {
             let first = self.labels.iter().position(|label| is_missing(label));
-            return Err(DataError::MissingLabels {
-                path: self.path.to_path_buf(),
-                column: self
-                    .columns
-                    .label
-                    .map_or_else(String::new, |it| self.columns.names[it].clone()),
+            let label = self.columns.label.map(|it| self.columns.names[it].as_str());
+            let place = Place::of(self.path).column(label.unwrap_or_default());
+            return Err(place.fault(DataFault::MissingLabels {
                 missing: self.missing_labels,
                 rows,
                 line: first.map_or(0, |row| self.lines[row]),
-            });
+            }));
         }
-        Err(DataError::Unusable {
-            path: self.path.to_path_buf(),
-            faults,
-        })
+        Err(Place::of(self.path).fault(DataFault::Unusable(faults)))
     }
 
     /// Leaves out the rows with missing values, and gives their lines.
     fn drop_rows(&mut self) -> Result<Vec<u64>, DataError> {
-        let width = self.columns.features.len();
-        let keep: Vec<usize> = (0..self.lines.len())
-            .filter(|&row| !self.incomplete[row])
-            .collect();
-        if keep.is_empty() {
+        if !self.incomplete.contains(&false) {
             let most = self.faults.iter().max_by_key(|fault| fault.missing);
-            return Err(DataError::NoCompleteRow {
-                path: self.path.to_path_buf(),
-                rows: self.lines.len(),
-                column: most.map_or_else(String::new, |fault| fault.column.clone()),
-            });
+            let column = most.map_or_else(String::new, |fault| fault.column.clone());
+            let rows = self.lines.len();
+            return Err(Place::of(self.path).fault(DataFault::NoCompleteRow { rows, column }));
         }
-        let lines = self.lines.iter().zip(&self.incomplete);
-        let dropped = lines
-            .filter(|(_, incomplete)| **incomplete)
-            .map(|(&line, _)| line)
-            .collect();
-        self.values = keep
-            .iter()
-            .flat_map(|row| &self.values[row * width..(row + 1) * width])
-            .copied()
-            .collect();
-        fn kept<T: Clone>(all: &[T], keep: &[usize]) -> Vec<T> {
-            keep.iter()
-                .filter_map(|&row| all.get(row))
-                .cloned()
-                .collect()
-        }
-        self.labels = kept(&self.labels, &keep);
-        self.weights = kept(&self.weights, &keep);
-        self.lines = kept(&self.lines, &keep);
+        let rows = self.lines.iter().zip(&self.incomplete);
+        let dropped = rows.filter(|(_, incomplete)| **incomplete);
+        let dropped = dropped.map(|(&line, _)| line).collect();
+        keep(
+            &mut self.values,
+            self.columns.features.len(),
+            &self.incomplete,
+        );
+        keep(&mut self.labels, 1, &self.incomplete);
+        keep(&mut self.weights, 1, &self.incomplete);
+        keep(&mut self.lines, 1, &self.incomplete);
         Ok(dropped)
     }
 
@@ -430,39 +385,39 @@ impl<'a> Scan<'a> {
 
     /// What looks wrong with the columns.
     fn warnings(&self) -> Vec<DataWarning> {
-        let path = || self.path.to_path_buf();
         let width = self.columns.features.len();
         let mut warnings = Vec::new();
         for (index, (column, kind)) in self.columns.features.iter().enumerate() {
             let (name, named) = (&self.columns.names[*column], self.columns.named[*column]);
-            let values = self.values.iter().skip(index).step_by(width);
-            if matches!(kind, Kind::Number)
-                && self.faults[index].missing == 0
-                && numbers_rows(values)
-            {
-                warnings.push(DataWarning::Counter {
-                    path: path(),
-                    column: name.clone(),
-                    named,
-                });
+            let (column, values) = (name.clone(), self.values.iter().skip(index).step_by(width));
+            let is_whole = matches!(kind, Kind::Number) && self.faults[index].missing == 0;
+            if is_whole && numbers_rows(values) {
+                warnings.push(self.doubt(Doubt::Counter { column, named }));
             } else if !named {
-                warnings.push(DataWarning::Unnamed {
-                    path: path(),
-                    column: name.clone(),
-                });
+                warnings.push(self.doubt(Doubt::Unnamed(column)));
             }
         }
-        if !self.columns.ignored.is_empty() {
-            let ignored = self.columns.ignored.iter();
-            warnings.push(DataWarning::IgnoredColumns {
-                path: path(),
-                columns: ignored
-                    .map(|&column| self.columns.names[column].clone())
-                    .collect(),
-            });
+        let ignored = self.columns.ignored.iter();
+        let ignored: Vec<String> = ignored.map(|&it| self.columns.names[it].clone()).collect();
+        if !ignored.is_empty() {
+            warnings.push(self.doubt(Doubt::IgnoredColumns(ignored)));
         }
         warnings
     }
+
+    fn doubt(&self, doubt: Doubt) -> DataWarning {
+        let path = self.path.to_path_buf();
+        DataWarning { path, doubt }
+    }
+}
+
+/// Leaves the values of complete rows, each row having so many of them.
+fn keep<T>(values: &mut Vec<T>, width: usize, incomplete: &[bool]) {
+    let mut place = 0;
+    values.retain(|_| {
+        place += 1;
+        !incomplete[(place - 1) / width]
+    });
 }
 
 /// The fewest rows of which one can say that they are counted.
@@ -483,24 +438,16 @@ fn numbers_rows<'v>(values: impl ExactSizeIterator<Item = &'v f64> + Clone) -> b
 }
 
 /// The features, N × d: numbers as they are, categories as indicators.
-fn encode(columns: &[FeatureColumn], values: Vec<f64>, inputs: usize) -> Vec<f64> {
-    if columns
-        .iter()
-        .all(|column| matches!(column, FeatureColumn::Number(_)))
-    {
-        return values;
-    }
-    let rows = values.len() / columns.len();
-    let mut features = Vec::with_capacity(rows * inputs);
-    for row in values.chunks_exact(columns.len()) {
-        for (column, &value) in columns.iter().zip(row) {
-            match column {
-                FeatureColumn::Number(_) => features.push(value),
-                FeatureColumn::OneHot { categories, .. } => {
-                    features.extend(
-                        (0..categories.len()).map(|k| f64::from(u8::from(k as f64 == value))),
-                    );
-                }
+fn encode(columns: &[FeatureColumn], values: &[f64]) -> Vec<f64> {
+    let rows = values.chunks_exact(columns.len());
+    let fields = rows.flat_map(|row| columns.iter().zip(row));
+    let mut features = Vec::with_capacity(values.len());
+    for (column, &value) in fields {
+        match column {
+            FeatureColumn::Number(_) => features.push(value),
+            FeatureColumn::OneHot { categories, .. } => {
+                let indicator = |k: usize| f64::from(u8::from(k as f64 == value));
+                features.extend((0..categories.len()).map(indicator));
             }
         }
     }

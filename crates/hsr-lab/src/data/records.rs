@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use super::error::DataError;
+use super::error::{DataError, DataFault, Place};
 use super::number::finite;
-use super::options::TableOptions;
-use super::options::{Separator, is_missing};
+use super::options::{Separator, TableOptions, is_missing};
 
 /// A row of the file and the line it starts on.
 pub(super) struct Row {
@@ -31,15 +30,11 @@ impl<'a> Records<'a> {
             .iter()
             .any(|mark| bytes.starts_with(*mark))
         {
-            return Err(DataError::Utf16 {
-                path: path.to_path_buf(),
-            });
+            return Err(Place::of(path).fault(DataFault::Utf16));
         }
         if let Some(zero) = bytes.iter().position(|&byte| byte == 0) {
-            return Err(DataError::NotText {
-                path: path.to_path_buf(),
-                line: 1 + line_ends(&bytes[..zero]),
-            });
+            let place = Place::of(path).line(1 + line_ends(&bytes[..zero]));
+            return Err(place.fault(DataFault::NotText));
         }
         let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
         let separator = options.separator.unwrap_or_else(|| recognise(bytes));
@@ -76,13 +71,8 @@ impl<'a> Records<'a> {
 
     fn advance(&mut self) -> Result<bool, DataError> {
         let fields = &mut self.row.fields;
-        let more = self
-            .reader
-            .read_byte_record(fields)
-            .map_err(|error| DataError::Unreadable {
-                path: self.path.to_path_buf(),
-                source: error.into(),
-            })?;
+        let more = self.reader.read_byte_record(fields);
+        let more = more.map_err(|error| unreadable(self.path, error.into()))?;
         if !more {
             return Ok(false);
         }
@@ -101,6 +91,11 @@ impl<'a> Records<'a> {
         self.counted = start;
         Ok(true)
     }
+}
+
+pub(super) fn unreadable(path: &Path, source: std::io::Error) -> DataError {
+    let action = "read";
+    Place::of(path).fault(DataFault::Unreadable { action, source })
 }
 
 fn reader(bytes: &[u8], separator: Separator) -> csv::Reader<&[u8]> {
@@ -134,20 +129,16 @@ const LOOKED_AT: usize = 20;
 /// The separator by which the first rows have equally many fields, two at least; of several the one that leaves the
 /// largest share of numbers. A comma where none does: the fault is then told of a CSV.
 fn recognise(bytes: &[u8]) -> Separator {
-    let mut best = (Separator::COMMA, -1.0);
-    for separator in Separator::RECOGNISED {
-        if let Some(share) = share_of_numbers(bytes, separator)
-            && share > best.1
-        {
-            best = (separator, share);
-        }
+    let shares = Separator::RECOGNISED
+        .into_iter()
+        .filter_map(|it| Some((it, share_of_numbers(bytes, it)?)));
+    // The first of equals: `max_by` takes the last.
+    let shares: Vec<(Separator, f64)> = shares.collect();
+    let best = shares.iter().rev().max_by(|a, b| a.1.total_cmp(&b.1));
+    match best {
+        Some((separator, _)) => *separator,
+        None => most_frequent(bytes).unwrap_or(Separator::COMMA),
     }
-    if best.1 < 0.0
-        && let Some(separator) = most_frequent(bytes)
-    {
-        return separator;
-    }
-    best.0
 }
 
 /// The share of fields that are numbers or missing among the first rows; `None` where these have not equally many
@@ -218,10 +209,8 @@ fn check_quotes(path: &Path, bytes: &[u8], separator: Separator) -> Result<(), D
             continue;
         }
         let opened = (at, line);
-        at = closing_quote(bytes, at + 1).ok_or_else(|| DataError::UnclosedQuote {
-            path: path.to_path_buf(),
-            line,
-        })?;
+        let place = || Place::of(path).line(opened.1);
+        at = closing_quote(bytes, at + 1).ok_or_else(|| place().fault(DataFault::UnclosedQuote))?;
         line += line_ends(&bytes[opened.0..at]);
         let blank = |&&byte: &&u8| (byte == b' ' || byte == b'\t') && byte != separator.byte();
         at += 1 + bytes[at + 1..].iter().take_while(blank).count();
@@ -229,12 +218,9 @@ fn check_quotes(path: &Path, bytes: &[u8], separator: Separator) -> Result<(), D
         if bytes.get(at).is_some_and(|&byte| !ends_field(byte)) {
             let end = bytes.len().min(at + 24);
             let after = bytes[at..end].split(|&byte| ends_field(byte)).next();
-            return Err(DataError::StrayQuote {
-                path: path.to_path_buf(),
-                line: opened.1,
-                closed: line,
-                found: String::from_utf8_lossy(after.unwrap_or_default()).into_owned(),
-            });
+            let found = String::from_utf8_lossy(after.unwrap_or_default()).into_owned();
+            let closed = line;
+            return Err(place().fault(DataFault::StrayQuote { closed, found }));
         }
     }
     Ok(())

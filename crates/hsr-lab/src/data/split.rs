@@ -3,7 +3,7 @@
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use super::error::{DataError, Side};
+use super::error::{DataError, DataFault};
 use super::random::{Stream, generator};
 
 /// The samples of the two sides of a split: disjoint, together all samples, neither empty, each ascending.
@@ -31,7 +31,7 @@ pub struct Split {
 ///
 /// # Errors
 ///
-/// [`DataError::InvalidFraction`]; [`DataError::LabelOutOfRange`]; [`DataError::EmptySide`] where no class has two
+/// [`DataFault::InvalidFraction`]; [`DataFault::LabelOutOfRange`]; [`DataFault::EmptySide`] where no class has two
 /// samples.
 pub fn stratified_split(
     labels: &[usize],
@@ -51,15 +51,13 @@ pub(crate) fn split_of(
     seed: u64,
 ) -> Result<Split, DataError> {
     if !(test_fraction > 0.0 && test_fraction < 1.0) {
-        return Err(DataError::InvalidFraction {
-            fraction: test_fraction,
-        });
+        return Err(DataFault::InvalidFraction(test_fraction).into());
     }
     let mut members = vec![Vec::new(); classes];
     for (sample, &label) in labels.iter().enumerate() {
         members
             .get_mut(label)
-            .ok_or(DataError::LabelOutOfRange {
+            .ok_or(DataFault::LabelOutOfRange {
                 sample,
                 label,
                 classes,
@@ -83,13 +81,15 @@ pub(crate) fn split_of(
     }
     split.train.sort_unstable();
     split.test.sort_unstable();
-    for (side, samples) in [(Side::Train, &split.train), (Side::Test, &split.test)] {
+    for (side, samples) in [("train", &split.train), ("test", &split.test)] {
         if samples.is_empty() {
-            return Err(DataError::EmptySide {
+            let (samples, fraction) = (labels.len(), test_fraction);
+            let fault = DataFault::EmptySide {
                 side,
-                samples: labels.len(),
-                fraction: test_fraction,
-            });
+                samples,
+                fraction,
+            };
+            return Err(fault.into());
         }
     }
     Ok(split)
@@ -222,34 +222,28 @@ mod tests {
 
     #[test]
     fn what_cannot_be_split_is_refused() {
+        let message = |labels: &[usize], fraction: f64| {
+            let classes = labels.len().max(1);
+            let split = stratified_split(labels, classes, fraction, 0);
+            split.unwrap_err().to_string()
+        };
         for fraction in [0.0, 1.0, -0.1, 1.5, f64::NAN, f64::INFINITY] {
-            assert!(matches!(
-                stratified_split(&[0, 0], 1, fraction, 0),
-                Err(DataError::InvalidFraction { .. })
-            ));
+            let found = message(&[0, 0], fraction);
+            assert_eq!(
+                found,
+                format!("test fraction: found {fraction}, expected a number above 0 and below 1")
+            );
         }
-        assert!(matches!(
-            stratified_split(&[0, 1], 2, 0.5, 0),
-            Err(DataError::EmptySide {
-                side: Side::Test,
-                samples: 2,
-                ..
-            })
-        ));
-        assert!(matches!(
-            stratified_split(&[], 2, 0.5, 0),
-            Err(DataError::EmptySide {
-                side: Side::Train,
-                ..
-            })
-        ));
-        assert!(matches!(
-            stratified_split(&[0, 2], 2, 0.5, 0),
-            Err(DataError::LabelOutOfRange {
-                sample: 1,
-                label: 2,
-                classes: 2
-            })
-        ));
+        for (labels, begin) in [
+            (&[0, 1][..], "the test side of the split of 2 samples"),
+            (&[], "the train side of the split of 0 samples"),
+            (
+                &[0, 2],
+                "label of sample 1: found 2, expected a class index below 2",
+            ),
+        ] {
+            let found = message(labels, 0.5);
+            assert!(found.starts_with(begin), "{found}");
+        }
     }
 }

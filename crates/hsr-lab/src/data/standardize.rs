@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::dataset::Dataset;
-use super::error::DataError;
+use super::error::{DataError, DataFault};
 
 /// The affine map (x − mean) / std of each feature. Fit it to the training side and apply it to both sides, so that
 /// nothing of the test side enters training.
@@ -59,17 +59,19 @@ impl Standardizer {
     ///
     /// # Errors
     ///
-    /// [`DataError::FeatureCount`] where the set has another number of features than the one fitted; the set is then
+    /// [`DataFault::FeatureCount`] where the set has another number of features than the one fitted; the set is then
     /// unchanged.
     pub fn apply(&self, data: &mut Dataset) -> Result<(), DataError> {
         // `std` is a public field of its own and may have been read from a file.
         for expected in [self.mean.len(), self.std.len()] {
             if data.inputs != expected {
-                return Err(DataError::FeatureCount {
-                    dataset: data.name.clone(),
-                    found: data.inputs,
+                let (dataset, found) = (data.name.clone(), data.inputs);
+                let fault = DataFault::FeatureCount {
+                    dataset,
+                    found,
                     expected,
-                });
+                };
+                return Err(fault.into());
             }
         }
         self.apply_to_features(&mut data.features);

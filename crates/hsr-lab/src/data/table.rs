@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::columns::FeatureColumn;
-use super::error::DataError;
+use super::error::{DataError, DataFault, Place};
 use super::warning::DataWarning;
 
 /// A table: numeric features, and labels as text and weights where asked for.
@@ -44,30 +44,26 @@ impl Table {
         self.features.len() / self.inputs.max(1)
     }
 
-    /// The name of the label column, for messages about labels.
-    pub(super) fn label_name(&self) -> String {
-        self.label_column.clone().unwrap_or_default()
+    /// What is wrong with the label column.
+    pub(super) fn label_fault(&self, fault: DataFault) -> DataError {
+        let column = self.label_column.clone().unwrap_or_default();
+        Place::of(&self.path).column(column).fault(fault)
     }
 
     /// The error of a label that is not what was expected.
-    pub(super) fn invalid_label(&self, row: usize, expected: String) -> DataError {
-        DataError::InvalidField {
-            path: self.path.clone(),
-            line: self.lines[row],
-            column: self.label_name(),
-            found: self.labels[row].clone(),
-            expected,
-        }
+    pub(super) fn invalid_label(&self, row: usize, expected: impl Into<String>) -> DataError {
+        let (found, expected) = (self.labels[row].clone(), expected.into());
+        let mut error = self.label_fault(DataFault::InvalidField { found, expected });
+        error.place.line = Some(self.lines[row]);
+        error
     }
 
     /// The error of a feature, by its index in the N × d features, that nothing can be computed with.
-    pub(crate) fn extreme(&self, index: usize, value: f64, problem: &'static str) -> DataError {
-        DataError::Extreme {
-            path: self.path.clone(),
-            place: format!("line {}", self.lines[index / self.inputs]),
-            column: self.feature_names[index % self.inputs].clone(),
-            value,
-            problem,
-        }
+    pub(crate) fn extreme(&self, index: usize, problem: &'static str) -> DataError {
+        let value = self.features[index];
+        Place::of(&self.path)
+            .line(self.lines[index / self.inputs])
+            .column(&self.feature_names[index % self.inputs])
+            .fault(DataFault::Extreme { value, problem })
     }
 }

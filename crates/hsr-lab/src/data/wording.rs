@@ -32,10 +32,16 @@ pub(crate) fn listed_with<T>(names: &[T], shown: impl FnMut(&T) -> String) -> St
 }
 
 /// The suggestion, where there is one.
-pub(crate) fn did_you_mean(nearest: &Option<String>) -> String {
-    nearest.as_ref().map_or_else(String::new, |name| {
+pub(crate) fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |name| {
         format!(" (did you mean {}?)", shown(name))
     })
+}
+
+/// Dimensions such as 28 × 28.
+pub(super) fn times(dimensions: &[usize]) -> String {
+    let dimensions: Vec<String> = dimensions.iter().map(usize::to_string).collect();
+    dimensions.join(" × ")
 }
 
 pub(super) fn missing_from(column: &Option<String>) -> String {

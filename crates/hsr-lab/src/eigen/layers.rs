@@ -5,7 +5,8 @@ use burn_sharpness::{SharpnessError, SymmetricOperator};
 use hsr_core::LanczosOptions;
 use hsr_core::{Batch, extremes};
 
-use super::{DENSE_LIMIT, eigenvalues, numbers_fault};
+use super::dense::{DENSE_LIMIT, eigenvalues};
+use super::lanczos::numbers_fault;
 use crate::curvature::Curvature;
 use crate::error::LabError;
 use crate::weights::Weights;

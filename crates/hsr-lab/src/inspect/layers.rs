@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::LayerInspection;
+use super::report::LayerInspection;
 use crate::error::LabError;
 use crate::figures::{Chart, Figure, FigureError, Mark, Plot, Series, chart};
 use crate::lock::DirectoryLock;
@@ -17,44 +17,39 @@ pub(super) fn layer_files(
 ) -> Result<Vec<PathBuf>, LabError> {
     let _lock = DirectoryLock::of_kind(out, "inspect")?;
     let path = out.join("layers.csv");
-    let table = csv(layers).map_err(|error| LabError::io(&path, "be written")(error.into()))?;
+    let table = files::csv(|writer| {
+        writer.write_record(COLUMNS)?;
+        layers
+            .iter()
+            .try_for_each(|layer| writer.write_record(row(layer)))
+    });
+    let table = table.map_err(|error| LabError::io(&path, "be written")(error.into()))?;
     files::write(&path, &table)?;
-    let mut written = vec![path];
-    written.extend(pictures::write(
-        out,
-        "layers",
-        picture(layers, title),
-        notes,
-    )?);
-    Ok(written)
+    let pictures = pictures::write(out, "layers", picture(layers, title), notes)?;
+    Ok([vec![path], pictures].concat())
 }
 
-fn csv(layers: &[LayerInspection]) -> Result<Vec<u8>, csv::Error> {
-    let mut table = csv::Writer::from_writer(Vec::new());
-    table.write_record([
-        "layer",
-        "parameters",
-        "trace",
-        "frobenius_squared",
-        "lambda_max",
-        "residual",
-        "lambda_sup",
-    ])?;
-    for layer in layers {
-        let number = |v: Option<f64>| v.map_or_else(String::new, |v| v.to_string());
-        table.write_record([
-            layer.name.clone(),
-            layer.parameters.to_string(),
-            layer.trace.to_string(),
-            layer.frobenius_squared.to_string(),
-            number(layer.lambda_max),
-            number(layer.residual),
-            layer.lambda_sup.to_string(),
-        ])?;
-    }
-    table
-        .into_inner()
-        .map_err(|error| error.into_error().into())
+const COLUMNS: [&str; 7] = [
+    "layer",
+    "parameters",
+    "trace",
+    "frobenius_squared",
+    "lambda_max",
+    "residual",
+    "lambda_sup",
+];
+
+fn row(layer: &LayerInspection) -> [String; 7] {
+    let number = |v: Option<f64>| v.map_or_else(String::new, |v| v.to_string());
+    [
+        layer.name.clone(),
+        layer.parameters.to_string(),
+        layer.trace.to_string(),
+        layer.frobenius_squared.to_string(),
+        number(layer.lambda_max),
+        number(layer.residual),
+        layer.lambda_sup.to_string(),
+    ]
 }
 
 fn picture(layers: &[LayerInspection], title: &str) -> Result<Figure, FigureError> {

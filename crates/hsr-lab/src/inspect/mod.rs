@@ -1,28 +1,27 @@
 //! Exact curvature of trained weights on given data, for users of any framework.
 
 mod layers;
+mod report;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use burn_sharpness::measures::{MeasureConfig, SharpnessMeasures};
+use burn_sharpness::measures::MeasureConfig;
+use burn_sharpness::spectrum::EigenPair;
 use hsr_core::depth::DeepBounds;
 use hsr_core::{Batch, Error};
-use serde::Serialize;
+
+pub use report::{Inspection, LayerInspection, Nested, TopEigenvalues};
 
 use self::layers::layer_files;
 use crate::curvature::Curvature;
-use crate::data::DataWarning;
-use crate::eigen::{self, Eigenvalue, LanczosReport, Pair, largest_of_layers, pairs_at_the_ends};
-use crate::error::LabError;
-use crate::files;
+use crate::eigen::{self, Eigenvalue, largest_of_layers, pairs_at_the_ends};
+use crate::error::{LabError, refuse};
 use crate::memory::MemoryLimit;
 use crate::model::{Model, ModelOptions, TableSource};
 use crate::subject::Subject;
 use crate::train::Split;
-use crate::weights::View;
-use crate::weights::Weights;
-use crate::weights::names;
+use crate::weights::{View, Weights, names};
 
 /// What `hsr inspect` is asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,131 +42,6 @@ pub struct InspectOptions {
     pub per_layer: bool,
     /// Where a table and a picture of the layers go.
     pub out: Option<PathBuf>,
-}
-
-/// The answer; the keys of its JSON are relied on by other programs. H is the Hessian of the loss, D × D.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Inspection {
-    /// D.
-    pub parameters: usize,
-    /// N.
-    pub samples: usize,
-    /// L, a mean over the samples.
-    pub loss: f64,
-    /// t = tr H.
-    pub trace: f64,
-    /// q = ‖H‖²_F.
-    pub frobenius_squared: f64,
-    /// m = t/D, the mean eigenvalue.
-    pub mean: f64,
-    /// s, the standard deviation of the eigenvalues.
-    pub std: f64,
-    /// m + s√(D − 1), no less than λ_max.
-    pub lambda_sup: f64,
-    /// m − s√(D − 1), no more than λ_min.
-    pub lambda_inf: f64,
-    /// m + s/√(D − 1), no more than λ_max.
-    pub lambda_max_lower: f64,
-    /// m − s/√(D − 1), no less than λ_min.
-    pub lambda_min_upper: f64,
-    /// s√(2D), no less than λ_max − λ_min.
-    pub spread_upper: f64,
-    /// The largest eigenvalue.
-    pub lambda_max: f64,
-    /// The smallest eigenvalue.
-    pub lambda_min: f64,
-    /// λ_sup/λ_max, where λ_max > 0.
-    pub tightness: Option<f64>,
-    /// The share of ‖H‖² that is the Gauss-Newton part's: [`Curvature::gauss_newton_share`].
-    pub gauss_newton_share: f64,
-    /// Each layer's share, from the inputs on. None where there was no memory for it, as the warnings then say.
-    pub layers: Option<Vec<LayerInspection>>,
-    /// λ_blk, no less than λ_max and no more than λ_sup: the best bound that norms and traces of the blocks allow.
-    pub lambda_block: Option<f64>,
-    /// ‖H_kl‖²_F of every pair of layers, symmetric.
-    pub blocks: Option<Vec<Vec<f64>>>,
-    /// Measures that survive a rescaled layer or scaled logits, and plain ones for comparison.
-    #[serde(flatten)]
-    pub measures: SharpnessMeasures,
-    /// `assembled`, `gram` or `mixed`.
-    pub evaluation: String,
-    /// `dense` or `lanczos`: where λ_max and λ_min come from.
-    pub eigenvalue_method: &'static str,
-    /// How well Lanczos converged, where it was needed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lanczos: Option<LanczosReport>,
-    /// All of them, ascending, where they were asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub eigenvalues: Option<Vec<f64>>,
-    /// The outermost ones, where they were asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub top: Option<TopEigenvalues>,
-    /// ∂λ_sup/∂θ by tensor, `hidden.weight` \[h, d\] and its like, where it was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub gradient: Option<BTreeMap<String, Nested>>,
-    /// ∂λ_sup/∂x \[N, d\], where it was asked for; of standardised features, where they are.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub input_gradient: Option<Nested>,
-    /// The files that were written.
-    #[serde(
-        serialize_with = "files::all_shown",
-        skip_serializing_if = "Vec::is_empty"
-    )]
-    pub files: Vec<PathBuf>,
-    /// What looks wrong with the table.
-    #[serde(skip)]
-    pub warnings: Vec<DataWarning>,
-    /// What else there is to say: which layers were found where nobody named them, what was left out.
-    #[serde(skip)]
-    pub notes: Vec<String>,
-}
-
-/// The diagonal block H_ll of one layer.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct LayerInspection {
-    /// The layer's name in the weights file.
-    pub name: String,
-    /// P_l.
-    pub parameters: usize,
-    /// t_l = tr H_ll.
-    pub trace: f64,
-    /// q_ll = ‖H_ll‖²_F.
-    pub frobenius_squared: f64,
-    /// λ_sup of the block, no less than its largest eigenvalue.
-    pub lambda_sup: f64,
-    /// That eigenvalue, where it was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lambda_max: Option<f64>,
-    /// Its residual.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub residual: Option<f64>,
-}
-
-/// The outermost eigenvalues of the Hessian.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct TopEigenvalues {
-    /// The largest, descending.
-    pub largest: Vec<Eigenvalue>,
-    /// The smallest, ascending.
-    pub smallest: Vec<Eigenvalue>,
-    /// Whether all residuals are below the tolerance.
-    pub converged: bool,
-}
-
-/// A vector or a matrix as nested arrays.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Nested {
-    /// A bias.
-    Vector(Vec<f64>),
-    /// A weight, row by row.
-    Matrix(Vec<Vec<f64>>),
-}
-
-impl Nested {
-    fn matrix(values: &[f64], columns: usize) -> Self {
-        Self::Matrix(values.chunks(columns).map(<[f64]>::to_vec).collect())
-    }
 }
 
 /// Reads weights and data and computes everything in f64.
@@ -240,14 +114,10 @@ pub fn inspect_in(
     options: &InspectOptions,
 ) -> Result<Inspection, LabError> {
     if options.top == Some(0) {
-        return Err(LabError::Option(
-            "--top is 0, expected at least 1".to_owned(),
-        ));
+        refuse!("--top is 0, expected at least 1");
     }
     if options.out.is_some() && !options.per_layer {
-        return Err(LabError::Option(
-            "--out is where the table and the picture of the layers go: add --per-layer".to_owned(),
-        ));
+        refuse!("--out is where the table and the picture of the layers go: add --per-layer");
     }
     let subject = Subject::open(&options.model, options.data.as_ref(), options.split)?;
     let mut found = inspect_batch(curvature, options, subject.model(), &subject.batch()?)?;
@@ -269,10 +139,10 @@ fn inspect_batch(
     let (weights, layer_names) = model.feed_forward()?;
     let parameters = weights.parameters();
     if options.eigenvalues && parameters > eigen::DENSE_LIMIT {
-        return Err(LabError::Option(format!(
+        refuse!(
             "--eigenvalues forms the Hessian, which is limited to {} parameters; this network has {parameters}",
-            eigen::DENSE_LIMIT,
-        )));
+            eigen::DENSE_LIMIT
+        );
     }
     let view = weights.view()?;
     let loss = curvature.loss(&view, batch)?;
@@ -381,18 +251,16 @@ fn top(
     count: usize,
 ) -> Result<TopEigenvalues, LabError> {
     let found = pairs_at_the_ends(curvature, weights, batch, count, 0)?;
-    let shown = |pairs: &[Pair]| {
-        let pairs = pairs.iter();
-        pairs
-            .map(|pair| Eigenvalue {
-                value: pair.value,
-                residual: pair.residual,
-            })
-            .collect()
+    let shown = |pairs: Vec<EigenPair>| {
+        let pairs = pairs.into_iter();
+        let each = |EigenPair {
+                        value, residual, ..
+                    }| Eigenvalue { value, residual };
+        pairs.map(each).collect()
     };
     Ok(TopEigenvalues {
-        largest: shown(&found.largest),
-        smallest: shown(&found.smallest),
+        largest: shown(found.largest),
+        smallest: shown(found.smallest),
         converged: found.converged,
     })
 }

@@ -8,11 +8,11 @@ use burn_sharpness::SharpnessError;
 use burn_sharpness::landscape::{Curve, CurveConfig, Profile, Progress};
 use hsr_core::LanczosOptions;
 
-use super::line::{beginning, shown};
-use super::{CurveReport, LandscapeOptions, LandscapeReport, extreme, save, sentence};
+use super::line::beginning;
+use super::report::{CurveReport, LandscapeOptions, LandscapeReport, extreme, sentence};
 use crate::curvature::Curvature;
 use crate::curvature::{Surface, is_no_number, loss_anywhere, plain_ends};
-use crate::error::LabError;
+use crate::error::{LabError, refuse};
 use crate::figures::{Chart, Figure, FigureError, Mark, Plot, Series, chart, value as short};
 use crate::subject::Subject;
 
@@ -35,10 +35,7 @@ pub(super) fn curve(
     mut observe: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<LandscapeReport, LabError> {
     if options.range.is_some() {
-        return Err(LabError::Option(
-            "--range is no option of --directions curve, which goes from network to network"
-                .to_owned(),
-        ));
+        refuse!("--range is no option of --directions curve, which goes from network to network");
     }
     let defaults = CurveConfig::default();
     let training = CurveConfig {
@@ -92,26 +89,15 @@ pub(super) fn curve(
         short(report.line_barrier),
     );
     let figure = picture(&first, subject.network(), note, &curve, &line);
-    let (files, notes) = save(out, table(&curve, &line).as_bytes(), figure)?;
-    Ok(LandscapeReport {
-        subject: subject.report(),
-        directions: options.directions,
-        from: shown(options),
-        points,
-        range: 1.0,
-        curvature_samples: subject.curved_samples(),
-        seed: Some(options.seed),
-        eigenvalues: None,
-        loss: curve.profile.ends[1],
-        lowest: extreme(&curve.profile.loss, f64::min),
-        highest: extreme(&curve.profile.loss, f64::max),
-        plain_loss: Some(curve.profile.ends[0]),
-        barrier: Some(barrier.height),
-        barrier_at: (barrier.height > 0.0).then_some(barrier.t),
+    let csv = table(&curve, &line);
+    let Profile { ends, loss, .. } = &curve.profile;
+    let report = LandscapeReport {
         curve: Some(report),
-        files,
-        notes,
-    })
+        ..LandscapeReport::of(subject, options, (points, 1.0), ends[1], loss)
+    };
+    report
+        .with_profile(&curve.profile)
+        .save(out, csv.as_bytes(), figure)
 }
 
 fn largest(surface: &mut dyn Surface, theta: &[f64], seed: u64) -> Result<f64, SharpnessError> {

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use burn_sharpness::landscape::{Line, Profile, Progress};
 
-use super::{LandscapeOptions, LandscapeReport, extreme, save, sentence, write_csv};
+use super::report::{LandscapeOptions, LandscapeReport, sentence};
 use crate::curvature::Curvature;
 use crate::curvature::loss_anywhere;
-use crate::error::LabError;
+use crate::error::{LabError, refuse};
 use crate::figures::{Chart, Figure, FigureError, Mark, Plot, Series, chart, value as short};
 use crate::subject::Subject;
 
@@ -21,9 +21,7 @@ pub(super) fn line(
 ) -> Result<LandscapeReport, LabError> {
     let range = options.range.unwrap_or(1.5);
     if range < 1.0 {
-        return Err(LabError::Option(format!(
-            "--range is {range}, expected 1 or more: the line reaches from network to network"
-        )));
+        refuse!("--range is {range}, expected 1 or more: the line reaches from network to network");
     }
     let (first, plain) = beginning(subject, options)?;
     let points = options.points.unwrap_or(121);
@@ -35,30 +33,19 @@ pub(super) fn line(
     let mut surface = samples.surface(curvature)?;
     let loss = |theta: &[f64]| loss_anywhere(&mut *surface, theta);
     let profile = line.of_function([&plain, subject.theta()], loss, observe)?;
-    let barrier = profile.barrier();
     let figure = profile_figure(subject, first, &profile);
     let mut csv = Vec::new();
-    write_csv(|csv| profile.write_csv(csv), &mut csv);
-    let (files, notes) = save(out, &csv, figure)?;
-    Ok(LandscapeReport {
-        subject: subject.report(),
-        directions: options.directions,
-        from: shown(options),
-        points,
-        range,
-        curvature_samples: subject.curved_samples(),
-        seed: None,
-        eigenvalues: None,
-        loss: profile.ends[1],
-        lowest: extreme(&profile.loss, f64::min),
-        highest: extreme(&profile.loss, f64::max),
-        plain_loss: Some(profile.ends[0]),
-        barrier: Some(barrier.height),
-        barrier_at: (barrier.height > 0.0).then_some(barrier.t),
-        curve: None,
-        files,
-        notes,
-    })
+    let written = profile.write_csv(&mut csv);
+    written.map_err(LabError::io(out, "be written into"))?;
+    LandscapeReport::of(
+        subject,
+        options,
+        (points, range),
+        profile.ends[1],
+        &profile.loss,
+    )
+    .with_profile(&profile)
+    .save(out, &csv, figure)
 }
 
 /// The network where a line or a curve begins, and its name.
@@ -68,17 +55,11 @@ pub(super) fn beginning(
 ) -> Result<(String, Vec<f64>), LabError> {
     let of_run = subject.report().run.is_some();
     if of_run && options.from.is_none() && subject.network() == "plain" {
-        return Err(LabError::Option(
+        refuse!(
             "--directions line and curve go from the plain network to another, and this is the plain one"
-                .to_owned(),
-        ));
+        );
     }
     subject.other(options.from.as_deref())
-}
-
-/// Its file for the JSON.
-pub(super) fn shown(options: &LandscapeOptions) -> Option<String> {
-    options.from.as_ref().map(|path| path.display().to_string())
 }
 
 fn profile_figure(

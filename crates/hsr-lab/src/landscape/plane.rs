@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn_sharpness::landscape::{Plane, Progress, random_direction};
 
-use super::{Directions, LandscapeOptions, LandscapeReport, extreme, save, sentence, write_csv};
+use super::report::{Directions, LandscapeOptions, LandscapeReport, sentence};
 use crate::curvature::Curvature;
 use crate::curvature::loss_anywhere;
 use crate::eigen::pairs_of;
@@ -29,7 +29,7 @@ pub(super) fn plane(
         Directions::Eigen => {
             let pairs = pairs_of(&mut *surface, theta, 2, options.seed)?;
             let [first, second] = <[_; 2]>::try_from(pairs).map_err(|_| {
-                LabError::Option("--directions eigen needs two parameters at least".to_owned())
+                LabError::option("--directions eigen needs two parameters at least")
             })?;
             (
                 [first.vector, second.vector],
@@ -52,23 +52,20 @@ pub(super) fn plane(
     let mut loss = |theta: &[f64]| loss_anywhere(&mut *surface, theta);
     let at_network = loss(theta)?;
     let landscape = plane.of_function(theta, loss, observe)?;
-    let axes = match eigenvalues {
-        Some(values) => {
-            let title = |order: usize, value: f64| {
-                format!("step along the eigenvector of λ_{order} = {}", short(value))
-            };
-            [title(1, values[0]), title(2, values[1])]
-        }
-        None => [
-            "step along random direction 1".to_owned(),
-            "step along random direction 2".to_owned(),
-        ],
-    };
-    let about = match eigenvalues {
-        Some(_) => "eigenvectors of norm 1 of the two largest eigenvalues".to_owned(),
-        None => format!(
-            "two random directions, a step of 1 moves each unit's weights by their norm; seed {}",
-            options.seed
+    let (axes, about) = match eigenvalues {
+        Some(values) => (
+            [1, 2].map(|order| {
+                let value = short(values[order - 1]);
+                format!("step along the eigenvector of λ_{order} = {value}")
+            }),
+            "eigenvectors of norm 1 of the two largest eigenvalues".to_owned(),
+        ),
+        None => (
+            [1, 2].map(|number| format!("step along random direction {number}")),
+            format!(
+                "two random directions, a step of 1 moves each unit's weights by their norm; seed {}",
+                options.seed
+            ),
         ),
     };
     let figure = loss_plane(&LossPlane {
@@ -82,25 +79,18 @@ pub(super) fn plane(
         network_loss: at_network,
     });
     let mut csv = Vec::new();
-    write_csv(|csv| landscape.write_csv(csv), &mut csv);
-    let (files, notes) = save(out, &csv, figure)?;
-    Ok(LandscapeReport {
-        subject: subject.report(),
-        directions: options.directions,
-        from: None,
-        points,
-        range,
-        curvature_samples: subject.curved_samples(),
-        seed: (options.directions == Directions::Random).then_some(options.seed),
+    let written = landscape.write_csv(&mut csv);
+    written.map_err(LabError::io(out, "be written into"))?;
+    let report = LandscapeReport::of(
+        subject,
+        options,
+        (points, range),
+        at_network,
+        &landscape.loss,
+    );
+    LandscapeReport {
         eigenvalues,
-        loss: at_network,
-        lowest: extreme(&landscape.loss, f64::min),
-        highest: extreme(&landscape.loss, f64::max),
-        plain_loss: None,
-        barrier: None,
-        barrier_at: None,
-        curve: None,
-        files,
-        notes,
-    })
+        ..report
+    }
+    .save(out, &csv, figure)
 }

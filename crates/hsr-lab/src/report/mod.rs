@@ -123,9 +123,9 @@ impl Report {
     }
 
     /// Narrow figures, as many beside each other as there is room for.
-    pub fn gallery<'a>(&mut self, figures: impl IntoIterator<Item = (&'a Figure, String)>) {
+    pub fn gallery<'a>(&mut self, figures: impl IntoIterator<Item = (&'a Figure, &'a str)>) {
         self.push(html! {
-            div.gallery { @for (figure, caption) in figures { (with_caption(figure, &caption)) } }
+            div.gallery { @for (figure, caption) in figures { (with_caption(figure, caption)) } }
         });
     }
 

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 use crate::error::LabError;
 use crate::train::Control;
-use crate::{files, input, workers};
+use crate::workers::{self, locked};
+use crate::{files, input};
 
 /// What the observer of a reproduction is told.
 #[derive(Clone, Copy, Debug)]
@@ -51,10 +52,6 @@ impl<'a> Meter<'a> {
         }
     }
 
-    pub fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
     pub fn advance(&self, experiment: &str, stage: &str, seconds: f64) {
         let done = {
             let mut done = locked(&self.done);
@@ -70,11 +67,6 @@ impl<'a> Meter<'a> {
             self.stop.store(true, Ordering::Relaxed);
         }
     }
-}
-
-/// A panic in another thread ends the program anyway.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Results of units that are done already.
@@ -94,6 +86,21 @@ pub(super) struct Shared {
     pub settings: Value,
     /// Expected seconds.
     pub cost: f64,
+}
+
+impl Shared {
+    pub fn new(name: &'static str, cost: f64, settings: impl Serialize) -> Self {
+        Self {
+            name,
+            settings: settings_json(settings),
+            cost,
+        }
+    }
+}
+
+/// What was chosen, as the files have it.
+pub(super) fn settings_json(settings: impl Serialize) -> Value {
+    serde_json::to_value(settings).expect("plain data with string keys always serialises")
 }
 
 /// What an experiment works with.
@@ -155,42 +162,21 @@ impl Context<'_> {
         self.meter
             .advance(self.name, stage, seconds * known.len() as f64);
         let pending: Vec<usize> = (0..count).filter(|i| !known.contains_key(i)).collect();
-        let state = Mutex::new(State {
-            results: known,
-            saved: Instant::now(),
-            error: None,
-        });
-        let next = AtomicUsize::new(0);
-        let work = || {
-            while !self.meter.is_stopped() {
-                let Some(&index) = pending.get(next.fetch_add(1, Ordering::Relaxed)) else {
-                    break;
-                };
-                let result = unit(index);
-                let mut state = locked(&state);
-                let kept = result.and_then(|result| {
-                    state.results.insert(index, result);
-                    if state.saved.elapsed() < SAVE_EVERY {
-                        return Ok(());
-                    }
-                    self.save(&path, &state.results)?;
-                    state.saved = Instant::now();
-                    Ok(())
-                });
-                if let Err(error) = kept {
-                    state.error.get_or_insert(error);
-                    next.store(pending.len(), Ordering::Relaxed);
-                }
-                drop(state);
-                self.meter.advance(self.name, stage, seconds);
+        let state = Mutex::new((known, Instant::now()));
+        workers::each(self.jobs.get(), &pending, &self.meter.stop, |&index| {
+            let result = unit(index)?;
+            let mut state = locked(&state);
+            let (results, saved) = &mut *state;
+            results.insert(index, result);
+            if saved.elapsed() >= SAVE_EVERY {
+                self.save(&path, results)?;
+                *saved = Instant::now();
             }
-        };
-        workers::all(self.jobs.get().min(pending.len()), work);
-        let State { results, error, .. } =
-            state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(error) = error {
-            return Err(error);
-        }
+            drop(state);
+            self.meter.advance(self.name, stage, seconds);
+            Ok::<_, LabError>(())
+        })?;
+        let (results, _) = state.into_inner().unwrap_or_else(PoisonError::into_inner);
         if !pending.is_empty() {
             self.save(&path, &results)?;
         }
@@ -238,13 +224,6 @@ impl Context<'_> {
     }
 }
 
-/// What the threads share.
-struct State<T> {
-    results: BTreeMap<usize, T>,
-    saved: Instant,
-    error: Option<LabError>,
-}
-
 /// Removes what a call with more to do would have gone on from. A file that stays is no error: it is read only where its
 /// key fits.
 pub(super) fn discard_parts(folder: &Path, name: &str) {
@@ -259,6 +238,19 @@ pub(super) fn discard_parts(folder: &Path, name: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    fn context<'a>(folder: &'a Path, jobs: usize, key: u64, meter: &'a Meter<'a>) -> Context<'a> {
+        Context {
+            name: "test",
+            folder,
+            key: json!(key),
+            seed: 0,
+            jobs: NonZero::new(jobs).unwrap(),
+            meter,
+            cost: 1.0,
+        }
+    }
 
     /// Does 20 units, at most `most` of them, and counts how often each was done.
     fn work(
@@ -274,16 +266,7 @@ mod tests {
             _ => Control::Continue,
         };
         let meter = Meter::new(&observer, 1.0);
-        let context = Context {
-            name: "test",
-            folder,
-            key: json!(key),
-            seed: 0,
-            jobs: NonZero::new(jobs).unwrap(),
-            meter: &meter,
-            cost: 1.0,
-        };
-        context.map("stage", 1.0, 20, |i| {
+        context(folder, jobs, key, &meter).map("stage", 1.0, 20, |i| {
             counts[i].fetch_add(1, Ordering::Relaxed);
             // Not representable in few digits: what is read back must be the same number.
             Ok((i as f64 + key as f64).sqrt())
@@ -356,16 +339,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let observer = |_: Progress| Control::Continue;
         let meter = Meter::new(&observer, 1.0);
-        let context = Context {
-            name: "test",
-            folder: folder.path(),
-            key: Value::Null,
-            seed: 0,
-            jobs: NonZero::new(2).unwrap(),
-            meter: &meter,
-            cost: 1.0,
-        };
-        let result = context.map("stage", 1.0, 9, |i| match i {
+        let result = context(folder.path(), 2, 2, &meter).map("stage", 1.0, 9, |i| match i {
             5 => Err(LabError::Eigenvalues),
             i => Ok(i),
         });

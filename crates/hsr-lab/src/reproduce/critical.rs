@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::curvature::{Curvature, Spectrum, norm};
 use super::scene::Bed;
 use crate::error::LabError;
+use crate::named::named;
 
 /// What counts as critical: ‖∇L‖ at most this.
 pub const TOLERANCE: f64 = 1e-10;
@@ -39,26 +40,16 @@ pub enum Polished {
     Lost,
 }
 
+named! {
 /// The kind of a critical point.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// No eigenvalue is negative.
-    Minimum,
+    Minimum = "minimum",
     /// Some are negative, some positive.
-    Saddle,
+    Saddle = "saddle",
     /// None is positive.
-    Maximum,
+    Maximum = "maximum",
 }
-
-impl Kind {
-    /// The kind in a word.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Minimum => "minimum",
-            Kind::Saddle => "saddle",
-            Kind::Maximum => "maximum",
-        }
-    }
 }
 
 impl Critical {
@@ -87,10 +78,6 @@ pub fn symmetries(bed: &Bed) -> usize {
 }
 
 /// Goes from θ to a critical point nearby.
-///
-/// # Errors
-///
-/// [`LabError::Eigenvalues`].
 pub fn polish(
     workspace: &mut Workspace<f64>,
     bed: &Bed,

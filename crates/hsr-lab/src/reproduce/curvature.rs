@@ -29,10 +29,6 @@ pub struct Curvature {
 
 impl Curvature {
     /// Measures a point.
-    ///
-    /// # Errors
-    ///
-    /// What hsr-core refuses, and [`LabError::Eigenvalues`].
     pub fn of(workspace: &mut Workspace<f64>, bed: &Bed, theta: &[f64]) -> Result<Self, LabError> {
         let (network, batch) = (bed.network(theta)?, bed.batch());
         let size = theta.len();
@@ -109,10 +105,6 @@ pub struct Spectrum {
 
 impl Spectrum {
     /// The eigenpairs at a point.
-    ///
-    /// # Errors
-    ///
-    /// What hsr-core refuses, and [`LabError::Eigenvalues`].
     pub fn of(workspace: &mut Workspace<f64>, bed: &Bed, theta: &[f64]) -> Result<Self, LabError> {
         let size = theta.len();
         let mut hessian = vec![0.0; size * size];

@@ -7,13 +7,13 @@ use hsr_core::{Activation, Batch, LanczosOptions, OutputLoss, Targets, extremes}
 use serde::{Deserialize, Serialize};
 
 use super::context::Context;
-use super::finding::{Claim, Finding, Table};
+use super::finding::{Claim, Finding, Table, chart, plot};
 use super::numbers::median;
 use super::plan::{Extent, Plan};
 use crate::architecture::{Activations, Widths, layers};
 use crate::data::{Dataset, Standardizer, stratified_subset};
 use crate::error::LabError;
-use crate::figures::{self, Chart, Mark, Plot, Series};
+use crate::figures::{Mark, Plot, Series};
 use crate::tasks::{self, TaskOptions};
 use crate::weights::Weights;
 
@@ -108,10 +108,7 @@ fn run(settings: &Settings, context: &Context) -> Result<Finding, LabError> {
 
 /// The data of a task, standardised.
 fn data(task: &str, samples: usize, seed: u64) -> Result<Dataset, LabError> {
-    let options = TaskOptions {
-        samples: (task == "gaussians").then_some(samples),
-        ..TaskOptions::default()
-    };
+    let options = TaskOptions::with(|it| it.samples = (task == "gaussians").then_some(samples));
     let all = tasks::load(task, &options, seed)?;
     let samples = samples.min(all.samples());
     let mut part = all.subset(&stratified_subset(
@@ -154,13 +151,8 @@ fn train(
         let network = FeedForward::from_flat(&layers, &theta)?;
         let loss = workspace.loss_gradient(&network, &batch, &mut gradient, None)?;
         if step == 0 {
-            looks.push(look(
-                &mut workspace,
-                &layers,
-                &theta,
-                &batch,
-                (task, hidden, None),
-            )?);
+            let of = (task, hidden, None);
+            looks.push(look(&mut workspace, &layers, &theta, &batch, of)?);
         }
         while let Some(&crossed) = next.filter(|&&crossed| loss <= crossed) {
             let of = (task, hidden, Some(crossed));
@@ -220,27 +212,24 @@ struct Axis<'a> {
 }
 
 fn report(settings: &Settings, looks: &[Look]) -> Result<Finding, LabError> {
-    let mut table = Table::new([
-        "task",
-        "hidden",
-        "parameters",
-        "crossed",
-        "loss",
-        "lambda_max",
-        "lambda_sup",
-        "norm",
-    ]);
+    let mut table = Table::new("task,hidden,parameters,crossed,loss,lambda_max,lambda_sup,norm");
     for it in looks {
-        let hidden: Vec<String> = it.hidden.iter().map(usize::to_string).collect();
+        let hidden = Widths::from(it.hidden.clone())
+            .to_string()
+            .replace(',', "-");
         let crossed = it.crossed.map_or_else(String::new, |loss| loss.to_string());
-        let names = [
-            it.task.clone(),
-            hidden.join("-"),
-            it.parameters.to_string(),
-            crossed,
-        ];
         let numbers = [it.loss, it.lambda_max, it.lambda_sup, it.norm];
-        table.row(names.into_iter().chain(numbers.map(|v| v.to_string())));
+        let [loss, top, bound, norm] = &numbers;
+        table.row(&[
+            &it.task,
+            &hidden,
+            &it.parameters,
+            &crossed,
+            loss,
+            top,
+            bound,
+            norm,
+        ]);
     }
     let medians = |task: &str, trained: bool, axis: &Axis| {
         let of = |&size: &usize| {
@@ -283,19 +272,12 @@ fn report(settings: &Settings, looks: &[Look]) -> Result<Finding, LabError> {
         }
         for &(task, _) in &settings.tasks {
             let start = medians(task, false, axis);
-            series.push(Series::new(
-                format!("{task}, at the start"),
-                Mark::Dashed,
-                start,
-            ));
+            let name = format!("{task}, at the start");
+            series.push(Series::new(name, Mark::Dashed, start));
         }
         plots.push(Plot {
-            title: axis.title.to_owned(),
-            x: axis.x.to_owned(),
-            y: "λ_sup/λ_max".to_owned(),
             reach: vec![[axis.sizes[0] as f64, 1.0]],
-            series,
-            ..Plot::default()
+            ..plot(axis.title, axis.x, "λ_sup/λ_max", series)
         });
         claims.push(Claim::at_most(
             format!(
@@ -322,10 +304,10 @@ fn report(settings: &Settings, looks: &[Look]) -> Result<Finding, LabError> {
         .iter()
         .filter(|it| it.lambda_max <= it.lambda_sup * (1.0 + 1e-9))
         .count();
-    claims.push(Claim::at_least(
+    claims.push(Claim::of_all(
         format!("λ_max ≤ λ_sup at {bounded} of {} states", looks.len()),
-        bounded as f64,
-        looks.len() as f64,
+        bounded,
+        looks.len(),
     ));
     let clouds = settings.tasks.iter().map(|&(task, _)| {
         let of_task = looks.iter().filter(|it| it.task == task);
@@ -333,21 +315,21 @@ fn report(settings: &Settings, looks: &[Look]) -> Result<Finding, LabError> {
         Series::new(task, Mark::Dots, points.collect())
     });
     plots.push(Plot {
-        title: "λ_sup and the norm".to_owned(),
-        x: "parameters D".to_owned(),
-        y: "λ_sup/‖H‖_F".to_owned(),
         x_log: true,
         reach: vec![[MANY as f64, 1.0]],
-        series: clouds.collect(),
-        ..Plot::default()
+        ..plot(
+            "λ_sup and the norm",
+            "parameters D",
+            "λ_sup/‖H‖_F",
+            clouds.collect(),
+        )
     });
-    let picture = figures::chart(&Chart {
-        title: "How tight λ_sup is over depth and width".to_owned(),
-        note: "Medians over seeds and over two training losses; dashed at the start. Right: every network, trained or not."
-            .to_owned(),
-        columns: 3,
+    let picture = chart(
+        "How tight λ_sup is over depth and width",
+        "Medians over seeds and over two training losses; dashed at the start. Right: every network, trained or not.",
+        3,
         plots,
-    })?;
+    )?;
     let words: Vec<String> = settings
         .tasks
         .iter()

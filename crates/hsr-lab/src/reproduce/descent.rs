@@ -80,17 +80,6 @@ impl<'a> Descent<'a> {
             return Ok(loss);
         }
         match self.method {
-            Method::Plain
-            | Method::WeightDecay
-            | Method::LabelSmoothing
-            | Method::EarlyStopping
-            // Not among the methods of curvature that the experiments take.
-            | Method::Gsam
-            | Method::Fsam
-            | Method::Looksam
-            | Method::Wsam
-            | Method::Nso
-            | Method::EigenSam => return Ok(loss),
             Method::Sam | Method::Asam => {
                 let adaptive = self.method == Method::Asam;
                 if ascend(self.bed, adaptive, self.strength, theta, gradient, other) {
@@ -114,6 +103,8 @@ impl<'a> Descent<'a> {
                 let options = LanczosOptions::default();
                 workspace.lambda_max_gradient(&network, &batch, &options, other, None)?;
             }
+            // The loss alone; others are not among the methods that the experiments take.
+            _ => return Ok(loss),
         }
         for (g, o) in gradient.iter_mut().zip(other.iter()) {
             *g += self.strength * o;
@@ -122,10 +113,6 @@ impl<'a> Descent<'a> {
     }
 
     /// One step; gives J before it.
-    ///
-    /// # Errors
-    ///
-    /// What hsr-core refuses: above all parameters that are no longer finite.
     pub fn step(&mut self, theta: &mut [f64]) -> Result<f64, LabError> {
         let objective = self.evaluate(theta)?;
         let each = theta.iter_mut().zip(&mut self.velocity);
@@ -137,10 +124,6 @@ impl<'a> Descent<'a> {
     }
 
     /// Descends from θ until the last of some ascending epochs, an epoch a step, and looks around at each of them.
-    ///
-    /// # Errors
-    ///
-    /// As [`step`](Self::step), and those of the look.
     pub fn course<T>(
         &mut self,
         theta: &mut [f64],

@@ -1,12 +1,12 @@
 //! Figure 10: loss, λ_1 and λ_sup while every method trains.
 
 use super::context::Context;
-use super::finding::{Claim, Finding, Table};
+use super::finding::{Claim, Finding, Table, chart, plot};
 use super::numbers::median;
 use super::plan::{Extent, Plan};
 use super::race::{self, Race, Run, Snapshot};
 use crate::error::LabError;
-use crate::figures::{self, Chart, Mark, Plot, Series};
+use crate::figures::{self, Mark, Plot, Series};
 use crate::train::Method;
 
 pub(super) fn plan(extent: Extent) -> Plan {
@@ -36,7 +36,7 @@ const ON_TOP: [(Method, Mark); 8] = [
 
 fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
     let race = Race::run(extent, context)?;
-    let mut table = Table::new(["task", "method", "epoch", "quantity", "median"]);
+    let mut table = Table::new("task,method,epoch,quantity,median");
     let mut plots = Vec::new();
     for (title, column, quantity) in QUANTITIES {
         for (s, scene) in race.settings.scenes.iter().enumerate() {
@@ -55,28 +55,22 @@ fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
                     .map(|(i, e)| [*e as f64, at(i)])
                     .collect();
                 for [epoch, value] in &points {
-                    let names = [scene.task.as_str(), method.name()].map(str::to_owned);
-                    let numbers = [epoch.to_string(), column.to_owned(), value.to_string()];
-                    table.row(names.into_iter().chain(numbers));
+                    table.row(&[&scene.task, method, epoch, &column, value]);
                 }
                 series.push(Series::new(race::name(*method), *mark, points));
             }
             plots.push(Plot {
-                title: scene.task.clone(),
-                x: "epoch".to_owned(),
-                y: title.to_owned(),
                 x_log: true,
-                series,
-                ..Plot::default()
+                ..plot(&scene.task, "epoch", title, series)
             });
         }
     }
-    let picture = figures::chart(&Chart {
-        title: "Training dynamics of every method".to_owned(),
-        note: "Medians over seeds of data and start.".to_owned(),
-        columns: race.settings.scenes.len(),
+    let picture = chart(
+        "Training dynamics of every method",
+        "Medians over seeds of data and start.",
+        race.settings.scenes.len(),
         plots,
-    })?;
+    )?;
     let diverged = race.diverged();
     Ok(Finding {
         caption: format!(
@@ -122,13 +116,13 @@ fn claims(race: &Race) -> Vec<Claim> {
         .map(|(name, _, quantity)| {
             let ends = ends(*quantity);
             let lower = ends.iter().filter(|[plain, hsr]| hsr < plain).count();
-            Claim::at_least(
+            Claim::of_all(
                 format!(
                     "HSR ends with a lower median {name} than plain training on {lower} of {scenes} tasks ({})",
                     words(&ends)
                 ),
-                lower as f64,
-                scenes as f64,
+                lower,
+                scenes,
             )
         })
         .collect();

@@ -9,7 +9,7 @@ use super::finding::{Claim, Finding, Table};
 use super::plan::{Extent, Plan};
 use super::points::{self, Points};
 use super::scene::Bed;
-use crate::error::LabError;
+use crate::error::{LabError, refuse};
 use crate::figures::{self, LossPlane};
 
 pub(super) fn plan(extent: Extent) -> Plan {
@@ -22,10 +22,10 @@ const REACH: f64 = 2.0;
 
 fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
     let points = Points::find(extent, context)?;
-    let mut table = Table::new(["point", "along_top", "along_bottom", "objective"]);
+    let mut table = Table::new("point,along_top,along_bottom,objective");
     // All of one data set: they belong to one landscape.
     let Some(set) = points.sets.get(points.richest()) else {
-        return Err(LabError::Option("no data set to search".to_owned()));
+        refuse!("no data set to search");
     };
     let (flat, sharp, saddle) = (set.minima.first(), set.minima.last(), set.saddles.first());
     let chosen = [
@@ -43,12 +43,7 @@ fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
         };
         let plane = plane(&set.bed, name, point)?;
         for (i, loss) in plane.loss.iter().enumerate() {
-            let at = [plane.x[i % SIDE], plane.y[i / SIDE], *loss];
-            table.row(
-                [name.to_owned()]
-                    .into_iter()
-                    .chain(at.map(|v| v.to_string())),
-            );
+            table.row(&[&name, &plane.x[i % SIDE], &plane.y[i / SIDE], loss]);
         }
         let center = plane.network_loss;
         let ring = plane.loss.iter().copied();

@@ -54,16 +54,7 @@ pub(super) struct Place {
 
 fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
     let race = Race::run(extent, context)?;
-    let mut table = Table::new([
-        "place",
-        "task",
-        "method",
-        "statistic",
-        "pairs",
-        "median",
-        "plain",
-        "p_holm",
-    ]);
+    let mut table = Table::new("place,task,method,statistic,pairs,median,plain,p_holm");
     let mut pictures = Vec::new();
     let mut claims = Vec::new();
     for place in &PLACES {
@@ -74,13 +65,10 @@ fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
             for (s, scene) in race.settings.scenes.iter().enumerate() {
                 let beside = race.beside_plain(s, &|run| (place.state)(run).map(statistic));
                 for ((method, _), it) in race.settings.methods.iter().zip(&beside) {
-                    let names = [place.name, &scene.task, method.name(), column];
-                    let numbers = [median(&it.other), median(&it.plain), it.p];
-                    let cells = names
-                        .map(str::to_owned)
-                        .into_iter()
-                        .chain([it.other.len().to_string()]);
-                    table.row(cells.chain(numbers.map(|v| v.to_string())));
+                    let (pairs, other) = (it.other.len(), median(&it.other));
+                    let plain = median(&it.plain);
+                    let (place, task) = (place.name, &scene.task);
+                    table.row(&[&place, task, method, &column, &pairs, &other, &plain, &it.p]);
                 }
                 panels.push(panel(&race, format!("{}: {title}", scene.task), &beside));
                 of_statistic.push(beside);
@@ -168,13 +156,13 @@ fn judge(race: &Race, place: &Place, compared: &Compared) -> Vec<Claim> {
     let scenes = race.settings.scenes.len();
     let claim = |what: &str, statistic: &str| {
         let (significant, words) = against_plain(race, &compared[statistic], true);
-        Claim::at_least(
+        Claim::of_all(
             format!(
                 "{}: HSR {what} on {significant} of {scenes} tasks (p < 0.05; medians plain to HSR: {words})",
                 place.name
             ),
-            significant as f64,
-            scenes as f64,
+            significant,
+            scenes,
         )
     };
     vec![

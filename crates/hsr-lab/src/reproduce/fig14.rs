@@ -18,15 +18,7 @@ fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
     let race = Race::run(extent, context)?;
     let scenes = race.settings.scenes.len();
     let hsr = race.place(Method::Hsr);
-    let mut table = Table::new([
-        "place",
-        "task",
-        "method",
-        "pairs",
-        "median_macro_f1",
-        "plain",
-        "p_holm",
-    ]);
+    let mut table = Table::new("place,task,method,pairs,median_macro_f1,plain,p_holm");
     let mut panels = Vec::new();
     let mut claims = Vec::new();
     for place in &PLACES {
@@ -34,29 +26,23 @@ fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
         for (s, scene) in race.settings.scenes.iter().enumerate() {
             let beside = race.beside_plain(s, &|run| (place.state)(run).map(|it| it.macro_f1));
             for ((method, _), it) in race.settings.methods.iter().zip(&beside) {
-                let names = [place.name, &scene.task, method.name()];
-                let numbers = [median(&it.other), median(&it.plain), it.p];
-                let cells = names
-                    .map(str::to_owned)
-                    .into_iter()
-                    .chain([it.other.len().to_string()]);
-                table.row(cells.chain(numbers.map(|v| v.to_string())));
+                let (pairs, other) = (it.other.len(), median(&it.other));
+                let plain = median(&it.plain);
+                let (place, task) = (place.name, &scene.task);
+                table.row(&[&place, task, method, &pairs, &other, &plain, &it.p]);
             }
-            panels.push(panel(
-                &race,
-                format!("{}, {}", scene.task, place.name),
-                &beside,
-            ));
+            let title = format!("{}, {}", scene.task, place.name);
+            panels.push(panel(&race, title, &beside));
             compared.push(beside);
         }
         let (better, words) = against_plain(&race, &compared, false);
-        claims.push(Claim::at_least(
+        claims.push(Claim::of_all(
             format!(
                 "{}: HSR improves macro-F1 on {better} of {scenes} tasks (p < 0.05; medians plain to HSR: {words})",
                 place.name
             ),
-            better as f64,
-            scenes as f64,
+            better,
+            scenes,
         ));
         let (worse, _) = against_plain(&race, &compared, true);
         let pairs: usize = compared.iter().map(|it| it[hsr].other.len()).sum();

@@ -20,15 +20,8 @@ const PANELS: usize = 6;
 fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
     let points = Points::find(extent, context)?;
     let mut workspace = Workspace::new();
-    let mut table = Table::new([
-        "data_set",
-        "minimum",
-        "lambda_1",
-        "lambda_sup",
-        "loss",
-        "macro_f1",
-        "boundary_length",
-    ]);
+    let mut table =
+        Table::new("data_set,minimum,lambda_1,lambda_sup,loss,macro_f1,boundary_length");
     let mut panels = Vec::new();
     let mut ranked = Ranked::default();
     for (s, set) in points.sets.iter().enumerate() {
@@ -39,10 +32,9 @@ fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
             let title = format!("λ_1 = {}, F1 {macro_f1:.3}", figures::value(c.lambda_max()));
             let panel = set.bed.decisions(&mut workspace, &point.theta, title)?;
             let boundary = boundary_length(&panel);
-            let numbers = [c.lambda_max(), c.lambda_sup, c.loss, macro_f1, boundary];
-            let places = [s, i].map(|v| v.to_string());
-            table.row(places.into_iter().chain(numbers.map(|v| v.to_string())));
-            measured.push([c.lambda_max(), boundary, macro_f1]);
+            let (top, bound) = (c.lambda_max(), c.lambda_sup);
+            table.row(&[&s, &i, &top, &bound, &c.loss, &macro_f1, &boundary]);
+            measured.push([top, boundary, macro_f1]);
             if s == points.richest() {
                 panels.push(panel);
             }

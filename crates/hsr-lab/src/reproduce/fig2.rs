@@ -2,17 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use hsr_core::{Evaluation, Workspace};
+use hsr_core::Workspace;
 use serde::{Deserialize, Serialize};
 
 use super::context::Context;
-use super::finding::{Claim, Finding, Table};
+use super::finding::{Claim, Finding, Table, chart, plot};
 use super::numbers::{central_differences, median, relative_difference};
 use super::plan::{Extent, Plan};
 use super::scene::Scene;
 use super::tensor_bound::TensorBound;
 use crate::error::LabError;
-use crate::figures::{self, Chart, Mark, Plot, Series};
+use crate::figures::{self, Mark, Plot, Series};
 
 #[derive(Serialize)]
 struct Settings {
@@ -80,41 +80,27 @@ fn run(settings: &Settings, context: &Context) -> Result<Finding, LabError> {
         time(settings, hidden, samples, context.seed)
     })?;
     let (over_d, over_n) = timings.split_at(settings.hidden.len());
-    let mut table = Table::new([
-        "parameters",
-        "samples",
-        "numerical_seconds",
-        "autodiff_seconds",
-        "analytical_seconds",
-        "numerical_calls",
-        "autodiff_calls",
-        "analytical_calls",
-        "numerical_difference",
-        "autodiff_difference",
-    ]);
-    for timing in &timings {
-        let [a, b] = [timing.parameters, timing.samples].map(|v| v.to_string());
-        let seconds = timing.seconds.map(|v| v.to_string());
-        let calls = timing.calls.map(|v| v.to_string());
-        let difference = timing.difference.map(|v| v.to_string());
-        table.row(
-            [a, b]
-                .into_iter()
-                .chain(seconds)
-                .chain(calls)
-                .chain(difference),
-        );
+    let mut table = Table::new(
+        "parameters,samples,numerical_seconds,autodiff_seconds,analytical_seconds,numerical_calls,autodiff_calls,analytical_calls,numerical_difference,autodiff_difference",
+    );
+    for t in &timings {
+        let ([a, b, c], [i, j, k], [n, d]) = (&t.seconds, &t.calls, &t.difference);
+        table.row(&[&t.parameters, &t.samples, a, b, c, i, j, k, n, d]);
     }
     let size: fn(&Timing) -> f64 = |timing| timing.parameters as f64;
     let samples: fn(&Timing) -> f64 = |timing| timing.samples as f64;
-    let picture = figures::chart(&Chart {
-        title: "Computation time of ∂λ_sup/∂θ".to_owned(),
-        note: "Median milliseconds of one gradient on one thread, both axes logarithmic. Numerical: central differences \
-               of λ_sup. Autodiff: Burn's backward pass through λ_sup written in tensor operations."
-            .to_owned(),
-        columns: 2,
-        plots: vec![
-            panel(format!("N = {}", settings.samples), "parameters D", over_d, size),
+    let picture = chart(
+        "Computation time of ∂λ_sup/∂θ",
+        "Median milliseconds of one gradient on one thread, both axes logarithmic. Numerical: central differences of λ_sup. \
+         Autodiff: Burn's backward pass through λ_sup written in tensor operations.",
+        2,
+        vec![
+            panel(
+                format!("N = {}", settings.samples),
+                "parameters D",
+                over_d,
+                size,
+            ),
             panel(
                 format!("D = {}", 6 * settings.scene.hidden + 3),
                 "samples N",
@@ -122,7 +108,7 @@ fn run(settings: &Settings, context: &Context) -> Result<Finding, LabError> {
                 samples,
             ),
         ],
-    })?;
+    )?;
     let claims = claims(over_d, &timings);
     let caption = format!(
         "Time of ∂λ_sup/∂θ in f64 on one thread of this machine: numerically (central differences, 2D values of λ_sup by \
@@ -151,19 +137,14 @@ fn time(settings: &Settings, hidden: usize, samples: usize, seed: u64) -> Result
     let bed = scene.load(seed)?;
     let theta = bed.start(1.0, seed);
     let mut workspace = Workspace::single_threaded();
-    let [mut numerical, mut analytical] = [0, 0].map(|_| vec![0.0; theta.len()]);
     let expression = TensorBound::new(&bed);
-    let mut by_autodiff = Vec::new();
+    let mut gradients: [Vec<f64>; 3] = Default::default();
     let mut call = |way: usize| -> Result<(), LabError> {
-        match way {
-            0 => central_differences(&mut workspace, &bed, &theta, &mut numerical)?,
-            1 => by_autodiff = expression.gradient(&bed, &theta)?.1,
-            _ => {
-                let (network, batch) = (bed.network(&theta)?, bed.batch());
-                let gradient = &mut analytical;
-                workspace.bounds_gradient(&network, &batch, Evaluation::Auto, gradient, None)?;
-            }
-        }
+        gradients[way] = match way {
+            0 => central_differences(&mut workspace, &bed, &theta)?,
+            1 => expression.gradient(&bed, &theta)?.1,
+            _ => bed.bound_gradient(&mut workspace, &theta)?.1,
+        };
         Ok(())
     };
     // The first calls warm up.
@@ -188,7 +169,7 @@ fn time(settings: &Settings, hidden: usize, samples: usize, seed: u64) -> Result
         samples,
         seconds: [0, 1, 2].map(|way| median(&times[way])),
         calls: [0, 1, 2].map(|way| times[way].len()),
-        difference: [&numerical, &by_autodiff].map(|it| relative_difference(it, &analytical)),
+        difference: [0, 1].map(|way| relative_difference(&gradients[way], &gradients[2])),
     })
 }
 
@@ -198,13 +179,9 @@ fn panel(title: String, x: &str, timings: &[Timing], along: fn(&Timing) -> f64) 
         Series::new(*label, Mark::Marked, points.collect())
     });
     Plot {
-        title,
-        x: x.to_owned(),
-        y: "milliseconds".to_owned(),
         x_log: true,
         y_log: true,
-        series: series.collect(),
-        ..Plot::default()
+        ..plot(title, x, "milliseconds", series.collect())
     }
 }
 
@@ -222,7 +199,7 @@ fn claims(over_d: &[Timing], all: &[Timing]) -> Vec<Claim> {
             .map(|t| factor(t, way))
             .fold(f64::INFINITY, f64::min)
     };
-    let wins = Claim::at_least(
+    let wins = Claim::of_all(
         format!(
             "the analytical gradient is the fastest at {fastest} of {} sizes: at least {:.1} times as fast as the \
              numerical one, {:.1} times as fast as autodiff",
@@ -230,8 +207,8 @@ fn claims(over_d: &[Timing], all: &[Timing]) -> Vec<Claim> {
             least(0),
             least(1),
         ),
-        fastest as f64,
-        all.len() as f64,
+        fastest,
+        all.len(),
     );
     let factors: Vec<f64> = over_d.iter().map(|t| factor(t, 0)).collect();
     // The deepest fall below the largest factor so far.

@@ -1,15 +1,15 @@
 //! Figure 3: the closed form of ∂λ_sup/∂θ against central differences, component by component.
 
-use hsr_core::{Evaluation, Workspace};
+use hsr_core::Workspace;
 use serde::{Deserialize, Serialize};
 
 use super::context::Context;
-use super::finding::{Claim, Finding, Table};
+use super::finding::{Claim, Finding, Table, chart, plot};
 use super::numbers::{central_differences, relative_difference};
 use super::plan::{Extent, Plan};
 use super::scene::Scene;
 use crate::error::LabError;
-use crate::figures::{self, Chart, Mark, Plot, Series};
+use crate::figures::{self, Mark, Plot, Series};
 
 #[derive(Serialize)]
 struct Settings {
@@ -51,26 +51,15 @@ fn run(settings: &Settings, context: &Context) -> Result<Finding, LabError> {
         let bed = scene_of(i).1.load(seed)?;
         let theta = bed.start(settings.scales[i % settings.scales.len()], seed);
         let mut workspace = Workspace::new();
-        let [mut numerical, mut analytical] = [0, 0].map(|_| vec![0.0; theta.len()]);
-        central_differences(&mut workspace, &bed, &theta, &mut numerical)?;
-        let (network, batch) = (bed.network(&theta)?, bed.batch());
-        workspace.bounds_gradient(&network, &batch, Evaluation::Auto, &mut analytical, None)?;
         Ok(Gradients {
-            numerical,
-            analytical,
+            numerical: central_differences(&mut workspace, &bed, &theta)?,
+            analytical: bed.bound_gradient(&mut workspace, &theta)?.1,
         })
     })?;
-    let mut table = Table::new(["network", "case", "component", "analytical", "numerical"]);
+    let mut table = Table::new("network,case,component,analytical,numerical");
     for (i, it) in gradients.iter().enumerate() {
         for (component, (a, n)) in it.analytical.iter().zip(&it.numerical).enumerate() {
-            let case = scene_of(i).0.clone();
-            table.row([
-                i.to_string(),
-                case,
-                component.to_string(),
-                a.to_string(),
-                n.to_string(),
-            ]);
+            table.row(&[&i, &scene_of(i).0, &component, a, n]);
         }
     }
     let both = |case: usize, point: PointOf| -> Vec<[f64; 2]> {
@@ -91,33 +80,33 @@ fn run(settings: &Settings, context: &Context) -> Result<Finding, LabError> {
         each.map(|(case, (name, _))| Series::new(name, Mark::Dots, both(case, point)))
             .collect()
     };
-    let picture = figures::chart(&Chart {
-        title: "Numerical against analytical ∂λ_sup/∂θ".to_owned(),
-        note: "Each point is a component of a gradient. Right: the difference, as a share of the largest component of its \
-               gradient."
-            .to_owned(),
-        columns: 2,
-        plots: vec![
+    let picture = chart(
+        "Numerical against analytical ∂λ_sup/∂θ",
+        "Each point is a component of a gradient. Right: the difference, as a share of the largest component of its gradient.",
+        2,
+        vec![
             Plot {
-                title: "components".to_owned(),
-                x: "analytical".to_owned(),
-                y: "numerical".to_owned(),
                 diagonal: true,
-                series: series(|a, n, _| [a, n]),
-                ..Plot::default()
+                ..plot(
+                    "components",
+                    "analytical",
+                    "numerical",
+                    series(|a, n, _| [a, n]),
+                )
             },
             Plot {
-                title: "differences".to_owned(),
-                x: "|analytical|".to_owned(),
-                y: "relative difference".to_owned(),
                 x_log: true,
                 y_log: true,
                 // What is exactly equal has its place at the bottom of the axis.
-                series: series(|a, n, largest| [a.abs(), ((a - n).abs() / largest).max(1e-14)]),
-                ..Plot::default()
+                ..plot(
+                    "differences",
+                    "|analytical|",
+                    "relative difference",
+                    series(|a, n, largest| [a.abs(), ((a - n).abs() / largest).max(1e-14)]),
+                )
             },
         ],
-    })?;
+    )?;
     let worst = gradients
         .iter()
         .map(|it| relative_difference(&it.numerical, &it.analytical))

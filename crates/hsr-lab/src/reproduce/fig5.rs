@@ -1,16 +1,16 @@
 //! Figure 5: how the covariance of the inputs decides λ_sup and the length of its gradient.
 
-use hsr_core::{Evaluation, Workspace};
+use hsr_core::Workspace;
 use serde::{Deserialize, Serialize};
 
 use super::context::Context;
 use super::curvature::norm;
-use super::finding::{Claim, Finding, Table};
+use super::finding::{Claim, Finding, Table, chart, plot, quartiles};
 use super::numbers::median;
 use super::plan::{Extent, Plan};
 use super::scene::Scene;
 use crate::error::LabError;
-use crate::figures::{self, Chart, Mark, Plot, Series};
+use crate::figures::{self, Mark, Plot};
 use crate::statistics::{Quartiles, SignedRank, holm};
 
 #[derive(Serialize)]
@@ -56,95 +56,67 @@ fn run(settings: &Settings, context: &Context) -> Result<Finding, LabError> {
         scene.options.covariance = Some(covariances[i]);
         let bed = scene.load(context.seed)?;
         let mut workspace = Workspace::new();
-        let mut gradient = vec![0.0; bed.parameters()];
         let mut measured = Measured {
             lambda_sup: Vec::new(),
             gradient: Vec::new(),
         };
         for network in 0..settings.networks {
             let theta = bed.start(settings.scale, context.seed + network as u64);
-            let bounds = workspace.bounds_gradient(
-                &bed.network(&theta)?,
-                &bed.batch(),
-                Evaluation::Auto,
-                &mut gradient,
-                None,
-            )?;
-            measured.lambda_sup.push(bounds.lambda_sup);
+            let (lambda_sup, gradient) = bed.bound_gradient(&mut workspace, &theta)?;
+            measured.lambda_sup.push(lambda_sup);
             measured.gradient.push(norm(&gradient));
         }
         Ok(measured)
     })?;
-    let mut table = Table::new(["xx", "xy", "yy", "network", "lambda_sup", "gradient_norm"]);
+    let mut table = Table::new("xx,xy,yy,network,lambda_sup,gradient_norm");
     for (covariance, it) in covariances.iter().zip(&measured) {
         for (network, (l, g)) in it.lambda_sup.iter().zip(&it.gradient).enumerate() {
-            let cells = covariance.map(|v| v.to_string()).into_iter();
-            table.row(cells.chain([network.to_string(), l.to_string(), g.to_string()]));
+            let [xx, xy, yy] = covariance;
+            table.row(&[xx, xy, yy, &network, l, g]);
         }
     }
-    let quartiles = |values: fn(&Measured) -> &Vec<f64>| -> Vec<Quartiles> {
+    let of_all = |values: fn(&Measured) -> &Vec<f64>| -> Vec<Quartiles> {
         measured
             .iter()
             .filter_map(|it| Quartiles::of(values(it)))
             .collect()
     };
-    let lambda = quartiles(|it| &it.lambda_sup);
-    let gradient = quartiles(|it| &it.gradient);
+    let lambda = of_all(|it| &it.lambda_sup);
+    let gradient = of_all(|it| &it.gradient);
     let split = settings.covariances.len();
-    let plot = |x: &str, log, at: &[f64], y: &str, values: &[Quartiles]| {
-        let points = at.iter().zip(values).map(|(x, q)| [*x, q.median]);
-        let band = at.iter().zip(values).map(|(x, q)| [*x, q.lower, q.upper]);
-        let mut series = Series::new(y, Mark::Marked, points.collect());
-        series.band = band.collect();
+    let (along, over) = (&settings.covariances, &settings.variances);
+    let panel = |is_variance: bool, y: &str, values: &[Quartiles]| {
+        let (x, at, values) = match is_variance {
+            false => (
+                "covariance of x₁ and x₂ (variances 1)",
+                along,
+                &values[..split],
+            ),
+            true => (
+                "variance of x₁ and x₂ (covariance 0)",
+                over,
+                &values[split..],
+            ),
+        };
+        let values = at.iter().copied().zip(values.iter().copied());
+        let series = quartiles(y, Mark::Marked, values);
         Plot {
-            x: x.to_owned(),
-            y: y.to_owned(),
-            x_log: log,
-            series: vec![series],
-            ..Plot::default()
+            x_log: is_variance,
+            ..plot("", x, y, vec![series])
         }
     };
-    let (covariance, variance) = (
-        "covariance of x₁ and x₂ (variances 1)",
-        "variance of x₁ and x₂ (covariance 0)",
-    );
     let norm = "‖∂λ_sup/∂θ‖";
-    let picture = figures::chart(&Chart {
-        title: "Covariance of the inputs, λ_sup and its gradient".to_owned(),
-        note: "Medians over random networks, the same at every covariance; bands are quartiles."
-            .to_owned(),
-        columns: 2,
-        plots: vec![
-            plot(
-                covariance,
-                false,
-                &settings.covariances,
-                "λ_sup",
-                &lambda[..split],
-            ),
-            plot(
-                variance,
-                true,
-                &settings.variances,
-                "λ_sup",
-                &lambda[split..],
-            ),
-            plot(
-                covariance,
-                false,
-                &settings.covariances,
-                norm,
-                &gradient[..split],
-            ),
-            plot(
-                variance,
-                true,
-                &settings.variances,
-                norm,
-                &gradient[split..],
-            ),
+    let picture = chart(
+        "Covariance of the inputs, λ_sup and its gradient",
+        "Medians over random networks, the same at every covariance; bands are quartiles.",
+        2,
+        vec![
+            panel(false, "λ_sup", &lambda),
+            panel(true, "λ_sup", &lambda),
+            panel(false, norm, &gradient),
+            panel(true, norm, &gradient),
         ],
-    })?;
+    )?;
     let claims = claims(settings, &measured);
     Ok(Finding {
         caption: format!(
@@ -181,32 +153,20 @@ fn claims(settings: &Settings, measured: &[Measured]) -> Vec<Claim> {
     let lambda = both(|it| &it.lambda_sup);
     let gradient = both(|it| &it.gradient);
     let cases = [
-        (
-            "λ_sup at |covariance| 0.9 against 0",
-            &lambda[0],
-            &lambda[1],
-        ),
-        (
-            "‖∂λ_sup/∂θ‖ at |covariance| 0.9 against 0",
-            &gradient[0],
-            &gradient[1],
-        ),
-        ("λ_sup at variance 4 against 1/4", &lambda[2], &lambda[3]),
-        (
-            "‖∂λ_sup/∂θ‖ at variance 4 against 1/4",
-            &gradient[2],
-            &gradient[3],
-        ),
+        ("λ_sup at |covariance| 0.9 against 0", &lambda[..2]),
+        ("‖∂λ_sup/∂θ‖ at |covariance| 0.9 against 0", &gradient[..2]),
+        ("λ_sup at variance 4 against 1/4", &lambda[2..]),
+        ("‖∂λ_sup/∂θ‖ at variance 4 against 1/4", &gradient[2..]),
     ];
-    let tests = cases.map(|(_, before, after)| SignedRank::paired(before, after));
+    let tests = cases.map(|(_, both)| SignedRank::paired(&both[0], &both[1]));
     let p = holm(&tests.map(|test| test.map_or(1.0, |test| test.p)));
     let each = cases.iter().zip(p);
-    each.map(|((what, before, after), p)| {
+    each.map(|((what, both), p)| {
         Claim::below(
             format!(
                 "{what}: median {} against {}, p = {} (below 0.05)",
-                figures::value(median(after)),
-                figures::value(median(before)),
+                figures::value(median(&both[1])),
+                figures::value(median(&both[0])),
                 figures::value(p),
             ),
             p,

@@ -1,17 +1,18 @@
 //! Figure 6: which part of ∂λ_sup/∂θ moves the weights: that of the mean eigenvalue, or that of their standard deviation.
 
-use hsr_core::{Evaluation, Workspace};
+use hsr_core::Workspace;
 use serde::{Deserialize, Serialize};
 
 use super::context::Context;
 use super::curvature::norm;
 use super::descent::{Descent, Pace};
-use super::finding::{Claim, Finding, Table};
+use super::finding::{Claim, Finding, Table, chart, plot, quartiles};
 use super::numbers::schedule;
 use super::plan::{Extent, Plan};
+use super::race;
 use super::scene::{Bed, Scene};
 use crate::error::LabError;
-use crate::figures::{self, Chart, Mark, Plot, Series};
+use crate::figures::{self, Mark, Plot};
 use crate::statistics::Quartiles;
 use crate::train::Method;
 
@@ -54,17 +55,12 @@ fn run(settings: &Settings, context: &Context) -> Result<Finding, LabError> {
         let look = |workspace: &mut Workspace<f64>, _, theta: &[f64]| parts(workspace, &bed, theta);
         Ok(Course(descent.course(&mut theta, &epochs, look)?))
     })?;
-    let mut table = Table::new(["method", "seed", "epoch", "mean_part", "std_part"]);
+    let mut table = Table::new("method,seed,epoch,mean_part,std_part");
     for (i, course) in courses.iter().enumerate() {
         for (epoch, parts) in epochs.iter().zip(&course.0) {
-            let method = settings.methods[i / settings.seeds].name().to_owned();
+            let method = settings.methods[i / settings.seeds];
             let seed = context.seed + (i % settings.seeds) as u64;
-            let parts = parts.map(|v| v.to_string());
-            table.row(
-                [method, seed.to_string(), epoch.to_string()]
-                    .into_iter()
-                    .chain(parts),
-            );
+            table.row(&[&method, &seed, epoch, &parts[0], &parts[1]]);
         }
     }
     // The same axis on both sides.
@@ -81,36 +77,21 @@ fn run(settings: &Settings, context: &Context) -> Result<Finding, LabError> {
                 let values: Vec<f64> = of_method.iter().map(|course| course.0[i][part]).collect();
                 Quartiles::of(&values).map(|q| (epochs[i] as f64, q))
             };
-            let all: Vec<_> = (0..epochs.len()).filter_map(at).collect();
-            let points = all.iter().map(|(epoch, q)| [*epoch, q.median]);
-            let mut series = Series::new(*name, Mark::Line, points.collect());
-            series.band = all
-                .iter()
-                .map(|(epoch, q)| [*epoch, q.lower, q.upper])
-                .collect();
-            series
+            quartiles(name, Mark::Line, (0..epochs.len()).filter_map(at))
         });
         Plot {
-            title: if *method == Method::Hsr {
-                "HSR".to_owned()
-            } else {
-                method.name().to_owned()
-            },
-            x: "epoch".to_owned(),
-            y: "norm".to_owned(),
             x_log: true,
             y_log: true,
             reach: vec![[1.0, low], [1.0, high]],
-            series: series.collect(),
-            ..Plot::default()
+            ..plot(race::name(*method), "epoch", "norm", series.collect())
         }
     });
-    let picture = figures::chart(&Chart {
-        title: "Mean part and standard-deviation part of ∂λ_sup/∂θ".to_owned(),
-        note: "Medians over seeds, bands are quartiles; both axes logarithmic.".to_owned(),
-        columns: 2,
-        plots: plots.collect(),
-    })?;
+    let picture = chart(
+        "Mean part and standard-deviation part of ∂λ_sup/∂θ",
+        "Medians over seeds, bands are quartiles; both axes logarithmic.",
+        2,
+        plots.collect(),
+    )?;
     let pairs: Vec<[f64; 2]> = courses
         .iter()
         .flat_map(|course| &course.0)
@@ -148,10 +129,9 @@ fn run(settings: &Settings, context: &Context) -> Result<Finding, LabError> {
 
 /// ‖∂m/∂θ‖, m = tr H/D, and the norm of the rest of ∂λ_sup/∂θ.
 fn parts(workspace: &mut Workspace<f64>, bed: &Bed, theta: &[f64]) -> Result<[f64; 2], LabError> {
-    let (network, batch) = (bed.network(theta)?, bed.batch());
-    let [mut mean, mut rest] = [0, 0].map(|_| vec![0.0; theta.len()]);
-    workspace.trace_gradient(&network, &batch, &mut mean, None)?;
-    workspace.bounds_gradient(&network, &batch, Evaluation::Auto, &mut rest, None)?;
+    let mut mean = vec![0.0; theta.len()];
+    workspace.trace_gradient(&bed.network(theta)?, &bed.batch(), &mut mean, None)?;
+    let (_, mut rest) = bed.bound_gradient(workspace, theta)?;
     let count = theta.len() as f64;
     for (mean, rest) in mean.iter_mut().zip(&mut rest) {
         *mean /= count;
@@ -164,6 +144,7 @@ fn parts(workspace: &mut Workspace<f64>, bed: &Bed, theta: &[f64]) -> Result<[f6
 mod tests {
     use super::*;
     use crate::reproduce::numbers::central_differences;
+    use hsr_core::Evaluation;
 
     #[test]
     fn the_parts_are_those_of_mean_and_standard_deviation() {
@@ -192,12 +173,8 @@ mod tests {
         assert!((mean_part / squares[0].sqrt() - 1.0).abs() < 1e-7);
         assert!((std_part / squares[1].sqrt() - 1.0).abs() < 1e-7);
         // And central differences of λ_sup are the sum of both.
-        let [mut numerical, mut analytical] = [0, 0].map(|_| vec![0.0; theta.len()]);
-        central_differences(&mut workspace, &bed, &theta, &mut numerical).unwrap();
-        let (network, batch) = (bed.network(&theta).unwrap(), bed.batch());
-        workspace
-            .bounds_gradient(&network, &batch, Evaluation::Auto, &mut analytical, None)
-            .unwrap();
+        let numerical = central_differences(&mut workspace, &bed, &theta).unwrap();
+        let (_, analytical) = bed.bound_gradient(&mut workspace, &theta).unwrap();
         for (n, a) in numerical.iter().zip(&analytical) {
             assert!((n - a).abs() < 1e-8);
         }

@@ -4,12 +4,13 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::critical::{Critical, Kind, TOLERANCE, unique};
-use super::finding::{Claim, Finding, Table};
+use super::finding::{Claim, Finding, Table, chart, plot};
+use super::numbers::median;
 use super::plan::{Extent, Plan};
 use super::scene::Scene;
 use super::search::{BATCH, Epochs, epochs, search};
 use crate::error::LabError;
-use crate::figures::{self, Chart, Mark, Plot, Series};
+use crate::figures::{self, Mark, Plot, Series};
 
 #[derive(Serialize)]
 struct Settings {
@@ -74,34 +75,22 @@ fn report(
     points: &[(usize, Critical)],
     [degenerate, lost]: [usize; 2],
 ) -> Result<Finding, LabError> {
-    let mut table = Table::new([
-        "task",
-        "data_seed",
-        "kind",
-        "loss",
-        "gradient_norm",
-        "lambda_1",
-        "lambda_sup",
-        "lambda_min",
-        "negative_eigenvalues",
-    ]);
+    let mut table = Table::new(
+        "task,data_seed,kind,loss,gradient_norm,lambda_1,lambda_sup,lambda_min,negative_eigenvalues",
+    );
     for (set, point) in points {
         let c = &point.curvature;
-        let numbers = [
-            c.loss,
-            c.gradient_norm,
-            c.lambda_max(),
-            c.lambda_sup,
-            c.lambda_min(),
-        ];
-        let names = [
-            settings.scenes[set / settings.datasets].task.clone(),
-            (context.seed + (set % settings.datasets) as u64).to_string(),
-            point.kind().name().to_owned(),
-        ];
-        let numbers = numbers.map(|v| v.to_string());
-        let negative = point.negative().to_string();
-        table.row(names.into_iter().chain(numbers).chain([negative]));
+        table.row(&[
+            &settings.scenes[set / settings.datasets].task,
+            &(context.seed + (set % settings.datasets) as u64),
+            &point.kind(),
+            &c.loss,
+            &c.gradient_norm,
+            &c.lambda_max(),
+            &c.lambda_sup,
+            &c.lambda_min(),
+            &point.negative(),
+        ]);
     }
     let of_kind = |kind: Kind| -> Vec<[f64; 2]> {
         let points = points.iter().filter(|(_, point)| point.kind() == kind);
@@ -109,48 +98,41 @@ fn report(
             .map(|(_, point)| [point.curvature.lambda_max(), point.curvature.lambda_sup])
             .collect()
     };
-    let [minima, saddles] = [Kind::Minimum, Kind::Saddle].map(of_kind);
+    let [minima, saddles, _] = Kind::ALL.map(of_kind);
     let (bars, width) = histogram(points.iter().map(|(_, point)| point.curvature.lambda_sup));
-    let picture = figures::chart(&Chart {
-        title: format!("λ_1 and λ_sup at {} critical points", points.len()),
-        note: "Left: no point may lie below the dashed line, where λ_1 = λ_sup. Right: how often which λ_sup occurs, the last \
-               bar with all above."
-            .to_owned(),
-        columns: 2,
-        plots: vec![
+    let picture = chart(
+        format!("λ_1 and λ_sup at {} critical points", points.len()),
+        "Left: no point may lie below the dashed line, where λ_1 = λ_sup. Right: how often which λ_sup occurs, the last bar with \
+         all above.",
+        2,
+        vec![
             Plot {
-                title: "λ_sup against λ_1".to_owned(),
-                x: "λ_1".to_owned(),
-                y: "λ_sup".to_owned(),
                 x_log: true,
                 y_log: true,
                 diagonal: true,
-                series: vec![
-                    Series::new("saddles", Mark::Dots, saddles.clone()),
-                    Series::new("minima", Mark::Dots, minima.clone()),
-                ],
-                ..Plot::default()
+                ..plot(
+                    "λ_sup against λ_1",
+                    "λ_1",
+                    "λ_sup",
+                    vec![
+                        Series::new("saddles", Mark::Dots, saddles.clone()),
+                        Series::new("minima", Mark::Dots, minima.clone()),
+                    ],
+                )
             },
-            Plot {
-                title: "histogram of λ_sup".to_owned(),
-                x: "λ_sup".to_owned(),
-                y: "critical points".to_owned(),
-                series: vec![Series::new("all critical points", Mark::Bars(width), bars)],
-                ..Plot::default()
-            },
+            plot(
+                "histogram of λ_sup",
+                "λ_sup",
+                "critical points",
+                vec![Series::new("all critical points", Mark::Bars(width), bars)],
+            ),
         ],
-    })?;
-    let bounded = points
-        .iter()
-        .filter(|(_, point)| point.curvature.is_bounded())
-        .count();
-    let worst = points
-        .iter()
-        .map(|(_, point)| point.curvature.gradient_norm)
-        .fold(0.0, f64::max);
-    let tightness: Vec<f64> = points
-        .iter()
-        .map(|(_, point)| point.curvature.lambda_sup / point.curvature.lambda_max())
+    )?;
+    let curvatures = || points.iter().map(|(_, point)| &point.curvature);
+    let bounded = curvatures().filter(|it| it.is_bounded()).count();
+    let worst = curvatures().map(|it| it.gradient_norm).fold(0.0, f64::max);
+    let tightness: Vec<f64> = curvatures()
+        .map(|it| it.lambda_sup / it.lambda_max())
         .collect();
     let words: Vec<String> = settings.scenes.iter().map(Scene::words).collect();
     Ok(Finding {
@@ -173,24 +155,24 @@ fn report(
             settings.scenes[0].decay,
         ),
         claims: vec![
-            Claim::at_least(
+            Claim::of_all(
                 format!(
                     "{} unique critical points with ‖∇J‖ ≤ {} (the paper has {})",
                     points.len(),
                     figures::value(worst),
                     settings.wanted
                 ),
-                points.len() as f64,
-                settings.wanted as f64,
+                points.len(),
+                settings.wanted,
             ),
-            Claim::at_least(
+            Claim::of_all(
                 format!(
                     "λ_1 ≤ λ_sup at {bounded} of {} critical points; median λ_sup/λ_1 = {:.3}",
                     points.len(),
-                    super::numbers::median(&tightness)
+                    median(&tightness)
                 ),
-                bounded as f64,
-                points.len() as f64,
+                bounded,
+                points.len(),
             ),
         ],
         pictures: vec![("", picture)],

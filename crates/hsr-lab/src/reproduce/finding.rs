@@ -1,9 +1,13 @@
 //! What comes of an experiment: claims with their numbers, pictures, the numbers behind them.
 
+use std::fmt::Display;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::LabError;
-use crate::figures::{Figure, FigureError};
+use crate::figures::{self, Chart, Figure, FigureError, Mark, Plot, Series};
+use crate::files;
+use crate::statistics::Quartiles;
 
 /// A claim and what was found. Thresholds are fixed in the program before anything is measured: a claim that fails is a
 /// result.
@@ -39,7 +43,7 @@ pub enum Relation {
 }
 
 impl Claim {
-    fn new(text: String, value: f64, relation: Relation, threshold: f64) -> Self {
+    fn new(text: impl Into<String>, value: f64, relation: Relation, threshold: f64) -> Self {
         // A NaN fails every comparison.
         let holds = match relation {
             Relation::AtMost => value <= threshold,
@@ -48,7 +52,7 @@ impl Claim {
             Relation::Above => value > threshold,
         };
         Self {
-            text,
+            text: text.into(),
             value: Some(value).filter(|v| v.is_finite()),
             relation,
             threshold,
@@ -58,22 +62,27 @@ impl Claim {
 
     /// The number has to be at most the threshold.
     pub(super) fn at_most(text: impl Into<String>, value: f64, threshold: f64) -> Self {
-        Self::new(text.into(), value, Relation::AtMost, threshold)
+        Self::new(text, value, Relation::AtMost, threshold)
     }
 
     /// The number has to be at least the threshold.
     pub(super) fn at_least(text: impl Into<String>, value: f64, threshold: f64) -> Self {
-        Self::new(text.into(), value, Relation::AtLeast, threshold)
+        Self::new(text, value, Relation::AtLeast, threshold)
     }
 
     /// The number has to be below the threshold.
     pub(super) fn below(text: impl Into<String>, value: f64, threshold: f64) -> Self {
-        Self::new(text.into(), value, Relation::Below, threshold)
+        Self::new(text, value, Relation::Below, threshold)
     }
 
     /// The number has to be above the threshold.
     pub(super) fn above(text: impl Into<String>, value: f64, threshold: f64) -> Self {
-        Self::new(text.into(), value, Relation::Above, threshold)
+        Self::new(text, value, Relation::Above, threshold)
+    }
+
+    /// What has to be the case at each of `all`, which it is at `count`.
+    pub(super) fn of_all(text: impl Into<String>, count: usize, all: usize) -> Self {
+        Self::at_least(text, count as f64, all as f64)
     }
 
     /// `PASS` or `FAIL`.
@@ -90,30 +99,72 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub fn new<const N: usize>(header: [&str; N]) -> Self {
+    /// With these columns, as the first line of the file has them.
+    pub fn new(header: &str) -> Self {
         Self {
-            header: header.map(str::to_owned).to_vec(),
+            header: header.split(',').map(str::to_owned).collect(),
             rows: Vec::new(),
         }
     }
 
     /// Adds a row, which has as many cells as the header.
-    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().collect());
+    pub fn row(&mut self, cells: &[&dyn Display]) {
+        let cells = cells.iter().map(|it| it.to_string());
+        self.rows.push(cells.collect());
     }
 
     /// The file. Numbers have as many digits as it takes to read the same number back.
     pub fn csv(&self) -> Result<Vec<u8>, LabError> {
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        let written = std::iter::once(&self.header)
-            .chain(&self.rows)
-            .try_for_each(|row| writer.write_record(row));
-        let refuse = |message: String| LabError::Figure(FigureError::Draw(message));
-        written.map_err(|error| refuse(error.to_string()))?;
-        writer
-            .into_inner()
-            .map_err(|error| refuse(error.to_string()))
+        let mut lines = std::iter::once(&self.header).chain(&self.rows);
+        let written = files::csv(|writer| lines.try_for_each(|line| writer.write_record(line)));
+        written.map_err(|error| LabError::Figure(FigureError::Draw(error.to_string())))
     }
+}
+
+/// A panel with linear axes.
+pub(super) fn plot(
+    title: impl Into<String>,
+    x: impl Into<String>,
+    y: impl Into<String>,
+    series: Vec<Series>,
+) -> Plot {
+    Plot {
+        title: title.into(),
+        x: x.into(),
+        y: y.into(),
+        series,
+        ..Plot::default()
+    }
+}
+
+/// Medians with a band of their quartiles.
+pub(super) fn quartiles(
+    label: &str,
+    mark: Mark,
+    values: impl Iterator<Item = (f64, Quartiles)>,
+) -> Series {
+    let (points, band) = values
+        .map(|(x, q)| ([x, q.median], [x, q.lower, q.upper]))
+        .unzip();
+    Series {
+        band,
+        ..Series::new(label, mark, points)
+    }
+}
+
+/// The picture of some panels, so many beside each other.
+pub(super) fn chart(
+    title: impl Into<String>,
+    note: impl Into<String>,
+    columns: usize,
+    plots: Vec<Plot>,
+) -> Result<Figure, FigureError> {
+    figures::chart(&Chart {
+        title: title.into(),
+        note: note.into(),
+        columns,
+        plots,
+    })
 }
 
 /// What an experiment gives to be written and reported.
@@ -158,8 +209,8 @@ mod tests {
 
     #[test]
     fn a_table_is_a_csv_whose_numbers_read_back() {
-        let mut table = Table::new(["name", "value"]);
-        table.row(["a, b".to_owned(), 0.1_f64.to_string()]);
+        let mut table = Table::new("name,value");
+        table.row(&[&"a, b", &0.1]);
         let csv = String::from_utf8(table.csv().unwrap()).unwrap();
         assert_eq!(csv, "name,value\n\"a, b\",0.1\n");
     }

@@ -19,33 +19,27 @@ pub fn schedule(last: usize, count: usize) -> Vec<usize> {
 }
 
 /// ∂λ_sup/∂θ by central differences of λ_sup: 2D values.
-///
-/// # Errors
-///
-/// What hsr-core refuses.
 pub fn central_differences(
     workspace: &mut Workspace<f64>,
     bed: &Bed,
     theta: &[f64],
-    gradient: &mut [f64],
-) -> Result<(), LabError> {
+) -> Result<Vec<f64>, LabError> {
     // Where the errors of the difference (h²) and of rounding (ε/h) are of one size.
     let step = f64::EPSILON.cbrt();
     let mut point = theta.to_vec();
-    for (i, slope) in gradient.iter_mut().enumerate() {
+    let slope = |i: usize| {
         let h = step * theta[i].abs().max(1.0);
         let mut at = |value: f64| -> Result<f64, LabError> {
             point[i] = value;
             let network = bed.network(&point)?;
-            Ok(workspace
-                .bounds(&network, &bed.batch(), Evaluation::Auto)?
-                .lambda_sup)
+            let bounds = workspace.bounds(&network, &bed.batch(), Evaluation::Auto)?;
+            Ok(bounds.lambda_sup)
         };
         let (above, below) = (at(theta[i] + h)?, at(theta[i] - h)?);
         point[i] = theta[i];
-        *slope = (above - below) / (2.0 * h);
-    }
-    Ok(())
+        Ok((above - below) / (2.0 * h))
+    };
+    (0..theta.len()).map(slope).collect()
 }
 
 /// The largest |a − b|, relative to the largest |b|.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::context::{Context, Shared};
+use super::context::{Context, Shared, settings_json};
 use super::finding::Finding;
 use crate::error::LabError;
 
@@ -51,8 +51,7 @@ impl Plan {
         work: impl Fn(&S, &Context) -> Result<Finding, LabError> + 'static,
     ) -> Self {
         Self {
-            settings: serde_json::to_value(&settings)
-                .expect("plain data with string keys always serialises"),
+            settings: settings_json(&settings),
             cost,
             shared: Vec::new(),
             work: Box::new(move |context| work(&settings, context)),

@@ -30,12 +30,8 @@ fn settings(extent: Extent) -> Settings {
 /// The search as work that several experiments share.
 pub(super) fn shared(extent: Extent) -> Shared {
     let settings = settings(extent);
-    Shared {
-        name: "points",
-        cost: 0.4 * (settings.datasets * settings.batches) as f64,
-        settings: serde_json::to_value(settings)
-            .expect("plain data with string keys always serialises"),
-    }
+    let cost = 0.4 * (settings.datasets * settings.batches) as f64;
+    Shared::new("points", cost, settings)
 }
 
 /// Critical points of a scene.
@@ -56,10 +52,6 @@ pub(super) struct Set {
 
 impl Points {
     /// Finds them, or takes them from where an earlier experiment left them.
-    ///
-    /// # Errors
-    ///
-    /// As [`Context::map`].
     pub fn find(extent: Extent, context: &Context) -> Result<Self, LabError> {
         let Settings {
             scene,

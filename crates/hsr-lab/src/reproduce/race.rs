@@ -50,13 +50,8 @@ pub(super) fn settings(extent: Extent) -> Settings {
 pub(super) fn shared(extent: Extent) -> Shared {
     let settings = settings(extent);
     let steps = settings.scenes.len() * settings.seeds * settings.epochs;
-    Shared {
-        name: "race",
-        // All methods together take so long for a step.
-        cost: 1.3e-4 * steps as f64,
-        settings: serde_json::to_value(settings)
-            .expect("plain data with string keys always serialises"),
-    }
+    // All methods together take so long for a step.
+    Shared::new("race", 1.3e-4 * steps as f64, settings)
 }
 
 /// One network on its way.
@@ -108,10 +103,6 @@ pub(super) type Quantity<'a> = &'a dyn Fn(&Run) -> Option<f64>;
 
 impl Race {
     /// Runs it, or takes it from where an earlier experiment left it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Context::map`].
     pub fn run(extent: Extent, context: &Context) -> Result<Self, LabError> {
         let settings = settings(extent);
         let epochs = schedule(settings.epochs, settings.snapshots);

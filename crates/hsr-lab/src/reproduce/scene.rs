@@ -1,6 +1,8 @@
 //! The small networks of the paper's experiments: data, shape and loss, in f64.
 
-use hsr_core::{Activation, Batch, Dimensions, Network, OutputLoss, Targets, Workspace};
+use hsr_core::{
+    Activation, Batch, Dimensions, Evaluation, Network, OutputLoss, Targets, Workspace,
+};
 use rand::RngExt;
 use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
@@ -9,8 +11,8 @@ use crate::data::random::{Stream, generator};
 use crate::data::{Dataset, Standardizer};
 use crate::error::LabError;
 use crate::figures::DecisionPanel;
-use crate::scores;
 use crate::tasks::{self, TaskOptions};
+use crate::{pictures, scores};
 
 /// Which data and which network, as stated in captions and settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,28 +60,19 @@ impl Scene {
 
     /// Three bivariate normal classes that overlap, three hidden units, three logits: D = 21.
     pub fn gaussians(overlap: f64) -> Self {
-        let options = TaskOptions {
-            overlap: Some(overlap),
-            ..TaskOptions::default()
-        };
+        let options = TaskOptions::with(|it| it.overlap = Some(overlap));
         Self::of("gaussians", options, 3)
     }
 
     /// Two half circles with noise, five hidden units, one logit: D = 21.
     pub fn moons(noise: f64) -> Self {
-        let options = TaskOptions {
-            noise: Some(noise),
-            ..TaskOptions::default()
-        };
+        let options = TaskOptions::with(|it| it.noise = Some(noise));
         Self::of("moons", options, 5)
     }
 
     /// Two spiral arms with noise, five hidden units, one logit: D = 21.
     pub fn spirals(noise: f64) -> Self {
-        let options = TaskOptions {
-            noise: Some(noise),
-            ..TaskOptions::default()
-        };
+        let options = TaskOptions::with(|it| it.noise = Some(noise));
         Self::of("spirals", options, 5)
     }
 
@@ -109,10 +102,6 @@ impl Scene {
     }
 
     /// The data drawn from a seed, and the network's shape.
-    ///
-    /// # Errors
-    ///
-    /// What the task refuses.
     pub fn load(&self, seed: u64) -> Result<Bed, LabError> {
         let options = TaskOptions {
             samples: Some(self.train + self.test),
@@ -168,10 +157,6 @@ impl Bed {
     }
 
     /// The network that the closed form sees.
-    ///
-    /// # Errors
-    ///
-    /// As [`Network::from_flat`].
     pub fn network<'a>(&self, theta: &'a [f64]) -> Result<Network<'a, f64>, LabError> {
         Ok(Network::from_flat(self.dimensions, self.activation, theta)?)
     }
@@ -183,10 +168,6 @@ impl Bed {
     }
 
     /// The training objective J = L + μ‖θ‖²/2 and, in `gradient`, ∇J.
-    ///
-    /// # Errors
-    ///
-    /// What hsr-core refuses: above all parameters that are no longer finite.
     pub fn objective(
         &self,
         workspace: &mut Workspace<f64>,
@@ -198,6 +179,19 @@ impl Bed {
             *g += self.decay * t;
         }
         Ok(loss + 0.5 * self.decay * theta.iter().map(|t| t * t).sum::<f64>())
+    }
+
+    /// λ_sup and ∂λ_sup/∂θ.
+    pub fn bound_gradient(
+        &self,
+        workspace: &mut Workspace<f64>,
+        theta: &[f64],
+    ) -> Result<(f64, Vec<f64>), LabError> {
+        let (network, batch) = (self.network(theta)?, self.batch());
+        let mut gradient = vec![0.0; theta.len()];
+        let slope = &mut gradient;
+        let bounds = workspace.bounds_gradient(&network, &batch, Evaluation::Auto, slope, None)?;
+        Ok((bounds.lambda_sup, gradient))
     }
 
     /// Parameters of normal distribution, their standard deviation `scale`/√n with n the inputs of the layer.
@@ -218,10 +212,6 @@ impl Bed {
     }
 
     /// The predicted class of each row of `features`.
-    ///
-    /// # Errors
-    ///
-    /// What hsr-core refuses.
     pub fn predict(
         &self,
         workspace: &mut Workspace<f64>,
@@ -239,10 +229,6 @@ impl Bed {
     }
 
     /// Macro-F1 on the test samples.
-    ///
-    /// # Errors
-    ///
-    /// What hsr-core refuses.
     pub fn macro_f1(&self, workspace: &mut Workspace<f64>, theta: &[f64]) -> Result<f64, LabError> {
         let predicted = self.predict(workspace, theta, &self.test.features)?;
         Ok(scores::macro_f1(
@@ -253,39 +239,15 @@ impl Bed {
     }
 
     /// What the network decides over the plane, with the training samples.
-    ///
-    /// # Errors
-    ///
-    /// What hsr-core refuses.
     pub fn decisions(
         &self,
         workspace: &mut Workspace<f64>,
         theta: &[f64],
         title: String,
     ) -> Result<DecisionPanel, LabError> {
-        const GRID: usize = 120;
-        let points: Vec<[f64; 2]> = self.train.features.as_chunks::<2>().0.to_vec();
-        let range = |e: usize| {
-            let ends = points
-                .iter()
-                .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| {
-                    (low.min(p[e]), high.max(p[e]))
-                });
-            let margin = 0.12 * (ends.1 - ends.0).max(1e-6);
-            (ends.0 - margin, ends.1 + margin)
-        };
-        let (x_range, y_range) = (range(0), range(1));
-        let cells: Vec<f64> = DecisionPanel::centres(GRID, x_range, y_range)
-            .flatten()
-            .collect();
-        Ok(DecisionPanel {
-            title,
-            grid: GRID,
-            x_range,
-            y_range,
-            classes: self.predict(workspace, theta, &cells)?,
-            points,
-            labels: self.train.labels.clone(),
+        let points = self.train.features.as_chunks::<2>().0.to_vec();
+        pictures::decisions(title, (120, 0.12), points, &self.train.labels, |cells| {
+            self.predict(workspace, theta, cells.as_flattened())
         })
     }
 }

@@ -31,10 +31,6 @@ pub(super) struct Found {
 }
 
 /// The critical points that one batch of starts leads to. `seed` is that of the data.
-///
-/// # Errors
-///
-/// [`LabError::Eigenvalues`].
 pub(super) fn search(
     bed: &Bed,
     epochs: Epochs,

@@ -10,6 +10,7 @@
 //! ```
 
 use burn::tensor::{DType, Device, Tensor, TensorData, activation};
+use hsr_core::Dimensions;
 
 use super::scene::Bed;
 use crate::error::LabError;
@@ -26,36 +27,20 @@ pub(super) struct TensorBound {
     eye_outputs: Tensor<3>,
     eye_hidden: Tensor<3>,
     eye_cross: Tensor<4>,
-    sizes: Sizes,
-}
-
-#[derive(Clone, Copy)]
-struct Sizes {
-    samples: usize,
-    inputs: usize,
-    hidden: usize,
-    outputs: usize,
-    parameters: usize,
+    dimensions: Dimensions,
 }
 
 impl TensorBound {
     /// The batch of a bed, which has at least three classes and both biases, in f64 on the CPU.
     pub fn new(bed: &Bed) -> Self {
         let device = Device::flex().autodiff();
-        let sizes = Sizes {
-            samples: bed.train.samples(),
-            inputs: bed.dimensions.inputs,
-            hidden: bed.dimensions.hidden,
-            outputs: bed.dimensions.outputs,
-            parameters: bed.parameters(),
-        };
-        let Sizes {
-            samples,
+        let samples = bed.train.samples();
+        let Dimensions {
             inputs,
             hidden,
             outputs,
             ..
-        } = sizes;
+        } = bed.dimensions;
         let x = tensor(bed.train.features.clone(), [samples, inputs], &device);
         let ones = tensor(vec![1.0; samples], [samples, 1], &device);
         let label = |n: usize, k: usize| f64::from(u8::from(bed.train.labels[n] == k));
@@ -71,20 +56,17 @@ impl TensorBound {
             eye_hidden: tensor(eye(hidden, hidden), [1, hidden, hidden], &device),
             eye_cross: tensor(eye(hidden + 1, hidden), [1, 1, hidden + 1, hidden], &device),
             x,
-            sizes,
+            dimensions: bed.dimensions,
             device,
         }
     }
 
     /// λ_sup of W1 [h, d], b1 [1, h], W2 [K, h], b2 [1, K].
     fn value(&self, [w1, b1, w2, b2]: [Tensor<2>; 4]) -> Tensor<1> {
-        let Sizes {
-            samples,
-            inputs,
-            hidden,
-            outputs,
-            parameters,
-        } = self.sizes;
+        let Dimensions {
+            hidden, outputs, ..
+        } = self.dimensions;
+        let [samples, inputs] = self.x.dims();
         let weight = 1.0 / samples as f64;
         let a = (self.x.clone().matmul(w1.transpose()) + b1).tanh();
         let d1 = a.clone().square().neg() + 1.0;
@@ -124,7 +106,7 @@ impl TensorBound {
             + norm(cross, self.x_tilde.clone()) * 2.0;
         debug_assert_eq!(self.x_tilde.dims(), [samples, inputs + 1]);
 
-        let count = parameters as f64;
+        let count = self.dimensions.parameters() as f64;
         // Times the reciprocal: Burn's backward pass of a division by a scalar takes that in single precision.
         let mean = t * count.recip();
         let std = (frobenius * count.recip() - mean.clone().square()).sqrt();
@@ -138,12 +120,12 @@ impl TensorBound {
     /// [`LabError::Option`] where a parameter has no gradient.
     pub fn gradient(&self, bed: &Bed, theta: &[f64]) -> Result<(f64, Vec<f64>), LabError> {
         let layout = bed.dimensions.layout();
-        let Sizes {
+        let Dimensions {
             inputs,
             hidden,
             outputs,
             ..
-        } = self.sizes;
+        } = self.dimensions;
         let parameters = [
             (layout.hidden_weight(), [hidden, inputs]),
             (layout.hidden_bias(), [1, hidden]),
@@ -157,7 +139,7 @@ impl TensorBound {
         for parameter in &parameters {
             let part = parameter
                 .grad(&gradients)
-                .ok_or_else(|| LabError::Option("a parameter has no gradient".to_owned()))?;
+                .ok_or_else(|| LabError::option("a parameter has no gradient"))?;
             gradient.extend(part.into_data().iter::<f64>());
         }
         Ok((value.into_scalar::<f64>(), gradient))
@@ -170,7 +152,7 @@ fn tensor<const D: usize>(values: Vec<f64>, shape: [usize; D], device: &Device) 
 
 #[cfg(test)]
 mod tests {
-    use hsr_core::{Evaluation, Workspace};
+    use hsr_core::Workspace;
 
     use super::super::scene::Scene;
     use super::*;
@@ -184,17 +166,8 @@ mod tests {
             let bed = scene.load(seed).unwrap();
             let theta = bed.start(1.5, seed);
             let (value, gradient) = TensorBound::new(&bed).gradient(&bed, &theta).unwrap();
-            let mut expected = vec![0.0; theta.len()];
-            let bounds = Workspace::new()
-                .bounds_gradient(
-                    &bed.network(&theta).unwrap(),
-                    &bed.batch(),
-                    Evaluation::Auto,
-                    &mut expected,
-                    None,
-                )
-                .unwrap();
-            assert!((value / bounds.lambda_sup - 1.0).abs() < 1e-13);
+            let (bound, expected) = bed.bound_gradient(&mut Workspace::new(), &theta).unwrap();
+            assert!((value / bound - 1.0).abs() < 1e-13);
             let largest = expected.iter().fold(0.0, |max: f64, g| max.max(g.abs()));
             for (g, e) in gradient.iter().zip(&expected) {
                 assert!((g - e).abs() < 1e-12 * largest, "{g} {e}");

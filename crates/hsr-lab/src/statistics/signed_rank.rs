@@ -5,14 +5,16 @@ use core::f64::consts::SQRT_2;
 
 use serde::{Deserialize, Serialize};
 
+use crate::named::named;
+
+named! {
 /// Where a p-value comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
 pub enum NullDistribution {
     /// Every assignment of signs to the ranks, counted.
-    Exact,
+    Exact = "exact",
     /// The normal distribution of the same mean and variance, corrected for ties, without correction for continuity.
-    Normal,
+    Normal = "normal",
+}
 }
 
 /// A paired two-sided Wilcoxon signed-rank test: are differences centred on zero?

@@ -1,92 +1,82 @@
 //! The real data sets, embedded in the program; `data/README.md` says where they are from.
 
-use super::error::TaskError;
 use super::info::TaskInfo;
-use super::options::TaskOptions;
-use crate::data::{Dataset, Roles, Table, TableOptions};
+use crate::data::{DataError, Dataset, Roles, Table, TableOptions};
 
-/// A real data set.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Bundled {
-    pub(super) info: TaskInfo,
-    /// A CSV with the label column `class`.
-    csv: &'static str,
-}
-
-/// The licence of the UCI repository's data.
-const UCI: &str = "CC BY 4.0";
-
-/// The real data sets, from small to large.
-pub(super) static ALL: [Bundled; 4] = [
-    Bundled {
-        info: TaskInfo {
-            name: "iris",
-            inputs: 4,
-            classes: 3,
-            samples: 150,
-            description: "species of iris from the size of sepals and petals",
-            source: "UCI: R. A. Fisher, Iris (1936), doi:10.24432/C56C76",
-            licence: UCI,
-            fixed_split: false,
-            image: None,
-        },
-        csv: include_str!("../../data/iris.csv"),
-    },
-    Bundled {
-        info: TaskInfo {
-            name: "wine",
-            inputs: 13,
-            classes: 3,
-            samples: 178,
-            description: "cultivar of a wine from its chemical analysis",
-            source: "UCI: S. Aeberhard, M. Forina, Wine (1992), doi:10.24432/C5PC7J",
-            licence: UCI,
-            fixed_split: false,
-            image: None,
-        },
-        csv: include_str!("../../data/wine.csv"),
-    },
-    Bundled {
-        info: TaskInfo {
-            name: "breast-cancer",
-            inputs: 30,
-            classes: 2,
-            samples: 569,
-            description: "malignant or benign tumour from the shapes of cell nuclei",
-            source: "UCI: W. Wolberg, O. Mangasarian, N. Street, W. Street, Breast Cancer Wisconsin (Diagnostic) (1993), \
-                     doi:10.24432/C5DW2B",
-            licence: UCI,
-            fixed_split: false,
-            image: None,
-        },
-        csv: include_str!("../../data/breast-cancer.csv"),
-    },
-    Bundled {
-        info: TaskInfo {
-            name: "digits",
-            inputs: 64,
-            classes: 10,
-            samples: 1797,
-            description: "handwritten digit from an image of 8 × 8 pixels, each 0 to 16",
-            source: "UCI: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits (1998), test set, \
-                     doi:10.24432/C50P49",
-            licence: UCI,
-            fixed_split: false,
+/// The real data sets, from small to large, each with its CSV, whose label column is `class`.
+pub(super) static ALL: [(TaskInfo, &str); 4] = [
+    (
+        uci(
+            "iris",
+            [4, 3, 150],
+            "species of iris from the size of sepals and petals",
+            "UCI: R. A. Fisher, Iris (1936), doi:10.24432/C56C76",
+        ),
+        include_str!("../../data/iris.csv"),
+    ),
+    (
+        uci(
+            "wine",
+            [13, 3, 178],
+            "cultivar of a wine from its chemical analysis",
+            "UCI: S. Aeberhard, M. Forina, Wine (1992), doi:10.24432/C5PC7J",
+        ),
+        include_str!("../../data/wine.csv"),
+    ),
+    (
+        uci(
+            "breast-cancer",
+            [30, 2, 569],
+            "malignant or benign tumour from the shapes of cell nuclei",
+            "UCI: W. Wolberg, O. Mangasarian, N. Street, W. Street, Breast Cancer Wisconsin (Diagnostic) (1993), \
+             doi:10.24432/C5DW2B",
+        ),
+        include_str!("../../data/breast-cancer.csv"),
+    ),
+    (
+        TaskInfo {
             image: Some(8),
+            ..uci(
+                "digits",
+                [64, 10, 1797],
+                "handwritten digit from an image of 8 × 8 pixels, each 0 to 16",
+                "UCI: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits (1998), test set, \
+                 doi:10.24432/C50P49",
+            )
         },
-        csv: include_str!("../../data/digits.csv"),
-    },
+        include_str!("../../data/digits.csv"),
+    ),
 ];
 
-impl Bundled {
-    pub(super) fn load(&self, options: &TaskOptions) -> Result<Dataset, TaskError> {
-        let name = self.info.name;
-        options.only(name, &[])?;
-        let path = format!("built-in {name}.csv");
-        let roles = Roles::label("class");
-        let table = Table::from_bytes(path, self.csv.as_bytes(), &roles, &TableOptions::default())?;
-        Ok(table.into_dataset(name)?)
+/// A data set of the UCI repository: d, K and N are its sizes.
+const fn uci(
+    name: &'static str,
+    [inputs, classes, samples]: [usize; 3],
+    description: &'static str,
+    source: &'static str,
+) -> TaskInfo {
+    TaskInfo {
+        name,
+        inputs,
+        classes,
+        samples,
+        description,
+        source,
+        licence: "CC BY 4.0",
+        fixed_split: false,
+        image: None,
+        takes: &[],
     }
+}
+
+/// The data set of a name that is one of theirs.
+pub(super) fn load(name: &str) -> Result<Dataset, DataError> {
+    let found = ALL.iter().find(|(info, _)| info.name == name);
+    let csv = found.map_or("", |(_, csv)| csv);
+    let path = format!("built-in {name}.csv");
+    let roles = Roles::label("class");
+    let table = Table::from_bytes(path, csv.as_bytes(), &roles, &TableOptions::default())?;
+    table.into_dataset(name)
 }
 
 #[cfg(test)]
@@ -94,8 +84,7 @@ mod tests {
     use super::*;
 
     fn load(name: &str) -> Dataset {
-        let bundled = ALL.iter().find(|bundled| bundled.info.name == name);
-        bundled.unwrap().load(&TaskOptions::default()).unwrap()
+        crate::tasks::load(name, &Default::default(), 0).unwrap()
     }
 
     /// The mean of a feature to four decimals.

@@ -4,33 +4,23 @@ use std::f64::consts::{PI, TAU};
 
 use super::error::TaskError;
 use super::info::TaskInfo;
-use super::options::TaskOptions;
-use super::options::usable;
-use super::synthetic::{LICENCE, SAMPLES, SOURCE, dataset};
+use super::options::{TaskOptions, usable};
+use super::synthetic::{dataset, info};
 use crate::data::Dataset;
 
-pub(super) const INFO: TaskInfo = TaskInfo {
-    name: "gaussians",
-    inputs: 2,
-    classes: 3,
-    samples: SAMPLES,
-    description: "bivariate normal classes of adjustable means, covariance and overlap",
-    source: SOURCE,
-    licence: LICENCE,
-    fixed_split: false,
-    image: None,
-};
+pub(super) const INFO: TaskInfo = info(
+    "gaussians",
+    3,
+    "bivariate normal classes of adjustable means, covariance and overlap",
+    &["samples", "classes", "means", "covariance", "overlap"],
+);
 
 /// The overlap by default: enough to learn, not enough to be trivial.
 const OVERLAP: f64 = 0.5;
 
 pub(super) fn load(options: &TaskOptions, seed: u64) -> Result<Dataset, TaskError> {
-    options.only(
-        INFO.name,
-        &["samples", "classes", "means", "covariance", "overlap"],
-    )?;
     let means = means(options)?;
-    let samples = options.checked_samples(INFO.name, INFO.samples, means.len())?;
+    let samples = options.checked_samples(&INFO, means.len())?;
     let [xx, yx, yy] = cholesky(options.covariance.unwrap_or([1.0, 0.0, 1.0]))?;
     let classes = (0..means.len()).map(|k| format!("class {k}")).collect();
     Ok(dataset(INFO.name, classes, samples, seed, |class, draw| {
@@ -43,18 +33,13 @@ pub(super) fn load(options: &TaskOptions, seed: u64) -> Result<Dataset, TaskErro
 /// The means of the classes, given or on the circle.
 fn means(options: &TaskOptions) -> Result<Vec<[f64; 2]>, TaskError> {
     let Some(means) = &options.means else {
-        let classes = options.checked_classes(INFO.name, INFO.classes)?;
+        let classes = options.checked_classes(&INFO)?;
         let overlap = options.overlap.unwrap_or(OVERLAP);
         if !(0.0..=1.0).contains(&overlap) {
-            return Err(TaskError::invalid(
-                INFO.name,
-                "overlap",
-                overlap,
-                "a number from 0 to 1",
-            ));
+            return Err(INFO.invalid("overlap", overlap, "a number from 0 to 1"));
         }
         // Before K points are laid out that no sample could be drawn from.
-        options.checked_samples(INFO.name, INFO.samples, classes)?;
+        options.checked_samples(&INFO, classes)?;
         return Ok(circle(classes, overlap));
     };
     let conflict = |second, reason| {
@@ -65,33 +50,21 @@ fn means(options: &TaskOptions) -> Result<Vec<[f64; 2]>, TaskError> {
             reason,
         })
     };
+    let count = means.len();
     if options.overlap.is_some() {
-        return conflict(
-            "overlap",
-            "the overlap only places default means".to_owned(),
-        );
+        let reason = "the overlap only places default means".to_owned();
+        return conflict("overlap", reason);
     }
-    match options.classes {
-        Some(classes) if classes != means.len() => {
-            return conflict(
-                "classes",
-                format!("found {} means for {classes} classes", means.len()),
-            );
-        }
-        _ => {}
+    if let Some(classes) = options.classes.filter(|&classes| classes != count) {
+        let reason = format!("found {count} means for {classes} classes");
+        return conflict("classes", reason);
     }
-    if means.len() < 2 {
-        let found = format!("{} of them", means.len());
-        return Err(TaskError::invalid(INFO.name, "means", found, "at least 2"));
+    if count < 2 {
+        return Err(INFO.invalid("means", format!("{count} of them"), "at least 2"));
     }
     match means.iter().flatten().find(|&&value| !usable(value)) {
         None => Ok(means.clone()),
-        Some(value) => Err(TaskError::invalid(
-            INFO.name,
-            "means",
-            value,
-            "numbers from -1e100 to 1e100",
-        )),
+        Some(value) => Err(INFO.invalid("means", value, "numbers from -1e100 to 1e100")),
     }
 }
 
@@ -116,8 +89,7 @@ fn cholesky(covariance: [f64; 3]) -> Result<[f64; 3], TaskError> {
     if covariance.into_iter().all(usable) && first > 0.0 && rest > 0.0 {
         return Ok([first, below, rest.sqrt()]);
     }
-    Err(TaskError::invalid(
-        INFO.name,
+    Err(INFO.invalid(
         "covariance",
         format!("(xx, xy, yy) = ({xx}, {xy}, {yy})"),
         "a positive definite one: xx > 0, yy > 0 and xx · yy > xy², none above 1e100",
@@ -153,12 +125,10 @@ mod tests {
     fn the_classes_have_the_means_and_the_covariance_asked_for() {
         let means = vec![[5.0, -1.0], [-2.0, 3.0]];
         let covariance = [2.0, -0.6, 0.5];
-        let options = TaskOptions {
-            samples: Some(40_000),
-            means: Some(means.clone()),
-            covariance: Some(covariance),
-            ..TaskOptions::default()
-        };
+        let options = TaskOptions::with(|it| {
+            (it.samples, it.means) = (Some(40_000), Some(means.clone()));
+            it.covariance = Some(covariance);
+        });
         let data = load(&options, 11).unwrap();
         assert_eq!(data.class_counts(), [20_000, 20_000]);
         for (class, &expected) in means.iter().enumerate() {
@@ -191,10 +161,7 @@ mod tests {
     #[test]
     fn the_overlap_moves_the_means_and_nothing_else() {
         let with = |overlap| {
-            let options = TaskOptions {
-                overlap: Some(overlap),
-                ..TaskOptions::default()
-            };
+            let options = TaskOptions::with(|it| it.overlap = Some(overlap));
             load(&options, 3).unwrap()
         };
         let (apart, together) = (with(0.0), with(1.0));
@@ -207,7 +174,11 @@ mod tests {
     }
 
     #[test]
-    fn a_covariance_that_is_none_is_refused() {
+    fn what_cannot_be_drawn_from_is_refused() {
+        let message = |set: &dyn Fn(&mut TaskOptions)| {
+            let loaded = load(&TaskOptions::with(set), 0);
+            loaded.unwrap_err().to_string()
+        };
         for covariance in [
             [1.0, 1.0, 1.0],
             [1.0, -2.0, 1.0],
@@ -220,82 +191,31 @@ mod tests {
             [1.0, 0.0, f64::INFINITY],
             [f64::INFINITY, 0.0, 1.0],
         ] {
-            let options = TaskOptions {
-                covariance: Some(covariance),
-                ..TaskOptions::default()
-            };
-            let text = load(&options, 0).unwrap_err().to_string();
+            let text = message(&|it| it.covariance = Some(covariance));
             assert!(text.contains("option covariance") && text.contains("positive definite"));
         }
+        for overlap in [-0.1, 1.1, f64::NAN] {
+            assert!(message(&|it| it.overlap = Some(overlap)).contains("option overlap"));
+        }
+        for means in [vec![], vec![[0.0, 0.0]], vec![[0.0, 0.0], [f64::NAN, 0.0]]] {
+            assert!(message(&|it| it.means = Some(means.clone())).contains("option means"));
+        }
+        assert!(message(&|it| it.classes = Some(5_000_000)).contains("option samples"));
     }
 
     #[test]
     fn means_exclude_what_would_place_them() {
-        let with = |options: TaskOptions| load(&options, 0).map_err(|error| error.to_string());
-        let means = Some(vec![[0.0, 0.0], [1.0, 1.0]]);
-        let both = TaskOptions {
-            means: means.clone(),
-            overlap: Some(0.1),
-            ..TaskOptions::default()
+        let with = |overlap, classes| {
+            let options = TaskOptions::with(|it| {
+                it.means = Some(vec![[0.0, 0.0], [1.0, 1.0]]);
+                (it.overlap, it.classes) = (overlap, classes);
+            });
+            load(&options, 0).map_err(|error| error.to_string())
         };
-        assert!(
-            with(both)
-                .unwrap_err()
-                .contains("options means and overlap exclude")
-        );
-        let three = TaskOptions {
-            means: means.clone(),
-            classes: Some(3),
-            ..TaskOptions::default()
-        };
-        assert!(
-            with(three)
-                .unwrap_err()
-                .contains("found 2 means for 3 classes")
-        );
-        let two = TaskOptions {
-            means,
-            classes: Some(2),
-            ..TaskOptions::default()
-        };
-        assert_eq!(with(two).unwrap().classes(), 2);
-    }
-
-    #[test]
-    fn other_numbers_out_of_range_are_refused() {
-        for overlap in [-0.1, 1.1, f64::NAN] {
-            let options = TaskOptions {
-                overlap: Some(overlap),
-                ..TaskOptions::default()
-            };
-            assert!(
-                load(&options, 0)
-                    .unwrap_err()
-                    .to_string()
-                    .contains("option overlap")
-            );
-        }
-        for means in [vec![], vec![[0.0, 0.0]], vec![[0.0, 0.0], [f64::NAN, 0.0]]] {
-            let options = TaskOptions {
-                means: Some(means),
-                ..TaskOptions::default()
-            };
-            assert!(
-                load(&options, 0)
-                    .unwrap_err()
-                    .to_string()
-                    .contains("option means")
-            );
-        }
-        let options = TaskOptions {
-            classes: Some(5_000_000),
-            ..TaskOptions::default()
-        };
-        assert!(
-            load(&options, 0)
-                .unwrap_err()
-                .to_string()
-                .contains("option samples")
-        );
+        let both = with(Some(0.1), None).unwrap_err();
+        assert!(both.contains("options means and overlap exclude"));
+        let three = with(None, Some(3)).unwrap_err();
+        assert!(three.contains("found 2 means for 3 classes"));
+        assert_eq!(with(None, Some(2)).unwrap().classes(), 2);
     }
 }

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::error::TaskError;
+
 /// A built-in task as `hsr tasks` lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TaskInfo {
@@ -24,4 +26,24 @@ pub struct TaskInfo {
     /// The pixels a side, where a sample is a square image of one channel, row by row.
     #[serde(skip)]
     pub image: Option<usize>,
+    /// The names of the options that it takes.
+    #[serde(skip)]
+    pub(super) takes: &'static [&'static str],
+}
+
+impl TaskInfo {
+    /// The error of an option that is set to what the task cannot use.
+    pub(super) fn invalid(
+        &self,
+        option: &'static str,
+        found: impl ToString,
+        expected: impl Into<String>,
+    ) -> TaskError {
+        TaskError::InvalidOption {
+            task: self.name,
+            option,
+            found: found.to_string(),
+            expected: expected.into(),
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::error::TaskError;
 use super::info::TaskInfo;
 use super::options::TaskOptions;
-use crate::data::{DataError, Dataset, Idx, IdxError, Split, stratified_subset};
+use crate::data::{DataError, DataFault, Dataset, Idx, Place, Split, stratified_subset};
 
 pub(super) const INFO: TaskInfo = TaskInfo {
     name: "mnist",
@@ -21,6 +21,7 @@ pub(super) const INFO: TaskInfo = TaskInfo {
     licence: "CC BY-SA 3.0 (as Keras states it)",
     fixed_split: true,
     image: Some(SIDE),
+    takes: &["data-dir", "samples"],
 };
 
 const SIDE: usize = 28;
@@ -48,7 +49,7 @@ impl Files {
 
     /// Reads them.
     pub(crate) fn read(options: &TaskOptions) -> Result<Self, TaskError> {
-        options.only(INFO.name, &["data-dir", "samples"])?;
+        options.check(&INFO)?;
         Ok(Self(match &options.data_dir {
             Some(directory) => read(directory)?,
             None => fetch()?,
@@ -61,40 +62,32 @@ impl Files {
         options: &TaskOptions,
         seed: u64,
     ) -> Result<(Dataset, Split), TaskError> {
-        draw(&self.0, options, seed)
-    }
-}
-
-fn draw(
-    parts: &[Part; 2],
-    options: &TaskOptions,
-    seed: u64,
-) -> Result<(Dataset, Split), TaskError> {
-    let sizes = [0, 1].map(|part| parts[part].labels.len());
-    let wanted = wanted(options, sizes)?;
-    let mut data = Dataset {
-        name: INFO.name.to_owned(),
-        features: Vec::with_capacity((wanted[0] + wanted[1]) * INFO.inputs),
-        inputs: INFO.inputs,
-        feature_names: (0..INFO.inputs)
-            .map(|pixel| format!("pixel_{}_{}", pixel / SIDE, pixel % SIDE))
-            .collect(),
-        labels: Vec::with_capacity(wanted[0] + wanted[1]),
-        class_names: (0..CLASSES).map(|class| class.to_string()).collect(),
-    };
-    for (Part { pixels, labels }, count) in parts.iter().zip(wanted) {
-        for sample in stratified_subset(labels, CLASSES, count, seed) {
-            let image = &pixels[sample * INFO.inputs..(sample + 1) * INFO.inputs];
-            let scaled = image.iter().map(|&pixel| f64::from(pixel) / 255.0);
-            data.features.extend(scaled);
-            data.labels.push(labels[sample]);
+        let sizes = [0, 1].map(|part| self.0[part].labels.len());
+        let wanted = wanted(options, sizes)?;
+        let mut data = Dataset {
+            name: INFO.name.to_owned(),
+            features: Vec::with_capacity((wanted[0] + wanted[1]) * INFO.inputs),
+            inputs: INFO.inputs,
+            feature_names: (0..INFO.inputs)
+                .map(|pixel| format!("pixel_{}_{}", pixel / SIDE, pixel % SIDE))
+                .collect(),
+            labels: Vec::with_capacity(wanted[0] + wanted[1]),
+            class_names: (0..CLASSES).map(|class| class.to_string()).collect(),
+        };
+        for (Part { pixels, labels }, count) in self.0.iter().zip(wanted) {
+            for sample in stratified_subset(labels, CLASSES, count, seed) {
+                let image = &pixels[sample * INFO.inputs..(sample + 1) * INFO.inputs];
+                let scaled = image.iter().map(|&pixel| f64::from(pixel) / 255.0);
+                data.features.extend(scaled);
+                data.labels.push(labels[sample]);
+            }
         }
+        let split = Split {
+            train: (0..wanted[0]).collect(),
+            test: (wanted[0]..wanted[0] + wanted[1]).collect(),
+        };
+        Ok((data, split))
     }
-    let split = Split {
-        train: (0..wanted[0]).collect(),
-        test: (wanted[0]..wanted[0] + wanted[1]).collect(),
-    };
-    Ok((data, split))
 }
 
 /// How many samples of either split are used.
@@ -106,7 +99,7 @@ fn wanted(options: &TaskOptions, [train, test]: [usize; 2]) -> Result<[usize; 2]
     let least = 2 * CLASSES;
     if !(least..=all).contains(&samples) {
         let expected = format!("{least} to {all}");
-        return Err(TaskError::invalid(INFO.name, "samples", samples, expected));
+        return Err(INFO.invalid("samples", samples, expected));
     }
     let share = samples as f64 * test as f64 / all as f64;
     let tested = (share.round() as usize).max(1);
@@ -116,24 +109,23 @@ fn wanted(options: &TaskOptions, [train, test]: [usize; 2]) -> Result<[usize; 2]
 /// Both splits from the files in a directory.
 fn read(directory: &Path) -> Result<[Part; 2], DataError> {
     // All four names before the first byte, so that a missing file is told at once.
-    let [train, test] = FILES.map(|[images, labels]| -> Result<_, IdxError> {
+    let [train, test] = FILES.map(|[images, labels]| -> Result<_, DataError> {
         Ok([Idx::find(directory, images)?, Idx::find(directory, labels)?])
     });
     let part = |[images_path, labels_path]: [PathBuf; 2]| {
         let labels = Idx::read(&labels_path, &[])?;
         let images = Idx::read(&images_path, &[SIDE, SIDE])?;
+        let refuse = |fault| Err(Place::of(&labels_path).fault(fault));
         if images.items != labels.items {
-            return Err(IdxError::Count {
-                labels: labels_path,
-                images: images_path,
+            return refuse(DataFault::IdxCount {
                 found: labels.items,
                 expected: images.items,
+                images: images_path,
             });
         }
         let class = |label: &u8| usize::from(*label);
         if let Some(index) = labels.values.iter().position(|it| class(it) >= CLASSES) {
-            return Err(IdxError::Label {
-                path: labels_path,
+            return refuse(DataFault::IdxLabel {
                 index,
                 found: labels.values[index],
                 classes: CLASSES,
@@ -232,10 +224,7 @@ mod tests {
     }
 
     fn options(folder: &tempfile::TempDir) -> TaskOptions {
-        TaskOptions {
-            data_dir: Some(folder.path().to_owned()),
-            ..TaskOptions::default()
-        }
+        TaskOptions::with(|it| it.data_dir = Some(folder.path().to_owned()))
     }
 
     #[test]

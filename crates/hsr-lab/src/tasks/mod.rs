@@ -57,14 +57,12 @@
 //! second, independent way to make classes overlap.
 
 mod bundled;
-mod circles;
 mod error;
 mod gaussians;
 mod info;
 mod mnist;
-mod moons;
 mod options;
-mod spirals;
+mod plane;
 mod synthetic;
 
 pub use error::TaskError;
@@ -74,44 +72,22 @@ pub use options::TaskOptions;
 
 use crate::data::{Dataset, Split};
 
-/// A built-in task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Task {
-    Bundled(&'static bundled::Bundled),
-    Mnist,
-    Moons,
-    Circles,
-    Spirals,
-    Gaussians,
-}
+/// Draws the data of a synthetic task.
+type Draw = fn(&TaskOptions, u64) -> Result<Dataset, TaskError>;
 
-impl Task {
-    fn every() -> impl Iterator<Item = Task> {
-        let others = [
-            Task::Mnist,
-            Task::Moons,
-            Task::Circles,
-            Task::Spirals,
-            Task::Gaussians,
-        ];
-        bundled::ALL.iter().map(Task::Bundled).chain(others)
-    }
-
-    fn info(self) -> TaskInfo {
-        match self {
-            Task::Bundled(bundled) => bundled.info.clone(),
-            Task::Mnist => mnist::INFO,
-            Task::Moons => moons::INFO,
-            Task::Circles => circles::INFO,
-            Task::Spirals => spirals::INFO,
-            Task::Gaussians => gaussians::INFO,
-        }
-    }
-}
+/// The synthetic tasks.
+const SYNTHETIC: [(TaskInfo, Draw); 4] = [
+    (plane::MOONS, plane::moons),
+    (plane::CIRCLES, plane::circles),
+    (plane::SPIRALS, plane::spirals),
+    (gaussians::INFO, gaussians::load),
+];
 
 /// The built-in tasks, the real ones first.
 pub fn all() -> Vec<TaskInfo> {
-    Task::every().map(Task::info).collect()
+    let real = bundled::ALL.iter().map(|(info, _)| info.clone());
+    let drawn = SYNTHETIC.map(|(info, _)| info);
+    real.chain([mnist::INFO]).chain(drawn).collect()
 }
 
 /// The data of a built-in task, not standardised.
@@ -143,21 +119,23 @@ pub fn load_with_split(
     options: &TaskOptions,
     seed: u64,
 ) -> Result<(Dataset, Option<Split>), TaskError> {
-    let task = Task::every()
-        .find(|task| task.info().name == name)
-        .ok_or_else(|| TaskError::unknown(name, Task::every().map(|task| task.info().name)))?;
-    let data = match task {
-        Task::Mnist => {
-            let (data, split) = MnistFiles::read(options)?.draw(options, seed)?;
-            return Ok((data, Some(split)));
-        }
-        Task::Bundled(bundled) => bundled.load(options),
-        Task::Moons => moons::load(options, seed),
-        Task::Circles => circles::load(options, seed),
-        Task::Spirals => spirals::load(options, seed),
-        Task::Gaussians => gaussians::load(options, seed),
+    let tasks = all();
+    let Some(info) = tasks.iter().find(|task| task.name == name) else {
+        let names = tasks.iter().map(|task| task.name).collect();
+        let name = name.to_owned();
+        return Err(TaskError::UnknownTask { name, names });
     };
-    Ok((data?, None))
+    options.check(info)?;
+    if name == mnist::INFO.name {
+        let (data, split) = MnistFiles::read(options)?.draw(options, seed)?;
+        return Ok((data, Some(split)));
+    }
+    let drawn = SYNTHETIC.into_iter().find(|(info, _)| info.name == name);
+    let data = match drawn {
+        Some((_, draw)) => draw(options, seed)?,
+        None => bundled::load(name)?,
+    };
+    Ok((data, None))
 }
 
 #[cfg(test)]
@@ -233,30 +211,25 @@ mod tests {
 
     #[test]
     fn an_option_of_another_task_is_refused_by_name() {
-        let message = |name, options: TaskOptions| load(name, &options, 0).unwrap_err().to_string();
-        let samples = TaskOptions {
-            samples: Some(50),
-            ..TaskOptions::default()
-        };
-        assert_eq!(
-            message("iris", samples),
-            "task \"iris\" does not take the option samples; it takes none"
-        );
-        let overlap = TaskOptions {
-            overlap: Some(0.5),
-            ..TaskOptions::default()
-        };
-        assert_eq!(
-            message("moons", overlap),
-            "task \"moons\" does not take the option overlap; it takes samples, noise"
-        );
-        let noise = TaskOptions {
-            noise: Some(0.5),
-            ..TaskOptions::default()
-        };
-        assert_eq!(
-            message("gaussians", noise),
-            "task \"gaussians\" does not take the option noise; it takes samples, classes, means, covariance, overlap"
-        );
+        for (name, options, message) in [
+            (
+                "iris",
+                TaskOptions::with(|it| it.samples = Some(50)),
+                "task \"iris\" does not take the option samples; it takes none",
+            ),
+            (
+                "moons",
+                TaskOptions::with(|it| it.overlap = Some(0.5)),
+                "task \"moons\" does not take the option overlap; it takes samples, noise",
+            ),
+            (
+                "gaussians",
+                TaskOptions::with(|it| it.noise = Some(0.5)),
+                "task \"gaussians\" does not take the option noise; it takes samples, classes, means, covariance, overlap",
+            ),
+        ] {
+            let refused = load(name, &options, 0).unwrap_err();
+            assert_eq!(refused.to_string(), message);
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::error::TaskError;
+use super::info::TaskInfo;
 
 /// What to change of a task. `None` leaves the default of the task; an option that the task does not take is
 /// an error, not ignored.
@@ -37,6 +38,13 @@ const MOST_SAMPLES: usize = 10_000_000;
 const LARGEST: f64 = 1e100;
 
 impl TaskOptions {
+    /// The defaults but for what `set` sets.
+    pub(crate) fn with(set: impl FnOnce(&mut Self)) -> Self {
+        let mut options = Self::default();
+        set(&mut options);
+        options
+    }
+
     /// The names of the options that are set.
     fn given(&self) -> impl Iterator<Item = &'static str> {
         // Taken apart so that a new option cannot be forgotten here.
@@ -63,17 +71,13 @@ impl TaskOptions {
     }
 
     /// Refuses options that the task does not take.
-    pub(super) fn only(
-        &self,
-        task: &'static str,
-        allowed: &'static [&'static str],
-    ) -> Result<(), TaskError> {
-        match self.given().find(|option| !allowed.contains(option)) {
+    pub(super) fn check(&self, task: &TaskInfo) -> Result<(), TaskError> {
+        match self.given().find(|option| !task.takes.contains(option)) {
             None => Ok(()),
             Some(option) => Err(TaskError::ForeignOption {
-                task,
+                task: task.name,
                 option,
-                allowed,
+                allowed: task.takes,
             }),
         }
     }
@@ -81,46 +85,36 @@ impl TaskOptions {
     /// N, with two samples a class so that every class can be on both sides of a split.
     pub(super) fn checked_samples(
         &self,
-        task: &'static str,
-        default: usize,
+        task: &TaskInfo,
         classes: usize,
     ) -> Result<usize, TaskError> {
-        let samples = self.samples.unwrap_or(default);
+        let samples = self.samples.unwrap_or(task.samples);
         let least = classes.saturating_mul(2);
         if (least..=MOST_SAMPLES).contains(&samples) {
             return Ok(samples);
         }
         let expected = format!("{least} (2 for each of {classes} classes) to {MOST_SAMPLES}");
-        Err(TaskError::invalid(task, "samples", samples, expected))
+        Err(task.invalid("samples", samples, expected))
     }
 
-    /// K, given or default.
-    pub(super) fn checked_classes(
-        &self,
-        task: &'static str,
-        default: usize,
-    ) -> Result<usize, TaskError> {
-        let classes = self.classes.unwrap_or(default);
+    /// K.
+    pub(super) fn checked_classes(&self, task: &TaskInfo) -> Result<usize, TaskError> {
+        let classes = self.classes.unwrap_or(task.classes);
         let most = MOST_SAMPLES / 2;
         if (2..=most).contains(&classes) {
             return Ok(classes);
         }
-        Err(TaskError::invalid(
-            task,
-            "classes",
-            classes,
-            format!("2 to {most}"),
-        ))
+        Err(task.invalid("classes", classes, format!("2 to {most}")))
     }
 
     /// The noise, given or default.
-    pub(super) fn checked_noise(&self, task: &'static str, default: f64) -> Result<f64, TaskError> {
+    pub(super) fn checked_noise(&self, task: &TaskInfo, default: f64) -> Result<f64, TaskError> {
         let noise = self.noise.unwrap_or(default);
         if noise >= 0.0 && usable(noise) {
             return Ok(noise);
         }
         let expected = format!("a number from 0 to {LARGEST:e}");
-        Err(TaskError::invalid(task, "noise", noise, expected))
+        Err(task.invalid("noise", noise, expected))
     }
 }
 
@@ -135,62 +129,39 @@ mod tests {
 
     #[test]
     fn options_survive_serialisation() {
-        let options = TaskOptions {
-            samples: Some(10),
-            means: Some(vec![[0.0, 1.0], [2.0, 3.0]]),
-            ..TaskOptions::default()
-        };
+        let options = TaskOptions::with(|it| {
+            (it.samples, it.means) = (Some(10), Some(vec![[0.0, 1.0], [2.0, 3.0]]));
+        });
         let text = serde_json::to_string(&options).unwrap();
         assert_eq!(serde_json::from_str::<TaskOptions>(&text).unwrap(), options);
         // What an older run directory does not mention is default; what nobody knows is an error.
-        assert_eq!(
-            serde_json::from_str::<TaskOptions>("{}").unwrap(),
-            TaskOptions::default()
-        );
-        assert!(serde_json::from_str::<TaskOptions>(r#"{"sample": 3}"#).is_err());
+        let read = serde_json::from_str::<TaskOptions>;
+        assert_eq!(read("{}").unwrap(), TaskOptions::default());
+        assert!(read(r#"{"sample": 3}"#).is_err());
     }
 
     #[test]
     fn numbers_out_of_range_are_refused() {
+        let task = &crate::tasks::plane::MOONS;
         for samples in [0, 5, usize::MAX] {
-            let options = TaskOptions {
-                samples: Some(samples),
-                ..TaskOptions::default()
-            };
-            let text = options
-                .checked_samples("t", 200, 3)
-                .unwrap_err()
-                .to_string();
+            let options = TaskOptions::with(|it| it.samples = Some(samples));
+            let text = options.checked_samples(task, 3).unwrap_err().to_string();
             assert!(text.starts_with(&format!(
-                "task \"t\", option samples: found {samples}, expected 6 "
+                "task \"moons\", option samples: found {samples}, expected 6 "
             )));
         }
         // Too many classes for the default N.
-        assert!(
-            TaskOptions::default()
-                .checked_samples("t", 200, 101)
-                .is_err()
-        );
-        assert_eq!(
-            TaskOptions::default()
-                .checked_samples("t", 200, 100)
-                .unwrap(),
-            200
-        );
+        let default = TaskOptions::default();
+        assert!(default.checked_samples(task, 101).is_err());
+        assert_eq!(default.checked_samples(task, 100).unwrap(), 200);
         for classes in [0, 1, usize::MAX] {
-            let options = TaskOptions {
-                classes: Some(classes),
-                ..TaskOptions::default()
-            };
-            assert!(options.checked_classes("t", 2).is_err());
+            let options = TaskOptions::with(|it| it.classes = Some(classes));
+            assert!(options.checked_classes(task).is_err());
         }
         for noise in [-0.1, f64::NAN, f64::INFINITY] {
-            let options = TaskOptions {
-                noise: Some(noise),
-                ..TaskOptions::default()
-            };
-            assert!(options.checked_noise("t", 0.1).is_err());
+            let options = TaskOptions::with(|it| it.noise = Some(noise));
+            assert!(options.checked_noise(task, 0.1).is_err());
         }
-        assert_eq!(TaskOptions::default().checked_noise("t", 0.1).unwrap(), 0.1);
+        assert_eq!(default.checked_noise(task, 0.1).unwrap(), 0.1);
     }
 }

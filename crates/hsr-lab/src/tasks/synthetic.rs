@@ -4,15 +4,30 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
+use super::info::TaskInfo;
 use crate::data::Dataset;
 use crate::data::random::{Stream, generator};
 
-/// The source of the synthetic tasks, for [`TaskInfo`](super::info::TaskInfo).
-pub(super) const SOURCE: &str = "generated from the seed";
-/// Their licence.
-pub(super) const LICENCE: &str = "MIT OR Apache-2.0 (as this program)";
-/// N by default.
-pub(super) const SAMPLES: usize = 200;
+/// What is known of a synthetic task.
+pub(super) const fn info(
+    name: &'static str,
+    classes: usize,
+    description: &'static str,
+    takes: &'static [&'static str],
+) -> TaskInfo {
+    TaskInfo {
+        name,
+        inputs: 2,
+        classes,
+        samples: 200,
+        description,
+        source: "generated from the seed",
+        licence: "MIT OR Apache-2.0 (as this program)",
+        fixed_split: false,
+        image: None,
+        takes,
+    }
+}
 
 /// The random numbers of a task.
 pub(super) struct Draw(ChaCha8Rng);

@@ -17,16 +17,14 @@ use super::source::Source;
 use crate::about::About;
 use crate::architecture::{NetworkKind, ends, layers, parameters};
 use crate::conv::{ConvNetConfig, ConvWeights};
-use crate::curvature::Curvature;
-use crate::curvature::{FeedForwardSurface, ModuleSurface, Surface};
+use crate::curvature::{Curvature, FeedForwardSurface, ModuleSurface, Surface};
 use crate::data::Dataset;
 use crate::data::random::Stream;
 use crate::data::split::subset_of;
 use crate::error::LabError;
-use crate::memory::{MemoryLimit, Training};
+use crate::memory::{MemoryLimit, Sizes};
 use crate::network::{Classifier, FeedForward};
-use crate::weights::{LayerKeys, names};
-use crate::weights::{Weights, WeightsFile};
+use crate::weights::{LayerKeys, Weights, WeightsFile, names};
 
 /// A network's kind and sizes.
 pub(crate) trait Architecture: Send + Sync {
@@ -96,16 +94,6 @@ pub(crate) trait Architecture: Send + Sync {
     }
 }
 
-/// How much there is to do.
-pub(crate) struct Sizes {
-    /// Samples trained on, tested on, and of one step.
-    pub train: usize,
-    pub test: usize,
-    pub step: usize,
-    /// Whether the steps descend a measure of the Hessian.
-    pub penalty: bool,
-}
-
 /// That of a configuration for its data.
 ///
 /// # Errors
@@ -152,11 +140,10 @@ pub(crate) fn check_rule(config: &TrainConfig, method: Method) -> Result<(), Lab
 /// The pixels a side of the images of a source.
 fn side(source: &Source) -> Result<usize, LabError> {
     source.image_side().ok_or_else(|| {
-        let tasks = crate::tasks::all().into_iter();
-        let images: Vec<&str> = tasks
-            .filter(|it| it.image.is_some())
-            .map(|it| it.name)
-            .collect();
+        let images = crate::tasks::all()
+            .into_iter()
+            .filter(|it| it.image.is_some());
+        let images: Vec<&str> = images.map(|it| it.name).collect();
         LabError::Option(format!(
             "a convolutional network needs images, and {:?} has none; expected {}",
             source.name(),
@@ -197,14 +184,7 @@ impl Architecture for FeedForward {
     }
 
     fn check_memory(&self, sizes: &Sizes, limit: MemoryLimit) -> Result<(), LabError> {
-        Training {
-            layers: &self.0,
-            train: sizes.train,
-            test: sizes.test,
-            step: sizes.step,
-            penalty: sizes.penalty,
-        }
-        .check(limit)
+        sizes.check(&self.0, limit)
     }
 
     fn start(&self, seed: u64) -> Vec<f64> {
@@ -231,10 +211,10 @@ impl Architecture for FeedForward {
         if found.has_sizes_of(&self.0) {
             return Ok(found.theta);
         }
-        Err(LabError::Run {
-            path: file.path().to_owned(),
-            message: "has not the layers that config.json says".to_owned(),
-        })
+        Err(LabError::run(
+            file.path(),
+            "has not the layers that config.json says",
+        ))
     }
 
     fn learner(
@@ -246,14 +226,13 @@ impl Architecture for FeedForward {
         device: &Device,
     ) -> Result<Box<dyn Learner>, LabError> {
         let rule = rule::closed_form(config, method, &config.loss(method, train))?;
-        let lesson = (config, method, train);
-        Ok(Box::new(Trained::new(
-            self.clone(),
+        Ok(Trained::boxed(
+            self,
             theta,
             rule,
-            lesson,
+            (config, method, train),
             device,
-        )))
+        ))
     }
 
     fn predict(&self, theta: &[f64], x: Tensor<2>) -> Vec<usize> {
@@ -332,14 +311,13 @@ impl Architecture for ConvNetConfig {
         device: &Device,
     ) -> Result<Box<dyn Learner>, LabError> {
         let rule = rule::of_gradients(config, method)?;
-        let lesson = (config, method, train);
-        Ok(Box::new(Trained::new(
-            self.clone(),
+        Ok(Trained::boxed(
+            self,
             theta,
             rule,
-            lesson,
+            (config, method, train),
             device,
-        )))
+        ))
     }
 
     fn predict(&self, theta: &[f64], x: Tensor<2>) -> Vec<usize> {

@@ -64,10 +64,7 @@ pub(crate) struct Checkpoint {
 /// Writes the state of the network in training.
 pub(crate) fn save(folder: &Path, trainer: &Trainer, state: &State) -> Result<(), LabError> {
     let path = folder.join(FILE);
-    let refuse = |message| LabError::Run {
-        path: path.clone(),
-        message,
-    };
+    let refuse = |message| LabError::run(&path, message);
     let optimizer = trainer.optimizer_state().map_err(refuse)?;
     let weights = trainer.file(&trainer.theta());
     let state = serde_json::to_string(state).map_err(|error| refuse(error.to_string()))?;
@@ -95,32 +92,22 @@ pub(crate) fn save(folder: &Path, trainer: &Trainer, state: &State) -> Result<()
 /// [`LabError::Run`] where it is not as it was written, or belongs to another run.
 pub(crate) fn load(folder: &Path, config: &str) -> Result<Option<Checkpoint>, LabError> {
     let path = folder.join(FILE);
-    let bytes = match input::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(LabError::io(&path, "be read")(error)),
+    let Some(bytes) = input::read_if_there(&path)? else {
+        return Ok(None);
     };
-    let refuse = |message: String| LabError::Run {
-        path: path.clone(),
-        message,
-    };
-    let (_, header) = SafeTensors::read_metadata(&bytes)
-        .map_err(|error| refuse(format!("is not a checkpoint: {error}")))?;
-    let state = header
-        .metadata()
-        .as_ref()
-        .and_then(|metadata| metadata.get("state"))
-        .ok_or_else(|| refuse("is not a checkpoint: it has no state".to_owned()))?;
-    let file = SafeTensors::deserialize(&bytes)
-        .map_err(|error| refuse(format!("is not a checkpoint: {error}")))?;
-    let tensor = |name: &str| {
-        file.tensor(name)
-            .map(|view| view.data().to_vec())
-            .map_err(|_| {
-                refuse(format!(
-                    "is not a checkpoint of this version: it has no {name}"
-                ))
-            })
+    let refuse = |message: String| LabError::run(&path, message);
+    let none =
+        |error: safetensors::SafeTensorError| refuse(format!("is not a checkpoint: {error}"));
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(none)?;
+    let metadata = header.metadata().as_ref();
+    let state = metadata.and_then(|metadata| metadata.get("state"));
+    let state = state.ok_or_else(|| refuse("is not a checkpoint: it has no state".to_owned()))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(none)?;
+    let tensor = |name: &str| match file.tensor(name) {
+        Ok(view) => Ok(view.data().to_vec()),
+        Err(_) => Err(refuse(format!(
+            "is not a checkpoint of this version: it has no {name}"
+        ))),
     };
     let (weights, optimizer) = (tensor("weights")?, tensor("optimizer")?);
     let best = tensor("best")?;

@@ -2,7 +2,7 @@
 
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::ModuleOptimizer;
-use burn_hsr::{DeviceName, Mode, Strength, Subsample};
+use burn_hsr::{Activation, Backend, DeviceName, Mode, Strength, Subsample};
 use serde::{Deserialize, Serialize};
 
 use super::method::Method;
@@ -11,7 +11,7 @@ use super::refinements::Refinements;
 use super::source::Source;
 use crate::architecture::{Activations, NetworkKind, Widths};
 use crate::data::Dataset;
-use crate::error::LabError;
+use crate::error::{LabError, refuse};
 use crate::memory::MemoryLimit;
 
 /// Beyond these a number is a slip of the finger, and its products may leave the range of numbers.
@@ -73,102 +73,104 @@ pub struct TrainConfig {
 }
 
 impl TrainConfig {
+    /// A run on a source, everything else as `hsr train` has it where nothing is said.
+    pub fn new(source: Source) -> Self {
+        let (method, optimizer) = (Method::Hsr, Optimizer::Sgd);
+        Self {
+            source,
+            method,
+            backend: Backend::Flex.into(),
+            optimizer,
+            learning_rate: optimizer.default_learning_rate(),
+            network: NetworkKind::Mlp,
+            hidden: NetworkKind::Mlp.default_hidden(),
+            activation: Activation::Tanh.into(),
+            residual: false,
+            strength: method.default_strength(),
+            mode: Mode::Coupled,
+            epochs: None,
+            batch: Some(64),
+            test_fraction: 0.25,
+            seed: 0,
+            train_samples: None,
+            label_noise: 0.0,
+            refinements: Refinements::default(),
+            memory: MemoryLimit::default(),
+        }
+    }
+
     /// Refuses values that cannot work, naming the option.
     pub(crate) fn check(&self) -> Result<(), LabError> {
-        let refuse = |message: String| Err(LabError::Option(message));
+        let Self {
+            method,
+            learning_rate,
+            strength,
+            refinements,
+            label_noise,
+            ..
+        } = self;
         self.source.check()?;
-        if !self.learning_rate.is_finite() || self.learning_rate <= 0.0 {
-            return refuse(format!(
-                "`learning_rate` is {}, expected a positive number",
-                self.learning_rate
-            ));
+        if !learning_rate.is_finite() || *learning_rate <= 0.0 {
+            refuse!("`learning_rate` is {learning_rate}, expected a positive number");
         }
-        let penalised = self.method.sharpness().is_some();
-        if self.strength.check().is_err() {
-            return refuse(format!(
-                "`strength` is {}, expected a number, 0 or more",
-                self.strength
-            ));
+        let penalised = method.sharpness().is_some();
+        if strength.check().is_err() {
+            refuse!("`strength` is {strength}, expected a number, 0 or more");
         }
-        match self.strength {
-            Strength::Fixed(strength)
-                if self.method == Method::LabelSmoothing && strength > 1.0 =>
-            {
-                return refuse(format!(
+        match strength {
+            Strength::Fixed(strength) if *method == Method::LabelSmoothing && *strength > 1.0 => {
+                refuse!(
                     "`strength` is {strength}, expected a number from 0 to 1 for `method` label-smoothing"
-                ));
+                );
             }
             Strength::Fixed(_) => {}
             rule if !penalised => {
-                return refuse(format!(
-                    "`strength` is {rule}, expected a number for `method` {}, which adds no penalty",
-                    self.method.name()
-                ));
+                refuse!(
+                    "`strength` is {rule}, expected a number for `method` {method}, which adds no penalty"
+                );
             }
             _ => {}
         }
-        self.refinements.check(penalised)?;
-        for (option, method, given) in [
-            (
-                "`weight_decay`",
-                Method::WeightDecay,
-                self.refinements.weight_decay.is_some(),
-            ),
-            (
-                "`label_smoothing`",
-                Method::LabelSmoothing,
-                self.refinements.label_smoothing > 0.0,
-            ),
+        refinements.check(penalised)?;
+        let (decay, smoothing) = (refinements.weight_decay, refinements.label_smoothing);
+        for (option, one, given) in [
+            ("`weight_decay`", Method::WeightDecay, decay.is_some()),
+            ("`label_smoothing`", Method::LabelSmoothing, smoothing > 0.0),
         ] {
-            if given && self.method == method {
-                return refuse(format!(
-                    "{option} and `method` {} are one: give its factor as `strength`",
-                    method.name()
-                ));
+            if given && *method == one {
+                refuse!("{option} and `method` {method} are one: give its factor as `strength`");
             }
         }
         if self.mode != Mode::Coupled && !penalised {
-            return refuse(format!(
-                "`mode` belongs to the methods that add a penalty, not to `method` {}",
-                self.method.name()
-            ));
+            refuse!("`mode` belongs to the methods that add a penalty, not to `method` {method}");
         }
-        if !(0.0..=1.0).contains(&self.label_noise) {
-            return refuse(format!(
-                "`label_noise` is {}, expected a number from 0 to 1",
-                self.label_noise
-            ));
+        if !(0.0..=1.0).contains(label_noise) {
+            refuse!("`label_noise` is {label_noise}, expected a number from 0 to 1");
         }
-        if self.network == NetworkKind::Conv {
-            if self.residual {
-                return refuse("a convolutional network has no residual layers".to_owned());
-            }
-            if self.refinements.subsample != Subsample::All {
-                return refuse(
-                    "the penalty of a convolutional network is that of whole batches, not of some of their rows"
-                        .to_owned(),
-                );
-            }
+        if self.network == NetworkKind::Conv && self.residual {
+            refuse!("a convolutional network has no residual layers");
+        }
+        if self.network == NetworkKind::Conv && refinements.subsample != Subsample::All {
+            refuse!(
+                "the penalty of a convolutional network is that of whole batches, not of some of their rows"
+            );
         }
         let hidden = self.hidden.as_slice();
-        if !(1..=MOST_LAYERS).contains(&hidden.len()) {
-            return refuse(format!(
-                "`hidden` names {} layers, expected 1 to {MOST_LAYERS}",
-                hidden.len()
-            ));
+        let layers = hidden.len();
+        if !(1..=MOST_LAYERS).contains(&layers) {
+            refuse!("`hidden` names {layers} layers, expected 1 to {MOST_LAYERS}");
         }
-        self.activation
-            .of_hidden(hidden.len())
-            .map_err(|message| LabError::Option(format!("`activation` {message}")))?;
+        let activations = self.activation.of_hidden(layers);
+        activations.map_err(|message| LabError::Option(format!("`activation` {message}")))?;
         let widths = hidden.iter().map(|&width| ("`hidden`", width, MOST_HIDDEN));
         let epochs = ("`epochs`", self.epochs.unwrap_or(1), MOST_EPOCHS);
         for (option, value, most) in widths.chain([epochs]) {
             if !(1..=most).contains(&value) {
-                return refuse(format!("{option} is {value}, expected 1 to {most}"));
+                refuse!("{option} is {value}, expected 1 to {most}");
             }
         }
         if self.batch == Some(0) {
-            return refuse("`batch` is 0, expected at least 1".to_owned());
+            refuse!("`batch` is 0, expected at least 1");
         }
         Ok(())
     }

@@ -1,6 +1,9 @@
 //! The pictures of a run.
 
+use std::convert::Infallible;
 use std::path::Path;
+
+use burn::tensor::{Tensor, TensorData};
 
 use super::problem::Problem;
 use super::trainer::Row;
@@ -122,29 +125,18 @@ fn panel(problem: &Problem, trained: &Trained) -> DecisionPanel {
         .chunks_exact(2)
         .map(|x| [0, 1].map(|e| x[e] * standardizer.std[e] + standardizer.mean[e]))
         .collect();
-    let range = |e: usize| {
-        let (low, high) = extent(points.iter().map(|p| p[e])).unwrap_or((0.0, 0.0));
-        let margin = 0.08 * (high - low).max(1e-6);
-        (low - margin, high + margin)
-    };
-    let (x_range, y_range) = (range(0), range(1));
-    let cells: Vec<f32> = DecisionPanel::centres(GRID, x_range, y_range)
-        .flat_map(|p| [0, 1].map(|e| ((p[e] - standardizer.mean[e]) / standardizer.std[e]) as f32))
-        .collect();
-    let device = problem.train.x.device();
-    let rows = cells.len() / 2;
-    let cells = burn::tensor::TensorData::new(cells, [rows, 2]);
-    let cells = burn::tensor::Tensor::from_data(cells, &device);
-    DecisionPanel {
-        title: format!(
-            "{}: macro-F1 {:.3}, λ_max {:.3}",
-            trained.label, trained.macro_f1, trained.lambda_max
-        ),
-        grid: GRID,
-        x_range,
-        y_range,
-        classes: problem.architecture.predict(&trained.theta, cells),
-        points,
-        labels: problem.train.data.labels.clone(),
-    }
+    let title = format!(
+        "{}: macro-F1 {:.3}, λ_max {:.3}",
+        trained.label, trained.macro_f1, trained.lambda_max
+    );
+    let labels = &problem.train.data.labels;
+    let panel = pictures::decisions(title, (GRID, 0.08), points, labels, |cells| {
+        let scaled = cells.iter().flat_map(|p| {
+            [0, 1].map(|e| ((p[e] - standardizer.mean[e]) / standardizer.std[e]) as f32)
+        });
+        let scaled = TensorData::new(scaled.collect(), [cells.len(), 2]);
+        let scaled = Tensor::from_data(scaled, &problem.train.x.device());
+        Ok::<_, Infallible>(problem.architecture.predict(&trained.theta, scaled))
+    });
+    panel.unwrap_or_else(|error| match error {})
 }

@@ -55,16 +55,19 @@ pub(super) struct Trained<C: Classifier> {
 
 impl<C: Classifier> Trained<C> {
     /// From these parameters on, with the optimizer and the loss that a method has on its training data.
-    pub fn new(
-        classifier: C,
+    pub fn boxed(
+        classifier: &C,
         theta: &[f64],
         rule: Box<dyn Rule<C::Module>>,
         (config, method, train): (&TrainConfig, Method, &Dataset),
         device: &Device,
-    ) -> Self {
-        Self {
+    ) -> Box<dyn Learner>
+    where
+        C: 'static,
+    {
+        Box::new(Self {
             module: classifier.to_burn(theta, device, DType::F32),
-            classifier,
+            classifier: classifier.clone(),
             rule,
             descent: Descent {
                 optimizer: config.optimizer(method),
@@ -72,7 +75,7 @@ impl<C: Classifier> Trained<C> {
             },
             loss: config.loss(method, train).init(device),
             device: device.clone(),
-        }
+        })
     }
 }
 

@@ -5,70 +5,50 @@ use burn_sharpness::SamConfig;
 use burn_sharpness::sam::{
     EigenSamConfig, FriendlySamConfig, GsamConfig, LookSamConfig, NsoConfig, SamRule, WsamConfig,
 };
-use serde::{Deserialize, Serialize};
 
+use crate::named::named;
+
+named! {
 /// How a network is trained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// The loss alone.
-    Plain,
+    Plain = "plain",
     /// The loss and Hessian Spectral Range regularisation: strength·λ_sup.
-    Hsr,
+    Hsr = "hsr",
     /// Sharpness-aware minimisation, the strength being ρ.
-    Sam,
+    Sam = "sam",
     /// Adaptive sharpness-aware minimisation, the strength being ρ.
-    Asam,
+    Asam = "asam",
     /// GSAM, the strength being ρ.
-    Gsam,
+    Gsam = "gsam",
     /// Friendly-SAM, the strength being ρ.
-    Fsam,
+    Fsam = "fsam",
     /// LookSAM, the strength being ρ.
-    Looksam,
+    Looksam = "looksam",
     /// Decoupled WSAM, the strength being ρ.
-    Wsam,
+    Wsam = "wsam",
     /// Noise stability optimization, the strength being the noise's standard deviation.
-    Nso,
+    Nso = "nso",
     /// Eigen-SAM, the strength being ρ.
-    EigenSam,
+    EigenSam = "eigen-sam",
     /// The loss and strength·tr H.
-    Trace,
+    Trace = "trace",
     /// The loss and strength·λ_max.
-    LambdaMax,
+    LambdaMax = "lambda-max",
     /// The loss and strength·‖H‖_F.
-    Frobenius,
+    Frobenius = "frobenius",
     /// The loss and strength·‖∇L‖.
-    GradientNorm,
+    GradientNorm = "gradient-norm",
     /// The loss, the optimizer's weight decay being the strength.
-    WeightDecay,
+    WeightDecay = "weight-decay",
     /// The loss with smoothed labels, ε being the strength.
-    LabelSmoothing,
+    LabelSmoothing = "label-smoothing",
     /// The loss alone, the weights kept of the epoch that was best on a validation split.
-    EarlyStopping,
+    EarlyStopping = "early-stopping",
+}
 }
 
 impl Method {
-    /// Every method.
-    pub const ALL: [Method; 17] = [
-        Method::Plain,
-        Method::Hsr,
-        Method::Sam,
-        Method::Asam,
-        Method::Trace,
-        Method::LambdaMax,
-        Method::Frobenius,
-        Method::GradientNorm,
-        Method::WeightDecay,
-        Method::LabelSmoothing,
-        Method::EarlyStopping,
-        Method::Gsam,
-        Method::Fsam,
-        Method::Looksam,
-        Method::Wsam,
-        Method::Nso,
-        Method::EigenSam,
-    ];
-
     /// Plain training and the methods that lower curvature, one of each kind.
     pub(crate) const OF_CURVATURE: [Method; 8] = [
         Method::Plain,
@@ -81,49 +61,15 @@ impl Method {
         Method::GradientNorm,
     ];
 
-    /// The name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Method::Plain => "plain",
-            Method::Hsr => "hsr",
-            Method::Sam => "sam",
-            Method::Asam => "asam",
-            Method::Gsam => "gsam",
-            Method::Fsam => "fsam",
-            Method::Looksam => "looksam",
-            Method::Wsam => "wsam",
-            Method::Nso => "nso",
-            Method::EigenSam => "eigen-sam",
-            Method::Trace => "trace",
-            Method::LambdaMax => "lambda-max",
-            Method::Frobenius => "frobenius",
-            Method::GradientNorm => "gradient-norm",
-            Method::WeightDecay => "weight-decay",
-            Method::LabelSmoothing => "label-smoothing",
-            Method::EarlyStopping => "early-stopping",
-        }
-    }
-
     /// What is added to the loss, for the methods that add something.
     pub fn sharpness(self) -> Option<Sharpness> {
         match self {
-            Method::Plain
-            | Method::Sam
-            | Method::Asam
-            | Method::Gsam
-            | Method::Fsam
-            | Method::Looksam
-            | Method::Wsam
-            | Method::Nso
-            | Method::EigenSam
-            | Method::WeightDecay
-            | Method::LabelSmoothing
-            | Method::EarlyStopping => None,
             Method::Hsr => Some(Sharpness::LambdaSup),
             Method::Trace => Some(Sharpness::Trace),
             Method::LambdaMax => Some(Sharpness::LambdaMax),
             Method::Frobenius => Some(Sharpness::Frobenius),
             Method::GradientNorm => Some(Sharpness::GradientNorm),
+            _ => None,
         }
     }
 

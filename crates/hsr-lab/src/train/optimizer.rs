@@ -3,33 +3,24 @@
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamConfig, AdamWConfig, ModuleOptimizer, SgdConfig};
-use serde::{Deserialize, Serialize};
 
+use crate::named::named;
+
+named! {
 /// The optimizer, with Burn's defaults but for what is stated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
 pub enum Optimizer {
     /// Stochastic gradient descent, learning rate 0.1.
-    Sgd,
+    Sgd = "sgd",
     /// The same with momentum 0.9, learning rate 0.02.
-    Momentum,
+    Momentum = "momentum",
     /// Adam, learning rate 0.01.
-    Adam,
+    Adam = "adam",
     /// AdamW, learning rate 0.01, weight decay 10⁻⁴.
-    Adamw,
+    Adamw = "adamw",
+}
 }
 
 impl Optimizer {
-    /// The name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Optimizer::Sgd => "sgd",
-            Optimizer::Momentum => "momentum",
-            Optimizer::Adam => "adam",
-            Optimizer::Adamw => "adamw",
-        }
-    }
-
     /// The learning rate where none is given.
     pub fn default_learning_rate(self) -> f64 {
         match self {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Int, Tensor};
 use hsr_core::{Batch, OutputLoss, Targets};
 
-use super::architecture::{self, Architecture, Sizes};
+use super::architecture::{self, Architecture};
 use super::config::TrainConfig;
 use super::method::Method;
 use super::reading::Reading;
@@ -16,9 +16,11 @@ use crate::about::About;
 use crate::data::random::Stream;
 use crate::data::split::{split_of, subset_of};
 use crate::data::{
-    DataError, DataWarning, Dataset, Split, Standardizer, corrupt_labels, stratified_split,
+    DataError, DataFault, DataWarning, Dataset, Doubt, Place as DataPlace, Split, Standardizer,
+    corrupt_labels, stratified_split,
 };
-use crate::error::LabError;
+use crate::error::{LabError, refuse};
+use crate::memory::Sizes;
 use crate::network;
 
 /// One split of the data.
@@ -105,10 +107,10 @@ impl Problem {
         if let Some(count) = config.train_samples {
             let all = train.samples();
             if !(classes..=all).contains(&count) {
-                return Err(LabError::Option(format!(
+                refuse!(
                     "`train_samples` is {count}, expected {classes} (as many as there are classes) to {all} (the \
                      training split)"
-                )));
+                );
             }
             let chosen = subset_of(Stream::Subset, &train.labels, classes, count, config.seed);
             train = train.subset(&chosen);
@@ -224,23 +226,19 @@ impl Problem {
 
     /// The classes with their samples of both splits; labels trained on count as they are, wrong or not.
     pub fn classes(&self) -> Vec<ClassSummary> {
-        let counts = self.train.data.class_counts().into_iter();
-        let counts = counts.zip(self.test.data.class_counts());
-        let names = self.train.data.class_names.iter();
-        names
-            .zip(counts)
-            .map(|(name, (train, test))| ClassSummary {
-                name: name.clone(),
-                train,
-                test,
-            })
-            .collect()
+        let (train, test) = (
+            self.train.data.class_counts(),
+            self.test.data.class_counts(),
+        );
+        let names = self.train.data.class_names.iter().cloned();
+        let classes = names.zip(train.into_iter().zip(test));
+        let summary = |(name, (train, test))| ClassSummary { name, train, test };
+        classes.map(summary).collect()
     }
 
     /// `split.csv`: what became of each row of the source, counted from 1, and of its label. `line` is that of the file,
     /// where the source is one; `noisy_class` is what the row was trained as, where label noise changed it.
-    pub fn split_csv(&self) -> Result<Vec<u8>, csv::Error> {
-        let mut writer = csv::Writer::from_writer(Vec::new());
+    pub fn split_csv(&self, writer: &mut csv::Writer<Vec<u8>>) -> csv::Result<()> {
         writer.write_record(["row", "line", "split", "class", "noisy_class"])?;
         let names = &self.train.data.class_names;
         let mut dropped = self.origin.dropped.iter().peekable();
@@ -273,9 +271,7 @@ impl Problem {
             let row = row.to_string();
             writer.write_record([row.as_str(), line.as_str(), split, class, noisy])?;
         }
-        writer
-            .into_inner()
-            .map_err(|error| error.into_error().into())
+        Ok(())
     }
 }
 
@@ -291,33 +287,28 @@ fn extreme_value(
     problem: &'static str,
 ) -> DataError {
     let (sample, feature) = (index / data.inputs, index % data.inputs);
-    DataError::Extreme {
-        path: origin.path.clone(),
-        place: match &origin.lines {
-            Some(lines) => format!("line {}", lines[sample]),
-            None => format!("sample {sample}"),
-        },
-        column: data.feature_names[feature].clone(),
-        value: data.features[index],
-        problem,
-    }
+    let place = DataPlace {
+        path: Some(origin.path.clone()),
+        line: origin.lines.as_ref().map(|lines| lines[sample]),
+        sample: origin.lines.is_none().then_some(sample),
+        column: Some(data.feature_names[feature].clone()),
+    };
+    let value = data.features[index];
+    place.fault(DataFault::Extreme { value, problem })
 }
 
 /// The classes of a file that cannot be tested.
 fn single_samples(data: &Dataset, origin: &Origin) -> Option<DataWarning> {
-    let counts = data.class_counts();
-    let classes: Vec<String> = counts
-        .iter()
-        .zip(&data.class_names)
-        .filter(|(count, _)| **count == 1)
-        .map(|(_, name)| name.clone())
-        .collect();
-    (origin.table.is_some() && !classes.is_empty()).then(|| DataWarning::SingleSample {
+    let counts = data.class_counts().into_iter().zip(&data.class_names);
+    let single = counts.filter(|(count, _)| *count == 1);
+    let classes: Vec<String> = single.map(|(_, name)| name.clone()).collect();
+    let column = origin.label.clone();
+    (origin.table.is_some() && !classes.is_empty()).then(|| DataWarning {
         path: origin.path.clone(),
-        column: origin.label.clone(),
-        classes,
+        doubt: Doubt::SingleSample { column, classes },
     })
 }
+
 /// FNV-1a over features and labels: stable between versions, which the standard library's hasher is not.
 fn fingerprint(data: &Dataset) -> String {
     let features = data.features.iter().flat_map(|v| v.to_bits().to_le_bytes());

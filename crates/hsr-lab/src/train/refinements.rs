@@ -7,7 +7,7 @@ use burn_hsr::{ScheduleConfig, Subsample};
 use serde::{Deserialize, Serialize};
 
 use crate::data::Dataset;
-use crate::error::LabError;
+use crate::error::{LabError, refuse};
 
 /// Options that are off unless they are given. They apply to every network of a run, the plain one too, but for schedule,
 /// subsample and probes, which are those of a penalty.
@@ -127,57 +127,46 @@ impl TryFrom<String> for ClassWeights {
 impl Refinements {
     /// Refuses values that cannot work, naming the option.
     pub(crate) fn check(&self, penalised: bool) -> Result<(), LabError> {
-        let refuse = |message: String| Err(LabError::Option(message));
-        if self.schedule.interval == 0 {
-            return refuse("`interval` is 0, expected at least 1".to_owned());
+        let (schedule, smoothing) = (&self.schedule, self.label_smoothing);
+        if schedule.interval == 0 {
+            refuse!("`interval` is 0, expected at least 1");
         }
         if self.subsample == Subsample::Rows(0) {
-            return refuse("`subsample` is 0, expected at least 1 row".to_owned());
+            refuse!("`subsample` is 0, expected at least 1 row");
         }
-        if !penalised {
-            let plain = Self::default();
-            for (option, given) in [
-                ("`warmup`", self.schedule.warmup_steps > 0),
-                ("`cosine`", self.schedule.cosine_steps.is_some()),
-                ("`stop_after`", self.schedule.stop_after.is_some()),
-                ("`interval`", self.schedule.interval > 1),
-                ("`subsample`", self.subsample != plain.subsample),
-                ("`probes`", self.probes != plain.probes),
-            ] {
-                if given {
-                    return refuse(format!(
-                        "{option} belongs to the methods that add a penalty"
-                    ));
-                }
+        let plain = Self::default();
+        for (option, given) in [
+            ("`warmup`", schedule.warmup_steps > 0),
+            ("`cosine`", schedule.cosine_steps.is_some()),
+            ("`stop_after`", schedule.stop_after.is_some()),
+            ("`interval`", schedule.interval > 1),
+            ("`subsample`", self.subsample != plain.subsample),
+            ("`probes`", self.probes != plain.probes),
+        ] {
+            if given && !penalised {
+                refuse!("{option} belongs to the methods that add a penalty");
             }
         }
         if let Some(decay) = self.weight_decay
             && !(decay.is_finite() && decay >= 0.0)
         {
-            return refuse(format!(
-                "`weight_decay` is {decay}, expected a number, 0 or more"
-            ));
+            refuse!("`weight_decay` is {decay}, expected a number, 0 or more");
         }
-        if !(0.0..=1.0).contains(&self.label_smoothing) {
-            return refuse(format!(
-                "`label_smoothing` is {}, expected a number from 0 to 1",
-                self.label_smoothing
-            ));
+        if !(0.0..=1.0).contains(&smoothing) {
+            refuse!("`label_smoothing` is {smoothing}, expected a number from 0 to 1");
         }
         Ok(())
     }
 
     /// Refuses weights of another number of classes than there are.
     pub(crate) fn check_classes(&self, classes: usize) -> Result<(), LabError> {
-        match &self.class_weights {
-            Some(ClassWeights::Given(weights)) if weights.len() != classes => {
-                Err(LabError::Option(format!(
-                    "`class_weights` has {}, expected {classes}, one for each class",
-                    weights.len()
-                )))
-            }
-            _ => Ok(()),
+        if let Some(ClassWeights::Given(weights)) = &self.class_weights
+            && weights.len() != classes
+        {
+            let count = weights.len();
+            refuse!("`class_weights` has {count}, expected {classes}, one for each class");
         }
+        Ok(())
     }
 }
 

@@ -16,7 +16,7 @@ use super::method::Method;
 use super::problem::Problem;
 use super::stored::{Stored, load_problem, model_file, read_config, read_model, versions};
 use super::summary::Summary;
-use super::trainer::{Best, Row, Trainer, left_the_numbers};
+use super::trainer::{Best, Row, Trainer, or_diverged};
 use crate::data::DataWarning;
 use crate::error::LabError;
 use crate::lock::{self, DirectoryLock};
@@ -87,10 +87,7 @@ impl Run {
             } else {
                 "is not empty, expected a new directory".to_owned()
             };
-            Err(LabError::Run {
-                path: directory.to_owned(),
-                message,
-            })
+            Err(LabError::run(directory, message))
         })
     }
 
@@ -150,13 +147,13 @@ impl Run {
             .iter()
             .find(|(it, v)| now.get(*it) != Some(v))
         {
-            return Err(LabError::Run {
-                path: directory.to_owned(),
-                message: format!(
+            return Err(LabError::run(
+                directory,
+                format!(
                     "was begun with {name} {before}, this is {}; a run goes on only where it was begun",
                     now.get(name).map_or("another", String::as_str)
                 ),
-            });
+            ));
         }
         let device = stored.config.backend.device()?;
         let problem = load_problem(directory, &stored, &device)?;
@@ -200,13 +197,13 @@ impl Run {
                 && rows.len() == index * self.epochs + epoch
         });
         if !fits {
-            return Err(LabError::Run {
-                path: self.directory.join(checkpoint::FILE),
-                message: format!(
+            return Err(LabError::run(
+                self.directory.join(checkpoint::FILE),
+                format!(
                     "is at epoch {epoch} of the {} network, which the run of config.json never is",
                     method.name()
                 ),
-            });
+            ));
         }
         let mut files = [&checkpoint.weights].into_iter().chain(&checkpoint.best);
         files.try_for_each(|file| self.problem.architecture.read(file).map(drop))
@@ -248,7 +245,7 @@ impl Run {
         mut self,
         mut observe: impl FnMut(Progress) -> Control,
     ) -> Result<Summary, LabError> {
-        self.write_split()?;
+        self.write_csv("split.csv", |writer| self.problem.split_csv(writer))?;
         let methods = self.config.methods();
         let architecture = Arc::clone(&self.problem.architecture);
         let start = architecture.start(self.config.seed);
@@ -280,9 +277,8 @@ impl Run {
             if let Some(checkpoint) = resumed {
                 trainer
                     .restore_optimizer(&checkpoint.optimizer)
-                    .map_err(|message| LabError::Run {
-                        path: self.directory.join(checkpoint::FILE),
-                        message,
+                    .map_err(|message| {
+                        LabError::run(self.directory.join(checkpoint::FILE), message)
                     })?;
                 let State {
                     epoch,
@@ -347,7 +343,10 @@ impl Run {
                 });
             }
             if done || control == Control::Stop || saved.elapsed() > CHECKPOINT_EVERY {
-                self.write_metrics(rows)?;
+                let write = |writer: &mut csv::Writer<_>| {
+                    rows.iter().try_for_each(|row| writer.serialize(row))
+                };
+                self.write_csv("metrics.csv", write)?;
                 let state = State {
                     config: self.checksum.clone(),
                     method: trainer.method,
@@ -374,28 +373,13 @@ impl Run {
         Ok(())
     }
 
-    fn write_split(&self) -> Result<(), LabError> {
-        let path = self.directory.join("split.csv");
-        let bytes = self.problem.split_csv().map_err(|error| LabError::Run {
-            path: path.clone(),
-            message: error.to_string(),
-        })?;
-        files::write(&path, &bytes)
-    }
-
-    fn write_metrics(&self, rows: &[Row]) -> Result<(), LabError> {
-        let path = self.directory.join("metrics.csv");
-        let mut writer = csv::Writer::from_writer(Vec::new());
-        for row in rows {
-            writer.serialize(row).map_err(|error| LabError::Run {
-                path: path.clone(),
-                message: error.to_string(),
-            })?;
-        }
-        let bytes = writer.into_inner().map_err(|error| LabError::Run {
-            path: path.clone(),
-            message: error.to_string(),
-        })?;
+    fn write_csv(
+        &self,
+        name: &str,
+        write: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> csv::Result<()>,
+    ) -> Result<(), LabError> {
+        let path = self.directory.join(name);
+        let bytes = files::csv(write).map_err(|error| LabError::run(&path, error.to_string()))?;
         files::write(&path, &bytes)
     }
 
@@ -417,13 +401,7 @@ impl Run {
                 it.steps,
                 it.seconds,
             )
-            .map_err(|error| match left_the_numbers(&error) {
-                true => LabError::Diverged {
-                    network: method.name().to_owned(),
-                    epoch: self.epochs,
-                },
-                false => error,
-            })?;
+            .map_err(|error| or_diverged(error, method, self.epochs))?;
             trained.push(Trained {
                 label: method.name().to_owned(),
                 theta,

@@ -13,29 +13,21 @@ use super::config::TrainConfig;
 use super::problem::{Part, Problem};
 use super::stored::{load_problem, model_file, read_config, read_model};
 use crate::data::{Dataset, nearest};
-use crate::error::LabError;
+use crate::error::{LabError, refuse};
+use crate::named::named;
 use crate::shell;
 use crate::weights::{Weights, WeightsFile};
 
+named! {
 /// A split of the data.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Default)]
 pub enum Split {
     /// What the networks were trained on.
     #[default]
-    Train,
+    Train = "train",
     /// What was held out.
-    Test,
+    Test = "test",
 }
-
-impl Split {
-    /// The name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Split::Train => "train",
-            Split::Test => "test",
-        }
-    }
 }
 
 /// A run that is finished: its data and its trained networks, for measuring in f64 on the host.
@@ -131,9 +123,11 @@ impl SavedRun {
     /// its networks are not feed-forward ones, and what reading weights can refuse.
     pub fn weights(&self, name: Option<&str>) -> Result<(&'static str, Weights), LabError> {
         let (name, theta) = self.theta(name)?;
-        let layers = self.layers().ok_or_else(|| LabError::Run {
-            path: self.directory.clone(),
-            message: "holds convolutional networks, expected feed-forward ones".to_owned(),
+        let layers = self.layers().ok_or_else(|| {
+            LabError::run(
+                &self.directory,
+                "holds convolutional networks, expected feed-forward ones",
+            )
         })?;
         let layers = layers.to_vec();
         Ok((name, Weights { layers, theta }))
@@ -166,13 +160,13 @@ fn network_of(
     let methods = config.methods();
     let Some(&method) = methods.iter().find(|method| method.name() == wanted) else {
         let names: Vec<&str> = methods.iter().map(|method| method.name()).collect();
-        return Err(LabError::Option(format!(
+        refuse!(
             "{} has no network {wanted:?}{}, expected one of {}",
             directory.display(),
             nearest(wanted, names.iter().copied())
                 .map_or_else(String::new, |name| format!(" (did you mean {name:?}?)")),
             names.join(", ")
-        )));
+        );
     };
     let path = directory.join(model_file(method, config.method));
     // Without a checkpoint, which may have been deleted to save room, a finished network is there all the same.
@@ -182,13 +176,13 @@ fn network_of(
         .as_ref()
         .map(|all| all.iter().find(|it| it.method == method));
     if !path.exists() || matches!(of_model, Some(None)) {
-        return Err(LabError::Run {
+        return Err(LabError::run(
             path,
-            message: format!(
+            format!(
                 "is not finished; finish the run with: hsr train {}",
                 shell::option("resume", directory)
             ),
-        });
+        ));
     }
     let file = read_model(&path, of_model.flatten().map(|it| it.model.as_str()))?;
     Ok((method.name(), file))

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::{DataWarning, Dataset, FeatureColumn, Roles, Split, Table, TableOptions};
 use crate::error::LabError;
 use crate::shell;
-use crate::tasks::{self, TaskOptions};
+use crate::tasks::{self, TaskInfo, TaskOptions};
 
 /// Where the data come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,6 +79,14 @@ impl Origin {
 }
 
 impl Source {
+    /// A built-in task as it is.
+    pub fn task(name: &str) -> Self {
+        Self::Task {
+            name: name.to_owned(),
+            options: TaskOptions::default(),
+        }
+    }
+
     /// The name of the task or of the file.
     pub fn name(&self) -> String {
         match self {
@@ -91,25 +99,22 @@ impl Source {
         }
     }
 
-    /// The pixels a side of the images that the data are, where they are square images row by row.
-    pub(crate) fn image_side(&self) -> Option<usize> {
+    /// What is known of the built-in task, where it is one.
+    fn info(&self) -> Option<TaskInfo> {
         match self {
-            Source::Task { name, .. } => {
-                let mut tasks = tasks::all().into_iter();
-                tasks.find(|task| task.name == name)?.image
-            }
+            Source::Task { name, .. } => tasks::all().into_iter().find(|it| it.name == name),
             Source::Csv { .. } => None,
         }
     }
 
+    /// The pixels a side of the images that the data are, where they are square images row by row.
+    pub(crate) fn image_side(&self) -> Option<usize> {
+        self.info()?.image
+    }
+
     /// Whether the data keep the split they are distributed with.
     pub fn has_fixed_split(&self) -> bool {
-        match self {
-            Source::Task { name, .. } => tasks::all()
-                .iter()
-                .any(|task| task.name == name && task.fixed_split),
-            Source::Csv { .. } => false,
-        }
+        self.info().is_some_and(|task| task.fixed_split)
     }
 
     /// The data.

@@ -52,27 +52,24 @@ pub(crate) fn versions() -> BTreeMap<String, String> {
 /// `config.json` of a run directory.
 pub(super) fn read_config(directory: &Path) -> Result<Stored, LabError> {
     if !directory.is_dir() {
-        return Err(LabError::Run {
-            path: directory.to_owned(),
-            message: "is not a directory, expected the directory of a run of hsr train".to_owned(),
-        });
+        return Err(LabError::run(
+            directory,
+            "is not a directory, expected the directory of a run of hsr train",
+        ));
     }
     let path = directory.join("config.json");
-    let bytes = match input::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(LabError::Run {
-                path: directory.to_owned(),
-                message: "is not the directory of a run: it has no config.json".to_owned(),
-            });
-        }
-        Err(error) => return Err(LabError::io(&path, "be read")(error)),
-    };
-    let (stored, checksum) =
-        files::unsealed::<Stored>(&bytes, "").map_err(|message| LabError::Run {
+    let bytes = input::read_if_there(&path)?.ok_or_else(|| {
+        LabError::run(
+            directory,
+            "is not the directory of a run: it has no config.json",
+        )
+    })?;
+    let (stored, checksum) = files::unsealed::<Stored>(&bytes, "").map_err(|fault| {
+        LabError::run(
             path,
-            message: format!("is not the configuration of a run: it {message}"),
-        })?;
+            format!("is not the configuration of a run: it {fault}"),
+        )
+    })?;
     stored.config.check()?;
     Ok(Stored { checksum, ..stored })
 }
@@ -81,10 +78,7 @@ pub(super) fn read_config(directory: &Path) -> Result<Stored, LabError> {
 pub(super) fn read_model(path: &Path, checksum: Option<&str>) -> Result<WeightsFile, LabError> {
     let bytes = input::read(path).map_err(LabError::io(path, "be read"))?;
     if checksum.is_some_and(|sum| sum != files::checksum([&bytes[..]])) {
-        return Err(LabError::Run {
-            path: path.to_owned(),
-            message: files::CHANGED.to_owned(),
-        });
+        return Err(LabError::run(path, files::CHANGED));
     }
     Ok(WeightsFile::from_bytes(path, bytes))
 }
@@ -97,10 +91,10 @@ pub(super) fn load_problem(
 ) -> Result<Problem, LabError> {
     let problem = Problem::load(&stored.config, device)?;
     if problem.fingerprint != stored.data_fingerprint {
-        return Err(LabError::Run {
-            path: directory.join("config.json"),
-            message: "the data have changed since the run began".to_owned(),
-        });
+        return Err(LabError::run(
+            directory.join("config.json"),
+            "the data have changed since the run began",
+        ));
     }
     Ok(problem)
 }

@@ -7,7 +7,7 @@ use burn_sharpness::measures::SharpnessMeasures;
 use burn_sharpness::spectrum::{self, MomentsEstimate, TraceConfig, moments};
 use serde::{Deserialize, Serialize};
 
-use crate::curvature::Surface;
+use crate::curvature::{Surface, of_hessian};
 use crate::data::wording::shown;
 use crate::error::LabError;
 use crate::text::visible;
@@ -105,14 +105,10 @@ impl Estimates {
             seed,
             ..TraceConfig::default()
         };
-        let mut found = None;
-        surface.with_hessian(theta, &mut |mut operator| {
-            found = Some(moments(&mut operator, &options)?);
-            Ok(())
+        let found = of_hessian(surface, theta, |mut operator| {
+            moments(&mut operator, &options)
         })?;
-        found
-            .map(|it| Self::from_moments(&it))
-            .ok_or(LabError::Eigenvalues)
+        Ok(Self::from_moments(&found))
     }
 
     pub(crate) fn from_moments(found: &MomentsEstimate) -> Self {
@@ -217,62 +213,44 @@ impl Summary {
         };
         let percent = |v: f64| format!("{:.2} %", 100.0 * v);
         let unknown = || "–".to_owned();
-        type Cell<'a> = &'a dyn Fn(&NetworkSummary) -> String;
-        let estimated = |of: fn(&Estimates) -> Estimate| {
-            move |n: &NetworkSummary| {
-                n.estimates.as_ref().map_or_else(unknown, |it| {
-                    let Estimate {
-                        value,
-                        standard_error,
-                    } = of(it);
-                    format!("{}±{standard_error:.1e}", number(value))
-                })
-            }
+        let known = |v: Option<f64>| v.map_or_else(unknown, number);
+        let estimated = |n: &NetworkSummary, of: fn(&Estimates) -> Estimate| {
+            let found = n.estimates.as_ref().map(of);
+            found.map_or_else(unknown, |it| {
+                format!("{}±{:.1e}", number(it.value), it.standard_error)
+            })
         };
-        let (trace, norm, bound) = (
-            estimated(|it| it.trace),
-            estimated(|it| it.frobenius),
-            estimated(|it| it.lambda_sup),
-        );
-        let rows: [(&str, Cell); 20] = [
-            ("training loss", &|n| number(n.train_loss)),
-            ("test loss", &|n| number(n.test_loss)),
-            ("training accuracy", &|n| percent(n.train_accuracy)),
-            ("test accuracy", &|n| percent(n.accuracy)),
-            ("test macro-F1", &|n| format!("{:.4}", n.macro_f1)),
-            ("calibration error", &|n| {
-                format!("{:.4}", n.calibration_error)
-            }),
-            ("λ_max", &|n| number(n.lambda_max)),
-            ("λ_min", &|n| number(n.lambda_min)),
-            ("λ_max − λ_min", &|n| {
-                number(n.lambda_max - n.lambda_min)
-            }),
-            ("λ_sup", &|n| n.lambda_sup.map_or_else(unknown, number)),
-            ("λ_sup/λ_max", &|n| {
-                n.tightness.map_or_else(unknown, number)
-            }),
-            ("λ_sup, estimated", &bound),
-            ("tr H, estimated", &trace),
-            ("‖H‖, estimated", &norm),
-            ("negative eigenvalues", &|n| {
-                n.negative_eigenvalues
-                    .map_or_else(unknown, |count| count.to_string())
-            }),
-            ("‖∇L‖", &|n| number(n.grad_norm)),
-            ("adaptive sharpness", &|n| {
-                n.measures.adaptive_sharpness.map_or_else(unknown, number)
-            }),
-            ("relative flatness", &|n| {
-                n.measures.relative_flatness.map_or_else(unknown, number)
-            }),
-            ("logit-normalised λ_max", &|n| {
-                n.measures
-                    .logit_normalized_lambda_max
-                    .map_or_else(unknown, number)
-            }),
-            ("ms a step", &|n| format!("{:.3}", 1e3 * n.seconds_per_step)),
-        ];
+        // The cells of a network, a row each.
+        let cells = |n: &NetworkSummary| {
+            let negative = n.negative_eigenvalues.map(|count| count.to_string());
+            let m = &n.measures;
+            [
+                ("training loss", number(n.train_loss)),
+                ("test loss", number(n.test_loss)),
+                ("training accuracy", percent(n.train_accuracy)),
+                ("test accuracy", percent(n.accuracy)),
+                ("test macro-F1", format!("{:.4}", n.macro_f1)),
+                ("calibration error", format!("{:.4}", n.calibration_error)),
+                ("λ_max", number(n.lambda_max)),
+                ("λ_min", number(n.lambda_min)),
+                ("λ_max − λ_min", number(n.lambda_max - n.lambda_min)),
+                ("λ_sup", known(n.lambda_sup)),
+                ("λ_sup/λ_max", known(n.tightness)),
+                ("λ_sup, estimated", estimated(n, |it| it.lambda_sup)),
+                ("tr H, estimated", estimated(n, |it| it.trace)),
+                ("‖H‖, estimated", estimated(n, |it| it.frobenius)),
+                ("negative eigenvalues", negative.unwrap_or_else(unknown)),
+                ("‖∇L‖", number(n.grad_norm)),
+                ("adaptive sharpness", known(m.adaptive_sharpness)),
+                ("relative flatness", known(m.relative_flatness)),
+                (
+                    "logit-normalised λ_max",
+                    known(m.logit_normalized_lambda_max),
+                ),
+                ("ms a step", format!("{:.3}", 1e3 * n.seconds_per_step)),
+            ]
+        };
+        let columns: Vec<_> = networks.iter().map(|(_, network)| cells(network)).collect();
         let mut text = format!(
             "{}: {} training and {} test samples, {} parameters, {} backend, seed {}\n{}\n\n{:22}",
             visible(&self.task),
@@ -288,11 +266,13 @@ impl Summary {
             let _ = write!(text, "{name:>14}");
         }
         let has_estimates = networks.iter().any(|(_, it)| it.estimates.is_some());
-        let shown = |label: &str| has_estimates || !label.ends_with("estimated");
-        for (label, cell) in rows.into_iter().filter(|(label, _)| shown(label)) {
+        for (row, (label, _)) in columns.first().into_iter().flatten().enumerate() {
+            if label.ends_with("estimated") && !has_estimates {
+                continue;
+            }
             let _ = write!(text, "\n{label:22}");
-            for (_, network) in &networks {
-                let _ = write!(text, "{:>14}", cell(network));
+            for column in &columns {
+                let _ = write!(text, "{:>14}", column[row].1);
             }
         }
         text.push('\n');

@@ -14,8 +14,7 @@ use super::method::Method;
 use super::optimizer::Optimizer;
 use super::problem::{Part, Problem};
 use super::rule::Memory;
-use crate::curvature::Curvature;
-use crate::curvature::is_no_number;
+use crate::curvature::{Curvature, is_no_number};
 use crate::data::Dataset;
 use crate::data::random::{Stream, generator_at};
 use crate::error::LabError;
@@ -124,12 +123,10 @@ impl<'a> Trainer<'a> {
 
     /// The optimizer's state.
     pub fn optimizer_state(&self) -> Result<Vec<u8>, String> {
-        let bytes = self
-            .learner
-            .optimizer()
-            .into_bytes()
-            .map_err(|error| error.to_string())?;
-        Ok(bytes.to_vec())
+        let bytes = self.learner.optimizer().into_bytes();
+        bytes
+            .map(|it| it.to_vec())
+            .map_err(|error| error.to_string())
     }
 
     /// θ.
@@ -185,7 +182,8 @@ impl<'a> Trainer<'a> {
     pub fn run_epoch(&mut self) -> Result<Row, LabError> {
         self.advance()?;
         let epoch = self.epoch;
-        self.measure().map_err(|error| self.diverged(error, epoch))
+        self.measure()
+            .map_err(|error| or_diverged(error, self.method, epoch))
     }
 
     /// One pass over the training split.
@@ -197,7 +195,7 @@ impl<'a> Trainer<'a> {
         let epoch = self.epoch + 1;
         self.pass()
             .and_then(|()| self.keep_best())
-            .map_err(|error| self.diverged(error, epoch))
+            .map_err(|error| or_diverged(error, self.method, epoch))
     }
 
     /// Notes the epoch where the validation loss is the least so far; after the last one, goes back to the best.
@@ -227,18 +225,6 @@ impl<'a> Trainer<'a> {
             self.learner.set_theta(&best.theta);
         }
         Ok(())
-    }
-
-    /// The error of numbers that are no longer finite as one of training, with what can be done about it.
-    fn diverged(&self, error: LabError, epoch: usize) -> LabError {
-        if left_the_numbers(&error) {
-            LabError::Diverged {
-                network: self.method.name().to_owned(),
-                epoch,
-            }
-        } else {
-            error
-        }
     }
 
     fn pass(&mut self) -> Result<(), LabError> {
@@ -286,12 +272,8 @@ impl<'a> Trainer<'a> {
 
     fn measure(&mut self) -> Result<Row, LabError> {
         let theta = self.theta();
-        let diverged = || LabError::Diverged {
-            network: self.method.name().to_owned(),
-            epoch: self.epoch,
-        };
         if theta.iter().any(|v| !v.is_finite()) {
-            return Err(diverged());
+            return Err(diverged(self.method, self.epoch));
         }
         let train = &self.problem.train;
         let every = (self.epochs / MEASUREMENTS).max(1);
@@ -309,7 +291,7 @@ impl<'a> Trainer<'a> {
         };
         drop(surface);
         if !train_loss.is_finite() {
-            return Err(diverged());
+            return Err(diverged(self.method, self.epoch));
         }
         let test = &self.problem.test;
         let of_train = self.predict(train.x.clone());
@@ -357,6 +339,22 @@ impl EarlyStopping {
     }
 }
 
+/// The error of a loss that is no longer finite.
+pub(crate) fn diverged(method: Method, epoch: usize) -> LabError {
+    LabError::Diverged {
+        network: method.name().to_owned(),
+        epoch,
+    }
+}
+
+/// The error of numbers that are no longer finite as one of training, with what can be done about it; others as they are.
+pub(crate) fn or_diverged(error: LabError, method: Method, epoch: usize) -> LabError {
+    match left_the_numbers(&error) {
+        true => diverged(method, epoch),
+        false => error,
+    }
+}
+
 /// Whether training is to blame, not the options: a penalty refuses weights that are no longer numbers.
 pub(crate) fn left_the_numbers(error: &LabError) -> bool {
     match error {
@@ -371,39 +369,22 @@ pub(crate) fn left_the_numbers(error: &LabError) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use burn_hsr::{Activation, Mode};
-
     use super::*;
-    use crate::architecture::NetworkKind;
-    use crate::tasks::TaskOptions;
     use crate::train::Source;
 
     #[test]
     fn early_stopping_ends_with_the_epoch_that_was_best_on_samples_that_were_not_trained_on() {
         let config = TrainConfig {
-            source: Source::Task {
-                name: "wine".to_owned(),
-                options: TaskOptions::default(),
-            },
             method: Method::EarlyStopping,
-            backend: Backend::Flex.into(),
             optimizer: Optimizer::Adam,
             learning_rate: 0.05,
-            network: NetworkKind::Mlp,
-            hidden: 16.into(),
-            activation: Activation::Tanh.into(),
-            residual: false,
             strength: 0.0.into(),
-            mode: Mode::Coupled,
             epochs: Some(40),
             batch: Some(32),
-            test_fraction: 0.25,
             seed: 1,
-            train_samples: None,
             // So that training to the end is worse than stopping.
             label_noise: 0.3,
-            refinements: Default::default(),
-            memory: Default::default(),
+            ..TrainConfig::new(Source::task("wine"))
         };
         let device = config.backend.device().unwrap();
         let problem = Problem::load(&config, &device).unwrap();

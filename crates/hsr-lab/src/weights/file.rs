@@ -7,10 +7,11 @@ use hsr_core::depth::LayerShape;
 use safetensors::SafeTensors;
 
 use super::chain::{Orders, orders};
+use super::flat::Weights;
 use super::tensors::Tensors;
-use super::{KEY, Weights};
+use super::written::KEY;
 use crate::about::About;
-use crate::data::error::{listed, shown};
+use crate::data::wording::{listed, shown};
 use crate::error::LabError;
 
 /// Which tensors of a file are the layers.
@@ -37,6 +38,17 @@ pub struct Found {
     pub weights: Weights,
     /// The names of the layers, from the inputs on.
     pub names: Vec<String>,
+}
+
+impl Weights {
+    /// Reads the layers of these names; activations are not in the file: [`with_activations`](Self::with_activations).
+    ///
+    /// # Errors
+    ///
+    /// As [`WeightsFile::read`] and [`WeightsFile::weights`], the file holding no other tensors.
+    pub fn read(path: &Path, keys: &LayerKeys) -> Result<Self, LabError> {
+        Ok(WeightsFile::read(path)?.weights(keys, false)?.weights)
+    }
 }
 
 /// A safetensors file in memory.
@@ -70,10 +82,7 @@ impl WeightsFile {
     }
 
     pub(crate) fn refuse(&self, message: String) -> LabError {
-        LabError::Weights {
-            path: self.path.clone(),
-            message,
-        }
+        LabError::weights(&self.path, message)
     }
 
     /// What the network says of itself in the file's metadata, which may be nothing.
@@ -224,4 +233,36 @@ fn found(tensors: &Tensors) -> Result<Vec<String>, String> {
         }
     };
     Err(format!("{trouble}; it holds {}", tensors.contents()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::architecture::Activations;
+    use crate::weights::names;
+    use hsr_core::Activation;
+
+    #[test]
+    fn a_file_gives_back_what_was_written_at_any_depth() {
+        let tanh = Activations::from(Activation::Tanh);
+        for widths in [&[3, 2][..], &[4, 3, 2], &[2, 3, 3, 3, 2]] {
+            let layers: Vec<LayerShape> = widths
+                .windows(2)
+                .map(|of| LayerShape::new(of[0], of[1]))
+                .collect();
+            let names = names(layers.len());
+            let weights = Weights::random(layers, 1);
+            let bytes = weights.to_safetensors(None);
+            let file = WeightsFile::from_bytes(Path::new("w"), bytes);
+            for keys in [LayerKeys::Named(names.clone()), LayerKeys::Found] {
+                let read = file.weights(&keys, false).unwrap();
+                assert_eq!((&read.weights, &read.names), (&weights, &names));
+            }
+            if widths.len() > 2 {
+                let bent = weights.clone().with_activations(&tanh, false).unwrap();
+                assert!(bent.has_sizes_of(&weights.layers) && bent != weights);
+            }
+            assert!(!weights.has_sizes_of(&weights.layers[1..]));
+        }
+    }
 }

@@ -8,7 +8,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::chain::Candidate;
-use crate::data::error::shown;
+use crate::data::wording::shown;
 
 /// How the tensors of a linear layer are named, and how its weight lies.
 struct Convention {

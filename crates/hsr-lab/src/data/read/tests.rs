@@ -22,6 +22,17 @@ fn read_weighted(text: &str) -> Result<Table, DataError> {
     Table::from_bytes("t.csv", text.as_bytes(), &roles, &TableOptions::default())
 }
 
+fn options(set: impl FnOnce(&mut TableOptions)) -> TableOptions {
+    let mut options = TableOptions::default();
+    set(&mut options);
+    options
+}
+
+/// What looks wrong with a table.
+fn warnings(table: &Table) -> Vec<String> {
+    table.warnings.iter().map(ToString::to_string).collect()
+}
+
 fn names(list: &[&str]) -> Vec<String> {
     list.iter().map(|&name| name.to_owned()).collect()
 }
@@ -98,10 +109,7 @@ fn duplicate_columns_are_refused() {
 
 #[test]
 fn columns_that_number_the_rows_and_columns_without_a_name_are_told() {
-    let warnings = |text: &str| -> Vec<String> {
-        let table = read(text).unwrap();
-        table.warnings.iter().map(ToString::to_string).collect()
-    };
+    let warnings = |text: &str| warnings(&read(text).unwrap());
     let found = warnings(",a,class\n0,5,x\n1,5,x\n2,7,y\n3,1,y\n");
     assert_eq!(
         found,
@@ -127,11 +135,8 @@ fn columns_that_number_the_rows_and_columns_without_a_name_are_told() {
     ] {
         assert!(warnings(&format!("a,class\n{rows}")).is_empty(), "{rows:?}");
     }
-    let options = TableOptions {
-        drop: names(&["1"]),
-        ..TableOptions::default()
-    };
-    let table = read_with(",a,class\n0,5,x\n1,5,x\n2,7,y\n3,1,y\n", options).unwrap();
+    let dropped = options(|it| it.drop = names(&["1"]));
+    let table = read_with(",a,class\n0,5,x\n1,5,x\n2,7,y\n3,1,y\n", dropped).unwrap();
     assert_eq!(
         (table.feature_names, table.warnings),
         (names(&["a"]), vec![])
@@ -183,13 +188,11 @@ fn text_and_missing_values_are_told_all_at_once() {
 
 #[test]
 fn text_is_dropped_or_encoded_and_rows_with_missing_values_are_left_out() {
-    let options = TableOptions {
-        drop: names(&["deck"]),
-        one_hot: names(&["sex"]),
-        missing: Missing::DropRows,
-        ..TableOptions::default()
-    };
-    let table = read_with(MIXED, options).unwrap();
+    let settled = options(|it| {
+        (it.drop, it.one_hot) = (names(&["deck"]), names(&["sex"]));
+        it.missing = Missing::DropRows;
+    });
+    let table = read_with(MIXED, settled).unwrap();
     assert_eq!(table.feature_names, ["age", "sex=f", "sex=m", "fare"]);
     assert_eq!(
         table.features,
@@ -198,13 +201,12 @@ fn text_is_dropped_or_encoded_and_rows_with_missing_values_are_left_out() {
         ]
     );
     assert_eq!(table.labels, ["0", "0", "1"]);
-    assert_eq!((table.lines, table.dropped), (vec![2, 4, 5], vec![3]));
     assert_eq!(
-        table
-            .warnings
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>(),
+        (&table.lines[..], &table.dropped[..]),
+        (&[2, 4, 5][..], &[3][..])
+    );
+    assert_eq!(
+        warnings(&table),
         ["t.csv: 1 of 4 rows have missing values and are left out"]
     );
     // The same columns again, as a network knows them, in a table of another order and with another category.
@@ -218,11 +220,7 @@ fn text_is_dropped_or_encoded_and_rows_with_missing_values_are_left_out() {
     assert_eq!(again.features, [2.0, 0.0, 1.0, 1.0]);
     assert_eq!(again.labels, Vec::<String>::new());
     assert_eq!(
-        again
-            .warnings
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>(),
+        warnings(&again),
         ["p.csv: the network has no features \"deck\", which are ignored"]
     );
     assert_eq!(
@@ -233,10 +231,7 @@ fn text_is_dropped_or_encoded_and_rows_with_missing_values_are_left_out() {
         message(read("fares,sex\n1,m\n")),
         "p.csv: line 1: lacks \"age\", \"fare\" of the network's features; the columns are \"fares\", \"sex\""
     );
-    let nothing_left = TableOptions {
-        missing: Missing::DropRows,
-        ..TableOptions::default()
-    };
+    let nothing_left = options(|it| it.missing = Missing::DropRows);
     assert_eq!(
         message(read_with("a,b,class\n,1,x\n,2,y\n", nothing_left)),
         "t.csv: each of the 2 rows has a missing value; most are in column \"a\": leave it out with `drop`"
@@ -245,37 +240,21 @@ fn text_is_dropped_or_encoded_and_rows_with_missing_values_are_left_out() {
 
 #[test]
 fn a_column_is_one_thing_only() {
-    for (options, fragments) in [
+    for (drop, one_hot, fragments) in [
         (
-            TableOptions {
-                drop: names(&["class"]),
-                ..TableOptions::default()
-            },
+            &["class"][..],
+            &[][..],
             "\"class\" is named as label column and as column to drop",
         ),
         (
-            TableOptions {
-                drop: names(&["a"]),
-                one_hot: names(&["a"]),
-                ..TableOptions::default()
-            },
+            &["a"],
+            &["a"],
             "\"a\" is named as column to drop and as column to encode one-hot",
         ),
-        (
-            TableOptions {
-                one_hot: names(&["b"]),
-                ..TableOptions::default()
-            },
-            "no column to encode one-hot named \"b\"",
-        ),
-        (
-            TableOptions {
-                drop: names(&["a"]),
-                ..TableOptions::default()
-            },
-            "no feature columns",
-        ),
+        (&[], &["b"], "no column to encode one-hot named \"b\""),
+        (&["a"], &[], "no feature columns"),
     ] {
+        let options = options(|it| (it.drop, it.one_hot) = (names(drop), names(one_hot)));
         let found = message(read_with("a,class\n1,x\n", options));
         assert!(found.contains(fragments), "{found}");
     }
@@ -290,31 +269,20 @@ fn a_row_of_numbers_is_no_header() {
     assert!(message(read("1,1,0\n1,2,1\n")).contains("`no_header`"));
     let iris = "5.1,3.5,setosa\n4.9,3,setosa\n7,3.2,versicolor\n";
     let roles = Roles::label("setosa");
-    let options = TableOptions::default();
-    let found = message(Table::from_bytes(
-        "t.csv",
-        iris.as_bytes(),
-        &roles,
-        &options,
-    ));
+    let read_as = |roles: &Roles, options: &TableOptions| {
+        Table::from_bytes("t.csv", iris.as_bytes(), roles, options)
+    };
+    let found = message(read_as(&roles, &TableOptions::default()));
     assert!(found.contains("looks like those below it") && found.contains("`no_header`"));
     assert!(message(read(iris)).ends_with("(where the first row is a sample, say `no_header`)"));
     // Names that are numbers, as wavelengths are.
     assert!(read("400,402.5,class\n1,2,x\n3,4,y\n").is_ok());
 
-    let options = TableOptions {
-        no_header: true,
-        ..TableOptions::default()
-    };
-    let table = Table::from_bytes("t.csv", iris.as_bytes(), &Roles::label("3"), &options).unwrap();
+    let headless = options(|it| it.no_header = true);
+    let table = read_as(&Roles::label("3"), &headless).unwrap();
     assert_eq!(table.feature_names, ["1", "2"]);
     assert_eq!((table.samples(), &table.lines[..]), (3, &[1, 2, 3][..]));
-    let found = message(Table::from_bytes(
-        "t.csv",
-        iris.as_bytes(),
-        &Roles::label("0"),
-        &options,
-    ));
+    let found = message(read_as(&Roles::label("0"), &headless));
     assert!(
         found.ends_with("no label column named \"0\"; the columns are \"1\", \"2\", \"3\""),
         "{found}"
@@ -323,11 +291,8 @@ fn a_row_of_numbers_is_no_header() {
 
 #[test]
 fn numbers_have_a_decimal_comma_where_asked_for() {
-    let options = TableOptions {
-        decimal_comma: true,
-        ..TableOptions::default()
-    };
-    let table = read_with("a;b;class\n1,5;-2;x\n,25;1e3;y\n", options).unwrap();
+    let commas = options(|it| it.decimal_comma = true);
+    let table = read_with("a;b;class\n1,5;-2;x\n,25;1e3;y\n", commas).unwrap();
     assert_eq!(table.features, [1.5, -2.0, 0.25, 1000.0]);
 }
 
@@ -373,15 +338,16 @@ fn an_empty_label_is_placed() {
 fn nothing_no_rows_and_no_features_are_told_apart() {
     for text in ["", "\n\n", "\u{feff}"] {
         assert!(
-            matches!(read(text), Err(DataError::Empty { .. })),
+            message(read(text))
+                .ends_with("expected a header row of column names and at least one row"),
             "{text:?}"
         );
     }
-    assert!(matches!(read("a,class\n"), Err(DataError::NoRows { .. })));
-    assert!(matches!(
-        read("class\nx\n"),
-        Err(DataError::NoFeatures { .. })
-    ));
+    assert_eq!(
+        message(read("a,class\n")),
+        "t.csv: no rows below the header, expected at least one"
+    );
+    assert!(message(read("class\nx\n")).contains("no feature columns"));
     assert_eq!(
         message(read_weighted("class,w\nx,1\n")),
         "t.csv: line 1: no feature columns, expected at least one besides \"class\", \"w\""
@@ -417,10 +383,8 @@ fn weights_are_finite_not_negative_and_not_all_zero() {
         );
     }
     assert!(message(read_weighted("a,class,w\n1,x,0\n")).contains("the weights sum to 0"));
-    assert!(matches!(
-        read_weighted("a,class,w\n1,x,1e308\n1,x,1e308\n"),
-        Err(DataError::WeightSum { .. })
-    ));
+    let endless = message(read_weighted("a,class,w\n1,x,1e308\n1,x,1e308\n"));
+    assert!(endless.contains("the weights sum to inf"), "{endless}");
     assert!(read_weighted("a,class,w\n1,x,0\n1,x,1\n").is_ok());
 }
 
@@ -431,7 +395,7 @@ fn one_column_cannot_be_label_and_weight() {
         ..Roles::label("b")
     };
     let table = Table::from_bytes("t.csv", b"a,b\n1,2\n", &roles, &TableOptions::default());
-    assert!(matches!(table, Err(DataError::SharedColumn { .. })));
+    assert!(message(table).contains("\"b\" is named as label column and as weight column"));
 }
 
 #[test]

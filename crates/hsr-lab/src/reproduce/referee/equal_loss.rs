@@ -3,13 +3,13 @@
 use hsr_core::Workspace;
 use serde::{Deserialize, Serialize};
 
-use super::{Part, Settings, row};
+use super::part::{Part, Settings};
 use crate::error::LabError;
-use crate::figures::{self, Chart, Mark, Plot, Series};
+use crate::figures::{self, Mark, Plot, Series};
 use crate::reproduce::context::Context;
 use crate::reproduce::curvature::Curvature;
 use crate::reproduce::descent::Descent;
-use crate::reproduce::finding::{Claim, Table};
+use crate::reproduce::finding::{Claim, Table, chart, plot};
 use crate::reproduce::numbers::median;
 use crate::reproduce::race::Race;
 use crate::statistics::{SignedRank, holm};
@@ -63,23 +63,10 @@ pub(super) fn answer(
             pairs.iter().map(|it| it.plain).collect(),
             pairs.iter().map(|it| it.hsr).collect(),
         ];
-        for it in &pairs {
-            row(
-                table,
-                "equal loss",
-                &scene.task,
-                "plain λ_1 at the epoch",
-                it.epoch,
-                it.plain,
-            );
-            row(
-                table,
-                "equal loss",
-                &scene.task,
-                "hsr λ_1",
-                it.epoch,
-                it.hsr,
-            );
+        for Matched { plain, hsr, epoch } in &pairs {
+            let (part, task) = ("equal loss", &scene.task);
+            table.row(&[&part, task, &"plain λ_1 at the epoch", epoch, plain]);
+            table.row(&[&part, task, &"hsr λ_1", epoch, hsr]);
         }
         tests.push(SignedRank::paired(&plain, &hsr).map_or(1.0, |test| test.p));
         flatter.push(median(&hsr) < median(&plain));
@@ -90,20 +77,14 @@ pub(super) fn answer(
             figures::value(median(&hsr)),
             pairs.len(),
         ));
-        let points = pairs.iter().map(|it| [it.plain, it.hsr]);
+        let points = pairs.iter().map(|it| [it.plain, it.hsr]).collect();
+        let (x, y) = ("λ_1 of plain training, stopped", "λ_1 of HSR");
+        let series = Series::new("HSR against plain", Mark::Dots, points);
         plots.push(Plot {
-            title: scene.task.clone(),
-            x: "λ_1 of plain training, stopped".to_owned(),
-            y: "λ_1 of HSR".to_owned(),
             x_log: true,
             y_log: true,
             diagonal: true,
-            series: vec![Series::new(
-                "HSR against plain",
-                Mark::Dots,
-                points.collect(),
-            )],
-            ..Plot::default()
+            ..plot(&scene.task, x, y, vec![series])
         });
     }
     let p = holm(&tests);
@@ -113,28 +94,27 @@ pub(super) fn answer(
         .filter(|(p, flatter)| **p < 0.05 && **flatter)
         .count();
     let worst = p.iter().copied().fold(0.0, f64::max);
-    let picture = figures::chart(&Chart {
-        title: "λ_1 at equal training loss".to_owned(),
-        note: "A point a seed: plain training stopped where it first reaches the loss at which HSR ended. Below the dashed \
-               line HSR is flatter."
-            .to_owned(),
-        columns: scenes,
+    let picture = chart(
+        "λ_1 at equal training loss",
+        "A point a seed: plain training stopped where it first reaches the loss at which HSR ended. Below the dashed line HSR is \
+         flatter.",
+        scenes,
         plots,
-    })?;
+    )?;
     Ok(Part {
         name: "equal-loss",
         caption: "Second, an ablation: plain training stopped at the first epoch at which its loss is that at which HSR ended; \
                   pairs in which it never gets so low are left out."
             .to_owned(),
-        claims: vec![Claim::at_least(
+        claims: vec![Claim::of_all(
             format!(
                 "at equal loss HSR is flatter than plain training on {holds} of {scenes} tasks (median λ_1 plain to HSR: {}; \
                  Wilcoxon after Holm, largest p = {})",
                 words.join(", "),
                 figures::value(worst)
             ),
-            holds as f64,
-            scenes as f64,
+            holds,
+            scenes,
         )],
         picture,
     })

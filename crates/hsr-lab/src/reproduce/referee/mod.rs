@@ -2,40 +2,20 @@
 //! is the effect just a higher loss?
 
 mod equal_loss;
+mod part;
 mod penalties;
 mod saddles;
 mod tightness;
 
-use serde::Serialize;
-
+use self::part::Settings;
 use super::context::Context;
 use super::descent::Pace;
-use super::finding::{Claim, Finding, Table};
+use super::finding::{Finding, Table};
 use super::plan::{Extent, Plan};
 use super::points;
 use super::race::{self, Race};
 use crate::error::LabError;
-use crate::figures::Figure;
 use crate::train::Method;
-
-#[derive(Serialize)]
-struct Settings {
-    pace: Pace,
-    /// Of HSR, where strengths are not compared.
-    strength: f64,
-    /// Strengths of the penalties that are compared.
-    strengths: Vec<f64>,
-    penalties: Vec<Method>,
-    /// Seeds of that comparison.
-    seeds: usize,
-    /// Saddles that are left, at most, and how far from them is begun.
-    saddles: usize,
-    distance: f64,
-    /// What counts as left: J so far below the saddle's.
-    drop: f64,
-    /// The most epochs that leaving may take.
-    patience: usize,
-}
 
 pub(super) fn plan(extent: Extent) -> Plan {
     let settings = Settings {
@@ -66,17 +46,9 @@ fn cost(extent: Extent) -> f64 {
     extent.pick(600.0, 25.0, 0.5)
 }
 
-/// What one part of the answer gives.
-struct Part {
-    name: &'static str,
-    caption: String,
-    claims: Vec<Claim>,
-    picture: Figure,
-}
-
 fn run(extent: Extent, settings: &Settings, context: &Context) -> Result<Finding, LabError> {
     let race = Race::run(extent, context)?;
-    let mut table = Table::new(["part", "task", "what", "key", "value"]);
+    let mut table = Table::new("part,task,what,key,value");
     let parts = [
         tightness::answer(&race, &mut table)?,
         equal_loss::answer(settings, &race, context, &mut table)?,
@@ -101,22 +73,4 @@ fn run(extent: Extent, settings: &Settings, context: &Context) -> Result<Finding
         pictures,
         table,
     })
-}
-
-impl Settings {
-    /// The strengths in words.
-    fn words(&self) -> String {
-        let each: Vec<String> = self.strengths.iter().map(f64::to_string).collect();
-        each.join(", ")
-    }
-}
-
-/// A row of the table.
-fn row(table: &mut Table, part: &str, task: &str, what: &str, key: impl ToString, value: f64) {
-    let names = [part, task, what].map(str::to_owned);
-    table.row(
-        names
-            .into_iter()
-            .chain([key.to_string(), value.to_string()]),
-    );
 }

@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Part, Settings, row};
+use super::part::{Part, Settings};
 use crate::error::LabError;
-use crate::figures::{self, Chart, Mark, Plot, Series};
+use crate::figures::{self, Mark, Plot, Series};
 use crate::reproduce::context::Context;
 use crate::reproduce::curvature::Curvature;
 use crate::reproduce::descent::Descent;
-use crate::reproduce::finding::{Claim, Table};
+use crate::reproduce::finding::{Claim, Table, chart, plot};
 use crate::reproduce::numbers::median;
 use crate::reproduce::race::{self, Race};
 use crate::reproduce::scene::Scene;
@@ -65,19 +65,11 @@ pub(super) fn answer(
     for (s, scene) in scenes.iter().enumerate() {
         let mut of_scene = ends[s * of_scene..][..of_scene].chunks(settings.seeds);
         // Of the same seeds.
-        let plain: Vec<&race::Run> = race
-            .of(s, race.place(Method::Plain))
-            .iter()
-            .take(settings.seeds)
-            .flatten()
-            .collect();
+        let plain = race.of(s, race.place(Method::Plain)).iter();
+        let plain: Vec<&race::Run> = plain.take(settings.seeds).flatten().collect();
         let point = |value: fn(&Curvature) -> f64| {
-            median(
-                &plain
-                    .iter()
-                    .map(|run| value(&run.end.curvature))
-                    .collect::<Vec<_>>(),
-            )
+            let values = plain.iter().map(|run| value(&run.end.curvature));
+            median(&values.collect::<Vec<_>>())
         };
         let at_plain = vec![[point(|c| c.loss), point(Curvature::lambda_max)]];
         let mut series = vec![Series::new("plain", Mark::Marked, at_plain)];
@@ -89,47 +81,29 @@ pub(super) fn answer(
                 .map(medians)
                 .collect();
             for (strength, end) in strengths.iter().zip(&ends) {
-                row(
-                    table,
-                    "penalties: loss",
-                    &scene.task,
-                    method.name(),
-                    strength,
-                    end.loss,
-                );
-                row(
-                    table,
-                    "penalties: λ_1",
-                    &scene.task,
-                    method.name(),
-                    strength,
-                    end.lambda_max,
-                );
+                for (part, value) in [
+                    ("penalties: loss", end.loss),
+                    ("penalties: λ_1", end.lambda_max),
+                ] {
+                    table.row(&[&part, &scene.task, &method, strength, &value]);
+                }
             }
-            let points = ends.iter().map(|end| [end.loss, end.lambda_max]);
-            series.push(Series::new(
-                race::name(method),
-                Mark::Marked,
-                points.collect(),
-            ));
+            let points = ends.iter().map(|end| [end.loss, end.lambda_max]).collect();
+            series.push(Series::new(race::name(method), Mark::Marked, points));
             of_methods.push(Front { method, ends });
         }
         plots.push(Plot {
-            title: scene.task.clone(),
-            x: "training loss L".to_owned(),
-            y: "λ_1".to_owned(),
             y_log: true,
-            series,
-            ..Plot::default()
+            ..plot(&scene.task, "training loss L", "λ_1", series)
         });
         fronts.push(of_methods);
     }
-    let picture = figures::chart(&Chart {
-        title: "What flatness costs: HSR against direct penalties".to_owned(),
-        note: "Medians over seeds at the end of training, a point a strength. Further to the lower left is better.".to_owned(),
-        columns: scenes.len(),
+    let picture = chart(
+        "What flatness costs: HSR against direct penalties",
+        "Medians over seeds at the end of training, a point a strength. Further to the lower left is better.",
+        scenes.len(),
         plots,
-    })?;
+    )?;
     let mut claims = against(settings, race, &fronts);
     claims.extend(speed(settings, context, table)?);
     Ok(Part {
@@ -192,15 +166,15 @@ fn against(settings: &Settings, race: &Race, fronts: &[Vec<Front>]) -> Vec<Claim
                 ));
             }
             let good = ratios.iter().filter(|ratio| **ratio <= EQUAL).count();
-            Claim::at_least(
+            Claim::of_all(
                 format!(
                     "at no more loss HSR is as flat as the {} penalty, within 10 %, on {good} of {} tasks (lowest λ_1: {})",
                     other.name(),
                     ratios.len(),
                     words.join(", ")
                 ),
-                good as f64,
-                ratios.len() as f64,
+                good,
+                ratios.len(),
             )
         })
         .collect()
@@ -237,8 +211,9 @@ fn speed(
     Ok(seconds
         .into_iter()
         .map(|(parameters, [hsr, direct])| {
-            row(table, "seconds a step", "gaussians", "hsr", parameters, hsr);
-            row(table, "seconds a step", "gaussians", "lambda-max", parameters, direct);
+            for (name, seconds) in [("hsr", hsr), ("lambda-max", direct)] {
+                table.row(&[&"seconds a step", &"gaussians", &name, &parameters, &seconds]);
+            }
             Claim::above(
                 format!(
                     "at D = {parameters} a step with HSR is {:.1} times as fast as one with the direct λ_1 penalty ({:.3} ms \

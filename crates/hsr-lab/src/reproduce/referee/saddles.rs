@@ -5,15 +5,15 @@ use rand::RngExt;
 use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 
-use super::{Part, Settings, row};
+use super::part::{Part, Settings};
 use crate::data::random::{Stream, generator};
 use crate::error::LabError;
-use crate::figures::{self, Chart, Mark, Plot, Series};
+use crate::figures::{self, Mark, Plot, Series};
 use crate::reproduce::context::Context;
 use crate::reproduce::critical::Critical;
 use crate::reproduce::curvature::norm;
 use crate::reproduce::descent::Descent;
-use crate::reproduce::finding::{Claim, Table};
+use crate::reproduce::finding::{Claim, Table, chart, plot};
 use crate::reproduce::numbers::median;
 use crate::reproduce::plan::Extent;
 use crate::reproduce::points::Points;
@@ -38,18 +38,12 @@ pub(super) fn answer(
 ) -> Result<Part, LabError> {
     let points = Points::find(extent, context)?;
     // In turns, so that every data set has its share.
-    let most = points
-        .sets
-        .iter()
-        .map(|set| set.saddles.len())
-        .max()
-        .unwrap_or(0);
+    let most = points.sets.iter().map(|set| set.saddles.len()).max();
+    let most = most.unwrap_or(0);
     let saddles: Vec<(&Bed, &Critical)> = (0..most)
         .flat_map(|i| {
-            points
-                .sets
-                .iter()
-                .filter_map(move |set| Some((&set.bed, set.saddles.get(i)?)))
+            let sets = points.sets.iter();
+            sets.filter_map(move |set| Some((&set.bed, set.saddles.get(i)?)))
         })
         .take(settings.saddles)
         .collect();
@@ -64,62 +58,44 @@ pub(super) fn answer(
     let task = &points.scene.task;
     for ((_, saddle), it) in saddles.iter().zip(&left) {
         let key = format!("{} negative", saddle.negative());
-        row(
-            table,
-            "saddles",
-            task,
-            "plain epochs",
-            &key,
-            it.plain as f64,
-        );
-        row(table, "saddles", task, "hsr epochs", &key, it.hsr as f64);
+        table.row(&[&"saddles", task, &"plain epochs", &key, &it.plain]);
+        table.row(&[&"saddles", task, &"hsr epochs", &key, &it.hsr]);
     }
     let steps =
         |value: fn(&Left) -> usize| left.iter().map(|it| value(it) as f64).collect::<Vec<_>>();
     let (plain, hsr) = (steps(|it| it.plain), steps(|it| it.hsr));
-    let stayed = |steps: &[f64]| {
-        steps
-            .iter()
-            .filter(|s| **s >= settings.patience as f64)
-            .count()
-    };
+    let patience = settings.patience as f64;
+    let stayed = |steps: &[f64]| steps.iter().filter(|s| **s >= patience).count();
     let p = SignedRank::paired(&plain, &hsr).map_or(1.0, |test| test.p);
     let (before, after) = (median(&plain), median(&hsr));
     let counts = counts(saddles.iter().map(|(_, saddle)| saddle.negative()));
-    let picture = figures::chart(&Chart {
-        title: "Leaving saddles".to_owned(),
-        note: format!(
+    let epochs = left
+        .iter()
+        .map(|it| [it.plain.max(1) as f64, it.hsr.max(1) as f64]);
+    let epochs = Series::new("HSR against plain", Mark::Dots, epochs.collect());
+    let picture = chart(
+        "Leaving saddles",
+        format!(
             "Left: how many eigenvalues are negative at the saddles. Right: epochs until J is {} below the saddle's, from a \
              distance of {}; below the dashed line HSR leaves sooner.",
             settings.drop, settings.distance
         ),
-        columns: 2,
-        plots: vec![
+        2,
+        vec![
+            plot(
+                "negative eigenvalues",
+                "number of negative eigenvalues",
+                "saddles",
+                vec![Series::new("saddles", Mark::Bars(1.0), counts)],
+            ),
             Plot {
-                title: "negative eigenvalues".to_owned(),
-                x: "number of negative eigenvalues".to_owned(),
-                y: "saddles".to_owned(),
-                series: vec![Series::new("saddles", Mark::Bars(1.0), counts)],
-                ..Plot::default()
-            },
-            Plot {
-                title: "epochs to leave".to_owned(),
-                x: "plain".to_owned(),
-                y: "HSR".to_owned(),
                 x_log: true,
                 y_log: true,
                 diagonal: true,
-                series: vec![Series::new(
-                    "HSR against plain",
-                    Mark::Dots,
-                    left.iter()
-                        .map(|it| [it.plain.max(1) as f64, it.hsr.max(1) as f64])
-                        .collect(),
-                )],
-                ..Plot::default()
+                ..plot("epochs to leave", "plain", "HSR", vec![epochs])
             },
         ],
-    })?;
+    )?;
     let mut claims = vec![Claim::below(
         format!(
             "HSR leaves saddles sooner: median {after:.0} epochs against {before:.0} of plain training at {} saddles; {} and {} \
@@ -206,14 +182,7 @@ fn ends(race: &Race, table: &mut Table) -> Claim {
             let runs = race.of(s, race.place(method)).iter().flatten();
             for state in runs.filter_map(|run| run.critical.as_ref()) {
                 let down = state.curvature.negative(crate::reproduce::critical::FLAT);
-                row(
-                    table,
-                    "ends",
-                    &scene.task,
-                    method.name(),
-                    "directions down",
-                    down as f64,
-                );
+                table.row(&[&"ends", &scene.task, &method, &"directions down", &down]);
                 saddles += usize::from(down > 0);
                 all += 1;
             }

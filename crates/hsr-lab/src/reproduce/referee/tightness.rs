@@ -1,9 +1,9 @@
 //! Does the gap between λ_sup and λ_1 widen while λ_sup is descended?
 
-use super::{Part, row};
+use super::part::Part;
 use crate::error::LabError;
-use crate::figures::{self, Chart, Mark, Plot, Series};
-use crate::reproduce::finding::{Claim, Table};
+use crate::figures::{self, Mark, Plot, Series};
+use crate::reproduce::finding::{Claim, Table, chart, plot};
 use crate::reproduce::numbers::median;
 use crate::reproduce::race::{self, Race, Snapshot};
 use crate::statistics::Quartiles;
@@ -37,14 +37,7 @@ pub(super) fn answer(race: &Race, table: &mut Table) -> Result<Part, LabError> {
                 let Some(q) = at(i) else { continue };
                 line.points.push([*epoch as f64, q.median]);
                 line.band.push([*epoch as f64, q.lower, q.upper]);
-                row(
-                    table,
-                    "tightness",
-                    &scene.task,
-                    method.name(),
-                    epoch,
-                    q.median,
-                );
+                table.row(&[&"tightness", &scene.task, &method, epoch, &q.median]);
             }
             let end = |i: Option<&[f64; 2]>| i.map_or(f64::NAN, |p| p[1]);
             ends.push([end(line.points.first()), end(line.points.last())]);
@@ -52,22 +45,17 @@ pub(super) fn answer(race: &Race, table: &mut Table) -> Result<Part, LabError> {
         }
         ratios.push([ends[0][0], ends[0][1], ends[1][1]]);
         plots.push(Plot {
-            title: scene.task.clone(),
-            x: "epoch".to_owned(),
-            y: "λ_sup/λ_1".to_owned(),
             x_log: true,
             reach: vec![[1.0, 1.0]],
-            series,
-            ..Plot::default()
+            ..plot(&scene.task, "epoch", "λ_sup/λ_1", series)
         });
     }
-    let picture = figures::chart(&Chart {
-        title: "How tight the bound is during training".to_owned(),
-        note: "λ_sup/λ_1: medians over seeds, bands are quartiles; 1 is a bound that is reached."
-            .to_owned(),
-        columns: race.settings.scenes.len(),
+    let picture = chart(
+        "How tight the bound is during training",
+        "λ_sup/λ_1: medians over seeds, bands are quartiles; 1 is a bound that is reached.",
+        race.settings.scenes.len(),
         plots,
-    })?;
+    )?;
     Ok(Part {
         name: "tightness",
         caption: "First, λ_sup/λ_1 before, during and at the end of training with HSR and plainly."
@@ -115,24 +103,24 @@ fn claims(race: &Race, ratios: &[[f64; 3]]) -> Vec<Claim> {
     };
     let hsr = median(&changes(Method::Hsr));
     vec![
-        Claim::at_least(
+        Claim::of_all(
             format!(
                 "the gap does not widen under HSR: median λ_sup/λ_1 at the end is at most that at the start on {} of {scenes} \
                  tasks ({})",
                 kept(0),
                 words(0)
             ),
-            kept(0) as f64,
-            scenes as f64,
+            kept(0),
+            scenes,
         ),
-        Claim::at_least(
+        Claim::of_all(
             format!(
                 "nor is it wider than after plain training: on {} of {scenes} tasks (plain to HSR: {})",
                 kept(1),
                 words(1)
             ),
-            kept(1) as f64,
-            scenes as f64,
+            kept(1),
+            scenes,
         ),
         Claim::above(
             format!(

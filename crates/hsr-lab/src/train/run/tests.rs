@@ -1,38 +1,19 @@
 //! Runs that go on where they were.
 
 use super::*;
-use crate::architecture::NetworkKind;
-use crate::tasks::TaskOptions;
 use crate::train::rule::Memory;
-use crate::train::{ClassWeights, Optimizer, Refinements, Source};
+use crate::train::{ClassWeights, Refinements, Source};
 use crate::weights::{Weights, WeightsFile};
-use burn_hsr::{Activation, Backend, Mode, ScheduleConfig, Subsample};
+use burn_hsr::{ScheduleConfig, Subsample};
 use hsr_core::depth::LayerShape;
 
 fn config() -> TrainConfig {
     TrainConfig {
-        source: Source::Task {
-            name: "iris".to_owned(),
-            options: TaskOptions::default(),
-        },
-        method: Method::Hsr,
-        backend: Backend::Flex.into(),
-        optimizer: Optimizer::Sgd,
-        learning_rate: 0.1,
-        network: NetworkKind::Mlp,
         hidden: 3.into(),
-        activation: Activation::Tanh.into(),
-        residual: false,
         strength: 0.05.into(),
-        mode: Mode::Coupled,
         epochs: Some(5),
         batch: None,
-        test_fraction: 0.25,
-        seed: 0,
-        train_samples: None,
-        label_noise: 0.0,
-        refinements: Default::default(),
-        memory: MemoryLimit::default(),
+        ..TrainConfig::new(Source::task("iris"))
     }
 }
 

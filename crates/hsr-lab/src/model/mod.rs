@@ -1,73 +1,27 @@
 //! A trained network with what it says of itself, and the tables that are read for it: columns matched by name, features
 //! standardised as in training, labels as classes in the order of the outputs.
 
-use std::fmt::Display;
+mod network;
+mod options;
+mod settled;
+
 use std::path::PathBuf;
 
 use hsr_core::{OutputLoss, Targets};
 
 use crate::about::About;
-use crate::about::name_of_loss;
-use crate::architecture::activate;
-use crate::architecture::{Activations, NetworkKind};
+use crate::architecture::NetworkKind;
 use crate::conv::ConvWeights;
 use crate::data::wording::{listed, shown};
 use crate::data::{DataError, Missing, Roles, Standardizer, Table, TableOptions};
-use crate::error::LabError;
+use crate::error::{LabError, refuse};
+use crate::named::Named;
 use crate::train::network_file;
-use crate::weights::Found;
-use crate::weights::{LayerKeys, Weights, WeightsFile};
+use crate::weights::{Found, LayerKeys, Weights, WeightsFile};
 
-/// Where a network is.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ModelSource {
-    /// In the directory of a finished run.
-    Run {
-        /// The directory.
-        directory: PathBuf,
-        /// The network, by its method; `None` for that of the run.
-        network: Option<String>,
-    },
-    /// In a safetensors file.
-    Weights {
-        /// The file.
-        path: PathBuf,
-        /// The layers' names in it.
-        layers: LayerKeys,
-        /// Whether other tensors in it are no reason to refuse it.
-        ignore_unused: bool,
-    },
-}
-
-/// A network, and what is told of it. What the network says of itself need not be told, and may not be told otherwise.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ModelOptions {
-    /// Where it is.
-    pub source: ModelSource,
-    /// The hidden activations.
-    pub activation: Option<Activations>,
-    /// Whether each hidden layer that is as wide as its inputs adds them to its activations.
-    pub residual: bool,
-    /// The loss.
-    pub loss: Option<OutputLoss>,
-    /// The names of the classes in the order of the outputs.
-    pub classes: Option<Vec<String>>,
-}
-
-/// A table for a network.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TableSource {
-    /// The file.
-    pub path: PathBuf,
-    /// The label column.
-    pub label: Option<String>,
-    /// The column with the samples' weights.
-    pub weight_column: Option<String>,
-    /// How it is read.
-    pub options: TableOptions,
-    /// Whether the features are brought to mean 0 and standard deviation 1 first, by those of this table.
-    pub standardize: bool,
-}
+pub use network::ModelNetwork;
+pub use options::{ModelOptions, ModelSource, TableSource};
+use settled::{Settled, check_classes};
 
 /// A network that is ready to be used.
 #[derive(Clone, Debug)]
@@ -84,92 +38,6 @@ pub struct Model {
     pub about: About,
 }
 
-/// A network in a file.
-#[derive(Clone, Debug)]
-pub enum ModelNetwork {
-    /// A feed-forward network.
-    FeedForward {
-        /// The parameters.
-        weights: Weights,
-        /// The layers' names in the file, from the inputs on.
-        names: Vec<String>,
-        /// Whether nobody named the layers, so that their order was found from names and shapes.
-        found: bool,
-    },
-    /// A convolutional network of `hsr train`.
-    Conv(ConvWeights),
-}
-
-impl ModelNetwork {
-    /// d.
-    pub fn inputs(&self) -> usize {
-        match self {
-            Self::FeedForward { weights, .. } => weights.inputs(),
-            Self::Conv(weights) => weights.config.inputs(),
-        }
-    }
-
-    /// K.
-    pub fn outputs(&self) -> usize {
-        match self {
-            Self::FeedForward { weights, .. } => weights.outputs(),
-            Self::Conv(weights) => weights.config.classes,
-        }
-    }
-
-    /// θ.
-    pub fn theta(&self) -> &[f64] {
-        match self {
-            Self::FeedForward { weights, .. } => &weights.theta,
-            Self::Conv(weights) => &weights.theta,
-        }
-    }
-
-    /// The hidden activations; `None` where there is no hidden layer.
-    pub(crate) fn activations(&self) -> Option<Activations> {
-        let Self::FeedForward { weights, .. } = self else {
-            return None;
-        };
-        let (_, hidden) = weights.layers.split_last()?;
-        let activations: Vec<_> = hidden.iter().map(|layer| layer.activation).collect();
-        (!activations.is_empty()).then(|| activations.into())
-    }
-
-    /// Whether a hidden layer adds its inputs.
-    pub(crate) fn is_residual(&self) -> bool {
-        match self {
-            Self::FeedForward { weights, .. } => weights.layers.iter().any(|it| it.residual),
-            Self::Conv(_) => false,
-        }
-    }
-
-    /// Whether another network differs in nothing but the values of its parameters.
-    pub(crate) fn is_like(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::FeedForward { weights: own, .. }, Self::FeedForward { weights, .. }) => {
-                own.layers == weights.layers
-            }
-            (Self::Conv(own), Self::Conv(weights)) => own.config == weights.config,
-            _ => false,
-        }
-    }
-
-    /// The tensor that takes the inputs, for messages.
-    fn first(&self) -> String {
-        match self {
-            Self::FeedForward { weights, names, .. } => {
-                let first = weights.layers[0];
-                let name = shown(&format!("{}.weight", names[0]));
-                format!("{name} [{}, {}]", first.outputs, first.inputs)
-            }
-            Self::Conv(weights) => {
-                let side = weights.config.side;
-                format!("images of {side} × {side} pixels")
-            }
-        }
-    }
-}
-
 /// Labels as the loss takes them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Labels {
@@ -180,6 +48,14 @@ pub enum Labels {
 }
 
 impl Labels {
+    /// Class indices; of numbers, those that are 0, 1 and so on.
+    pub(crate) fn into_classes(self) -> Vec<usize> {
+        match self {
+            Labels::Classes(classes) => classes,
+            Labels::Values(values) => values.iter().map(|&value| value as usize).collect(),
+        }
+    }
+
     /// For a batch.
     pub fn targets(&self) -> Targets<'_, f64> {
         match self {
@@ -237,7 +113,7 @@ impl Model {
             ModelNetwork::Conv(_) => settled.check_conv(options, &about)?,
         }
         let loss = settled.value("`loss`", options.loss, about.loss, |it| {
-            name_of_loss(*it).to_owned()
+            it.named().to_owned()
         })?;
         let classes = options.classes.clone();
         if let Some(classes) = &classes {
@@ -285,12 +161,11 @@ impl Model {
     pub fn feed_forward(&self) -> Result<(&Weights, &[String]), LabError> {
         match &self.network {
             ModelNetwork::FeedForward { weights, names, .. } => Ok((weights, names)),
-            ModelNetwork::Conv(_) => Err(LabError::Weights {
-                path: self.path.clone(),
-                message: "is of a convolutional network, which has no closed form; the spectrum of its run has its \
-                          eigenvalues"
-                    .to_owned(),
-            }),
+            ModelNetwork::Conv(_) => Err(LabError::weights(
+                &self.path,
+                "is of a convolutional network, which has no closed form; the spectrum of its run has its \
+                          eigenvalues",
+            )),
         }
     }
 
@@ -321,26 +196,26 @@ impl Model {
         let mut table = Table::read(&source.path, &roles, &options)?;
         let inputs = self.network.inputs();
         if table.inputs != inputs {
-            return Err(LabError::Option(format!(
+            refuse!(
                 "{}: has {} feature columns, expected {inputs} for {} in {}",
                 source.path.display(),
                 table.inputs,
                 self.network.first(),
-                self.path.display(),
-            )));
+                self.path.display()
+            );
         }
         match (&self.about.standardizer, source.standardize) {
             (Some(_), true) => {
-                return Err(LabError::Option(format!(
+                refuse!(
                     "`standardize` contradicts {}, which says how its features are standardised",
                     self.path.display()
-                )));
+                );
             }
             (Some(standardizer), false) => standardizer.apply_to_features(&mut table.features),
             (None, true) => {
                 let extreme = Standardizer::extreme(&table.features, table.inputs);
                 if let Some((index, problem)) = extreme {
-                    return Err(table.extreme(index, table.features[index], problem).into());
+                    return Err(table.extreme(index, problem).into());
                 }
                 Standardizer::of_features(&table.features, table.inputs)
                     .apply_to_features(&mut table.features);
@@ -358,7 +233,7 @@ impl Model {
                 }
                 None => "more than 1e60: nothing can be computed with it",
             };
-            return Err(table.extreme(index, table.features[index], problem).into());
+            return Err(table.extreme(index, problem).into());
         }
         Ok(table)
     }
@@ -374,11 +249,11 @@ impl Model {
                 column.name() == name && matches!(column, crate::data::FeatureColumn::OneHot { .. })
             });
             if !encoded {
-                return Err(LabError::Option(format!(
+                refuse!(
                     "`one_hot` {} contradicts {}, which has no categories of it",
                     shown(name),
                     self.path.display()
-                )));
+                );
             }
         }
         if let Some(feature) = options
@@ -386,11 +261,11 @@ impl Model {
             .iter()
             .find(|name| columns.iter().any(|it| it.name() == *name))
         {
-            return Err(LabError::Option(format!(
+            refuse!(
                 "`drop` {} contradicts {}, of which it is a feature",
                 shown(feature),
                 self.path.display()
-            )));
+            );
         }
         // What the table of training had beside its features may be there again.
         options.drop.extend(self.about.label.clone());
@@ -433,121 +308,12 @@ impl Model {
         };
         let labels = labels?;
         if matches!(labels, Labels::Values(_)) && outputs != 1 {
-            return Err(LabError::Option(format!(
+            refuse!(
                 "the {} takes one label column and so one output, {} has {outputs}",
                 self.loss.name(),
-                self.path.display(),
-            )));
+                self.path.display()
+            );
         }
         Ok(labels)
     }
-}
-
-/// Brings together what an option says and what a file says.
-struct Settled<'a> {
-    file: &'a WeightsFile,
-}
-
-impl Settled<'_> {
-    /// Gives the network its activations.
-    fn activate(
-        &self,
-        weights: &mut Weights,
-        options: &ModelOptions,
-        about: &About,
-    ) -> Result<(), LabError> {
-        let hidden = weights.layers.len() - 1;
-        // One for all and the same for each say the same.
-        let each = |it: &Activations| it.of_hidden(hidden).map(Activations::from);
-        let given = options.activation.as_ref().map(each).transpose();
-        let given = given.map_err(|it| LabError::Option(format!("`activation` {it}")))?;
-        let stored = about.activation.as_ref().map(each).transpose();
-        let stored = stored.map_err(|it| self.file.refuse(format!("its metadata {it}")))?;
-        let none = Activations::from(Vec::new());
-        let activations = match hidden {
-            0 => none,
-            _ => self.value("`activation`", given, stored, |it| it.to_string())?,
-        };
-        // hsr train says it wherever it could be otherwise.
-        let by_train = about.method.as_ref().map(|_| false);
-        if options.residual && about.residual.or(by_train) == Some(false) {
-            return Err(self.file.refuse(
-                "says that its layers are not residual, which `residual` contradicts".to_owned(),
-            ));
-        }
-        let residual = options.residual || about.residual == Some(true);
-        activate(&mut weights.layers, Some(&activations), residual).map_err(LabError::Option)
-    }
-
-    /// Refuses what contradicts a convolutional network, which says everything itself.
-    fn check_conv(&self, options: &ModelOptions, about: &About) -> Result<(), LabError> {
-        if options.residual {
-            let message = "is of a convolutional network, which has no residual layers";
-            return Err(self.file.refuse(message.to_owned()));
-        }
-        let (given, stored) = (options.activation.clone(), about.activation.clone());
-        self.value("`activation`", given, stored, |it| it.to_string())?;
-        Ok(())
-    }
-
-    fn either<T: PartialEq>(
-        &self,
-        option: &str,
-        given: Option<T>,
-        stored: Option<T>,
-        name: impl Fn(&T) -> String,
-    ) -> Result<Option<T>, LabError> {
-        match (given, stored) {
-            (Some(given), Some(stored)) if given != stored => Err(self.file.refuse(format!(
-                "says {}, which {option} {} contradicts",
-                name(&stored),
-                name(&given)
-            ))),
-            (given, stored) => Ok(given.or(stored)),
-        }
-    }
-
-    fn value<T: PartialEq>(
-        &self,
-        option: &str,
-        given: Option<T>,
-        stored: Option<T>,
-        name: impl Fn(&T) -> String,
-    ) -> Result<T, LabError> {
-        self.either(option, given, stored, name)?.ok_or_else(|| {
-            let what = option.trim_matches('`');
-            self.file
-                .refuse(format!("does not say its {what}: name it with {option}"))
-        })
-    }
-}
-
-/// Refuses classes that do not fit the outputs.
-fn check_classes(classes: &[String], loss: OutputLoss, outputs: usize) -> Result<(), LabError> {
-    let refuse = |found: &dyn Display| Err(LabError::Option(format!("`classes` {found}")));
-    let expected = match loss {
-        OutputLoss::SoftmaxCrossEntropy => outputs,
-        OutputLoss::SigmoidCrossEntropy if outputs == 1 => 2,
-        other => {
-            return refuse(&format_args!(
-                "belongs to a network that tells classes apart, not to the {}",
-                other.name()
-            ));
-        }
-    };
-    if classes.len() != expected {
-        return refuse(&format_args!(
-            "names {} classes, expected {expected} for {outputs} outputs",
-            classes.len()
-        ));
-    }
-    if let Some(index) =
-        (1..classes.len()).find(|&index| classes[..index].contains(&classes[index]))
-    {
-        return refuse(&format_args!("names {} twice", shown(&classes[index])));
-    }
-    if classes.iter().any(String::is_empty) {
-        return refuse(&"has an empty name");
-    }
-    Ok(())
 }
