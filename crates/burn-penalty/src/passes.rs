@@ -50,6 +50,10 @@ impl Randomness {
 
 /// The gradients of a loss that must be tracked.
 ///
+/// # Shapes
+///
+/// - loss: `[1]`
+///
 /// # Errors
 ///
 /// [`PenaltyError::Untracked`] where it is not: Burn panics on a loss without a graph.

@@ -149,6 +149,10 @@ impl StochasticHsrGradient {
     /// wants back and the gradients ([`Evaluated`]). It is called at θ, and where HSR acts also near θ, with copies of the
     /// module. The module does not change, but for the running statistics, which the first call updates.
     ///
+    /// # Shapes
+    ///
+    /// - the closure's loss, where it gives that alone: `[1]`
+    ///
     /// # Errors
     ///
     /// [`PenaltyError::NoParameters`] where nothing in the group is trained, [`PenaltyError::PlainDevice`] where the module

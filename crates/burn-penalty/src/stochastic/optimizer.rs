@@ -121,6 +121,10 @@ impl StochasticHsr {
     ///
     /// Where a gradient is not finite, nothing is stepped and the outcome says so.
     ///
+    /// # Shapes
+    ///
+    /// - the closure's loss, where it gives that alone: `[1]`
+    ///
     /// # Errors
     ///
     /// As [`StochasticHsrGradient::loss_gradients`].

@@ -89,7 +89,7 @@ impl Vector {
         struct Own;
         impl Make for Own {
             fn make<const D: usize>(&mut self, _: ParamId, parameter: Tensor<D>) -> Option<Values> {
-                Some(Values::of(parameter))
+                Some(Values::beside(&parameter.clone(), parameter))
             }
         }
         Self::new(module, group, &mut Own)
@@ -103,8 +103,9 @@ impl Vector {
     ) -> Self {
         struct Get<'a>(&'a GradientsParams);
         impl Make for Get<'_> {
-            fn make<const D: usize>(&mut self, id: ParamId, _: Tensor<D>) -> Option<Values> {
-                self.0.get::<D>(id).map(Values::of)
+            fn make<const D: usize>(&mut self, id: ParamId, own: Tensor<D>) -> Option<Values> {
+                let part = self.0.get::<D>(id)?;
+                Some(Values::beside(&own, part))
             }
         }
         Self::new(module, group, &mut Get(gradients))
@@ -125,8 +126,9 @@ impl Vector {
     pub fn taken<M: Module>(module: &M, group: &Group, gradients: GradientsParams) -> Self {
         struct Remove(GradientsParams);
         impl Make for Remove {
-            fn make<const D: usize>(&mut self, id: ParamId, _: Tensor<D>) -> Option<Values> {
-                self.0.remove::<D>(id).map(Values::of)
+            fn make<const D: usize>(&mut self, id: ParamId, own: Tensor<D>) -> Option<Values> {
+                let part = self.0.remove::<D>(id)?;
+                Some(Values::beside(&own, part))
             }
         }
         Self::new(module, Some(group), &mut Remove(gradients))
@@ -427,11 +429,12 @@ impl Values {
             && Reach::of(&tensor.device()) == Reach::Host
     }
 
-    fn of<const D: usize>(tensor: Tensor<D>) -> Self {
-        let here = Self::are_here(&tensor);
-        match tensor.dtype() {
-            DType::F32 if here => Self::Single(components(tensor)),
-            DType::F64 if here => Self::Double(components(tensor)),
+    /// Those of a tensor that belongs to a parameter, which says where they are and how: all vectors of a module agree.
+    fn beside<const D: usize>(parameter: &Tensor<D>, tensor: Tensor<D>) -> Self {
+        let here = Self::are_here(parameter);
+        match parameter.dtype() {
+            DType::F32 if here => Self::Single(components(in_precision(tensor, DType::F32))),
+            DType::F64 if here => Self::Double(components(in_precision(tensor, DType::F64))),
             _ => Self::Device(wide(tensor).reshape([-1])),
         }
     }

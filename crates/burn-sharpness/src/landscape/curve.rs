@@ -192,6 +192,10 @@ impl Curve {
     /// module is one of the ends or another of the same parameters: everything beside the trained parameters is its own.
     /// `loss` gets it in training, with dropout and batch normalisation as there; the module itself stays as it is.
     ///
+    /// # Shapes
+    ///
+    /// - loss of a batch: `[1]`
+    ///
     /// # Errors
     ///
     /// As [`train`](Self::train); [`SharpnessError::Batch`] for a batch that cannot be had and [`SharpnessError::Option`]

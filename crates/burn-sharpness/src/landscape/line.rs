@@ -136,6 +136,10 @@ impl Line {
     /// The profile between two modules of the same parameters; `batches` and `loss` as in
     /// [`Plane::of_module`](super::Plane::of_module). What is no trainable parameter is that of the first model.
     ///
+    /// # Shapes
+    ///
+    /// - loss of a batch: `[1]`
+    ///
     /// # Errors
     ///
     /// As [`of_function`](Self::of_function); [`SharpnessError::Parameters`] where the modules have other parameters.

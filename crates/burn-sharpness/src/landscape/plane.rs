@@ -232,6 +232,10 @@ impl Plane {
     /// The model must be on an autodiff device, where parameters say whether they are trained; `loss` gets it in
     /// validation, off that device.
     ///
+    /// # Shapes
+    ///
+    /// - loss of a batch: `[1]`
+    ///
     /// # Errors
     ///
     /// As [`of_function`](Self::of_function); [`SharpnessError::Batch`] for a batch that cannot be had and

@@ -175,6 +175,10 @@ impl WorstCase {
     /// module itself stays as it is; coordinates are those of its [`ParameterSpace`]. Every step sees the same dropout
     /// masks, those of the seed.
     ///
+    /// # Shapes
+    ///
+    /// - loss of a batch: `[1]`
+    ///
     /// # Errors
     ///
     /// As [`ascend`](Self::ascend); [`SharpnessError::Batch`] for a batch that cannot be had, [`SharpnessError::Option`]

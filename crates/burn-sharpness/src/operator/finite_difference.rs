@@ -104,6 +104,10 @@ impl<'a, M: Module> FiniteDifferenceHessian<'a, M> {
     /// The Hessian of a loss that is computed in one piece: `loss` gives it, \[1\], or a pair of which the gradients are the
     /// second ([`Evaluated`]).
     ///
+    /// # Shapes
+    ///
+    /// - loss: `[1]`
+    ///
     /// # Errors
     ///
     /// [`SharpnessError::NoParameters`] where nothing is trained, [`SharpnessError::PlainDevice`] where the module is not
@@ -157,6 +161,10 @@ impl<'a, M: Module> FiniteDifferenceHessian<'a, M> {
     /// # Ok::<(), SharpnessError>(())
     /// ```
     ///
+    /// # Shapes
+    ///
+    /// - loss of a batch: `[1]`
+    ///
     /// # Errors
     ///
     /// As [`new`](Self::new). Its products also give [`SharpnessError::Batch`] for a batch that cannot be had and
@@ -191,6 +199,10 @@ impl<'a, M: Module> FiniteDifferenceHessian<'a, M> {
     }
 
     /// The Hessian of the sum Σ_b w_b L_b; `batches` and `loss` as in [`of_mean`](Self::of_mean).
+    ///
+    /// # Shapes
+    ///
+    /// - loss of a batch: `[1]`
     ///
     /// # Errors
     ///

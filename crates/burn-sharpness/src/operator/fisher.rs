@@ -59,6 +59,10 @@ impl<M> core::fmt::Debug for EmpiricalFisher<'_, M> {
 impl<'a, M: Module> EmpiricalFisher<'a, M> {
     /// Of one batch, of which `losses` gives the loss of each sample, \[samples\].
     ///
+    /// # Shapes
+    ///
+    /// - losses: `[N]`
+    ///
     /// # Errors
     ///
     /// As [`GaussNewton::new`](super::GaussNewton::new).
@@ -72,6 +76,10 @@ impl<'a, M: Module> EmpiricalFisher<'a, M> {
     }
 
     /// Of all samples of batches, as [`GaussNewton::of_batches`](super::GaussNewton::of_batches).
+    ///
+    /// # Shapes
+    ///
+    /// - losses: `[N]`, N the samples of the batch
     ///
     /// # Errors
     ///
@@ -151,6 +159,10 @@ impl<M> core::fmt::Debug for MonteCarloFisher<'_, M> {
 impl<'a, M: Module> MonteCarloFisher<'a, M> {
     /// Of one batch, as [`GaussNewton::new`](super::GaussNewton::new), with `draws` targets a sample.
     ///
+    /// # Shapes
+    ///
+    /// - outputs: `[N, K]`
+    ///
     /// # Errors
     ///
     /// As there, and [`SharpnessError::Option`] for no draws.
@@ -164,6 +176,10 @@ impl<'a, M: Module> MonteCarloFisher<'a, M> {
     }
 
     /// Of all samples of batches, as [`GaussNewton::of_batches`](super::GaussNewton::of_batches).
+    ///
+    /// # Shapes
+    ///
+    /// - outputs: `[N, K]`, N the samples of the batch
     ///
     /// # Errors
     ///

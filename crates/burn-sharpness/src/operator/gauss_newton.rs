@@ -63,6 +63,10 @@ impl<'a, M: Module> GaussNewton<'a, M> {
     /// Of the mean loss over one batch, of which `outputs` gives the module's outputs, logits for the cross-entropies,
     /// \[samples, outputs\].
     ///
+    /// # Shapes
+    ///
+    /// - outputs: `[N, K]`
+    ///
     /// # Errors
     ///
     /// [`SharpnessError::NoParameters`] where nothing is trained, [`SharpnessError::PlainDevice`] where the module is not
@@ -82,6 +86,10 @@ impl<'a, M: Module> GaussNewton<'a, M> {
 
     /// Of the mean loss over all samples of batches. `batches` gives all of them, anew at every call and in the same order,
     /// as results: `|| loader.iter()`, or `|| batches.iter().map(Ok::<_, SharpnessError>)`.
+    ///
+    /// # Shapes
+    ///
+    /// - outputs: `[N, K]`, N the samples of the batch
     ///
     /// # Errors
     ///

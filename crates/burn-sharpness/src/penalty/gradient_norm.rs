@@ -137,6 +137,11 @@ impl GradientNorm {
 
     /// ‖∇L‖ and its gradient at the module, where `gradients` are ∇L; counts a step.
     ///
+    /// # Shapes
+    ///
+    /// - the closure's loss, where it gives that alone: `[1]`
+    /// - value: `[1]`
+    ///
     /// # Errors
     ///
     /// [`SharpnessError::NoParameters`] where no gradient is that of a parameter that is trained,
@@ -194,6 +199,10 @@ impl GradientNorm {
     }
 
     /// ∇L + strength·∇‖∇L‖, where `gradients` are ∇L; counts a step. Other parameters' gradients are passed on.
+    ///
+    /// # Shapes
+    ///
+    /// - the closure's loss, where it gives that alone: `[1]`
     ///
     /// # Errors
     ///

@@ -144,6 +144,11 @@ impl HutchinsonTrace {
 
     /// tr H and its gradient at the module by this step's probes, where `gradients` are ∇L; counts a step.
     ///
+    /// # Shapes
+    ///
+    /// - the closure's loss, where it gives that alone: `[1]`
+    /// - value: `[1]`
+    ///
     /// # Errors
     ///
     /// [`SharpnessError::NoParameters`] where nothing is trained, [`SharpnessError::PlainDevice`] where the module is not
@@ -211,6 +216,10 @@ impl HutchinsonTrace {
 
     /// ∇L + strength·∇tr H, where `gradients` are ∇L, the second no longer than the [limit](HutchinsonTraceConfig::limit)
     /// allows; counts a step. Other parameters' gradients are passed on.
+    ///
+    /// # Shapes
+    ///
+    /// - the closure's loss, where it gives that alone: `[1]`
     ///
     /// # Errors
     ///

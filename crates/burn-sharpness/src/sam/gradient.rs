@@ -118,6 +118,10 @@ impl SamGradient {
     /// together, so that the device is waited for once. The first step with more than one pass, and one before which a
     /// training flag has changed, repeats the first pass to see whether the closure gives the same gradient.
     ///
+    /// # Shapes
+    ///
+    /// - the closure's loss, where it gives that alone: `[1]`
+    ///
     /// # Errors
     ///
     /// [`SharpnessError::NotRepeatable`] where the closure gives another gradient at every call, as on the next batch: the

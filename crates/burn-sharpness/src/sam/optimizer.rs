@@ -166,6 +166,10 @@ impl Sam {
     ///
     /// Where a gradient is not finite, nothing is stepped and the outcome says so.
     ///
+    /// # Shapes
+    ///
+    /// - the closure's loss, where it gives that alone: `[1]`
+    ///
     /// # Errors
     ///
     /// As [`SamGradient::loss_gradients`].
