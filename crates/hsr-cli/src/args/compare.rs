@@ -49,7 +49,7 @@ pub struct CompareOptions {
     /// Choose each method's strength, at each seed, from N on a logarithmic grid, by a validation split: a fifth of the
     /// training split. Grids go from a tenth of the default to ten times as much for sam and its family; they are 0.0001
     /// to 0.1 for trace, 0.00001 to 0.1 for weight-decay, 0.01 to 0.5 for label-smoothing, 0.001 to 1 for the others, and
-    /// 0.05 to 5 for a --strength of relative:X.
+    /// 0.05 to 5 for a --strength of relative:X or projected:X.
     #[arg(long, value_name = "N")]
     pub tune: Option<usize>,
     /// What the methods have the same number of: epochs, or forward and backward passes, of which each gets as many as plain

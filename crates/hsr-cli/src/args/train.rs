@@ -42,8 +42,8 @@ pub struct TrainOptions {
     pub method: Method,
     /// The factor of what is added to the loss, or the rule for it; ρ for sam and its family, the noise's standard
     /// deviation for nso, the factor or ε of weight-decay and label-smoothing. A rule is auto, which needs no number,
-    /// relative:X (what is added is always X·‖∇L‖ long) or safe:X (X, but what is added is never longer than half of ‖∇L‖)
-    /// [default: auto for hsr; 0.005 for trace, 0.5 for asam, 0.2 for fsam, 0.1 for looksam and eigen-sam, 0.01 for nso,
+    /// relative:X (what is added is always X·‖∇L‖ long), projected:X (the same without what works against the loss) or
+    /// safe:X (X, but what is added is never longer than half of ‖∇L‖) [default: auto for hsr; 0.005 for trace, 0.5 for asam, 0.2 for fsam, 0.1 for looksam and eigen-sam, 0.01 for nso,
     /// 0.001 for weight-decay, 0.1 for label-smoothing, 0.05 for the others].
     #[arg(long, value_name = "X|RULE")]
     pub strength: Option<Strength>,

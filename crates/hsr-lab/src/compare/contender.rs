@@ -32,7 +32,7 @@ const MOST: usize = 100;
 /// The ends of a method's grid: for rules that are shares of ‖∇L‖, and for numbers.
 fn ends(contender: Contender) -> [f64; 2] {
     match (contender.strength, contender.method) {
-        (Strength::Relative(_), _) => [0.05, 5.0],
+        (Strength::Relative(_) | Strength::Projected(_), _) => [0.05, 5.0],
         (_, Method::Trace) => [1e-4, 0.1],
         (_, method) if method.sam().is_some() => {
             // A decade to both sides of the papers' ρ.
@@ -55,6 +55,7 @@ pub(super) fn grid(contender: Contender, count: usize) -> Vec<Strength> {
     };
     let of = |value: f64| match contender.strength {
         Strength::Relative(_) => Strength::Relative(value),
+        Strength::Projected(_) => Strength::Projected(value),
         Strength::Safe { share, .. } => Strength::Safe {
             strength: value,
             share,
@@ -83,15 +84,11 @@ mod tests {
         let hsr = Contender::new(Method::Hsr);
         let numbers: Vec<f64> = grid(hsr, 4).iter().filter_map(|it| it.most()).collect();
         assert_eq!(numbers, [0.001, 0.01, 0.1, 1.0]);
-        let relative = Contender {
-            strength: Strength::Relative(0.5),
-            ..hsr
-        };
-        let shares: Vec<f64> = grid(relative, 3)
-            .iter()
-            .filter_map(|it| it.share())
-            .collect();
-        assert_eq!(shares, [0.05, 0.5, 5.0]);
+        for share in [Strength::Relative, Strength::Projected] {
+            let strength = share(0.5);
+            let grid = grid(Contender { strength, ..hsr }, 3);
+            assert_eq!(grid, [0.05, 0.5, 5.0].map(share));
+        }
         for method in Method::ALL.into_iter().filter(|it| it.has_strength()) {
             let grid = grid(Contender::new(method), 5);
             let numbers: Vec<f64> = grid.iter().filter_map(|it| it.most()).collect();

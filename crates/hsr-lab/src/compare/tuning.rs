@@ -73,7 +73,9 @@ pub(super) fn figure(tuning: &[TunedMethod]) -> Result<Figure, FigureError> {
     let plot = |tuned: &TunedMethod| Plot {
         title: tuned.method.name().to_owned(),
         x: match tuned.strengths.first() {
-            Some(Strength::Relative(_)) => "share of the loss's gradient".to_owned(),
+            Some(Strength::Relative(_) | Strength::Projected(_)) => {
+                "share of the loss's gradient".to_owned()
+            }
             _ => "strength".to_owned(),
         },
         y: "macro-F1 on the validation split".to_owned(),
