@@ -30,7 +30,7 @@ pub fn extent(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
 /// An axis that never is empty, whatever range it is asked for.
 #[derive(Clone, Debug)]
 pub struct Axis {
-    log: bool,
+    pub log: bool,
     /// The ends; those of a logarithmic axis as exponents of ten.
     start: f64,
     end: f64,

@@ -69,16 +69,15 @@ impl FigureError {
         found: usize,
         expected: usize,
     ) -> Result<(), Self> {
-        let label = label.to_owned();
-        match found == expected {
-            true => Ok(()),
-            false => Err(Self::Length {
-                label,
-                what,
-                found,
-                expected,
-            }),
+        if found == expected {
+            return Ok(());
         }
+        Err(Self::Length {
+            label: label.to_owned(),
+            what,
+            found,
+            expected,
+        })
     }
 
     /// An error unless a range can be drawn.
@@ -87,16 +86,15 @@ impl FigureError {
         axis: char,
         (low, high): (f64, f64),
     ) -> Result<(), Self> {
-        let title = title.to_owned();
-        match drawable(low) && drawable(high) && low < high {
-            true => Ok(()),
-            false => Err(Self::Range {
-                title,
-                axis,
-                low,
-                high,
-            }),
+        if drawable(low) && drawable(high) && low < high {
+            return Ok(());
         }
+        Err(Self::Range {
+            title: title.to_owned(),
+            axis,
+            low,
+            high,
+        })
     }
 
     pub(super) fn no_value(label: &str, what: &'static str) -> Self {

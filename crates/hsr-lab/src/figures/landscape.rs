@@ -1,5 +1,7 @@
 //! The loss around a network, as a map with contours.
 
+use std::iter;
+
 use plotters::coord::ranged1d::ValueFormatter;
 use plotters::element::{PathElement, Polygon};
 use plotters::style::colors::colormaps::{ColorMap, ViridisRGB};
@@ -95,7 +97,6 @@ impl LossPlane {
 struct Bands {
     levels: Vec<f64>,
     axis: Axis,
-    log: bool,
     highest: f64,
 }
 
@@ -110,11 +111,11 @@ impl Bands {
             false => axis.ticks(12),
         };
         levels.retain(|v| *v > low && *v < high);
+        let highest = high;
         Self {
             levels,
             axis,
-            log,
-            highest: high,
+            highest,
         }
     }
 
@@ -134,7 +135,7 @@ impl Bands {
     }
 
     fn draw(&self, context: &mut Context<'_>, plane: &LossPlane) -> Result<(), FigureError> {
-        let map = |v: f64| if self.log { v.ln() } else { v };
+        let map = |v: f64| if self.axis.log { v.ln() } else { v };
         let loss = |column: usize, row: usize| {
             let v = plane.loss[row * plane.x.len() + column];
             map(if drawable(v) { v } else { self.highest })
@@ -144,15 +145,11 @@ impl Bands {
             first + (last - first) * at / (values.len() - 1) as f64
         };
         let size = (plane.x.len(), plane.y.len());
-        let place = |(x, y): (f64, f64)| (along(&plane.x, x), along(&plane.y, y));
-        for band in 0..=self.levels.len() {
-            // Everything reaches the lowest band.
-            let level = band
-                .checked_sub(1)
-                .map_or(f64::MIN, |below| map(self.levels[below]));
-            let mut rings = rings(loss, size, level);
-            let points = rings.iter_mut().flatten();
-            points.for_each(|point| *point = place(*point));
+        // Everything reaches the lowest band.
+        let levels = self.levels.iter().map(|v| map(*v));
+        for (band, level) in iter::once(f64::MIN).chain(levels).enumerate() {
+            let place = |x: f64, y: f64| (along(&plane.x, x), along(&plane.y, y));
+            let rings = rings(loss, size, level, place);
             let fill = self.color(band).filled();
             context.draw_series([Polygon::new(outline(&rings), fill)])?;
             let line = stroke(INK, 0.4);

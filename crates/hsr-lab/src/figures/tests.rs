@@ -282,6 +282,22 @@ fn what_does_not_fit_together_is_refused_in_a_line() {
 }
 
 #[test]
+fn of_many_samples_some_of_every_class_are_drawn() {
+    let labels = (0..400_000).map(|i| if i == 77 { 5 } else { i % 2 });
+    let crowd = decided(|p| {
+        (p.points, p.labels) = (vec![[0.0, 0.0]; 400_000], labels.clone().collect());
+        p.classes = vec![0];
+    });
+    let crowd = crowd.unwrap();
+    let drawn = |element: &str| crowd.svg().matches(element).count();
+    // Discs of class 0 and squares of classes 1 and 5, each with its rim, and one of each in the legend.
+    assert_eq!(drawn("<circle"), 2 * (2000 + 1));
+    assert_eq!(drawn("<rect") - 1, 2 * (2000 + 1 + 2));
+    assert!(crowd.svg().contains("more than 2000 points of a name") && crowd.png(1.0).is_ok());
+    assert!(!decided(|_| {}).unwrap().svg().contains("are drawn"));
+}
+
+#[test]
 fn distributions_show_quartiles_where_numpy_has_them() {
     let group = |values: &[f64]| Distribution {
         label: "hsr".to_owned(),
