@@ -107,12 +107,12 @@ mod activation_name {
     /// By name, or with its parameters where these are not the usual ones.
     #[derive(Serialize, Deserialize)]
     #[serde(untagged)]
-    enum Named {
+    enum Written {
         Name(String),
         Whole(Activation),
     }
 
-    impl Named {
+    impl Written {
         fn of(activation: &Activation) -> Self {
             match activation.name().parse::<Activation>() {
                 Ok(usual) if usual == *activation => Self::Name(activation.name().to_owned()),
@@ -129,19 +129,19 @@ mod activation_name {
     }
 
     pub fn serialize<S: Serializer>(it: &Option<Activations>, to: S) -> Result<S::Ok, S::Error> {
-        let named = |it: &Activations| it.as_slice().iter().map(Named::of).collect::<Vec<_>>();
+        let named = |it: &Activations| it.as_slice().iter().map(Written::of).collect::<Vec<_>>();
         it.as_ref()
-            .map(|it| PerLayer::<Named>::from(named(it)))
+            .map(|it| PerLayer::<Written>::from(named(it)))
             .serialize(to)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Option<Activations>, D::Error> {
-        let Some(written) = Option::<PerLayer<Named>>::deserialize(from)? else {
+        let Some(written) = Option::<PerLayer<Written>>::deserialize(from)? else {
             return Ok(None);
         };
-        let list = written.as_slice().iter().map(Named::activation);
+        let list = written.as_slice().iter().map(Written::activation);
         let list: Result<Vec<Activation>, hsr_core::Error> = list.collect();
         Ok(Some(list.map_err(D::Error::custom)?.into()))
     }

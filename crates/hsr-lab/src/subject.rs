@@ -300,23 +300,21 @@ impl Subject {
     /// What reading it can refuse, and [`LabError::Option`] where it is not of the same sizes or where there is no run.
     pub(crate) fn other(&self, path: Option<&Path>) -> Result<(String, Vec<f64>), LabError> {
         let source = match (path, &self.options.source) {
-            (
-                Some(path),
+            (Some(path), of) => {
+                let (layers, ignore_unused) = match of {
+                    ModelSource::Weights {
+                        layers,
+                        ignore_unused,
+                        ..
+                    } => (layers.clone(), *ignore_unused),
+                    ModelSource::Run { .. } => Default::default(),
+                };
                 ModelSource::Weights {
+                    path: path.to_owned(),
                     layers,
                     ignore_unused,
-                    ..
-                },
-            ) => ModelSource::Weights {
-                path: path.to_owned(),
-                layers: layers.clone(),
-                ignore_unused: *ignore_unused,
-            },
-            (Some(path), ModelSource::Run { .. }) => ModelSource::Weights {
-                path: path.to_owned(),
-                layers: Default::default(),
-                ignore_unused: false,
-            },
+                }
+            }
             (None, ModelSource::Run { directory, .. }) => ModelSource::Run {
                 directory: directory.clone(),
                 network: Some("plain".to_owned()),

@@ -88,23 +88,20 @@ impl Comparison {
         let store = store::open(directory, &stored)?;
         let (mut trials, mut pending) = (Vec::new(), Vec::new());
         for seed in config.seeds() {
+            let job = |contender, number| Job {
+                contender,
+                seed,
+                number,
+            };
             for &contender in &config.methods {
                 let method = contender.method;
                 for (number, contender) in config.tried(contender).into_iter().enumerate() {
                     if store.read_trial(method, seed, number)?.is_none() {
-                        trials.push(Job {
-                            contender,
-                            seed,
-                            number: Some(number),
-                        });
+                        trials.push(job(contender, Some(number)));
                     }
                 }
                 if store.read(method, seed)?.is_none() {
-                    pending.push(Job {
-                        contender,
-                        seed,
-                        number: None,
-                    });
+                    pending.push(job(contender, None));
                 }
             }
         }

@@ -251,16 +251,16 @@ fn top(
     count: usize,
 ) -> Result<TopEigenvalues, LabError> {
     let found = pairs_at_the_ends(curvature, weights, batch, count, 0)?;
-    let shown = |pairs: Vec<EigenPair>| {
-        let pairs = pairs.into_iter();
-        let each = |EigenPair {
-                        value, residual, ..
-                    }| Eigenvalue { value, residual };
-        pairs.map(each).collect()
+    let shown = |pairs: &[EigenPair]| {
+        let each = |it: &EigenPair| Eigenvalue {
+            value: it.value,
+            residual: it.residual,
+        };
+        pairs.iter().map(each).collect()
     };
     Ok(TopEigenvalues {
-        largest: shown(found.largest),
-        smallest: shown(found.smallest),
+        largest: shown(&found.largest),
+        smallest: shown(&found.smallest),
         converged: found.converged,
     })
 }

@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 use super::context::Context;
-use super::critical::{Critical, Kind, TOLERANCE, unique};
+use super::critical::{Critical, Kind, TOLERANCE};
 use super::finding::{Claim, Finding, Table, chart, plot};
 use super::numbers::median;
 use super::plan::{Extent, Plan};
 use super::scene::Scene;
-use super::search::{BATCH, Epochs, epochs, search};
+use super::search::{BATCH, Epochs, epochs, search_each};
 use crate::error::LabError;
 use crate::figures::{self, Mark, Plot, Series};
 
@@ -47,24 +47,19 @@ fn run(settings: &Settings, context: &Context) -> Result<Finding, LabError> {
     let sets = settings.scenes.len() * settings.datasets;
     let seed_of = |set: usize| context.seed + (set % settings.datasets) as u64;
     let load = |set: usize| settings.scenes[set / settings.datasets].load(seed_of(set));
-    let found = context.map("critical points", 1.0, sets * settings.batches, |i| {
-        let (set, batch) = (i / settings.batches, i % settings.batches);
-        search(&load(set)?, settings.epochs, seed_of(set), batch)
-    })?;
-    let [degenerate, lost] = [
-        found.iter().map(|it| it.degenerate).sum::<usize>(),
-        found.iter().map(|it| it.lost).sum::<usize>(),
-    ];
+    let found = search_each(
+        context,
+        (sets, settings.batches),
+        settings.epochs,
+        seed_of,
+        load,
+    )?;
+    let (mut degenerate, mut lost) = (0, 0);
     let mut points: Vec<(usize, Critical)> = Vec::new();
-    let mut found = found.into_iter();
-    for set in 0..sets {
-        let of_set = found
-            .by_ref()
-            .take(settings.batches)
-            .flat_map(|it| it.points)
-            .collect();
-        let bed = load(set)?;
-        points.extend(unique(&bed, of_set).into_iter().map(|point| (set, point)));
+    for (set, (_, found)) in found.into_iter().enumerate() {
+        degenerate += found.degenerate;
+        lost += found.lost;
+        points.extend(found.points.into_iter().map(|point| (set, point)));
     }
     report(settings, context, &points, [degenerate, lost])
 }

@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::context::{Context, Shared};
-use super::critical::{Critical, Kind, unique};
+use super::critical::{Critical, Kind};
 use super::plan::Extent;
 use super::scene::{Bed, Scene};
-use super::search::{Epochs, epochs, search};
+use super::search::{Epochs, Found, epochs, search_each};
 use crate::error::LabError;
 
 #[derive(Clone, Debug, Serialize)]
@@ -60,33 +60,23 @@ impl Points {
             epochs,
         } = settings(extent);
         let seed_of = |set: usize| context.seed + set as u64;
-        let found = context.shared(&shared(extent)).map(
-            "critical points",
-            1.0,
-            datasets * batches,
-            |i| {
-                let seed = seed_of(i / batches);
-                search(&scene.load(seed)?, epochs, seed, i % batches)
-            },
-        )?;
-        let mut found = found.into_iter();
-        let sets = (0..datasets).map(|set| {
-            let bed = scene.load(seed_of(set))?;
-            let of_set = found.by_ref().take(batches).flat_map(|it| it.points);
-            let points = unique(&bed, of_set.collect());
+        let load = |set: usize| scene.load(seed_of(set));
+        let context = context.shared(&shared(extent));
+        let found = search_each(&context, (datasets, batches), epochs, seed_of, load)?;
+        let sets = found.into_iter().map(|(bed, Found { points, .. })| {
             let of_kind = |kind: Kind, order: fn(&Critical) -> f64| -> Vec<Critical> {
                 let of_kind = points.iter().filter(|point| point.kind() == kind);
                 let mut of_kind: Vec<Critical> = of_kind.cloned().collect();
                 of_kind.sort_by(|a, b| order(a).total_cmp(&order(b)));
                 of_kind
             };
-            Ok(Set {
+            Set {
                 minima: of_kind(Kind::Minimum, |point| point.curvature.lambda_max()),
                 saddles: of_kind(Kind::Saddle, |point| point.curvature.lambda_min()),
                 bed,
-            })
+            }
         });
-        let sets = sets.collect::<Result<Vec<Set>, LabError>>()?;
+        let sets = sets.collect();
         Ok(Self { scene, sets })
     }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::context::Context;
 use super::critical::{Critical, Polished, polish, unique};
 use super::descent::{Descent, Pace};
 use super::plan::Extent;
@@ -21,8 +22,8 @@ pub(super) fn epochs(extent: Extent) -> Epochs {
     extent.pick([0, 30, 300, 3000], [0, 30, 300, 3000], [0, 5, 50, 1000])
 }
 
-/// What came of a batch.
-#[derive(Serialize, Deserialize)]
+/// What came of a batch, or of all batches of a loss.
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Found {
     /// The different critical points.
     pub points: Vec<Critical>,
@@ -31,17 +32,8 @@ pub(super) struct Found {
 }
 
 /// The critical points that one batch of starts leads to. `seed` is that of the data.
-pub(super) fn search(
-    bed: &Bed,
-    epochs: Epochs,
-    seed: u64,
-    batch: usize,
-) -> Result<Found, LabError> {
-    let mut found = Found {
-        points: Vec::new(),
-        degenerate: 0,
-        lost: 0,
-    };
+fn search(bed: &Bed, epochs: Epochs, seed: u64, batch: usize) -> Result<Found, LabError> {
+    let mut found = Found::default();
     for start in 0..BATCH {
         let methods = Method::OF_CURVATURE.len();
         let method = Method::OF_CURVATURE[(start + start / methods) % methods];
@@ -63,4 +55,31 @@ pub(super) fn search(
     }
     found.points = unique(bed, found.points);
     Ok(found)
+}
+
+/// The critical points of several losses, each from so many batches of starts; `load` gives a loss, and `seed` the seed of its
+/// data, by its place.
+pub(super) fn search_each(
+    context: &Context,
+    (losses, batches): (usize, usize),
+    epochs: Epochs,
+    seed: impl Fn(usize) -> u64 + Sync,
+    load: impl Fn(usize) -> Result<Bed, LabError> + Sync,
+) -> Result<Vec<(Bed, Found)>, LabError> {
+    let found = context.map("critical points", 1.0, losses * batches, |i| {
+        let loss = i / batches;
+        search(&load(loss)?, epochs, seed(loss), i % batches)
+    })?;
+    let mut found = found.into_iter();
+    let each = (0..losses).map(|loss| {
+        let (bed, mut all) = (load(loss)?, Found::default());
+        for of_batch in found.by_ref().take(batches) {
+            all.points.extend(of_batch.points);
+            all.degenerate += of_batch.degenerate;
+            all.lost += of_batch.lost;
+        }
+        all.points = unique(&bed, all.points);
+        Ok((bed, all))
+    });
+    each.collect()
 }
