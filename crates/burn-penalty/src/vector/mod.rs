@@ -5,23 +5,24 @@
 
 mod formula;
 mod lanes;
+mod values;
 
 use std::borrow::Cow;
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::{DType, Device, Element as ElementType, Shape, Tensor, TensorData};
+use burn::tensor::{DType, Device, Shape, Tensor, TensorData};
 use rand::Rng;
 
 pub(crate) use self::formula::{
     Difference, Element, Formula, Moved, Product, Scaled, ScaledProduct, TwiceScaled,
 };
 use self::lanes::{largest, over, sum};
+use self::values::Values;
 use crate::error::PenaltyError;
 use crate::group::Group;
 use crate::number::Number;
 use crate::probe::random_signs;
-use crate::reach::Reach;
 use crate::tensors::{in_precision, together, wide};
 
 /// A vector over the parameters of a group, in at least single precision. A parameter that it does not have counts as
@@ -39,18 +40,6 @@ struct Part {
     /// The parameter's own precision.
     dtype: DType,
     values: Option<Values>,
-}
-
-/// The components of a part, flat.
-#[derive(Clone, Debug)]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "there are few; a tensor's size follows the backends"
-)]
-enum Values {
-    Single(Vec<f32>),
-    Double(Vec<f64>),
-    Device(Tensor<1>),
 }
 
 impl Vector {
@@ -420,43 +409,6 @@ impl Vector {
 /// Makes a part beside a parameter.
 trait Make {
     fn make<const D: usize>(&mut self, id: ParamId, parameter: Tensor<D>) -> Option<Values>;
-}
-
-impl Values {
-    /// Whether those of such a tensor are numbers: half precision is left to tensors, whose rounding is the module's.
-    fn are_here<const D: usize>(tensor: &Tensor<D>) -> bool {
-        matches!(tensor.dtype(), DType::F32 | DType::F64)
-            && Reach::of(&tensor.device()) == Reach::Host
-    }
-
-    /// Those of a tensor that belongs to a parameter, which says where they are and how: all vectors of a module agree.
-    fn beside<const D: usize>(parameter: &Tensor<D>, tensor: Tensor<D>) -> Self {
-        let here = Self::are_here(parameter);
-        match parameter.dtype() {
-            DType::F32 if here => Self::Single(components(in_precision(tensor, DType::F32))),
-            DType::F64 if here => Self::Double(components(in_precision(tensor, DType::F64))),
-            _ => Self::Device(wide(tensor).reshape([-1])),
-        }
-    }
-
-    fn is_tensor(&self) -> bool {
-        matches!(self, Self::Device(_))
-    }
-
-    fn into_tensor<const D: usize>(self, shape: Shape, device: &Device) -> Tensor<D> {
-        let (data, dtype) = match self {
-            Self::Single(values) => (TensorData::new(values, shape), DType::F32),
-            Self::Double(values) => (TensorData::new(values, shape), DType::F64),
-            Self::Device(tensor) => return tensor.reshape(shape),
-        };
-        Tensor::from_data(data, (&device.clone().inner(), dtype))
-    }
-}
-
-/// Those of a tensor in the host's memory. Where nobody else has the tensor its memory is taken.
-fn components<T: ElementType, const D: usize>(tensor: Tensor<D>) -> Vec<T> {
-    let values = tensor.into_data().try_into_vec();
-    values.expect("the type is the tensor's")
 }
 
 /// The parts of N vectors that are one parameter's.
