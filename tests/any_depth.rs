@@ -482,6 +482,7 @@ fn the_mean_of_probes_is_the_exact_gradient() {
             probing = probing.load_record(HsrRecord {
                 steps,
                 averages: Some(averages),
+                mean: None,
             });
             let one = probing
                 .gradient(&model, x.clone(), y.clone(), true)
