@@ -137,13 +137,10 @@ fn plot<const N: usize>(y: &str, y_log: bool, lines: [(&str, Vec<[f64; 2]>); N])
         band: Vec::new(),
     });
     Plot {
-        title: String::new(),
         x: "step".to_owned(),
         y: y.to_owned(),
-        x_log: false,
         y_log,
-        diagonal: false,
-        reach: Vec::new(),
         series: series.into(),
+        ..Plot::default()
     }
 }

@@ -1457,6 +1457,45 @@ fn half_precision_parameters_get_the_gradient_of_single_precision() {
             assert!(error < tolerance, "{dtype:?} {execution:?}: {error}");
             assert!(got.iter().any(|&v| v != 0.0));
         }
+        // Every way in with a strength that depends on the loss's gradient, which is computed in single precision.
+        for mode in [Mode::Coupled, Mode::Direction] {
+            let hsr = || HsrConfig::new().with_mode(mode).init().unwrap();
+            let on = |net: &ThreeLayerNet| Linear::clone(&net.output);
+            let narrow = ThreeLayerNet::new(
+                trainable(&narrow.hidden),
+                Activation::Tanh,
+                trainable(&on(&narrow)),
+            );
+            let x = Tensor::from_inner(x.clone()).set_require_grad(true);
+            let plain = Tensor::from_inner(x.clone().inner());
+            let none = GradientsParams::new;
+            let term = hsr().penalty(&narrow, x.clone(), y.clone()).unwrap();
+            let by_term = GradientsParams::from_grads(term.backward(), &narrow);
+            let term = hsr().head(&narrow, x, y.clone()).unwrap();
+            let by_head = GradientsParams::from_grads(term.features_term().backward(), &narrow);
+            let by_head = term.inject(&narrow, by_head);
+            let one_call = hsr()
+                .loss_gradients(&narrow, plain.clone(), y.clone())
+                .unwrap();
+            let injected = hsr().inject(&narrow, plain, y.clone(), none()).unwrap();
+            for gradients in [by_term, by_head, one_call.gradients, injected] {
+                let weight = gradients.get::<2>(narrow.output.weight.id).unwrap();
+                assert_eq!(weight.dtype(), dtype, "{mode:?}");
+                assert!(values(weight).iter().all(|v| v.is_finite()), "{mode:?}");
+            }
+        }
+    }
+}
+
+/// The same layer, trained.
+fn trainable(linear: &Linear) -> Linear {
+    let of =
+        |value: Tensor<2>| Param::from_tensor(Tensor::from_inner(value)).set_require_grad(true);
+    Linear {
+        weight: of(linear.weight.val().inner()),
+        bias: linear.bias.as_ref().map(|bias| {
+            Param::from_tensor(Tensor::from_inner(bias.val().inner())).set_require_grad(true)
+        }),
     }
 }
 

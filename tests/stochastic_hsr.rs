@@ -6,7 +6,7 @@ use std::cell::Cell;
 
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::{Module, Param, ParamGroup};
-use burn::nn::Linear;
+use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams, SgdConfig};
 use burn::tensor::{DType, Device, Tensor};
 use burn::train::{RegressionOutput, TrainOutput, TrainStep};
@@ -14,8 +14,8 @@ use burn_hsr::{Activation, HsrConfig, ThreeLayerNet};
 use burn_penalty::stochastic::Part;
 use burn_penalty::train::StochasticHsrModel;
 use burn_penalty::{
-    Mode, Objective, Outcome, PenaltyError, ScheduleConfig, Scheme, StochasticHsrConfig,
-    StochasticHsrGradient, StochasticHsrGradientRecord, Strength,
+    MeanGradient, Mode, Objective, Outcome, PenaltyError, ScheduleConfig, Scheme,
+    StochasticHsrConfig, StochasticHsrGradient, StochasticHsrGradientRecord, Strength,
 };
 use burn_sharpness::ParameterSpace;
 use burn_sharpness::spectrum::DenseSpectrum;
@@ -397,6 +397,49 @@ fn plain(objective: Objective, theta: &[f64], weights_at: [f64; 2]) -> ([f64; 2]
     let pairs = h.iter().zip(theta);
     let gradient = pairs.map(|(h, t)| (of_trace + 2.0 * of_square * h) * -t.cos());
     (moments, gradient.collect())
+}
+
+/// A parameter without a gradient and a component that is not finite keep their part of the mean; a record goes on.
+#[test]
+fn the_mean_gradient_keeps_what_a_step_does_not_say() {
+    let device = device();
+    let layer = LinearConfig::new(2, 1).init(&device);
+    let gradients = |weight: [f32; 2], bias: Option<f32>| {
+        let mut gradients = GradientsParams::new();
+        let weight = Tensor::<1>::from_floats(weight, &device).reshape([2, 1]);
+        gradients.register(layer.weight.id, weight.inner());
+        if let Some(bias) = bias {
+            let id = layer.bias.as_ref().unwrap().id;
+            gradients.register(id, Tensor::<1>::from_floats([bias], &device).inner());
+        }
+        gradients
+    };
+    let strength = Strength::Projected(0.5);
+    let mut mean = MeanGradient::default();
+    let mut take = |mean: &mut MeanGradient, of_loss: GradientsParams| {
+        let penalty = gradients([1.0, -2.0], Some(0.5));
+        Mode::Coupled
+            .apply(&layer, strength, 1.0, &of_loss, &penalty, mean)
+            .unwrap();
+        mean.to_record().unwrap().unwrap()
+    };
+    let close = |found: &[Vec<f64>], expected: [f64; 3]| {
+        let error = relative_error(&found.concat(), &expected, 1.0);
+        assert!(error < 1e-6, "{found:?}");
+    };
+    close(
+        &take(&mut mean, gradients([1.0, 2.0], Some(4.0))),
+        [0.05, 0.1, 0.2],
+    );
+    let two = [0.05 * 1.95, 0.1 * 0.95, 0.2];
+    close(&take(&mut mean, gradients([1.0, 0.0], None)), two);
+    let three = take(&mut mean, gradients([f32::NAN, 1.0], Some(f32::INFINITY)));
+    close(&three, [two[0], two[1] * 0.95 + 0.05, two[2]]);
+    let mut resumed = MeanGradient::from_record(Some(three));
+    assert_eq!(
+        take(&mut resumed, gradients([0.0, 1.0], Some(1.0))),
+        take(&mut mean, gradients([0.0, 1.0], Some(1.0)))
+    );
 }
 
 #[test]

@@ -83,8 +83,8 @@ pub struct HsrConfig {
 }
 
 impl HsrConfig {
-    /// What [`Strength::Auto`] is here: of the rules that were tried on nineteen tables, MNIST among them, the one that took
-    /// most off λ_max at the training loss of plain training. A larger share takes more.
+    /// What [`Strength::Auto`] is here: of the rules that were tried on eighteen tables, MNIST among them, the one that took
+    /// most off λ_max for what it cost in training loss. A larger share takes more.
     pub const AUTO: Strength = Strength::Projected(0.3);
 
     /// With a strength: a number, or a [`Strength`].

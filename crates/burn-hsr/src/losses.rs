@@ -31,7 +31,7 @@ impl From<OutputLoss> for HsrLossConfig {
 }
 
 impl HsrLossConfig {
-    /// Refuses what no loss is.
+    /// Refuses settings that no loss can have.
     pub(crate) fn check(&self) -> Result<(), HsrError> {
         let refuse = |option, value, expected| {
             Err(HsrError::Config {

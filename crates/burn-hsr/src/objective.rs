@@ -204,9 +204,14 @@ impl Hsr {
         // The parameters keep their identity, so that these are the gradients of the model.
         let network = Mlp::of(model);
         let loss = loss(self.config(), network.forward(inputs), &targets);
+        let gradients = match loss.is_tracked() {
+            true => GradientsParams::from_grads(loss.clone().backward(), &network),
+            // Everything is frozen.
+            false => GradientsParams::new(),
+        };
         Ok(LossGradients {
-            loss: loss.clone().inner(),
-            gradients: GradientsParams::from_grads(loss.backward(), &network),
+            loss: loss.without_autodiff(),
+            gradients,
         })
     }
 }

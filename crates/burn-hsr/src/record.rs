@@ -27,7 +27,7 @@ pub struct HsrRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub averages: Option<ProbeAverages>,
     /// The running mean of the loss's gradient, where the strength is [projected](crate::Strength::Projected) as the default
-    /// is: one list a parameter, from the inputs on.
+    /// is: one list for each parameter, in the order of the layers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean: Option<Vec<Vec<f64>>>,
 }

@@ -14,7 +14,7 @@
 //! * [`Strength`], [`Mode`], [`ScheduleConfig`]: how strong a penalty is and how it enters a step ([`Mode::enter`]);
 //!   [`MeanGradient`]: what it must not work against.
 //! * [`Reach`]: what reading a number from a device costs.
-//! * [`probe`], [`precision`]: random signs, and how long a step must be.
+//! * [`probe`], [`precision`]: seeded random numbers, and how long a step must be.
 //! * [`files`], [`values`]: what records are made of.
 //!
 //! # Features

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 
 use crate::error::PenaltyError;
-use crate::vector::{Element, Formula, Moved, Scaled, Vector};
+use crate::vector::{Moved, Vector};
 
 /// The running mean m of ∇L that a [projected](crate::Strength::Projected) strength keeps, over the parameters that are trained:
 ///
@@ -13,8 +13,9 @@ use crate::vector::{Element, Formula, Moved, Scaled, Vector};
 /// ∇P⁺ = ∇P − min(0, ⟨∇P, m⟩/⟨m, m⟩) m
 /// ```
 ///
-/// so that ⟨∇P⁺, m⟩ ≥ 0. Which multiple of the mean m is does not matter, so there is no correction for its start at 0; a
-/// parameter that a step has no gradient for keeps its part. Removing the conflicting component of a gradient is the gradient
+/// so that ⟨∇P⁺, m⟩ ≥ 0. Which multiple of the mean m is does not matter, so there is no correction for its start at 0. Only
+/// steps in which the penalty acts count; a component that is NaN or infinite, or that a step has no gradient for, stays as it
+/// was. Removing the conflicting component of a gradient is the gradient
 /// surgery (PCGrad) of T. Yu et al., NeurIPS 2020, there between the batch gradients of two tasks.
 #[derive(Clone, Debug, Default)]
 pub struct MeanGradient {
@@ -39,14 +40,9 @@ impl MeanGradient {
             Some(numbers) => of_loss.with_numbers(&numbers),
             None => self.mean.take(),
         };
-        let share = (1.0 - Self::DECAY).into();
-        self.mean = Some(match before {
-            Some(mean) if mean.fits(&of_loss) => {
-                Vector::map(Averaged, [&Self::DECAY.into(), &share], [&mean, &of_loss])
-            }
-            // The first step, or another module than before.
-            _ => Vector::map(Scaled, [&share], [&of_loss]),
-        });
+        // Another module than before begins anew.
+        let before = before.filter(|mean| mean.is_of(&of_loss));
+        self.mean = Some(of_loss.averaged(before.as_ref(), Self::DECAY));
     }
 
     /// ∇P⁺ where m is known.
@@ -87,15 +83,5 @@ impl MeanGradient {
             mean: None,
             recorded,
         }
-    }
-}
-
-/// ka + lb.
-struct Averaged;
-
-impl Formula<2, 2> for Averaged {
-    #[inline]
-    fn at<E: Element>([k, l]: [E::Scale; 2], [a, b]: [E; 2]) -> E {
-        a.times(k) + b.times(l)
     }
 }

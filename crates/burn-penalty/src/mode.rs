@@ -161,7 +161,8 @@ impl Mode {
         }
         Ok(Measured {
             vector,
-            factor: length.clone() * own.reciprocal(),
+            // Of a penalty that is flat here nothing is added, whatever else depends on it.
+            factor: (length.clone() * own.clone().reciprocal()).unless_zero(&own, 0.0),
             length,
         })
     }

@@ -21,7 +21,7 @@ use crate::number::Number;
 /// | `Fixed(strength)` | strength |
 /// | `Relative(share)` | share·‖∇L‖/‖∇P‖ |
 /// | `Safe { strength, share }` | min(strength, share·‖∇L‖/‖∇P‖) |
-/// | `Projected(share)` | share·‖∇L‖/‖∇P‖, and in ∇P's place its [projection](MeanGradient) |
+/// | `Projected(share)` | share·‖∇L‖/‖∇P‖, applied to the [projection](MeanGradient) of ∇P |
 /// | `Auto` | one of these, chosen by what it is the strength of |
 ///
 /// The norms are taken over the parameters that are trained, at every step. With a share below 1 what is added never
@@ -57,8 +57,7 @@ pub enum Strength {
         /// The most that what is added may be long, as a share of ‖∇L‖.
         share: f64,
     },
-    /// As long as in [`Relative`](Self::Relative), but without the part that works against the running mean of ∇L: what is
-    /// taken from the loss's descent is given back.
+    /// At most as long as in [`Relative`](Self::Relative): the part that works against the running mean of ∇L is removed.
     Projected(f64),
 }
 

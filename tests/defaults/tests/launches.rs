@@ -75,7 +75,7 @@ fn hsr(execution: Execution) -> Hsr {
 }
 
 /// The penalty and the gradient of the hidden weights.
-fn values(hsr: &Hsr, model: &ThreeLayerNet, x: &Tensor<2>, y: &Tensor<1, Int>) -> Vec<f32> {
+fn values(hsr: &mut Hsr, model: &ThreeLayerNet, x: &Tensor<2>, y: &Tensor<1, Int>) -> Vec<f32> {
     let penalty = hsr.penalty(model, x.clone(), y.clone()).expect("a penalty");
     let gradient = model
         .hidden
@@ -101,10 +101,10 @@ fn a_penalty_takes_the_kernels_under_burns_default_features() {
         }
     };
     let (model, x, y) = problem(&device);
-    let on_device = hsr(Execution::Device);
+    let mut on_device = hsr(Execution::Device);
     // The first calls compile and tune kernels, and tuning reads the device's clock back.
     for _ in 0..3 {
-        values(&on_device, &model, &x, &y);
+        values(&mut on_device, &model, &x, &y);
     }
     let (penalty, launches, read_backs) = count(&device, || {
         on_device
@@ -117,10 +117,10 @@ fn a_penalty_takes_the_kernels_under_burns_default_features() {
     assert!((20..=58).contains(&launches), "{launches}");
     assert!(backward <= 22, "{backward}");
 
-    let (found, _, read_backs) = count(&device, || values(&on_device, &model, &x, &y));
+    let (found, _, read_backs) = count(&device, || values(&mut on_device, &model, &x, &y));
     // The control: reading the values is seen.
     assert!(read_backs >= 2, "{read_backs}");
-    let expected = values(&hsr(Execution::Host), &model, &x, &y);
+    let expected = values(&mut hsr(Execution::Host), &model, &x, &y);
     let largest = expected.iter().fold(0.0_f32, |most, v| most.max(v.abs()));
     for (found, expected) in found.iter().zip(&expected) {
         assert!(

@@ -274,12 +274,15 @@ impl Hsr {
         let layers = model.layers();
         let of_layers = layers.iter().map(|layer| {
             let linear = layer.linear();
+            // Vectors are at least in single precision.
+            let weight = sized.remove::<2>(linear.weight.id);
+            let bias = linear.bias.as_ref().and_then(|bias| {
+                let part = sized.remove::<1>(bias.id);
+                part.map(|part| part.cast(bias.dtype()))
+            });
             LayerGradient {
-                weight: sized.remove::<2>(linear.weight.id),
-                bias: linear
-                    .bias
-                    .as_ref()
-                    .and_then(|bias| sized.remove::<1>(bias.id)),
+                weight: weight.map(|part| part.cast(linear.weight.dtype())),
+                bias,
             }
         });
         gradient.layers = of_layers.collect();

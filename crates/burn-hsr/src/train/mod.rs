@@ -2,8 +2,8 @@
 //!
 //! * [`HsrModel`] wraps a feed-forward model; its training step adds strength·λ_sup to the loss. Batches are yours
 //!   ([`LearnerBatch`]).
-//! * [`HsrStep`] is a field of a model with its own `TrainStep`, for the head of a deeper network: burn-train's steps take
-//!   `&self`, and those of [`Hsr`](crate::Hsr) `&mut self`.
+//! * [`HsrStep`] is a field of a model with its own `TrainStep`, for the head of a deeper network. burn-train's steps take
+//!   `&self` where those of [`Hsr`](crate::Hsr) take `&mut self`; an `HsrStep` stands between them.
 //! * [`LambdaSupMetric`], [`HessianTraceMetric`], [`LambdaMaxMetric`] and [`TightnessMetric`] are numeric metrics: they
 //!   are plotted, summarised, and early stopping and checkpointing can follow them.
 //!
@@ -92,7 +92,8 @@
 //!
 //! A learner's record is that of the wrapped module under the name `model`, and `hsr.steps`, the training batches that
 //! the regulariser's [`ScheduleConfig`](crate::ScheduleConfig) has counted (those of all devices together). A run that resumes from
-//! a checkpoint of burn-train goes on there without further doing. Weights that were trained without HSR are loaded into
+//! a checkpoint of burn-train goes on there without further doing. The running mean of a
+//! [projected](crate::Strength::Projected) strength, the default, is not recorded: it takes some twenty steps to form again. Weights that were trained without HSR are loaded into
 //! the model before it is wrapped; [`HsrModel::into_model`] gives back a model whose record is its own. The schedule of
 //! the metrics begins anew with every epoch, so that a resumed run, which begins with one, measures the same steps. What
 //! burn-train itself does not save starts afresh: the order of a shuffling data loader, and the best value of early

@@ -18,8 +18,8 @@ use crate::passes::Evaluated;
 ///
 /// # Resuming
 ///
-/// A record makes a resumed run take the very steps of an uninterrupted one: the number of steps, the moving averages, and the
-/// optimizer's state in Burn's own format.
+/// A record makes a resumed run take the very steps of an uninterrupted one: the number of steps, the moving averages, the running
+/// mean of a projected strength, and the optimizer's state in Burn's own format.
 ///
 /// ```
 /// # use burn::nn::LinearConfig;

@@ -313,6 +313,30 @@ impl Vector {
         self
     }
 
+    /// The running mean m of vectors after this one: decay·m + (1 − decay)·self. A component that is not finite here, or a part
+    /// that is not here, stays as it was.
+    pub fn averaged(&self, before: Option<&Self>, decay: f64) -> Self {
+        let parts = self.parts.iter().enumerate().map(|(i, part)| {
+            let before = before.and_then(|before| before.parts[i].values.as_ref());
+            Part {
+                values: match &part.values {
+                    None => before.cloned(),
+                    Some(values) => Some(values.averaged(before, decay)),
+                },
+                ..part.clone()
+            }
+        });
+        Self {
+            parts: parts.collect(),
+        }
+    }
+
+    /// Whether both are over the same parameters.
+    pub fn is_of(&self, other: &Self) -> bool {
+        let of = |part: &Part| (part.id, part.shape.clone());
+        self.parts.iter().map(of).eq(other.parts.iter().map(of))
+    }
+
     /// The components, part by part; a part that is not there is empty. Reads the device.
     ///
     /// # Errors
@@ -341,7 +365,13 @@ impl Vector {
         }
         let of_part = |(part, numbers): (&Part, &Vec<f64>)| {
             let values = match &part.values {
-                None => return numbers.is_empty().then(|| part.clone()),
+                _ if numbers.is_empty() => {
+                    return Some(Part {
+                        values: None,
+                        ..part.clone()
+                    });
+                }
+                None => return Some(part.clone()),
                 Some(_) if numbers.len() != part.shape.num_elements() => return None,
                 Some(Values::Single(_)) => {
                     Values::Single(numbers.iter().map(|&v| v as f32).collect())

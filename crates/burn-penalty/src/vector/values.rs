@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Device, Element as ElementType, Shape, Tensor, TensorData};
 
 use crate::reach::Reach;
-use crate::tensors::{in_precision, wide};
+use crate::tensors::{in_precision, placed, wide};
 
 /// The components of a part, flat.
 #[derive(Clone, Debug)]
@@ -31,6 +31,59 @@ impl Values {
             DType::F32 if here => Self::Single(components(in_precision(tensor, DType::F32))),
             DType::F64 if here => Self::Double(components(in_precision(tensor, DType::F64))),
             _ => Self::Device(wide(tensor).reshape([-1])),
+        }
+    }
+
+    /// decay·before + (1 − decay)·self where that is finite, else `before`.
+    pub fn averaged(&self, before: Option<&Self>, decay: f64) -> Self {
+        fn of<T: Copy>(
+            values: &[T],
+            before: Option<&[T]>,
+            one: impl Fn(T, Option<T>) -> T,
+        ) -> Vec<T> {
+            let before = |i: usize| before.map(|before| before[i]);
+            let values = values.iter().enumerate();
+            values.map(|(i, &value)| one(value, before(i))).collect()
+        }
+        match self {
+            Self::Single(values) => {
+                let before = match before {
+                    Some(Self::Single(before)) => Some(&before[..]),
+                    _ => None,
+                };
+                let (decay, share) = (decay as f32, (1.0 - decay) as f32);
+                Self::Single(of(values, before, |value, before| {
+                    let before = before.unwrap_or(0.0);
+                    match value.is_finite() {
+                        true => before * decay + value * share,
+                        false => before,
+                    }
+                }))
+            }
+            Self::Double(values) => {
+                let before = match before {
+                    Some(Self::Double(before)) => Some(&before[..]),
+                    _ => None,
+                };
+                Self::Double(of(values, before, |value, before| {
+                    let before = before.unwrap_or(0.0);
+                    match value.is_finite() {
+                        true => before * decay + value * (1.0 - decay),
+                        false => before,
+                    }
+                }))
+            }
+            Self::Device(values) => {
+                let before = match before {
+                    // burn-train copies a model to every device, and what steps is shared.
+                    Some(Self::Device(before)) => {
+                        placed(before.clone(), &values.device(), values.dtype())
+                    }
+                    _ => values.zeros_like(),
+                };
+                let mean = before.clone() * decay + values.clone() * (1.0 - decay);
+                Self::Device(mean.mask_where(values.clone().is_finite().bool_not(), before))
+            }
         }
     }
 

@@ -73,15 +73,15 @@ pub(crate) fn save(folder: &Path, trainer: &Trainer, state: &State) -> Result<()
     let sum = files::checksum([state.as_bytes(), &weights, &optimizer, &best]);
     let view = |bytes| TensorView::new(Dtype::U8, vec![<[u8]>::len(bytes)], bytes);
     let views = [
+        // Not in the header, whose size is limited: a rule may remember a number a parameter.
+        ("state", view(state.as_bytes())),
         ("weights", view(&weights)),
         ("optimizer", view(&optimizer)),
         ("best", view(&best)),
         ("checksum", view(sum.as_bytes())),
     ]
     .map(|(name, view)| (name, view.expect("bytes have the shape of their length")));
-    let metadata = [("state".to_owned(), state)].into_iter().collect();
-    let bytes =
-        safetensors::serialize(views, Some(metadata)).map_err(|error| refuse(error.to_string()))?;
+    let bytes = safetensors::serialize(views, None).map_err(|error| refuse(error.to_string()))?;
     files::write(&path, &bytes)
 }
 
@@ -98,10 +98,6 @@ pub(crate) fn load(folder: &Path, config: &str) -> Result<Option<Checkpoint>, La
     let refuse = |message: String| LabError::run(&path, message);
     let none =
         |error: safetensors::SafeTensorError| refuse(format!("is not a checkpoint: {error}"));
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(none)?;
-    let metadata = header.metadata().as_ref();
-    let state = metadata.and_then(|metadata| metadata.get("state"));
-    let state = state.ok_or_else(|| refuse("is not a checkpoint: it has no state".to_owned()))?;
     let file = SafeTensors::deserialize(&bytes).map_err(none)?;
     let tensor = |name: &str| match file.tensor(name) {
         Ok(view) => Ok(view.data().to_vec()),
@@ -109,13 +105,14 @@ pub(crate) fn load(folder: &Path, config: &str) -> Result<Option<Checkpoint>, La
             "is not a checkpoint of this version: it has no {name}"
         ))),
     };
+    let state = tensor("state")?;
     let (weights, optimizer) = (tensor("weights")?, tensor("optimizer")?);
     let best = tensor("best")?;
-    let sum = files::checksum([state.as_bytes(), &weights, &optimizer, &best]);
+    let sum = files::checksum([&state[..], &weights, &optimizer, &best]);
     if tensor("checksum")? != sum.as_bytes() {
         return Err(refuse(files::CHANGED.to_owned()));
     }
-    let state: State = serde_json::from_str(state)
+    let state: State = serde_json::from_slice(&state)
         .map_err(|error| refuse(format!("has a state that cannot be read: {error}")))?;
     if state.config != config {
         return Err(refuse(
