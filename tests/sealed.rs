@@ -8,7 +8,8 @@ use hsr_lab::LabError;
 use hsr_lab::compare::{Budget, CompareConfig, Comparison, Contender};
 use hsr_lab::reproduce::{Experiment, Extent, Outcome, ReproduceOptions, reproduce};
 use hsr_lab::train::{Control, NetworkSummary, Run, SavedRun};
-use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 
 use super::*;
 
