@@ -416,7 +416,7 @@ fn the_mean_gradient_keeps_what_a_step_does_not_say() {
     };
     let strength = Strength::Projected(0.5);
     let mut mean = MeanGradient::default();
-    let mut take = |mean: &mut MeanGradient, of_loss: GradientsParams| {
+    let take = |mean: &mut MeanGradient, of_loss: GradientsParams| {
         let penalty = gradients([1.0, -2.0], Some(0.5));
         Mode::Coupled
             .apply(&layer, strength, 1.0, &of_loss, &penalty, mean)
