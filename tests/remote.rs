@@ -77,9 +77,9 @@ mod remote {
             loss_fn.forward(logits, self.y.clone())
         }
 
-        fn pass(&self, model: Mlp) -> (Tensor<1>, GradientsParams) {
-            let loss = self.loss(&model);
-            let gradients = GradientsParams::from_grads(loss.backward(), &model);
+        fn pass(&self, model: &Mlp) -> (Tensor<1>, GradientsParams) {
+            let loss = self.loss(model);
+            let gradients = GradientsParams::from_grads(loss.backward(), model);
             (loss, gradients)
         }
     }
@@ -157,7 +157,7 @@ mod remote {
                 let mut hsr = config.init().unwrap();
                 let mut optimizer = AdamConfig::new().init();
                 for _ in 0..6 {
-                    let (_, gradients) = problem.pass(model.clone());
+                    let (_, gradients) = problem.pass(&model);
                     let (x, y) = (problem.x.clone(), problem.y.clone());
                     model = hsr
                         .step(&mut optimizer, 0.01, model, x, y, gradients)

@@ -10,7 +10,8 @@ use crate::vector::{Moved, Vector};
 ///
 /// ```text
 /// m ← β m + (1 − β) ∇L,   β = 0.95
-/// ∇P⁺ = ∇P − min(0, ⟨∇P, m⟩/⟨m, m⟩) m
+/// e = m/‖m‖
+/// ∇P⁺ = ∇P − min(0, ⟨∇P, e⟩) e
 /// ```
 ///
 /// so that ⟨∇P⁺, m⟩ ≥ 0. Which multiple of the mean m is does not matter, so there is no correction for its start at 0. Only

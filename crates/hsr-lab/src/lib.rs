@@ -52,6 +52,7 @@
 //! |---|---|
 //! | `flex`, `ndarray`, `cpu`, `wgpu`, `vulkan`, `metal`, `webgpu`, `cuda`, `rocm`, `remote` | backends, as in burn-hsr |
 //! | `fusion`, `autotune` | Burn's, which programs on a GPU have by default |
+//! | `train` | burn-train in the libraries below; the command has it so that it and the tests are one build |
 //! | `download` | fetches the files of MNIST where none are given; a heavy network client |
 
 mod about;
