@@ -1,5 +1,5 @@
 //! Burn's `text-classification`: a transformer encoder over tokens with padding, classes from its first position, Noam's
-//! schedule, under burn-train. HSR regularises a head of three layers, half of it injected ([`Hsr::head`]).
+//! schedule, under burn-train. HSR regularises a head of three layers, half of it injected ([`HsrStep::head`]).
 //!
 //! The original ends in one linear layer; a [`ThreeLayerNet`] stands in its place.
 
