@@ -79,6 +79,7 @@
 
 mod activation;
 mod backend;
+mod burn_losses;
 mod closed_form;
 mod config;
 mod cost;

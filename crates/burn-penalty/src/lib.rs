@@ -39,6 +39,7 @@ pub mod passes;
 pub mod precision;
 pub mod probe;
 mod reach;
+mod rounding;
 mod schedule;
 pub mod stochastic;
 mod strength;

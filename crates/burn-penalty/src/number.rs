@@ -6,8 +6,8 @@ use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 
 use crate::error::PenaltyError;
-use crate::precision::rounding_unit;
 use crate::reach::Reach;
+use crate::rounding::rounding_unit;
 use crate::tensors::{placed, reciprocal, together};
 
 /// A number: known here where it is of parameters in the host's memory, else a tensor \[1\] on a device, which nothing

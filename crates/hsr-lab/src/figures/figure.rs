@@ -8,13 +8,10 @@ use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::Tree;
 
 use super::error::FigureError;
-use super::font;
+use super::font::{self, UNIT};
 
 /// The largest width or height of a PNG, in pixels.
 const LARGEST_SIDE: u32 = 16_384;
-
-/// Plotters places everything on whole units: with ten of them to a pixel, curves stay smooth.
-pub const UNIT: f64 = 10.0;
 
 /// Pixels in the units of plotters.
 pub fn px(pixels: f64) -> i32 {

@@ -7,7 +7,8 @@ use plotters::style::{Color, FontStyle, IntoFont, RGBColor, TextStyle};
 use resvg::usvg::fontdb::Database;
 use resvg::usvg::{Node, Options, Tree};
 
-use super::figure::UNIT;
+/// Plotters places everything on whole units: with ten of them to a pixel, curves stay smooth.
+pub const UNIT: f64 = 10.0;
 
 /// The families that the SVG names, the bundled one first.
 const FAMILY: &str = "Inter, sans-serif";
