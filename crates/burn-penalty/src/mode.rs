@@ -39,10 +39,10 @@ pub enum Mode {
 
 /// A penalty's gradient as a strength wants it.
 struct Measured {
-    /// ∇P, or its direction.
+    /// ∇P, projected where the strength asks for it, as it is or of length 1.
     vector: Vector,
     /// What the vector is to be multiplied by.
-    length: Number,
+    scale: Number,
     /// The factor s of ∇P, or in the mode Direction of ∇P/‖∇P‖.
     factor: Number,
 }
@@ -94,7 +94,7 @@ impl Mode {
     ) -> Result<Entered, PenaltyError> {
         let measured = self.measured(module, strength, &of_loss, penalty, mean)?;
         let penalty = measured.vector.into_gradients(module);
-        Ok(self.put(module, measured.length * factor, of_loss, &penalty))
+        Ok(self.put(module, measured.scale * factor, of_loss, &penalty))
     }
 
     /// s·∇P, for terms of a loss: what [`enter`](Self::enter) puts beside ∇L, and s; in the mode
@@ -114,12 +114,12 @@ impl Mode {
     ) -> Result<(Number, GradientsParams), PenaltyError> {
         let penalty = Vector::gradients(module, None, penalty);
         let measured = self.measured(module, strength, of_loss, penalty, mean)?;
-        let length = measured.length * factor;
-        let gradients = Vector::map(Scaled, [&length], [&measured.vector]).into_gradients(module);
+        let scale = measured.scale * factor;
+        let gradients = Vector::map(Scaled, [&scale], [&measured.vector]).into_gradients(module);
         Ok((measured.factor * factor, gradients))
     }
 
-    /// The direction of ∇P, projected where the strength asks for it, and how long it is to be.
+    /// ∇P or its direction, projected where the strength asks for it, and how much of it is to be added.
     fn measured<M: Module>(
         self,
         module: &M,
@@ -128,42 +128,53 @@ impl Mode {
         penalty: Vector,
         mean: &mut MeanGradient,
     ) -> Result<Measured, PenaltyError> {
-        let (most, share) = (strength.most(), strength.share());
-        let Some(share) = share else {
+        let most = strength.most();
+        let Some(share) = strength.share() else {
             let most = Number::from(most.unwrap_or(0.0));
             return Ok(Measured {
                 vector: match self {
                     Self::Direction => penalty.polar()?.1,
                     Self::Coupled | Self::Decoupled => penalty,
                 },
-                length: most.clone(),
+                scale: most.clone(),
                 factor: most,
             });
-        };
-        // Of length 1 first: the factor of a gradient that is almost 0 can be beyond the numbers of its precision.
-        let (norm_of_penalty, mut vector) = penalty.polar()?;
-        let own = match self {
-            Self::Direction => Number::from(1.0),
-            Self::Coupled | Self::Decoupled => norm_of_penalty,
         };
         // A loss without a gradient is nowhere steep.
         let longest = match norm(module, of_loss) {
             Err(PenaltyError::NoParameters) => 0.0.into(),
             found => found? * share,
         };
-        let length = match most {
-            None => longest,
-            Some(most) => longest.min(own.clone() * most),
-        };
+        if self != Self::Direction && !strength.projects() {
+            let own = penalty.norm()?;
+            // Whatever the precision, it can hold the factor.
+            let most = most.unwrap_or(f64::INFINITY).min(f64::from(f32::MAX));
+            let factor = longest * own.clone().reciprocal();
+            // Of a penalty that is flat here nothing is added, whatever else depends on it.
+            let factor = factor.at_most(most).unless_zero(&own, 0.0);
+            return Ok(Measured {
+                vector: penalty,
+                scale: factor.clone(),
+                factor,
+            });
+        }
+        let (norm, mut vector) = penalty.polar()?;
         if strength.projects() {
             mean.update(module, &vector, of_loss);
             vector = mean.project(vector)?;
         }
+        let own = match self {
+            Self::Direction => Number::from(1.0),
+            Self::Coupled | Self::Decoupled => norm,
+        };
+        let length = match most {
+            None => longest,
+            Some(most) => longest.min(own.clone() * most),
+        };
         Ok(Measured {
             vector,
-            // Of a penalty that is flat here nothing is added, whatever else depends on it.
             factor: (length.clone() * own.clone().reciprocal()).unless_zero(&own, 0.0),
-            length,
+            scale: length,
         })
     }
 

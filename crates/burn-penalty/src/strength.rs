@@ -3,16 +3,12 @@
 use core::fmt;
 use core::str::FromStr;
 
-use burn::module::Module;
-use burn::optim::GradientsParams;
 use serde::de::{Error as _, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::algebra::norm;
 use crate::error::PenaltyError;
 #[cfg(doc)]
 use crate::mean::MeanGradient;
-use crate::number::Number;
 
 /// How strong a penalty P is beside the loss L: the factor s of ∇P in ∇L + s∇P.
 ///
@@ -99,41 +95,6 @@ impl Strength {
     /// Whether nothing is added, ever.
     pub fn is_zero(self) -> bool {
         self.most() == Some(0.0) || self.share() == Some(0.0)
-    }
-
-    /// The factor of ∇P from ‖∇L‖ and ‖∇P‖; 0 where ∇P is 0 and only lengths limit it.
-    pub fn of_norms(self, of_loss: f64, of_penalty: f64) -> f64 {
-        let most = self.most();
-        let longest = self.share().map(|share| share * of_loss);
-        match (most, longest) {
-            (None, None) => 0.0,
-            (Some(most), None) => most,
-            (Some(most), Some(longest)) if most * of_penalty <= longest => most,
-            (_, Some(_)) if of_penalty == 0.0 => 0.0,
-            (_, Some(longest)) => (longest / of_penalty).min(f64::MAX),
-        }
-    }
-
-    /// The factor of ∇P, on the device.
-    ///
-    /// # Errors
-    ///
-    /// [`PenaltyError::NoParameters`] where one of the two gradients has no parameter that is trained.
-    pub fn factor<M: Module>(
-        self,
-        module: &M,
-        gradients: &GradientsParams,
-        penalty: &GradientsParams,
-    ) -> Result<Number, PenaltyError> {
-        let (most, share) = (self.most(), self.share());
-        let Some(share) = share else {
-            return Ok(most.unwrap_or(0.0).into());
-        };
-        let longest = norm(module, gradients)? * share * norm(module, penalty)?.reciprocal();
-        Ok(match most {
-            None => longest,
-            Some(most) => longest.at_most(most),
-        })
     }
 
     /// Refuses what is no strength.
@@ -327,26 +288,5 @@ mod tests {
         assert!(Strength::Relative(f64::NAN).check().is_err());
         assert!(Strength::Fixed(-1.0).check().is_err());
         assert!(ALL.iter().all(|strength| strength.check().is_ok()));
-    }
-
-    #[test]
-    fn the_factor_is_that_of_the_table_and_finite_at_zero() {
-        let safe = Strength::Safe {
-            strength: 0.1,
-            share: 0.5,
-        };
-        for (strength, of_loss, of_penalty, factor) in [
-            (Strength::Fixed(0.1), 1.0, 1e9, 0.1),
-            (Strength::Relative(0.5), 3.0, 6.0, 0.25),
-            (safe, 3.0, 6.0, 0.1),
-            (safe, 3.0, 30.0, 0.05),
-            (safe, 0.0, 30.0, 0.0),
-            (safe, 3.0, 0.0, 0.1),
-            (Strength::Projected(0.5), 3.0, 6.0, 0.25),
-            (Strength::Relative(0.5), 3.0, 0.0, 0.0),
-            (Strength::Relative(0.5), 0.0, 0.0, 0.0),
-        ] {
-            assert_eq!(strength.of_norms(of_loss, of_penalty), factor, "{strength}");
-        }
     }
 }

@@ -1,7 +1,7 @@
-//! Exact curvature of three-layer networks, framework-free.
+//! Exact curvature of feed-forward networks, framework-free.
 //!
-//! For a network with one hidden layer and a cross-entropy (or squared-error) loss, the trace and the Frobenius norm
-//! of the loss Hessian H have closed forms; from them the Wolkowicz-Styan (WS) bound on its largest eigenvalue,
+//! For a feed-forward network with a cross-entropy (or squared-error) loss, the trace and the Frobenius norm of the loss
+//! Hessian H have closed forms; from them the Wolkowicz-Styan (WS) bound on its largest eigenvalue,
 //!
 //! ```text
 //! λ_sup = m + s√(D − 1),   m = tr H / D,   s² = ‖H‖²_F / D − m²,
@@ -51,7 +51,7 @@
 //!
 //! * [`theory`]: every formula, with its symbols.
 //! * [`Network`] and [`Batch`]: borrowed, validated views of parameters and data.
-//! * [`Workspace`]: the verbs — loss, bounds, gradient, Hessian-vector product, dense Hessian — and their buffers.
+//! * [`Workspace`]: the verbs for one hidden layer — loss, bounds, gradient, Hessian-vector product, dense Hessian — and their buffers.
 //! * [`SpectralBounds`]: what is known of the spectrum.
 //! * [`extremes`] and [`top_eigenpair`]: the ends of the spectrum themselves, by Lanczos; [`LanczosFactorization`] is
 //!   what they are read from.

@@ -151,7 +151,7 @@ mod loss_name {
     use hsr_core::OutputLoss;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    use crate::Named;
+    use crate::named::Named;
 
     pub fn serialize<S: Serializer>(it: &Option<OutputLoss>, to: S) -> Result<S::Ok, S::Error> {
         match it {

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use crate::error::LabError;
-pub(crate) use crate::input::read;
+use crate::input;
 
 /// How the names of files begin that are not there to stay: what is being written, and locks.
 pub(crate) const TEMPORARY: &str = ".hsr-";
@@ -33,6 +33,18 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), LabError> {
             Err(error) if error.kind() == ErrorKind::NotFound && tries.next().is_some() => {}
             result => return result.map_err(LabError::io(path, "be written")),
         }
+    }
+}
+
+/// What another program may have written; none where there is no such file.
+///
+/// # Errors
+///
+/// [`LabError::Io`] where there is one, and it cannot be read.
+pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, LabError> {
+    match input::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        read => read.map(Some).map_err(LabError::io(path, "be read")),
     }
 }
 

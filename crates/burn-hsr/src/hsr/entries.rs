@@ -260,9 +260,9 @@ impl Hsr {
         of_loss: &GradientsParams,
     ) -> Result<(Number, HsrGradient), HsrError> {
         let mut gradient = due.gradient;
-        let inputs = gradient.inputs.take();
+        let (value, inputs) = (gradient.value.clone(), gradient.inputs.take());
         let mut penalty = GradientsParams::new();
-        add_to(model, gradient.clone(), &mut penalty);
+        add_to(model, gradient, &mut penalty);
         let (factor, mut sized) = match penalty.is_empty() {
             true => (0.0.into(), penalty),
             false => {
@@ -285,8 +285,11 @@ impl Hsr {
                 bias,
             }
         });
-        gradient.layers = of_layers.collect();
-        gradient.inputs = inputs.map(|inputs| factor.times(inputs));
+        let gradient = HsrGradient {
+            value,
+            layers: of_layers.collect(),
+            inputs: inputs.map(|inputs| factor.times(inputs)),
+        };
         Ok((factor, gradient))
     }
 

@@ -8,7 +8,7 @@ use burn_penalty::differences::{self, Ends};
 use burn_penalty::passes::{Evaluated, gradients_at};
 use burn_penalty::precision::rounding_noise;
 use burn_penalty::probe::generator;
-use burn_penalty::{Number, Randomness, Strength, check_strength, isolated};
+use burn_penalty::{MeanGradient, Mode, Number, Randomness, Strength, check_strength, isolated};
 
 use super::baseline::Baseline;
 use super::{PenaltyGradient, PenaltyRecord};
@@ -240,7 +240,9 @@ impl HutchinsonTrace {
             Some(share) => Strength::Safe { strength, share },
             None => Strength::Fixed(strength),
         };
-        let factor = rule.factor(module, &gradients, &penalty)?;
-        Ok(add(module, gradients, factor, &penalty))
+        // A rule that keeps no mean.
+        let mean = &mut MeanGradient::default();
+        let entered = Mode::Coupled.enter(module, rule, 1.0, gradients, &penalty, mean)?;
+        Ok(entered.gradients)
     }
 }

@@ -1,7 +1,10 @@
 //! The factorisation that everything else is read from.
 
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
 use crate::error::{Error, check_finite, check_length};
-use crate::lanczos::random::Normal;
+use crate::lanczos::random::unit;
 use crate::lanczos::vectors::{dot, normalized, orthogonalize};
 
 /// The Lanczos factorisation A V = V T + β q eₖᵀ of a symmetric operator A on vectors of `size` values: V has k
@@ -43,7 +46,7 @@ pub struct LanczosFactorization {
     remainder: Vec<f64>,
     beta: f64,
     exhausted: bool,
-    random: Normal,
+    random: ChaCha8Rng,
 }
 
 impl LanczosFactorization {
@@ -58,7 +61,7 @@ impl LanczosFactorization {
             let what = "the size of the operator";
             return Err(Error::Empty { what });
         }
-        let mut random = Normal::new(seed);
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
         let start = match start {
             Some(start) => {
                 check_length("the start vector", "a value a row", start.len(), size)?;
@@ -67,7 +70,7 @@ impl LanczosFactorization {
             }
             None => None,
         };
-        let remainder = start.unwrap_or_else(|| random.unit(size, [&[], &[]]));
+        let remainder = start.unwrap_or_else(|| unit(&mut random, size, [&[], &[]]));
         Ok(Self {
             size,
             deflated: Vec::new(),
@@ -109,7 +112,7 @@ impl LanczosFactorization {
         let norm = dot(&self.remainder, &self.remainder).sqrt();
         self.remainder = match normalized(&self.remainder) {
             Some(start) if norm > f64::EPSILON.sqrt() => start,
-            _ => self.random.unit(self.size, [&self.deflated, &[]]),
+            _ => unit(&mut self.random, self.size, [&self.deflated, &[]]),
         };
         Ok(self)
     }
@@ -131,7 +134,7 @@ impl LanczosFactorization {
             std::mem::take(&mut self.remainder)
         } else if self.exhausted {
             self.off_diagonal.push(0.0);
-            self.random.unit(self.size, [&self.deflated, &self.basis])
+            unit(&mut self.random, self.size, [&self.deflated, &self.basis])
         } else {
             self.off_diagonal.push(self.beta);
             self.remainder.iter().map(|v| v / self.beta).collect()

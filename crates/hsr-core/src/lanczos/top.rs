@@ -1,9 +1,12 @@
 //! The largest eigenvalue with its eigenvector, from a warm start where there is one.
 
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
 use crate::error::{Error, check_finite, check_length};
 use crate::lanczos::factorization::LanczosFactorization;
 use crate::lanczos::options::{CHECK, LanczosOptions};
-use crate::lanczos::random::Normal;
+use crate::lanczos::random::unit;
 use crate::lanczos::tridiagonal::{last_components, tridiagonal, unit_matrix};
 use crate::lanczos::vectors::normalized;
 
@@ -94,7 +97,7 @@ fn warm(size: usize, start: &[f64], seed: u64) -> Result<Option<Vec<f64>>, Error
         return Ok(None);
     };
     // Not the stream that refills an exhausted factorisation: its vectors would lie in the columns already.
-    let fresh = Normal::new(!seed).unit(size, [&[], &[]]);
+    let fresh = unit(&mut ChaCha8Rng::seed_from_u64(!seed), size, [&[], &[]]);
     for (v, f) in start.iter_mut().zip(fresh) {
         *v += FRESH * f;
     }

@@ -18,9 +18,9 @@ use super::config::CompareConfig;
 use super::record::RunRecord;
 use super::tuning::Trial;
 use crate::error::LabError;
+use crate::files;
 use crate::lock::{self, DirectoryLock};
 use crate::train::Method;
-use crate::{files, input};
 
 const FILE: &str = "compare.json";
 const RUNS: &str = "runs";
@@ -47,7 +47,7 @@ pub(super) struct Store {
 pub(super) fn open(directory: &Path, stored: &Stored) -> Result<Store, LabError> {
     let lock = DirectoryLock::take(directory)?;
     let path = directory.join(FILE);
-    let comparison = match input::read_if_there(&path)? {
+    let comparison = match files::read_if_there(&path)? {
         Some(bytes) => same(&path, &bytes, stored)?,
         None if lock::is_occupied(directory)? => {
             return Err(LabError::run(
@@ -169,7 +169,7 @@ impl Store {
         path: PathBuf,
         is_that: impl Fn(&T) -> bool,
     ) -> Result<Option<T>, LabError> {
-        let Some(bytes) = input::read_if_there(&path)? else {
+        let Some(bytes) = files::read_if_there(&path)? else {
             return Ok(None);
         };
         let message = match files::unsealed::<T>(&bytes, &self.comparison) {

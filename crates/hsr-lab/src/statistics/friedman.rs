@@ -98,27 +98,6 @@ impl Friedman {
             mean_ranks,
         })
     }
-
-    /// The largest groups of methods, best first and each at least two, within which no two differ by more than the
-    /// critical difference: what a diagram joins with a bar.
-    pub fn groups(&self) -> Vec<Vec<usize>> {
-        let mut order: Vec<usize> = (0..self.mean_ranks.len()).collect();
-        order.sort_by(|&a, &b| self.mean_ranks[a].total_cmp(&self.mean_ranks[b]));
-        let distance = self.critical_difference.unwrap_or(0.0);
-        let mut groups: Vec<Vec<usize>> = Vec::new();
-        let mut reached = 0;
-        for first in 0..order.len() {
-            let from = self.mean_ranks[order[first]];
-            let within = |&&method: &&usize| self.mean_ranks[method] - from <= distance;
-            let group: Vec<usize> = order[first..].iter().take_while(within).copied().collect();
-            // One that ends where the group before it does is a part of that.
-            if group.len() > 1 && first + group.len() > reached {
-                reached = first + group.len();
-                groups.push(group);
-            }
-        }
-        groups
-    }
 }
 
 /// The chance that χ² with so many degrees of freedom, at least one, is x or more.
@@ -176,8 +155,6 @@ mod tests {
         let uncorrected = test.statistic * (1.0 - ties / (14.0 * 4.0 * 15.0));
         assert!((uncorrected - 9.28).abs() < 0.01, "{uncorrected}");
         assert!((test.critical_difference.unwrap() - 1.25).abs() < 0.005);
-        // No two differ by more than 1.25: one bar over all of them.
-        assert_eq!(test.groups(), [vec![3, 1, 2, 0]]);
     }
 
     #[test]
@@ -189,17 +166,5 @@ mod tests {
         assert!(Friedman::of(&[[1.0], [2.0]]).is_none());
         assert!(Friedman::of(&[vec![1.0, 2.0], vec![1.0]]).is_none());
         assert!(Friedman::of(&[[1.0, f64::NAN], [1.0, 2.0]]).is_none());
-    }
-
-    #[test]
-    fn groups_are_joined_where_ranks_are_near() {
-        let test = Friedman {
-            tasks: 10,
-            mean_ranks: vec![1.0, 3.5, 2.0, 4.0],
-            statistic: 0.0,
-            p: 1.0,
-            critical_difference: Some(1.5),
-        };
-        assert_eq!(test.groups(), [vec![0, 2], vec![2, 1], vec![1, 3]]);
     }
 }

@@ -11,8 +11,8 @@ use super::method::Method;
 use super::rule::Memory;
 use super::trainer::{Row, Trainer};
 use crate::error::LabError;
+use crate::files;
 use crate::weights::WeightsFile;
-use crate::{files, input};
 
 /// The file in the run directory.
 pub(crate) const FILE: &str = "checkpoint.safetensors";
@@ -92,7 +92,7 @@ pub(crate) fn save(folder: &Path, trainer: &Trainer, state: &State) -> Result<()
 /// [`LabError::Run`] where it is not as it was written, or belongs to another run.
 pub(crate) fn load(folder: &Path, config: &str) -> Result<Option<Checkpoint>, LabError> {
     let path = folder.join(FILE);
-    let Some(bytes) = input::read_if_there(&path)? else {
+    let Some(bytes) = files::read_if_there(&path)? else {
         return Ok(None);
     };
     let refuse = |message: String| LabError::run(&path, message);

@@ -58,7 +58,7 @@ pub(super) fn read_config(directory: &Path) -> Result<Stored, LabError> {
         ));
     }
     let path = directory.join("config.json");
-    let bytes = input::read_if_there(&path)?.ok_or_else(|| {
+    let bytes = files::read_if_there(&path)?.ok_or_else(|| {
         LabError::run(
             directory,
             "is not the directory of a run: it has no config.json",

@@ -64,7 +64,7 @@ impl WeightsFile {
     ///
     /// [`LabError::Io`] where the file cannot be read.
     pub fn read(path: &Path) -> Result<Self, LabError> {
-        let bytes = crate::files::read(path).map_err(LabError::io(path, "be read"))?;
+        let bytes = crate::input::read(path).map_err(LabError::io(path, "be read"))?;
         Ok(Self::from_bytes(path, bytes))
     }
 

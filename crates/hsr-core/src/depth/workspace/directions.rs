@@ -125,7 +125,7 @@ impl<T: Number> DeepWorkspace<T> {
     /// `loss_gradient` \[D\], u = H v in `hv` \[D\], and in `gradient` \[D\] ∂(yᵀHv)/∂θ with y = w_t v + 2 w_q u, held fixed;
     /// in `input_gradient` \[N, n_0\], where given, ∂(yᵀHv)/∂x. `weights` gives \[w_t, w_q\] for what the probe found, from
     /// moving averages for instance. With w_t = ∂λ_sup/∂t and w_q = ∂λ_sup/∂q that do not depend on v, the mean over v is
-    /// ∂λ_sup/∂θ. Exact for this v, from one forward pass, at about the work of eight gradients of the loss.
+    /// ∂λ_sup/∂θ. Exact for this v, from one forward pass, at about the work of ten gradients of the loss.
     ///
     /// # Errors
     ///
