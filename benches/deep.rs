@@ -5,7 +5,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_hsr::{Mlp, MlpConfig};
 use hsr_core::depth::{
-    DeepEvaluation, DeepPlan, DeepWorkspace, FeedForward, LayerShape, Objective, Probe,
+    DeepEvaluation, DeepPlan, DeepWorkspace, FeedForward, LayerShape, Objective, Probe, ProbeOut,
 };
 use hsr_core::{Activation, Batch, Error, OutputLoss, Real, Targets};
 
@@ -107,10 +107,12 @@ impl<T: Real> DeepCase<T> {
             &batch,
             &self.direction,
             |_| [T::of(-0.01), T::of(0.1)],
-            of_loss,
-            &mut self.product,
-            gradient,
-            None,
+            ProbeOut {
+                loss_gradient: of_loss,
+                hv: &mut self.product,
+                gradient,
+                input_gradient: None,
+            },
         )
     }
 

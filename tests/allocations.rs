@@ -8,7 +8,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use hsr_core::depth::{DeepEvaluation, DeepWorkspace, FeedForward, LayerShape, Objective};
+use hsr_core::depth::{
+    DeepEvaluation, DeepWorkspace, FeedForward, LayerShape, Objective, ProbeOut,
+};
 use hsr_core::{
     Activation, Batch, Dimensions, Evaluation, Network, OutputLoss, Real, Targets, Workspace,
 };
@@ -280,10 +282,12 @@ fn check_depth<T: Real>(shapes: &[LayerShape]) {
                         &batch,
                         &v,
                         weights,
-                        &mut of_loss,
-                        &mut product,
-                        to,
-                        None,
+                        ProbeOut {
+                            loss_gradient: &mut of_loss,
+                            hv: &mut product,
+                            gradient: to,
+                            input_gradient: None,
+                        },
                     )
                     .unwrap();
             });

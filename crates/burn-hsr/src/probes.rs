@@ -5,7 +5,7 @@
 //! from moving averages over the steps, which do not depend on the step's own v; the first step has only its own.
 
 use burn_penalty::probe::generator;
-use hsr_core::depth::{DeepWorkspace, FeedForward, Probe};
+use hsr_core::depth::{DeepWorkspace, FeedForward, Probe, ProbeOut};
 use hsr_core::{Batch, Error, Moments, Real, SpectralWeights};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -147,19 +147,18 @@ impl Probing {
         v: &[T],
         along: &mut Along<T>,
     ) -> Result<Probe<T>, Error> {
-        let Along {
-            product,
-            of_loss,
-            gradient,
-            inputs,
-        } = along;
         let at = |probe: &Probe<T>| {
             let before = self.before.map(|averages| averages.moments());
             let moments = before.unwrap_or_else(|| numbers(probe));
             weights(self.sharpness, moments, v.len()).map(T::of)
         };
-        let x = inputs.as_deref_mut();
-        workspace.probe_gradient(network, batch, v, at, of_loss, product, gradient, x)
+        let out = ProbeOut {
+            loss_gradient: &mut along.of_loss,
+            hv: &mut along.product,
+            gradient: &mut along.gradient,
+            input_gradient: along.inputs.as_deref_mut(),
+        };
+        workspace.probe_gradient(network, batch, v, at, out)
     }
 
     /// The measure as the averages estimate it, with this step's estimates in them.

@@ -1,8 +1,6 @@
 //! What a regulariser must remember to go on where it was.
 
-use std::path::Path;
-
-use burn_penalty::{RecordError, files};
+use burn_penalty::RecordError;
 use serde::{Deserialize, Serialize};
 
 use crate::probes::ProbeAverages;
@@ -32,39 +30,4 @@ pub struct HsrRecord {
     pub mean: Option<Vec<Vec<f64>>>,
 }
 
-/// Its name in messages.
-const WHAT: &str = "the record of a regulariser";
-
-impl HsrRecord {
-    /// The record as JSON.
-    pub fn into_bytes(self) -> Vec<u8> {
-        files::to_bytes(&self)
-    }
-
-    /// The record from its bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`RecordError::Format`] where the bytes are no record.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
-        files::from_bytes(bytes, WHAT)
-    }
-
-    /// Writes the record, whole or not at all.
-    ///
-    /// # Errors
-    ///
-    /// [`RecordError::File`] where the file cannot be written.
-    pub fn save(self, path: impl AsRef<Path>) -> Result<(), RecordError> {
-        files::save(&self, path.as_ref())
-    }
-
-    /// Reads a record.
-    ///
-    /// # Errors
-    ///
-    /// [`RecordError`] where the file cannot be read or is no record.
-    pub fn load(path: impl AsRef<Path>) -> Result<Self, RecordError> {
-        files::load(path.as_ref(), WHAT)
-    }
-}
+burn_penalty::record_files!(HsrRecord, "the record of a regulariser");

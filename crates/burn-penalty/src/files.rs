@@ -159,3 +159,92 @@ fn of_optimizer(error: impl core::fmt::Display) -> RecordError {
         message: error.to_string(),
     }
 }
+
+/// Gives a record its ways into bytes and files and back; the text is its name in a message. `RecordError` must be in scope.
+/// A record `with an optimizer` has the fields `gradient` and `optimizer`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! record_files {
+    ($Record:ty, $what:literal) => {
+        impl $Record {
+            /// The record as JSON.
+            pub fn into_bytes(self) -> Vec<u8> {
+                $crate::files::to_bytes(&self)
+            }
+
+            /// The record from its bytes.
+            ///
+            /// # Errors
+            ///
+            /// [`RecordError::Format`] where the bytes are no record.
+            pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
+                $crate::files::from_bytes(bytes, $what)
+            }
+
+            /// Writes the record, whole or not at all.
+            ///
+            /// # Errors
+            ///
+            /// [`RecordError::File`] where the file cannot be written.
+            pub fn save(self, path: impl AsRef<std::path::Path>) -> Result<(), RecordError> {
+                $crate::files::save(&self, path.as_ref())
+            }
+
+            /// Reads a record.
+            ///
+            /// # Errors
+            ///
+            /// [`RecordError`] where the file cannot be read or is no record.
+            pub fn load(path: impl AsRef<std::path::Path>) -> Result<Self, RecordError> {
+                $crate::files::load(path.as_ref(), $what)
+            }
+        }
+    };
+    ($Record:ty, with an optimizer, $what:literal) => {
+        impl $Record {
+            /// Both in one: JSON, and Burn's own format.
+            ///
+            /// # Errors
+            ///
+            /// [`RecordError::Optimizer`].
+            pub fn into_bytes(self) -> Result<Vec<u8>, RecordError> {
+                $crate::files::to_bytes_with(&self.gradient, self.optimizer)
+            }
+
+            /// The record from its bytes.
+            ///
+            /// # Errors
+            ///
+            /// [`RecordError`] where the bytes are no record.
+            pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
+                let (gradient, optimizer) = $crate::files::from_bytes_with(bytes, $what)?;
+                Ok(Self {
+                    gradient,
+                    optimizer,
+                })
+            }
+
+            /// Writes the record, whole or not at all.
+            ///
+            /// # Errors
+            ///
+            /// [`RecordError::File`] where the file cannot be written, [`RecordError::Optimizer`].
+            pub fn save(self, path: impl AsRef<std::path::Path>) -> Result<(), RecordError> {
+                $crate::files::save_with(&self.gradient, self.optimizer, path.as_ref())
+            }
+
+            /// Reads a record.
+            ///
+            /// # Errors
+            ///
+            /// [`RecordError`] where the file cannot be read or is no record.
+            pub fn load(path: impl AsRef<std::path::Path>) -> Result<Self, RecordError> {
+                let (gradient, optimizer) = $crate::files::load_with(path.as_ref(), $what)?;
+                Ok(Self {
+                    gradient,
+                    optimizer,
+                })
+            }
+        }
+    };
+}

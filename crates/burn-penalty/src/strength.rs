@@ -20,10 +20,10 @@ use crate::mean::MeanGradient;
 /// | `Projected(share)` | share·‖∇L‖/‖∇P‖, applied to the [projection](MeanGradient) of ∇P |
 /// | `Auto` | one of these, chosen by what it is the strength of |
 ///
-/// The norms are taken over the parameters that are trained, at every step. With a share below 1 what is added never
-/// turns a step against the loss of its batch: ⟨∇L, ∇L + s∇P⟩ ≥ (1 − share)‖∇L‖². The gradient of a batch is mostly noise,
-/// though, to which ∇P is nearly orthogonal: a penalty that seems harmless at every step can work against the loss over many.
-/// `Projected` takes that part away.
+/// The norms are taken over the parameters that are trained, at every step. With a share below 1 (times the interval of
+/// the schedule), what is added never turns a step against the loss of its batch: ⟨∇L, ∇L + s∇P⟩ ≥
+/// (1 − share)‖∇L‖². The gradient of a batch is mostly noise, though, to which ∇P is nearly orthogonal: a penalty that seems
+/// harmless at every step can work against the loss over many. `Projected` takes that part away.
 ///
 /// A number is a fixed strength. As text, in configuration files and on command lines, a strength is `0.05`,
 /// `relative:0.5`, `safe:0.05` (with [`SHARE`](Self::SHARE)), `safe:0.05:0.3`, `projected:0.3` or `auto`; files hold a fixed

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Case, Numbers, golden, gradient_by_differences, relative_error, varied_cases};
-use hsr_core::depth::{DeepWorkspace, FeedForward};
+use hsr_core::depth::{DeepWorkspace, FeedForward, ProbeOut};
 use hsr_core::{LanczosOptions, Real, extremes};
 
 #[test]
@@ -233,10 +233,12 @@ fn a_probe_is_the_loss_a_product_and_a_bilinear_gradient() {
                 &batch,
                 &v,
                 |probe| [0.3, 1.0 / probe.frobenius_squared.sqrt()],
-                &mut of_loss,
-                &mut hv,
-                &mut gradient,
-                Some(&mut inputs),
+                ProbeOut {
+                    loss_gradient: &mut of_loss,
+                    hv: &mut hv,
+                    gradient: &mut gradient,
+                    input_gradient: Some(&mut inputs),
+                },
             )
             .unwrap();
 

@@ -275,13 +275,4 @@ mod tests {
             assert!(at(name).exists(), "{name}");
         }
     }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_device_is_not_read() {
-        for path in ["/dev/zero", "/dev/random", "/dev/null"] {
-            let error = read(Path::new(path)).unwrap_err();
-            assert!(error.to_string().contains("device"), "{path}: {error}");
-        }
-    }
 }

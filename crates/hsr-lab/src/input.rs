@@ -18,3 +18,15 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     }
     std::fs::read(path)
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_device_is_not_read() {
+        for path in ["/dev/zero", "/dev/random", "/dev/null"] {
+            let error = super::read(path.as_ref()).unwrap_err();
+            assert!(error.to_string().contains("device"), "{path}: {error}");
+        }
+    }
+}

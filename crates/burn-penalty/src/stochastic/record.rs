@@ -1,7 +1,5 @@
 //! What stochastic HSR must remember to go on where it was.
 
-use std::path::Path;
-
 use burn::module::Module;
 use burn::optim::OptimizerRecord;
 use serde::{Deserialize, Serialize};
@@ -9,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::estimate::{Averages, Numbers};
 use super::state::State;
 use crate::error::PenaltyError;
-use crate::files;
 use crate::files::RecordError;
 use crate::mean::MeanGradient;
 use crate::values::{self, ParameterValues};
@@ -35,42 +32,10 @@ pub struct StochasticHsrGradientRecord {
     pub mean: Option<Vec<Vec<f64>>>,
 }
 
-/// Its name in messages.
-const WHAT: &str = "the record of a stochastic regulariser";
-
-impl StochasticHsrGradientRecord {
-    /// The record as JSON.
-    pub fn into_bytes(self) -> Vec<u8> {
-        files::to_bytes(&self)
-    }
-
-    /// The record from its bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`RecordError::Format`] where the bytes are no record.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
-        files::from_bytes(bytes, WHAT)
-    }
-
-    /// Writes the record, whole or not at all.
-    ///
-    /// # Errors
-    ///
-    /// [`RecordError::File`] where the file cannot be written.
-    pub fn save(self, path: impl AsRef<Path>) -> Result<(), RecordError> {
-        files::save(&self, path.as_ref())
-    }
-
-    /// Reads a record.
-    ///
-    /// # Errors
-    ///
-    /// [`RecordError`] where the file cannot be read or is no record.
-    pub fn load(path: impl AsRef<Path>) -> Result<Self, RecordError> {
-        files::load(path.as_ref(), WHAT)
-    }
-}
+crate::record_files!(
+    StochasticHsrGradientRecord,
+    "the record of a stochastic regulariser"
+);
 
 /// The state of a [`StochasticHsr`](super::StochasticHsr), to be saved beside the model's record: of the method and of its optimizer. With it
 /// and the same configuration a resumed run takes the very steps that an uninterrupted one would have taken.
@@ -82,51 +47,7 @@ pub struct StochasticHsrRecord {
     pub optimizer: OptimizerRecord,
 }
 
-impl StochasticHsrRecord {
-    /// Both in one: JSON, and Burn's own format.
-    ///
-    /// # Errors
-    ///
-    /// [`RecordError::Optimizer`].
-    pub fn into_bytes(self) -> Result<Vec<u8>, RecordError> {
-        files::to_bytes_with(&self.gradient, self.optimizer)
-    }
-
-    /// The record from its bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`RecordError`] where the bytes are no record.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
-        let (gradient, optimizer) = files::from_bytes_with(bytes, WHAT)?;
-        Ok(Self {
-            gradient,
-            optimizer,
-        })
-    }
-
-    /// Writes the record, whole or not at all.
-    ///
-    /// # Errors
-    ///
-    /// [`RecordError::File`] where the file cannot be written, [`RecordError::Optimizer`].
-    pub fn save(self, path: impl AsRef<Path>) -> Result<(), RecordError> {
-        files::save_with(&self.gradient, self.optimizer, path.as_ref())
-    }
-
-    /// Reads a record.
-    ///
-    /// # Errors
-    ///
-    /// [`RecordError`] where the file cannot be read or is no record.
-    pub fn load(path: impl AsRef<Path>) -> Result<Self, RecordError> {
-        let (gradient, optimizer) = files::load_with(path.as_ref(), WHAT)?;
-        Ok(Self {
-            gradient,
-            optimizer,
-        })
-    }
-}
+crate::record_files!(StochasticHsrRecord, with an optimizer, "the record of a stochastic regulariser");
 
 pub(super) fn of<M: Module>(
     steps: u64,

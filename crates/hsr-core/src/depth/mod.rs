@@ -43,6 +43,6 @@ pub use network::{FeedForward, Layer, LayerLayout, LayerShape};
 pub use objective::{BlockMoments, DeepBounds, Objective};
 pub use plan::{DeepEvaluation, DeepPlan};
 pub use workspace::DeepWorkspace;
-pub use workspace::directions::Probe;
+pub use workspace::directions::{Probe, ProbeOut};
 pub use workspace::gauss_newton::GaussNewton;
 pub use workspace::operator::DeepOperator;

@@ -23,6 +23,19 @@ pub struct Probe<T> {
     pub frobenius_squared: T,
 }
 
+/// Where [`probe_gradient`](DeepWorkspace::probe_gradient) writes.
+#[derive(Debug)]
+pub struct ProbeOut<'a, T> {
+    /// ∇L, \[D\].
+    pub loss_gradient: &'a mut [T],
+    /// u = H v, \[D\].
+    pub hv: &'a mut [T],
+    /// ∂(yᵀHv)/∂θ, \[D\].
+    pub gradient: &'a mut [T],
+    /// ∂(yᵀHv)/∂x, \[N, n_0\], where it is asked for.
+    pub input_gradient: Option<&'a mut [T]>,
+}
+
 impl<T: Number> DeepWorkspace<T> {
     /// ‖∇L‖ and, in `gradient` \[D\], ∂‖∇L‖/∂θ = H u with u = ∇L/‖∇L‖; in `input_gradient` \[N, n_0\], where given,
     /// ∂‖∇L‖/∂x. One Hessian-vector product. At a critical point, where there is no gradient, zeros.
@@ -121,27 +134,28 @@ impl<T: Number> DeepWorkspace<T> {
         checked(value, gradient, "the gradient of pᵀHv")
     }
 
-    /// One step of stochastic HSR for a random v \[D\] with E vvᵀ = I, such as signs: the loss with its gradient in
-    /// `loss_gradient` \[D\], u = H v in `hv` \[D\], and in `gradient` \[D\] ∂(yᵀHv)/∂θ with y = w_t v + 2 w_q u, held fixed;
-    /// in `input_gradient` \[N, n_0\], where given, ∂(yᵀHv)/∂x. `weights` gives \[w_t, w_q\] for what the probe found, from
-    /// moving averages for instance. With w_t = ∂λ_sup/∂t and w_q = ∂λ_sup/∂q that do not depend on v, the mean over v is
+    /// One step of stochastic HSR for a random v \[D\] with E vvᵀ = I, such as signs: the loss, and written to `out` its
+    /// gradient, u = H v, and the gradient of yᵀHv with y = w_t v + 2 w_q u held fixed. `weights` gives \[w_t, w_q\] for what
+    /// the probe found, from moving averages for instance. With w_t = ∂λ_sup/∂t and w_q = ∂λ_sup/∂q that do not depend on v, the mean over v is
     /// ∂λ_sup/∂θ. Exact for this v, from one forward pass, at about the work of ten gradients of the loss.
     ///
     /// # Errors
     ///
     /// As [`bilinear_gradient`](Self::bilinear_gradient).
-    #[allow(clippy::too_many_arguments)] // What is asked, and where each answer goes.
     pub fn probe_gradient(
         &mut self,
         network: &FeedForward<T>,
         batch: &Batch<T>,
         v: &[T],
         weights: impl FnOnce(&Probe<T>) -> [T; 2],
-        loss_gradient: &mut [T],
-        hv: &mut [T],
-        gradient: &mut [T],
-        input_gradient: Option<&mut [T]>,
+        out: ProbeOut<T>,
     ) -> Result<Probe<T>, Error> {
+        let ProbeOut {
+            loss_gradient,
+            hv,
+            gradient,
+            input_gradient,
+        } = out;
         let parameters = network.parameters();
         check_length("v", "parameters", v.len(), parameters)?;
         check_length("hv", "parameters", hv.len(), parameters)?;

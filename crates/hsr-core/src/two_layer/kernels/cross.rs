@@ -13,7 +13,7 @@ use crate::two_layer::samples::Forward;
 #[inline(always)]
 pub(crate) fn assemble<T: Number, S: Simd>(unit: Unit<T, S>, f: &Forward<T>, e: &mut [T]) {
     let inputs = f.dims().inputs_extended();
-    with_sizes!(inputs, f.rank, [1, 2, 3], assemble_kernel(unit, f, e));
+    with_sizes!(inputs, f.rank, [2, 3], assemble_kernel(unit, f, e));
 }
 
 /// Q̃, what R̃ leaves, and the part for ā from E, into `out`.
@@ -29,7 +29,7 @@ pub(crate) fn contract<T: Number, S: Simd>(
     with_sizes!(
         inputs,
         f.rank,
-        [1, 2, 3],
+        [2, 3],
         contract_kernel(unit, hidden_lane, f, e, out)
     );
 }

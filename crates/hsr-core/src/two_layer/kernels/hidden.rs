@@ -28,7 +28,7 @@ pub(crate) fn assemble<T: Number, S: Simd>(
     c: &mut [T],
 ) {
     let pairs = svec::len(f.dims().inputs_extended());
-    with_sizes!(pairs, f.rank, [1, 3, 6], assemble_kernel(unit, f, xx, c));
+    with_sizes!(pairs, f.rank, [3, 6], assemble_kernel(unit, f, xx, c));
 }
 
 /// U M̃ and diag M̃ from C, into `out`.
@@ -45,7 +45,7 @@ pub(crate) fn contract<T: Number, S: Simd>(
     with_sizes!(
         pairs,
         f.rank,
-        [1, 3, 6],
+        [3, 6],
         contract_kernel(unit, buffers, f, xx, c, out)
     );
 }

@@ -33,9 +33,9 @@ pub(crate) fn fit_rank(rank: usize) -> bool {
     (1..=MOST).contains(&rank)
 }
 
-/// Whether the kernels over inputs take these sizes.
+/// Whether the kernels over inputs take these sizes. A single input without a bias is too rare for copies of its own.
 pub(crate) fn fit(inputs_extended: usize, rank: usize) -> bool {
-    fit_rank(rank) && (1..=MOST).contains(&inputs_extended)
+    fit_rank(rank) && (2..=MOST).contains(&inputs_extended)
 }
 
 /// Calls a kernel with the sizes as constants; the caller has asked whether they fit.
