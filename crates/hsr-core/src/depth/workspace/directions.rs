@@ -136,8 +136,8 @@ impl<T: Number> DeepWorkspace<T> {
 
     /// One step of stochastic HSR for a random v \[D\] with E vvᵀ = I, such as signs: the loss, and written to `out` its
     /// gradient, u = H v, and the gradient of yᵀHv with y = w_t v + 2 w_q u held fixed. `weights` gives \[w_t, w_q\] for what
-    /// the probe found, from moving averages for instance. With w_t = ∂λ_sup/∂t and w_q = ∂λ_sup/∂q that do not depend on v, the mean over v is
-    /// ∂λ_sup/∂θ. Exact for this v, from one forward pass, at about the work of ten gradients of the loss.
+    /// the probe found, from moving averages for instance. With w_t = ∂λ_sup/∂t and w_q = ∂λ_sup/∂q that do not depend on v,
+    /// the mean over v is ∂λ_sup/∂θ. Exact for this v, from one forward pass, at about the work of ten gradients of the loss.
     ///
     /// # Errors
     ///
