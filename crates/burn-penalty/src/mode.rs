@@ -216,3 +216,71 @@ impl Entered {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::module::{Module, Param};
+    use burn::optim::GradientsParams;
+    use burn::tensor::{DType, Device, Tensor};
+
+    use super::Mode;
+    use crate::mean::MeanGradient;
+    use crate::strength::Strength;
+
+    #[derive(Module, Debug)]
+    struct One {
+        theta: Param<Tensor<1>>,
+    }
+
+    #[test]
+    fn the_factor_is_that_of_the_strengths_table_and_finite_at_zero() {
+        let device = Device::flex().autodiff();
+        for dtype in [DType::F32, DType::F64] {
+            let at =
+                |device: &Device, values: [f64; 2]| Tensor::<1>::from_data(values, (device, dtype));
+            let module = One {
+                theta: Param::from_tensor(at(&device, [1.0, 2.0])),
+            };
+            // Of these lengths, at right angles.
+            let gradients = |values| {
+                let mut gradients = GradientsParams::new();
+                gradients.register(module.theta.id, at(&device.clone().inner(), values));
+                gradients
+            };
+            let safe = Strength::Safe {
+                strength: 0.1,
+                share: 0.5,
+            };
+            for (strength, of_loss, of_penalty, factor) in [
+                (Strength::Fixed(0.1), 1.0, 1e9, 0.1),
+                (Strength::Relative(0.5), 3.0, 6.0, 0.25),
+                (safe, 3.0, 6.0, 0.1),
+                (safe, 3.0, 30.0, 0.05),
+                (safe, 0.0, 30.0, 0.0),
+                (safe, 3.0, 0.0, 0.0),
+                (Strength::Projected(0.5), 3.0, 6.0, 0.25),
+                (Strength::Relative(0.5), 3.0, 0.0, 0.0),
+                (Strength::Relative(0.5), 0.0, 0.0, 0.0),
+            ] {
+                let (loss, penalty) = (gradients([of_loss, 0.0]), gradients([0.0, of_penalty]));
+                let mut mean = MeanGradient::default();
+                let (found, added) = Mode::Coupled
+                    .apply(&module, strength, 1.0, &loss, &penalty, &mut mean)
+                    .unwrap();
+                let found = found.double();
+                assert!(
+                    (found - factor).abs() <= 1e-6 * factor,
+                    "{strength}: {found}"
+                );
+                let added = added.get::<1>(module.theta.id).unwrap();
+                let added: Vec<f64> = added.try_into_vec_as().unwrap();
+                assert_eq!(added[0], 0.0, "{strength}");
+                let expected = factor * of_penalty;
+                assert!(
+                    (added[1] - expected).abs() <= 1e-6 * expected,
+                    "{strength}: {added:?}"
+                );
+            }
+        }
+    }
+}
