@@ -296,6 +296,28 @@ fn sizes_of_one_and_sizes_beyond_a_cube_agree() {
 }
 
 #[test]
+fn a_hidden_layer_in_strips_agrees() {
+    // 53 units: three strips of 16 and one of 5; 40: five of 8.
+    for (hidden, outputs, loss) in [(53, 2, LOSSES[0]), (40, 1, LOSSES[1])] {
+        let sizes = Sizes {
+            samples: 6,
+            inputs: 1,
+            hidden,
+            outputs,
+            biases: [true, true],
+        };
+        for (device, evaluation) in devices().into_iter().flat_map(|device| {
+            [Evaluation::Assembled, Evaluation::Gram].map(|it| (device.clone(), it))
+        }) {
+            let mut case = Case::new(sizes, Activation::Tanh, loss);
+            case.config.evaluation = evaluation;
+            case.scale = 0.3;
+            case.check(&device);
+        }
+    }
+}
+
+#[test]
 fn every_kind_of_target_is_read_as_by_hsr_core() {
     for device in devices() {
         let softmax = Case::new(SMALL, Activation::Tanh, OutputLoss::SoftmaxCrossEntropy);

@@ -10,6 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, SgdConfig};
 use burn::tensor::activation::log_softmax;
+#[cfg(feature = "wgpu")]
+use burn::tensor::wgpu::{WgpuSetup, wgpu};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use burn_hsr::{
     Backend, Evaluation, Execution, Hsr, HsrConfig, Mode, OutputLoss, Targets, ThreeLayerNet,
@@ -361,15 +363,14 @@ fn a_penalty_is_at_most_sixty_launches_on_wgpu_and_reads_back_only_on_the_host()
     }
 }
 
-/// A device of the same adapter that binds so many storage buffers at once, one of which CubeCL takes for itself.
+/// A device of the same adapter with its limits changed. One of the storage buffers that it binds CubeCL takes for itself.
 #[cfg(feature = "wgpu")]
-fn device_that_binds(buffers: u32) -> Device {
-    use burn::tensor::wgpu::{WgpuSetup, wgpu};
+fn device_within(change: impl FnOnce(&mut wgpu::Limits)) -> Device {
     let setup = block_on(async {
         let instance = wgpu::Instance::default();
         let adapter = instance.request_adapter(&Default::default()).await.unwrap();
         let mut limits = adapter.limits();
-        limits.max_storage_buffers_per_shader_stage = buffers;
+        change(&mut limits);
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 // CubeCL takes what the adapter can do for what the device may.
@@ -437,7 +438,8 @@ fn kernels_bind_no_more_buffers_than_webgpu_promises() {
     };
     let plenty = gradients(&device, DType::F32);
     for buffers in [7, 8] {
-        let few = gradients(&device_that_binds(buffers).autodiff(), DType::F32);
+        let few = device_within(|limits| limits.max_storage_buffers_per_shader_stage = buffers);
+        let few = gradients(&few.autodiff(), DType::F32);
         for ((found, launches), (expected, of_kernels)) in few.iter().zip(&plenty) {
             println!("{buffers} buffers: {launches} launches, {of_kernels} with plenty");
             assert_eq!(*launches == *of_kernels, buffers == 8, "{buffers}");
@@ -445,6 +447,31 @@ fn kernels_bind_no_more_buffers_than_webgpu_promises() {
             assert!(error < 1e-4, "{buffers}: {error:e}");
         }
     }
+}
+
+/// M of all samples takes 16 MiB here, and the device has no buffer as large: the kernels form some rows of it at a time.
+#[cfg(feature = "wgpu")]
+#[test]
+fn a_wide_hidden_layer_needs_no_room_for_all_of_m() {
+    let Some((_, _turn)) = wgpu() else {
+        return;
+    };
+    let device = device_within(|limits| limits.max_storage_buffer_binding_size = 12 << 20);
+    let device = device.autodiff();
+    let Problem { model, x, y } = problem_of(&device, [256, 1, 128, 4]);
+    let on = |execution| {
+        let config = HsrConfig::new().with_evaluation(Evaluation::Gram);
+        let hsr = config.with_execution(execution).init().unwrap();
+        let gradient = || hsr.gradient(&model, x.clone(), y.clone(), true).unwrap();
+        let (gradient, counts) = count(&device, gradient);
+        let values = gradient.inputs.expect("asked for").inner().into_data();
+        (values.iter::<f64>().collect::<Vec<f64>>(), counts.launches)
+    };
+    let ((found, launches), (expected, _)) = (on(Execution::Device), on(Execution::Host));
+    println!("{launches} launches");
+    assert!(launches < 80, "{launches}");
+    let error = relative_error(&found, &expected, 0.0);
+    assert!(error < 1e-4, "{error:e}");
 }
 
 #[test]

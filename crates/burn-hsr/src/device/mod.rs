@@ -5,7 +5,8 @@
 //!
 //! * [`tensors`]: plain tensor operations, on every backend;
 //! * [`depth`]: any depth, the value in tensor operations and its gradient by autodiff;
-//! * [`kernels`]: CubeCL kernels beside Burn's matrix products, on its devices (feature `kernels`).
+//! * [`kernels`]: CubeCL kernels beside Burn's matrix products, on its devices (feature `kernels`). They form M some rows of
+//!   every sample at a time, so that their memory grows with N·(d + K·h).
 
 mod depth;
 #[cfg(feature = "kernels")]

@@ -42,7 +42,9 @@ impl<F: Float> Batch<F> {
         let x = Buffer::of(problem.inputs.clone())?;
         let [w1, w2] = problem.weights.clone();
         let place = Place::of(&x);
-        let (at, numbers) = Layout::of(problem, place.step());
+        let ([samples, _], step) = (problem.inputs.dims(), place.step());
+        let (dims, plan) = (&problem.dims, problem.plan);
+        let (at, numbers) = Layout::of(dims, samples, plan, problem.with_inputs, step);
         if !place.is_sufficient(numbers) {
             return None;
         }
@@ -86,13 +88,9 @@ impl<F: Float> Batch<F> {
         batch.residuals(problem, &o, &bias(1)?)?;
         let (count, dim) = batch.place.cubes(1);
         forward::scale_of::launch::<F>(client, count, dim, state(), at.arg());
-        let (count, dim) = batch.place.each(samples * outputs * outputs);
-        forward::curvature::launch::<F>(client, count, dim, state(), at.arg(), loss);
-        let (count, dim) = batch.place.each(samples * hidden);
-        let (w2, pairs) = (|| batch.w2.arg(), batch.gram.cross);
-        forward::jacobians::launch::<F>(client, count, dim, w2(), state(), at.arg(), loss, pairs);
-        let (count, dim) = batch.place.each(samples * hidden * hidden);
-        forward::hidden_hessian::launch::<F>(client, count, dim, w2(), state(), at.arg());
+        let (count, dim) = batch.place.each(samples * hidden.max(outputs * outputs));
+        let (w2, pairs) = (batch.w2.arg(), batch.gram.cross);
+        forward::jacobians::launch::<F>(client, count, dim, w2, state(), at.arg(), loss, pairs);
         let (count, dim) = batch.place.cubes(samples);
         forward::traces_of::launch::<F>(client, count, dim, batch.x.arg(), state(), at.arg());
         Some(batch)

@@ -5,14 +5,15 @@ use cubecl::prelude::*;
 use super::batch::Batch;
 use super::buffer::{Buffer, Matrix, product};
 use super::contraction;
+use super::forward;
 
 /// The contractions of the blocks with the samples, as in hsr-core: without w_q, which they precede.
 pub(super) struct Contraction {
-    /// What the norms are taken with: the contraction where a block is of pairs, else the block itself.
-    pub(super) norms: [Buffer; 3],
-    /// S̃ \[N, K, K\] and M̃ \[N, h, h\].
+    /// What the norms of the output and the cross block are taken with: the contraction where a block is of pairs, else
+    /// the block itself.
+    pub(super) norms: [Buffer; 2],
+    /// S̃ \[N, K, K\].
     pub(super) s: Buffer,
-    pub(super) m: Buffer,
     /// What Q̃ and R̃ come from; see [`adjoints`](super::pullback::adjoints).
     pub(super) q: Buffer,
     pub(super) r: [Buffer; 2],
@@ -21,7 +22,7 @@ pub(super) struct Contraction {
     pub(super) inputs: Option<Buffer>,
 }
 
-/// What the output or the hidden block leaves.
+/// What the output block leaves, or some rows of the hidden block.
 struct Symmetric {
     norm: Buffer,
     contracted: Buffer,
@@ -86,21 +87,19 @@ impl<F: Float> Batch<F> {
             );
         }
 
+        let of_s = at.outputs * at.outputs;
         let output = match gram.output {
-            true => self.pairs(at.s, at.outputs, at.alpha_squared, true)?,
-            false => self.assembled(at.s, at.outputs, at.aa, at.hidden_extended, true)?,
+            true => self.pairs(at.s, of_s, at.alpha_squared, true)?,
+            false => self.assembled(at.s, of_s, at.aa, at.hidden_extended, true)?,
         };
-        let of_hidden = match gram.hidden {
-            true => self.pairs(at.m, hidden, at.inner_squared, with_inputs)?,
-            false => self.assembled(at.m, hidden, at.xx, at.inputs_extended, with_inputs)?,
-        };
+        self.hidden(with_inputs)?;
         let cross = match gram.cross {
             true => self.cross_of_pairs(with_inputs)?,
             false => self.assembled_cross(with_inputs)?,
         };
 
-        let [ss, mm] = [&output.products, &of_hidden.products].map(|it| || self.or_nothing(it));
-        let [qq, rf] = [&cross.of_q, &cross.of_r].map(|it| || self.or_nothing(it));
+        let [ss, qq, rf] =
+            [&output.products, &cross.of_q, &cross.of_r].map(|it| || self.or_nothing(it));
         let [xx, aa] = [&xx, &aa].map(|it| || self.or_nothing(it));
         let (state, at_arg) = (|| self.state.arg(), || at.arg());
         let pairs = || place.each(samples * samples);
@@ -143,7 +142,6 @@ impl<F: Float> Batch<F> {
                 client,
                 count,
                 dim,
-                mm(),
                 qq(),
                 rf(),
                 xx(),
@@ -161,7 +159,6 @@ impl<F: Float> Batch<F> {
                 client,
                 count,
                 dim,
-                mm(),
                 qq(),
                 rf(),
                 x,
@@ -171,9 +168,8 @@ impl<F: Float> Batch<F> {
             );
         }
         Some(Contraction {
-            norms: [output.norm, of_hidden.norm, cross.norm],
+            norms: [output.norm, cross.norm],
             s: output.contracted,
-            m: of_hidden.contracted,
             q: cross.q,
             r: cross.r,
             hidden: to_hidden,
@@ -181,9 +177,61 @@ impl<F: Float> Batch<F> {
         })
     }
 
-    /// A symmetric block of S or M, `width`² numbers a sample, with the squared inner products of its other factor.
-    fn pairs(&self, of: usize, width: usize, squares: usize, products: bool) -> Option<Symmetric> {
-        let rows = || self.part(of, width * width);
+    /// The hidden block, a strip of M after the other. What it leaves is in the state.
+    fn hidden(&self, with_inputs: bool) -> Option<()> {
+        let (at, place, client) = (&self.at, &self.place, &self.place.client);
+        let [samples, hidden, outputs] = [at.samples, at.hidden, at.outputs];
+        for (strip, first) in (0..hidden).step_by(at.strip).enumerate() {
+            let rows = at.strip.min(hidden - first);
+            let (count, dim) = place.each(samples * rows * hidden);
+            let (state, at_arg) = (|| self.state.arg(), || at.arg());
+            forward::hidden_hessian::launch::<F>(
+                client,
+                count,
+                dim,
+                state(),
+                at_arg(),
+                first,
+                rows,
+            );
+            let of_m = rows * hidden;
+            let block = match self.gram.hidden {
+                true => self.pairs(at.m, of_m, at.inner_squared, with_inputs)?,
+                false => self.assembled(at.m, of_m, at.xx, at.inputs_extended, with_inputs)?,
+            };
+            // M̃ is symmetric: its rows are its columns.
+            let columns = block.contracted.matrix(0, [samples, rows, hidden]);
+            let u = self.state.matrix(at.u, [samples, outputs, hidden]);
+            let um = product(u, columns.transpose())?;
+            let (count, dim) = place.cubes(at.cubes);
+            contraction::of_strip::launch::<F>(
+                client,
+                count,
+                dim,
+                block.contracted.arg(),
+                block.norm.arg(),
+                um.arg(),
+                self.or_nothing(&block.products),
+                state(),
+                at_arg(),
+                strip,
+                rows,
+                self.gram.hidden,
+                with_inputs,
+            );
+        }
+        Some(())
+    }
+
+    /// A symmetric block of S or of rows of M, so many numbers a sample, with the squared inner products of its other factor.
+    fn pairs(
+        &self,
+        of: usize,
+        numbers: usize,
+        squares: usize,
+        products: bool,
+    ) -> Option<Symmetric> {
+        let rows = || self.part(of, numbers);
         let contracted = product(self.part(squares, self.at.samples), rows())?;
         Some(Symmetric {
             norm: contracted.clone(),
@@ -195,19 +243,19 @@ impl<F: Float> Batch<F> {
         })
     }
 
-    /// A symmetric block of S or M assembled with the outer products of its other factor.
+    /// A symmetric block of S or of rows of M, so many numbers a sample, assembled with the outer products of its other factor.
     fn assembled(
         &self,
         of: usize,
-        width: usize,
+        numbers: usize,
         outer: usize,
         other: usize,
         products: bool,
     ) -> Option<Symmetric> {
-        let rows = || self.part(of, width * width);
+        let rows = || self.part(of, numbers);
         let outer = || self.part(outer, other * other);
         let block = product(rows().transpose(), outer())?;
-        let matrix = || block.matrix(0, [width * width, other * other]);
+        let matrix = || block.matrix(0, [numbers, other * other]);
         Some(Symmetric {
             contracted: product(outer(), matrix().transpose())?,
             products: match products {

@@ -17,8 +17,7 @@ use super::boundary;
 /// Units of a cube that adds something up together; a power of two, and what every device offers.
 pub(super) const UNITS: usize = 64;
 
-/// The most buffers that a kernel binds: [`residuals`](super::forward::residuals) and
-/// [`adjoints`](super::pullback::adjoints).
+/// The most buffers that a kernel binds: [`residuals`](super::forward::residuals).
 const BUFFERS: u32 = 7;
 
 /// A contiguous block of numbers on the device.
@@ -72,9 +71,12 @@ impl Buffer {
 pub(super) struct Matrix(CubeTensor);
 
 impl Matrix {
-    /// Read by columns; nothing is moved.
+    /// Read by columns, each matrix of a batch; nothing is moved.
     pub(super) fn transpose(self) -> Self {
-        Self(permute(self.0, &[1, 0]))
+        let dims = self.0.meta.shape().num_dims();
+        let mut axes: Vec<usize> = (0..dims).collect();
+        axes.swap(dims - 2, dims - 1);
+        Self(permute(self.0, &axes))
     }
 }
 

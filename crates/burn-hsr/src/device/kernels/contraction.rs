@@ -5,6 +5,8 @@
 
 use cubecl::prelude::*;
 
+use super::buffer::UNITS;
+use super::common::sum_over_cube;
 use super::layout::{Blocks, Layout};
 
 /// G of a pair: x·x, and one with a bias.
@@ -47,6 +49,72 @@ pub(super) fn pairs_of<F: Float>(
     }
 }
 
+/// What a strip of M leaves, `rows` of every sample: its part of q, its columns of U M̃ and of the diagonal of M̃, and its
+/// share of what x̄ needs of M. The norm of pairs is the inner product with the contraction, the other that of `block`.
+#[cube(launch)]
+pub(super) fn of_strip<F: Float>(
+    contracted: &[F],
+    block: &[F],
+    um: &[F],
+    products: &[F],
+    state: &mut [F],
+    at: Layout,
+    strip: usize,
+    rows: usize,
+    #[comptime] by_pairs: bool,
+    #[comptime] with_inputs: bool,
+) {
+    let stride = at.cubes * UNITS;
+    // Cubes beyond the last start beyond the end of everything.
+    let start = CUBE_POS * UNITS + UNIT_POS as usize;
+    let hidden = at.hidden;
+    let first = strip * at.strip;
+    let wide = at.inputs_extended * at.inputs_extended;
+    let mut sum = F::new(0.0);
+    let mut i = start;
+    if comptime!(by_pairs) {
+        while i < at.samples * rows * hidden {
+            sum += state[at.m + i] * contracted[i];
+            i += stride;
+        }
+    } else {
+        while i < rows * hidden * wide {
+            sum += block[i] * block[i];
+            i += stride;
+        }
+    }
+    let mut i = start;
+    while i < at.samples * at.outputs * rows {
+        state[at.um + i / rows * hidden + first + i % rows] = um[i];
+        i += stride;
+    }
+    let mut i = start;
+    while i < at.samples * rows {
+        let j = first + i % rows;
+        state[at.m_diagonal + i / rows * hidden + j] = contracted[i * hidden + j];
+        i += stride;
+    }
+    if comptime!(with_inputs) {
+        let mut numbers = at.samples * wide;
+        if comptime!(by_pairs) {
+            numbers = at.samples * at.samples;
+        }
+        let mut i = start;
+        while i < numbers {
+            let mut value = products[i];
+            if strip > 0 {
+                value += state[at.of_m + i];
+            }
+            state[at.of_m + i] = value;
+            i += stride;
+        }
+    }
+    let sum = sum_over_cube::<F>(sum);
+    if UNIT_POS == 0 && CUBE_POS < at.cubes {
+        state[at.parts + (1 + strip) * at.cubes + CUBE_POS] = sum;
+    }
+}
+
 /// The weights of the pairs in ā: ⟨S_n,S_m⟩α + ⟨Q_n,Q_m⟩G; one unit for each pair.
 #[cube(launch)]
 pub(super) fn hidden_weights<F: Float>(
@@ -76,7 +144,6 @@ pub(super) fn hidden_weights<F: Float>(
 /// symmetric part is ⟨R_n,F_m⟩ + ⟨F_n,R_m⟩ + ⟨R_n,R_m⟩; one unit for each pair.
 #[cube(launch)]
 pub(super) fn input_weights<F: Float>(
-    mm: &[F],
     qq: &[F],
     rf: &[F],
     xx: &[F],
@@ -92,7 +159,7 @@ pub(super) fn input_weights<F: Float>(
     }
     let mut weight = F::new(0.0);
     if comptime!(gram.hidden) {
-        weight += mm[i] * inner::<F>(xx, i, &at);
+        weight += state[at.of_m + i] * inner::<F>(xx, i, &at);
     }
     if comptime!(gram.cross) {
         let mirrored = (i % samples) * samples + i / samples;
@@ -214,7 +281,6 @@ pub(super) fn assembled_hidden<F: Float>(
 /// for each of \[N, d\].
 #[cube(launch)]
 pub(super) fn assembled_inputs<F: Float>(
-    of_m: &[F],
     of_q: &[F],
     of_r: &[F],
     x: &[F],
@@ -232,12 +298,12 @@ pub(super) fn assembled_inputs<F: Float>(
     let wide = at.inputs_extended;
     let mut sum = F::new(0.0);
     if comptime!(assembled.hidden) {
-        let from = (n * wide + e) * wide;
+        let from = at.of_m + (n * wide + e) * wide;
         for i in 0..inputs {
-            sum += of_m[from + i] * x[n * inputs + i];
+            sum += state[from + i] * x[n * inputs + i];
         }
         if wide > inputs {
-            sum += of_m[from + inputs];
+            sum += state[from + inputs];
         }
     }
     if comptime!(assembled.cross) {

@@ -26,7 +26,7 @@ impl<F: Float> Batch<F> {
             | Sharpness::GaussNewton => return None,
         };
         let (place, at) = (&self.place, &self.at);
-        let [output, hidden, cross] = contraction.norms.each_ref().map(Buffer::arg);
+        let [output, cross] = contraction.norms.each_ref().map(Buffer::arg);
         let coupled = contraction.r[0].arg();
         let (count, dim) = place.cubes(at.cubes);
         moments::parts_of_q::launch::<F>(
@@ -34,7 +34,6 @@ impl<F: Float> Batch<F> {
             count,
             dim,
             output,
-            hidden,
             cross,
             coupled,
             self.state.arg(),
@@ -69,9 +68,6 @@ impl<F: Float> Batch<F> {
         let state = || self.state.arg();
         let units = samples * hidden;
 
-        let u = self.state.matrix(at.u, [samples, outputs, hidden]);
-        let m = contraction.m.matrix(0, [samples, hidden, hidden]);
-        let um = product(u, m)?;
         let [r_first, r_second] = &contraction.r;
         let (count, dim) = place.each(units);
         pullback::adjoints::launch::<F>(
@@ -79,8 +75,6 @@ impl<F: Float> Batch<F> {
             count,
             dim,
             self.w2.arg(),
-            um.arg(),
-            contraction.m.arg(),
             contraction.q.arg(),
             r_first.arg(),
             r_second.arg(),

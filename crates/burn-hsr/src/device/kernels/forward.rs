@@ -231,14 +231,10 @@ pub(super) fn scale_of<F: Float>(state: &mut [F], at: Layout) {
     }
 }
 
-/// S, one unit for each of \[N, K, K\].
-#[cube(launch)]
-pub(super) fn curvature<F: Float>(state: &mut [F], at: Layout, #[comptime] loss: Loss) {
-    let i = ABSOLUTE_POS;
+/// A number of S \[N, K, K\].
+#[cube]
+fn curvature<F: Float>(i: usize, state: &mut [F], at: &Layout, #[comptime] loss: Loss) {
     let outputs = at.outputs;
-    if i >= at.samples * outputs * outputs {
-        terminate!();
-    }
     let l = i % outputs;
     let row = i / outputs;
     let n = row / outputs;
@@ -254,8 +250,8 @@ pub(super) fn curvature<F: Float>(state: &mut [F], at: Layout, #[comptime] loss:
     state[at.s + i] = value;
 }
 
-/// U, Q = S U and R = r φ'ᵀ \[N, K, h\], and R + 2F with F = Q∘a where pairs of samples need it; one unit for each of
-/// \[N, h\].
+/// S \[N, K, K\], c \[N, h\], and U, Q = S U and R = r φ'ᵀ \[N, K, h\], with R + 2F for F = Q∘a where pairs of samples need
+/// it; each unit does its number of S and its one of \[N, h\].
 #[cube(launch)]
 pub(super) fn jacobians<F: Float>(
     w2: &[F],
@@ -267,6 +263,9 @@ pub(super) fn jacobians<F: Float>(
     let i = ABSOLUTE_POS;
     let hidden = at.hidden;
     let outputs = at.outputs;
+    if i < at.samples * outputs * outputs {
+        curvature::<F>(i, state, &at, loss);
+    }
     if i >= at.samples * hidden {
         terminate!();
     }
@@ -288,13 +287,17 @@ pub(super) fn jacobians<F: Float>(
             }
         }
     }
+    let mut g = F::new(0.0);
     for k in 0..outputs {
         let to = (n * outputs + k) * hidden + j;
-        let of_u = w2[j * outputs + k] * d1;
+        let weight = w2[j * outputs + k];
+        let of_u = weight * d1;
         let p = state[first + k];
         let s = state[2 * count + first + k] * inverse;
         let of_q = row_of_s::<F>(s, p, omega, of_u, k == top, rest, of_top, loss);
-        let of_r = state[count + first + k] * inverse * d1;
+        let r = state[count + first + k] * inverse;
+        let of_r = r * d1;
+        g += r * weight;
         state[at.u + to] = of_u;
         state[at.q + to] = of_q;
         state[at.r + to] = of_r;
@@ -302,34 +305,29 @@ pub(super) fn jacobians<F: Float>(
             state[at.coupled + to] = of_r + F::new(2.0) * of_q * a;
         }
     }
+    state[at.c + i] = g * state[at.derivatives + at.samples * hidden + i];
 }
 
-/// M = UᵀQ + diag(c), one unit for each of \[N, h, h\].
+/// So many rows of M = UᵀQ + diag(c) from a `first` one on, one unit for each of \[N, rows, h\].
 #[cube(launch)]
-pub(super) fn hidden_hessian<F: Float>(w2: &[F], state: &mut [F], at: Layout) {
+pub(super) fn hidden_hessian<F: Float>(state: &mut [F], at: Layout, first: usize, rows: usize) {
     let to = ABSOLUTE_POS;
     let hidden = at.hidden;
     let outputs = at.outputs;
-    if to >= at.samples * hidden * hidden {
+    if to >= at.samples * rows * hidden {
         terminate!();
     }
     let j = to % hidden;
     let row = to / hidden;
-    let n = row / hidden;
-    let i = row % hidden;
+    let n = row / rows;
+    let i = first + row % rows;
     let mut sum = F::new(0.0);
     for k in 0..outputs {
         let from = (n * outputs + k) * hidden;
         sum += state[at.u + from + i] * state[at.q + from + j];
     }
     if i == j {
-        let inverse = state[at.scale];
-        let r = at.out + at.samples * outputs + n * outputs;
-        let mut g = F::new(0.0);
-        for k in 0..outputs {
-            g += state[r + k] * inverse * w2[i * outputs + k];
-        }
-        sum += g * state[at.derivatives + (at.samples + n) * hidden + i];
+        sum += state[at.c + n * hidden + i];
     }
     state[at.m + to] = sum;
 }
@@ -353,7 +351,11 @@ pub(super) fn traces_of<F: Float>(x: &[F], state: &mut [F], at: Layout) {
     while j < at.hidden {
         let value = state[at.a + n * at.hidden + j];
         of_a += value * value;
-        of_m += state[at.m + (n * at.hidden + j) * at.hidden + j];
+        of_m += state[at.c + n * at.hidden + j];
+        for k in 0..at.outputs {
+            let from = (n * at.outputs + k) * at.hidden + j;
+            of_m += state[at.u + from] * state[at.q + from];
+        }
         j += UNITS;
     }
     let inverse = state[at.scale];

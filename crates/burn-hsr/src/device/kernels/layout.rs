@@ -5,10 +5,12 @@
 //! what leaves are buffers of their own, so that no product writes into the buffer it reads.
 
 use cubecl::prelude::*;
-use hsr_core::{BlockEvaluation, Plan};
+use hsr_core::{BlockEvaluation, Dimensions, Plan};
 
 use super::buffer::UNITS;
-use crate::device::problem::Problem;
+
+/// How much larger a strip of M may be than x̃ and U together.
+const STRIP: usize = 8;
 
 /// Which blocks of the Hessian an evaluation takes.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
@@ -62,8 +64,10 @@ layout! {
     inputs_extended,
     /// h̃.
     hidden_extended,
-    /// How many parts q is summed in.
+    /// How many parts a sum over numbers of any block is taken in.
     cubes,
+    /// How many rows of M are formed at a time.
+    strip,
     /// a \[N, h\].
     a,
     /// φ', φ'', φ''' \[3, N, h\].
@@ -84,8 +88,15 @@ layout! {
     r,
     /// R + 2F \[N, K, h\], with pairs in the cross block.
     coupled,
-    /// M \[N, h, h\].
+    /// c \[N, h\], the diagonal of M but for UᵀQ.
+    c,
+    /// A strip of M, so many rows of every sample \[N, strip, h\].
     m,
+    /// U M̃ \[N, K, h\] and the diagonal of M̃ \[N, h\].
+    um,
+    m_diagonal,
+    /// What x̄ needs of M: ⟨M_n,M_m⟩ \[N, N\], or where the block is assembled M C \[N, d̃, d̃\].
+    of_m,
     /// ‖x̃‖², ‖ã‖², tr S, tr M \[4, N\].
     traces,
     /// G \[N, N\], with pairs in the cross block.
@@ -114,8 +125,10 @@ layout! {
     hidden_of_blocks,
     /// What assembled blocks give x̄ \[N, d\].
     inputs_of_blocks,
-    /// The parts of q.
+    /// The parts of q, first those of the output and the cross block, then those of every strip of M.
     parts,
+    /// How many there are.
+    all_parts,
     /// w_t, 2w_q and 4w_q, all times σ, and whether the value overflowed \[4\].
     weights,
     /// Q̄ \[N, K, h\].
@@ -133,20 +146,30 @@ layout! {
 }
 
 impl Layout {
-    /// For a problem, and how long `state` is. Every quantity starts at a multiple of `step`.
-    pub(super) fn of(problem: &Problem, step: usize) -> (Self, usize) {
-        let dims = problem.dims;
-        let [n, d] = problem.inputs.dims();
-        let (h, k) = (dims.hidden, dims.outputs);
+    /// For so many samples, and how long `state` is. Every quantity starts at a multiple of `step`.
+    pub(super) fn of(
+        dims: &Dimensions,
+        n: usize,
+        plan: Plan,
+        with_inputs: bool,
+        step: usize,
+    ) -> (Self, usize) {
+        let (d, h, k) = (dims.inputs, dims.hidden, dims.outputs);
         let inputs_extended = d + usize::from(dims.hidden_bias);
         let hidden_extended = h + usize::from(dims.output_bias);
-        let gram = Blocks::of(problem.plan, BlockEvaluation::Gram);
-        let assembled = Blocks::of(problem.plan, BlockEvaluation::Assembled);
-        let with_inputs = problem.with_inputs;
+        let gram = Blocks::of(plan, BlockEvaluation::Gram);
+        let assembled = Blocks::of(plan, BlockEvaluation::Assembled);
+        // As many rows of M as take a few times the room of x̃ and U, so that memory grows with N·(d + K·h), not N·h².
+        let strip = (STRIP * (inputs_extended + k * h) / h).clamp(1, h);
+        let strips = h.div_ceil(strip);
         // Each unit adds up a few dozen numbers of q, until there are enough cubes to fill a device.
         let [output, hidden, cross] = [
             (gram.output, n * k * k, k * k * hidden_extended.pow(2)),
-            (gram.hidden, n * h * h, h * h * inputs_extended.pow(2)),
+            (
+                gram.hidden,
+                n * strip * h,
+                strip * h * inputs_extended.pow(2),
+            ),
             (
                 gram.cross,
                 2 * n * k * h,
@@ -172,6 +195,8 @@ impl Layout {
             inputs_extended,
             hidden_extended,
             cubes,
+            strip,
+            all_parts: cubes * (1 + strips),
             a: room(true, n * h),
             derivatives: room(true, 3 * n * h),
             out: room(true, 3 * n * k),
@@ -182,7 +207,18 @@ impl Layout {
             q: room(true, n * k * h),
             r: room(true, n * k * h),
             coupled: room(gram.cross, n * k * h),
-            m: room(true, n * h * h),
+            c: room(true, n * h),
+            m: room(true, n * strip * h),
+            um: room(true, n * k * h),
+            m_diagonal: room(true, n * h),
+            of_m: room(
+                with_inputs,
+                if gram.hidden {
+                    n * n
+                } else {
+                    n * inputs_extended.pow(2)
+                },
+            ),
             traces: room(true, 4 * n),
             inner: room(gram.cross, n * n),
             both: room(gram.cross, n * n),
@@ -197,7 +233,7 @@ impl Layout {
             on_diagonal: room(assembled.cross, k * h * inputs_extended),
             hidden_of_blocks: room(assembled.output || assembled.cross, n * h),
             inputs_of_blocks: room(with_inputs && (assembled.hidden || assembled.cross), n * d),
-            parts: room(true, cubes),
+            parts: room(true, cubes * (1 + strips)),
             weights: room(true, 4),
             q_bar: room(true, n * k * h),
             of_w2: room(true, n * k * h),
@@ -207,5 +243,46 @@ impl Layout {
             z_bar: room(true, n * h),
         };
         (layout, end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hsr_core::Evaluation;
+
+    use super::*;
+
+    fn of(d: usize, h: usize, k: usize, n: usize) -> (Layout, usize) {
+        let dims = Dimensions::new(d, h, k);
+        let plan = Plan::new(Evaluation::Auto, &dims, n).unwrap();
+        Layout::of(&dims, n, plan, true, 64)
+    }
+
+    #[test]
+    fn a_wide_layer_is_taken_in_strips() {
+        let strips = [(784, 128, 10), (1, 53, 2), (1, 40, 1), (784, 1024, 10)];
+        let strips = strips.map(|(d, h, k)| of(d, h, k, 6).0.strip);
+        assert_eq!(strips, [128, 16, 8, 86]);
+    }
+
+    #[test]
+    fn memory_grows_with_the_samples_and_what_each_of_them_has() {
+        let sizes = [1, 3, 10, 30, 100, 300, 1000];
+        let mut worst = 0.0_f64;
+        for (d, h, k) in sizes
+            .iter()
+            .flat_map(|&d| sizes.iter().map(move |&h| (d, h)))
+            .flat_map(|(d, h)| [1, 2, 10, 100].map(|k| (d, h, k)))
+        {
+            for n in [16, 64, 256, 1024, 4096] {
+                let (_, numbers) = of(d, h, k, n);
+                let given = n * (d + k * h).max(n) + k * h * d;
+                if numbers as f64 / given as f64 > worst {
+                    worst = numbers as f64 / given as f64;
+                    println!("{d} {h} {k} {n}: {worst}");
+                }
+            }
+        }
+        assert!(worst < 1.0, "{worst}");
     }
 }

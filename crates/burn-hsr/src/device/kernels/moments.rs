@@ -14,12 +14,11 @@ pub(super) enum Measure {
     Frobenius,
 }
 
-/// Parts of q, one for each cube: the inner products of a block's samples with their contraction, or of an assembled block
-/// with itself. The cross block counts twice, and with pairs has a second product, of R + 2F with `coupled` = Σ G R.
+/// Parts of q that the output and the cross block give, one for each cube: the inner products of a block's samples with their
+/// contraction, or of an assembled block with itself. The cross block counts twice, and with pairs has a second product, of R + 2F with `coupled` = Σ G R.
 #[cube(launch)]
 pub(super) fn parts_of_q<F: Float>(
     output: &[F],
-    hidden: &[F],
     cross: &[F],
     coupled: &[F],
     state: &mut [F],
@@ -29,7 +28,6 @@ pub(super) fn parts_of_q<F: Float>(
     let stride = at.cubes * UNITS;
     // Cubes beyond the last start beyond the end of everything.
     let start = CUBE_POS * UNITS + UNIT_POS as usize;
-    let units = at.samples * at.hidden;
     let mut sum = F::new(0.0);
     let mut i = start;
     if comptime!(gram.output) {
@@ -44,23 +42,10 @@ pub(super) fn parts_of_q<F: Float>(
             i += stride;
         }
     }
-    let mut i = start;
-    if comptime!(gram.hidden) {
-        while i < units * at.hidden {
-            sum += state[at.m + i] * hidden[i];
-            i += stride;
-        }
-    } else {
-        let row = at.inputs_extended * at.hidden;
-        while i < row * row {
-            sum += hidden[i] * hidden[i];
-            i += stride;
-        }
-    }
     let mut of_cross = F::new(0.0);
     let mut i = start;
     if comptime!(gram.cross) {
-        while i < units * at.outputs {
+        while i < at.samples * at.hidden * at.outputs {
             of_cross += state[at.q + i] * cross[i] + state[at.coupled + i] * coupled[i];
             i += stride;
         }
@@ -89,7 +74,7 @@ pub(super) fn moments<F: Float>(
     let samples = at.samples;
     let mut q = F::new(0.0);
     let mut i = UNIT_POS as usize;
-    while i < at.cubes {
+    while i < at.all_parts {
         q += state[at.parts + i];
         i += UNITS;
     }

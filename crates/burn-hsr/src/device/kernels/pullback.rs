@@ -26,8 +26,6 @@ fn sound<F: Float>(x: F, broken: F) -> F {
 #[cube(launch)]
 pub(super) fn adjoints<F: Float>(
     w2: &[F],
-    um: &[F],
-    m_contracted: &[F],
     q_contracted: &[F],
     r_first: &[F],
     r_second: &[F],
@@ -80,7 +78,7 @@ pub(super) fn adjoints<F: Float>(
             contracted_r = F::new(0.5) * (contracted_r + r_second[to]);
         }
         let r_bar = w4q * contracted_r;
-        let by_m = w2q * um[to] + of_trace * of_u;
+        let by_m = w2q * state[at.um + to] + of_trace * of_u;
         let by_q = w4q * contracted_q + by_m;
         // Ū = Q M̄ + S Q̄ = S (U M̄ + Q̄).
         let both = by_m + by_q;
@@ -99,7 +97,7 @@ pub(super) fn adjoints<F: Float>(
         state[at.of_w2 + to] = both;
         state[at.of_r + to] = r_bar;
     }
-    let c_bar = w2q * m_contracted[i * hidden + j] + of_trace;
+    let c_bar = w2q * state[at.m_diagonal + i] + of_trace;
     let g_bar = c_bar * d2;
     for k in 0..outputs {
         let to = (n * outputs + k) * hidden + j;
