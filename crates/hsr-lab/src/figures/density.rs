@@ -88,7 +88,7 @@ impl Density {
         let points = both.filter(|[v, d]| drawable(*v) && drawable(*d) && *d >= 0.0);
         let points: Vec<[f64; 2]> = points.collect();
         if points.len() < 2 || points.iter().all(|p| p[1] == 0.0) {
-            return Err(FigureError::no_value(label, "densities"));
+            return Err(FigureError::NoFiniteValue(label.clone(), "densities"));
         }
         let mut strip = Strip::new(&self.spectrum)?;
         let mut count = format!("{} eigenvalues", self.count);

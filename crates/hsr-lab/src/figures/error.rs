@@ -1,6 +1,7 @@
 //! What can be wrong with a figure.
 
 use super::axis::drawable;
+use super::figure::LARGEST_SIDE;
 
 /// An error in drawing or rendering a figure. The message is one line.
 #[derive(Debug, thiserror::Error)]
@@ -9,50 +10,21 @@ pub enum FigureError {
     /// There is nothing to draw.
     #[error("nothing to draw: no {0} given")]
     Empty(&'static str),
-    /// No value of a series can be drawn.
-    #[error("{label}: no finite value among its {what}")]
-    NoFiniteValue {
-        /// The series.
-        label: String,
-        /// What its values are.
-        what: &'static str,
-    },
-    /// Two sequences that belong together differ in length.
-    #[error("{label}: {found} {what}, expected {expected}")]
-    Length {
-        /// The series or panel.
-        label: String,
-        /// What is counted.
-        what: &'static str,
-        /// How many there are.
-        found: usize,
-        /// How many there should be.
-        expected: usize,
-    },
-    /// A range of a panel is empty or not finite.
-    #[error(
-        "{title}: {axis} range {low} to {high}, expected finite ends, the first below the second"
-    )]
-    Range {
-        /// The panel.
-        title: String,
-        /// The axis, x or y.
-        axis: char,
-        /// The lower end.
-        low: f64,
-        /// The upper end.
-        high: f64,
-    },
+    /// No value of a series can be drawn: its label, and what its values are.
+    #[error("{0}: no finite value among its {1}")]
+    NoFiniteValue(String, &'static str),
+    /// Two sequences that belong together differ in length: the series or panel, what is counted, how many there are and how
+    /// many there should be.
+    #[error("{0}: {2} {1}, expected {3}")]
+    Length(String, &'static str, usize, usize),
+    /// A range of a panel is empty or not finite: the panel, the axis, the ends.
+    #[error("{0}: {1} range {2} to {3}, expected finite ends, the first below the second")]
+    Range(String, char, f64, f64),
     /// The scale of a picture is not positive, or makes the picture too large.
     #[error(
-        "scale {scale} gives no picture, expected a positive number that keeps width and height within {limit} pixels"
+        "scale {0} gives no picture, expected a positive number that keeps width and height within {LARGEST_SIDE} pixels"
     )]
-    Scale {
-        /// The scale.
-        scale: f32,
-        /// The largest width or height.
-        limit: u32,
-    },
+    Scale(f32),
     /// The drawing library refused.
     #[error("the figure cannot be drawn: {0}")]
     Draw(String),
@@ -69,15 +41,10 @@ impl FigureError {
         found: usize,
         expected: usize,
     ) -> Result<(), Self> {
-        if found == expected {
-            return Ok(());
+        match found == expected {
+            true => Ok(()),
+            false => Err(Self::Length(label.to_owned(), what, found, expected)),
         }
-        Err(Self::Length {
-            label: label.to_owned(),
-            what,
-            found,
-            expected,
-        })
     }
 
     /// An error unless a range can be drawn.
@@ -86,19 +53,9 @@ impl FigureError {
         axis: char,
         (low, high): (f64, f64),
     ) -> Result<(), Self> {
-        if drawable(low) && drawable(high) && low < high {
-            return Ok(());
+        match drawable(low) && drawable(high) && low < high {
+            true => Ok(()),
+            false => Err(Self::Range(title.to_owned(), axis, low, high)),
         }
-        Err(Self::Range {
-            title: title.to_owned(),
-            axis,
-            low,
-            high,
-        })
-    }
-
-    pub(super) fn no_value(label: &str, what: &'static str) -> Self {
-        let label = label.to_owned();
-        Self::NoFiniteValue { label, what }
     }
 }

@@ -11,7 +11,7 @@ use super::error::FigureError;
 use super::font::{self, UNIT};
 
 /// The largest width or height of a PNG, in pixels.
-const LARGEST_SIDE: u32 = 16_384;
+pub const LARGEST_SIDE: u32 = 16_384;
 
 /// Pixels in the units of plotters.
 pub fn px(pixels: f64) -> i32 {
@@ -87,14 +87,13 @@ impl Figure {
             .map_err(|e| FigureError::Render(e.to_string()))?;
         let size = tree.size();
         let [width, height] = [size.width(), size.height()].map(|side| (side * scale).round());
-        let limit = LARGEST_SIDE;
         // A NaN is in no range.
-        let in_range = |side: f32| (1.0..=limit as f32).contains(&side);
+        let in_range = |side: f32| (1.0..=LARGEST_SIDE as f32).contains(&side);
         if !(in_range(width) && in_range(height)) {
-            return Err(FigureError::Scale { scale, limit });
+            return Err(FigureError::Scale(scale));
         }
         let pixmap = Pixmap::new(width as u32, height as u32);
-        let mut pixmap = pixmap.ok_or(FigureError::Scale { scale, limit })?;
+        let mut pixmap = pixmap.ok_or(FigureError::Scale(scale))?;
         resvg::render(
             &tree,
             Transform::from_scale(scale, scale),

@@ -47,7 +47,7 @@ pub fn loss_plane(plane: &LossPlane) -> Result<Figure, FigureError> {
     plane.check()?;
     let finite = plane.loss.iter().copied().filter(|v| drawable(*v));
     let Some((low, high)) = extent(finite) else {
-        return Err(FigureError::no_value(&plane.title, "losses"));
+        return Err(FigureError::NoFiniteValue(plane.title.clone(), "losses"));
     };
     let bands = Bands::new(low, high);
     let label = match drawable(plane.network_loss) {

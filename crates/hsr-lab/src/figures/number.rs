@@ -64,34 +64,14 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
-        let values = [
-            (0.0, "0"),
-            (1.0, "1"),
-            (-1.5, "−1.5"),
-            (49.83, "49.8"),
-            (9.999, "10"),
-        ];
-        let large = [(1234.0, "1234"), (2e12, "2×10¹²")];
-        let small = [
-            (0.00123, "0.00123"),
-            (-1.23e-5, "−1.23×10⁻⁵"),
-            (-1e-6, "−10⁻⁶"),
-        ];
-        for (v, text) in values.into_iter().chain(large).chain(small) {
-            assert_eq!(value(v), text);
-        }
-        let ticks = [
-            (0.5, 1.0, "0.5"),
-            (-20.0, 60.0, "−20"),
-            (2e-7, 9e-7, "2×10⁻⁷"),
-        ];
-        let fine = [
-            (1e-17, 4.0, "0"),
-            (1.25e9, 3e8, "1.25×10⁹"),
-            (1000.25, 1.0, "1000.25"),
-        ];
-        for (v, length, text) in ticks.into_iter().chain(fine) {
-            assert_eq!(tick(v, length), text);
-        }
+        let values = [0.0, 1.0, -1.5, 49.83, 9.999, 1234.0, 2e12].map(value);
+        assert_eq!(values.join(" "), "0 1 −1.5 49.8 10 1234 2×10¹²");
+        let small = [0.00123, -1.23e-5, -1e-6].map(value);
+        assert_eq!(small.join(" "), "0.00123 −1.23×10⁻⁵ −10⁻⁶");
+        let ticks = [(0.5, 1.0), (-20.0, 60.0), (2e-7, 9e-7), (1e-17, 4.0)];
+        let ticks = ticks.map(|(v, length)| tick(v, length));
+        assert_eq!(ticks.join(" "), "0.5 −20 2×10⁻⁷ 0");
+        assert_eq!(tick(1.25e9, 3e8), "1.25×10⁹");
+        assert_eq!(tick(1000.25, 1.0), "1000.25");
     }
 }

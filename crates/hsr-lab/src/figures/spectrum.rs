@@ -101,7 +101,10 @@ impl<'a> Strip<'a> {
         values.retain(|v| drawable(*v));
         values.sort_by(f64::total_cmp);
         let Some((min, max)) = extent(values.iter().copied()) else {
-            return Err(FigureError::no_value(&spectrum.label, "eigenvalues"));
+            return Err(FigureError::NoFiniteValue(
+                spectrum.label.clone(),
+                "eigenvalues",
+            ));
         };
         Ok(Self {
             label: &spectrum.label,
