@@ -118,27 +118,28 @@ impl<F: Float> Batch<F> {
         let z_bar = || self.part(at.z_bar, hidden);
         let x = self.x.matrix(0, [samples, inputs]);
         let w1_bar = product(x.transpose(), z_bar())?;
-        let (count, dim) = place.each(inputs * hidden);
-        pullback::checked::launch::<F>(client, count, dim, w1_bar.arg(), state(), at.arg());
-        let mut x_bar = None;
-        if problem.with_inputs {
-            let w1 = self.w1.matrix(0, [inputs, hidden]);
-            let product = product(z_bar(), w1.transpose())?;
-            let (count, dim) = place.each(samples * inputs);
-            pullback::of_inputs::launch::<F>(
-                client,
-                count,
-                dim,
-                self.x.arg(),
-                self.or_nothing(&contraction.inputs),
-                product.arg(),
-                state(),
-                at.arg(),
-                contraction.inputs.is_some(),
-                self.assembled.hidden || self.assembled.cross,
-            );
-            x_bar = Some(product.tensor([samples, inputs]));
-        }
+        let x_bar = match problem.with_inputs {
+            true => {
+                let w1 = self.w1.matrix(0, [inputs, hidden]);
+                Some(product(z_bar(), w1.transpose())?)
+            }
+            false => None,
+        };
+        let (count, dim) = place.each(inputs * hidden.max(samples));
+        pullback::of_first_layer::launch::<F>(
+            client,
+            count,
+            dim,
+            self.x.arg(),
+            self.or_nothing(&contraction.inputs),
+            w1_bar.arg(),
+            self.or_nothing(&x_bar),
+            state(),
+            at.arg(),
+            problem.with_inputs,
+            contraction.inputs.is_some(),
+            self.assembled.hidden || self.assembled.cross,
+        );
         let bias = |there: bool, bar: &Buffer, numbers: usize| there.then(|| bar.tensor([numbers]));
         Some(of_three_layers(
             value.tensor([1]),
@@ -150,7 +151,7 @@ impl<F: Float> Batch<F> {
                 bias(problem.dims.hidden_bias, &b1_bar, hidden),
                 bias(problem.dims.output_bias, &b2_bar, outputs),
             ],
-            x_bar,
+            x_bar.map(|x_bar| x_bar.tensor([samples, inputs])),
         ))
     }
 }

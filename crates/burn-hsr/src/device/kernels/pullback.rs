@@ -277,28 +277,27 @@ pub(super) fn of_parameters<F: Float>(
     }
 }
 
-/// W̄1 checked in its place, one unit for each number.
+/// W̄1 checked in its place, and where it is asked for x̄: `x_bar` holds z̄ W1ᵀ, `of_pairs` is what pairs of samples give it.
+/// Each unit does its number of each.
 #[cube(launch)]
-pub(super) fn checked<F: Float>(w1_bar: &mut [F], state: &mut [F], at: Layout) {
-    let i = ABSOLUTE_POS;
-    if i >= at.inputs * at.hidden {
-        terminate!();
-    }
-    w1_bar[i] = sound::<F>(w1_bar[i], state[at.weights + 3]);
-}
-
-/// x̄, one unit for each of \[N, d\]; `x_bar` holds z̄ W1ᵀ, `of_pairs` is what pairs of samples give it.
-#[cube(launch)]
-pub(super) fn of_inputs<F: Float>(
+pub(super) fn of_first_layer<F: Float>(
     x: &[F],
     of_pairs: &[F],
+    w1_bar: &mut [F],
     x_bar: &mut [F],
     state: &mut [F],
     at: Layout,
+    #[comptime] with_inputs: bool,
     #[comptime] any_pairs: bool,
     #[comptime] any_blocks: bool,
 ) {
     let i = ABSOLUTE_POS;
+    if i < at.inputs * at.hidden {
+        w1_bar[i] = sound::<F>(w1_bar[i], state[at.weights + 3]);
+    }
+    if comptime!(!with_inputs) {
+        terminate!();
+    }
     if i >= at.samples * at.inputs {
         terminate!();
     }
