@@ -252,37 +252,14 @@ mod tests {
 
     use super::*;
 
-    fn of(d: usize, h: usize, k: usize, n: usize) -> (Layout, usize) {
-        let dims = Dimensions::new(d, h, k);
-        let plan = Plan::new(Evaluation::Auto, &dims, n).unwrap();
-        Layout::of(&dims, n, plan, true, 64)
-    }
-
     #[test]
     fn a_wide_layer_is_taken_in_strips() {
+        let strip = |d, h, k| {
+            let dims = Dimensions::new(d, h, k);
+            let plan = Plan::new(Evaluation::Auto, &dims, 6).unwrap();
+            Layout::of(&dims, 6, plan, true, 64).0.strip
+        };
         let strips = [(784, 128, 10), (1, 53, 2), (1, 40, 1), (784, 1024, 10)];
-        let strips = strips.map(|(d, h, k)| of(d, h, k, 6).0.strip);
-        assert_eq!(strips, [128, 16, 8, 86]);
-    }
-
-    #[test]
-    fn memory_grows_with_the_samples_and_what_each_of_them_has() {
-        let sizes = [1, 3, 10, 30, 100, 300, 1000];
-        let mut worst = 0.0_f64;
-        for (d, h, k) in sizes
-            .iter()
-            .flat_map(|&d| sizes.iter().map(move |&h| (d, h)))
-            .flat_map(|(d, h)| [1, 2, 10, 100].map(|k| (d, h, k)))
-        {
-            for n in [16, 64, 256, 1024, 4096] {
-                let (_, numbers) = of(d, h, k, n);
-                let given = n * (d + k * h).max(n) + k * h * d;
-                if numbers as f64 / given as f64 > worst {
-                    worst = numbers as f64 / given as f64;
-                    println!("{d} {h} {k} {n}: {worst}");
-                }
-            }
-        }
-        assert!(worst < 1.0, "{worst}");
+        assert_eq!(strips.map(|(d, h, k)| strip(d, h, k)), [128, 16, 8, 86]);
     }
 }
