@@ -177,7 +177,7 @@ impl<F: Float> Batch<F> {
         })
     }
 
-    /// The hidden block, a strip of M after the other. What it leaves is in the state.
+    /// The hidden block, one strip of M after the other. Its results are in the state.
     fn hidden(&self, with_inputs: bool) -> Option<()> {
         let (at, place, client) = (&self.at, &self.place, &self.place.client);
         let [samples, hidden, outputs] = [at.samples, at.hidden, at.outputs];

@@ -88,7 +88,7 @@ layout! {
     r,
     /// R + 2F \[N, K, h\], with pairs in the cross block.
     coupled,
-    /// c \[N, h\], the diagonal of M but for UᵀQ.
+    /// c \[N, h\], which M has on its diagonal beside UᵀQ.
     c,
     /// A strip of M, so many rows of every sample \[N, strip, h\].
     m,
