@@ -1,10 +1,11 @@
 //! The closed form in few launches: CubeCL kernels for everything that is done to each number, each sample or each
 //! hidden unit, and Burn's matrix products between them.
 //!
-//! λ_sup and its gradient are 30 to 32 launches, with the gradient for the inputs 35 or 36, whatever the sizes. As a
-//! [penalty](crate::Hsr::penalty), whose operations Burn fuses, they are 40 to 42 and, with tracked inputs, 48 or 49; its
-//! backward pass is 15 or 19 more. Without fusion they are up to 58 and 22. `tests/read_backs.rs` counts them, and the
-//! read-backs, of which there are none. In half precision each parameter and each part of the gradient is also cast.
+//! λ_sup and its gradient are 30 to 32 launches, with the gradient for the inputs 35 or 36, whatever the sizes; each
+//! further strip of a wide hidden layer adds a few. As a [penalty](crate::Hsr::penalty), whose operations Burn fuses, they
+//! are 40 to 42 and, with tracked inputs, 48 or 49; its backward pass is 15 or 19 more. Without fusion they are up to 58
+//! and 22. `tests/read_backs.rs` counts them, and the read-backs, of which there are none. In half precision each
+//! parameter and each part of the gradient is also cast.
 //!
 //! The kernels are compiled for a precision, a loss, an activation and a plan, not for sizes. They bind at most seven
 //! buffers, what WebGPU promises less one for the sizes: see [`layout`]. The device is asked first, whatever its runtime,

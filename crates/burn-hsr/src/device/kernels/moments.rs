@@ -14,8 +14,9 @@ pub(super) enum Measure {
     Frobenius,
 }
 
-/// Parts of q that the output and the cross block give, one for each cube: the inner products of a block's samples with their
-/// contraction, or of an assembled block with itself. The cross block counts twice, and with pairs has a second product, of R + 2F with `coupled` = Σ G R.
+/// Parts of q that the output and the cross block give, one for each cube: the inner products of a block's samples with
+/// their contraction, or of an assembled block with itself. The cross block counts twice, and with pairs has a second
+/// product, of R + 2F with `coupled` = Σ G R.
 #[cube(launch)]
 pub(super) fn parts_of_q<F: Float>(
     output: &[F],
