@@ -76,6 +76,7 @@ mod evaluation;
 mod lanczos;
 mod numeric;
 mod problem;
+mod real;
 pub mod theory;
 mod two_layer;
 
@@ -92,8 +93,8 @@ pub use problem::activation::Activation;
 pub use problem::batch::{Batch, Targets};
 pub use problem::loss::OutputLoss;
 pub use problem::network::{Dimensions, Layout, Network};
+pub use real::Real;
 pub use two_layer::plan::{Evaluation, Plan};
-pub use two_layer::real::Real;
 pub use two_layer::work::{PlannedWork, Work};
 pub use two_layer::workspace::Workspace;
 pub use two_layer::workspace::operator::HessianOperator;

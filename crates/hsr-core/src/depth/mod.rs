@@ -35,6 +35,7 @@ mod passes;
 mod plan;
 mod reverse;
 mod rows;
+pub(crate) mod stages;
 mod want;
 mod workspace;
 

@@ -146,7 +146,7 @@ pub enum Objective {
 
 /// A value with its derivatives for the moments of the blocks.
 #[derive(Default)]
-pub(in crate::depth) struct Weights {
+pub struct Weights {
     pub value: f64,
     /// ∂/∂t_l.
     pub traces: Vec<f64>,

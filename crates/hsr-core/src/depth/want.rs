@@ -5,7 +5,7 @@ use crate::depth::network::LayerShape;
 
 /// What an evaluation has to produce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::depth) struct Want {
+pub struct Want {
     /// The adjoints for the parameters.
     pub gradient: bool,
     /// Those for the inputs too.

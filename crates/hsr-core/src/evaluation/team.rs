@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// How many threads an evaluation takes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Team {
+pub struct Team {
     threads: usize,
 }
 

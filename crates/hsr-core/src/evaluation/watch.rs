@@ -19,7 +19,7 @@ pub struct Progress {
 
 /// A caller that watches, from any thread.
 #[derive(Clone)]
-pub(crate) struct Watch {
+pub struct Watch {
     observe: Arc<dyn Fn(Progress) -> ControlFlow<()> + Send + Sync>,
     stopped: Arc<AtomicBool>,
     /// Products with the Hessian since the caller began to watch.
@@ -65,7 +65,7 @@ impl Watch {
 }
 
 /// Parts of an evaluation that several threads do, each loop for itself.
-pub(crate) struct Parts<'a> {
+pub struct Parts<'a> {
     watch: Option<&'a Watch>,
     done: AtomicUsize,
 }

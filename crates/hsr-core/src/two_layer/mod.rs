@@ -17,7 +17,6 @@ pub(crate) mod plan;
 pub(crate) mod prepared;
 pub(crate) mod product;
 pub(crate) mod pullback;
-pub(crate) mod real;
 pub(crate) mod samples;
 pub(crate) mod shard;
 pub(crate) mod stages;

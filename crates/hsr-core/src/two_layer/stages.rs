@@ -26,7 +26,7 @@ use crate::two_layer::samples::Forward;
 use crate::two_layer::shard::Shared;
 
 /// The stages for a scalar type.
-pub trait Stages: Sized {
+pub trait Stages: Number {
     fn forward(stage: ForwardStage<Self>) -> Result<Self, Error>;
     fn curvature(stage: CurvatureStage<Self>) -> Result<(), Error>;
     fn loss_gradient(stage: LossGradientStage<Self>);

@@ -9,7 +9,7 @@ use crate::numeric::number::Number;
 
 /// The adjoints of what one block is made of, for weight 1.
 #[derive(Default)]
-pub(in crate::depth) struct BlockAdjoints<T> {
+pub struct BlockAdjoints<T> {
     /// Of Q_{kl}, [n_k·n_l]; of the last layer's own block what S̄ means for the pull, [K].
     pub q: Vec<T>,
     /// Of A_{k−1,l}, [n_{k−1}·n_l], or of its diagonal between neighbours, [n_l].
@@ -24,7 +24,7 @@ pub(in crate::depth) struct BlockAdjoints<T> {
 
 /// The adjoints of all blocks.
 #[derive(Default)]
-pub(in crate::depth) struct Adjoints<T> {
+pub struct Adjoints<T> {
     blocks: Vec<BlockAdjoints<T>>,
 }
 

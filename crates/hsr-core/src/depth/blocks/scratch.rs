@@ -29,7 +29,7 @@ macro_rules! buffers {
     ($($(#[$meta:meta])* $name:ident),* $(,)?) => {
         /// Buffers of an evaluation, shared by all blocks that a thread evaluates.
         #[derive(Default)]
-        pub(in crate::depth) struct Scratch<T> {
+        pub struct Scratch<T> {
             $($(#[$meta])* pub $name: Vec<T>,)*
             /// The places of packed entries.
             pub entries: Vec<(usize, usize)>,

@@ -6,7 +6,7 @@ use crate::depth::want::Want;
 use crate::evaluation::watch::Parts;
 
 /// The inputs of an evaluation.
-pub(in crate::depth) struct Source<'a, T> {
+pub struct Source<'a, T> {
     pub pass: &'a Pass<T>,
     pub tangents: &'a Tangents<T>,
     pub want: Want,

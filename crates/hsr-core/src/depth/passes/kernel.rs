@@ -9,7 +9,7 @@ use crate::numeric::number::Number;
 
 /// Buffers.
 #[derive(Default)]
-pub(in crate::depth) struct Kernel<T> {
+pub struct Kernel<T> {
     /// C of every sample, [N, K, K].
     roots: Vec<T>,
     /// Cᵀ J of one seed layer, [N·K, n_l].
@@ -22,8 +22,8 @@ pub(in crate::depth) struct Kernel<T> {
 }
 
 impl<T: Number> Kernel<T> {
-    /// Forms the matrix, whose size N·K it gives. S and so the matrix are divided by σ.
-    pub fn run(&mut self, pass: &Pass<T>, tangents: &Tangents<T>) -> usize {
+    /// Forms the matrix, N·K × N·K. S and so the matrix are divided by σ.
+    pub fn run(&mut self, pass: &Pass<T>, tangents: &Tangents<T>) {
         let (n, samples, outputs) = (pass.stride, pass.samples, pass.output.outputs);
         let size = samples * outputs;
         let roots = fit(&mut self.roots, size * outputs);
@@ -87,6 +87,5 @@ impl<T: Number> Kernel<T> {
                 }
             }
         }
-        size
     }
 }

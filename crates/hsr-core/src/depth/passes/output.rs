@@ -22,7 +22,7 @@ fn run<T, const RUN: usize>(values: &[T], at: usize) -> &[T] {
 
 /// The loss of a batch at its outputs, feature-major.
 #[derive(Default)]
-pub(in crate::depth) struct Output<T> {
+pub struct Output<T> {
     pub loss: Option<OutputLoss>,
     pub outputs: usize,
     /// Samples a row, padded.

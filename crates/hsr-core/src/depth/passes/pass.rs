@@ -16,7 +16,7 @@ use crate::problem::batch::Batch;
 
 /// Which part of the Hessian is evaluated. H is linear in (S, r).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::depth) enum Part {
+pub enum Part {
     /// All of it.
     Whole,
     /// What is left without r: the Gauss-Newton part.
@@ -27,7 +27,7 @@ pub(in crate::depth) enum Part {
 
 /// Per-sample quantities of one layer, feature-major.
 #[derive(Default)]
-pub(in crate::depth) struct LayerPass<T> {
+pub struct LayerPass<T> {
     /// a_{l−1} and, where the bias is a parameter, a row of ones. Its last m_l rows are x̃_l.
     pub input: Vec<T>,
     /// φ', φ'', φ''' at z_l, [n_l]; empty in the last layer.
@@ -45,7 +45,7 @@ pub(in crate::depth) struct LayerPass<T> {
 
 /// The state of a network at a batch.
 #[derive(Default)]
-pub(in crate::depth) struct Pass<T> {
+pub struct Pass<T> {
     pub samples: usize,
     /// Samples a row, padded.
     pub stride: usize,

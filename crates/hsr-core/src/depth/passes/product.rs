@@ -23,7 +23,7 @@ struct Channel<T> {
 
 /// Buffers: the channels of every layer.
 #[derive(Default)]
-pub(in crate::depth) struct Product<T> {
+pub struct Product<T> {
     along: Vec<Channel<T>>,
     beside: Vec<Channel<T>>,
     both: Vec<Channel<T>>,

@@ -13,7 +13,7 @@ use crate::numeric::number::Number;
 
 /// The tangents of one seed layer l; index k is the layer that they are of.
 #[derive(Default)]
-pub(in crate::depth) struct Seed<T> {
+pub struct Seed<T> {
     /// J_{kl} = ∂z_k/∂z_l, for k > l.
     pub j: Vec<Vec<T>>,
     /// A_{kl} = ∂a_k/∂z_l, for hidden k > l. (A_{ll} is the diagonal matrix of φ'.)
@@ -26,7 +26,7 @@ pub(in crate::depth) struct Seed<T> {
 
 /// The tangents of all seed layers below the last.
 #[derive(Default)]
-pub(in crate::depth) struct Tangents<T> {
+pub struct Tangents<T> {
     pub seeds: Vec<Seed<T>>,
 }
 
@@ -119,6 +119,19 @@ fn downward<T: Number>(seed: &mut Seed<T>, network: &FeedForward<T>, pass: &Pass
             rows::combine_components(q, &layer.d1, u, &layer.c, &seed.j[k], n);
         }
     }
+}
+
+/// t_l = Σ_n tr Γ_l ‖x̃_l‖². Both factors of every sample are in `sums`.
+pub(in crate::depth) fn trace<T: Number>(
+    pass: &Pass<T>,
+    tangents: &Tangents<T>,
+    l: usize,
+    sums: &mut [Vec<T>; 2],
+) -> T {
+    let [of_block, squared] = sums;
+    traces(pass, tangents, l, of_block);
+    pass.input_squared(l, squared);
+    rows::dot(of_block, squared)
 }
 
 /// tr Γ_l of every sample.

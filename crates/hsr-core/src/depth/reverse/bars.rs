@@ -9,7 +9,7 @@ use crate::numeric::number::Number;
 
 /// Where the gradient is taken: a network with all of its passes over a batch.
 #[derive(Clone, Copy)]
-pub(in crate::depth) struct Point<'a, T> {
+pub struct Point<'a, T> {
     pub network: &'a FeedForward<'a, T>,
     pub pass: &'a Pass<T>,
     pub part: Part,
@@ -18,7 +18,7 @@ pub(in crate::depth) struct Point<'a, T> {
 
 /// Adjoints of the per-sample quantities of every layer.
 #[derive(Default)]
-pub(in crate::depth) struct Bars<T> {
+pub struct Bars<T> {
     /// Of the input a_{l−1}, [n_{l−1}].
     pub input: Vec<Vec<T>>,
     /// Of φ', φ'', c, u and δ, [n_l].
@@ -67,7 +67,7 @@ impl<T: Number> Bars<T> {
 
 /// What the adjoints of a seed layer's tangents add to those of the quantities that all seeds share.
 #[derive(Default)]
-pub(in crate::depth) struct SeedBars<T> {
+pub struct SeedBars<T> {
     /// Of φ' and c of every hidden layer k ≥ l, [n_k].
     pub d1: Vec<Vec<T>>,
     pub c: Vec<Vec<T>>,

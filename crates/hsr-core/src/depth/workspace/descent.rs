@@ -1,14 +1,13 @@
 //! Moments of the blocks, the bounds, and the gradients of objectives.
 
 use crate::depth::block::BlockId;
-use crate::depth::blocks::evaluate;
 use crate::depth::blocks::source::Source;
 use crate::depth::network::FeedForward;
 use crate::depth::objective::{BlockMoments, DeepBounds, Objective};
 use crate::depth::passes::pass::Part;
-use crate::depth::passes::tangents::traces;
 use crate::depth::plan::{DeepEvaluation, Sizes};
 use crate::depth::reverse::bars::Point;
+use crate::depth::stages::Stages;
 use crate::depth::want::Want;
 use crate::depth::workspace::task::{Task, spread, threads_that_pay};
 use crate::depth::workspace::{DeepWorkspace, check_outputs, checked};
@@ -16,10 +15,9 @@ use crate::error::Error;
 use crate::evaluation::out::Out;
 use crate::evaluation::team::Team;
 use crate::evaluation::watch::{Parts, Watch};
-use crate::numeric::number::Number;
 use crate::problem::batch::Batch;
 
-impl<T: Number> DeepWorkspace<T> {
+impl<T: Stages> DeepWorkspace<T> {
     /// t_l and q_{kl} of every block.
     ///
     /// # Errors
@@ -176,8 +174,8 @@ impl<T: Number> DeepWorkspace<T> {
                 parameters: &mut *parameters,
                 inputs,
             };
-            self.bars
-                .pull_back(point, &mut self.adjoints, &self.weights, out, team);
+            let (bars, adjoints) = (&mut self.bars, &mut self.adjoints);
+            T::pull_back(bars, point, adjoints, &self.weights, out, team);
             Ok::<(), Error>(())
         })?;
         let value = T::of(self.weights.value * self.pass.output.sigma.as_f64());
@@ -200,7 +198,7 @@ impl<T: Number> DeepWorkspace<T> {
         want: Want,
     ) -> Result<T, Error> {
         let pass = &mut self.pass;
-        let loss = pass.forward(network, batch)?;
+        let loss = T::forward(pass, network, batch)?;
         let sizes = Sizes::new::<T>(&pass.shapes, batch.loss(), pass.samples, want.inputs);
         sizes.plan(evaluation, &mut self.plan)?;
         self.tasks.clear();
@@ -228,31 +226,28 @@ impl<T: Number> DeepWorkspace<T> {
         loss_gradient: Option<&mut [T]>,
     ) -> Result<(), Error> {
         let pass = &mut self.pass;
-        pass.scale_to_one();
+        T::scale_to_one(pass);
         let of_loss = loss_gradient.is_some();
         if let Some(gradient) = loss_gradient {
-            pass.backward(network, Part::Whole);
-            pass.loss_gradient(network, pass.output.sigma, gradient);
+            T::backward(pass, network, Part::Whole);
+            T::loss_gradient(pass, network, pass.output.sigma, gradient);
         }
         if !of_loss || part != Part::Whole {
-            pass.backward(network, part);
+            T::backward(pass, network, part);
         }
-        self.tangents.run(network, pass, part, self.team);
+        T::tangents(&mut self.tangents, network, pass, part, self.team);
         if want.gradient {
             self.adjoints.clear(pass, &want, &self.plan);
         }
         let depth = pass.depth();
         let moments = &mut self.unit;
         moments.clear(&pass.shapes);
-        let [of_block, squared] = &mut self.sums;
         for l in 0..depth {
             // Without S the last layer's own block is 0.
             if !pass.shapes[l].is_trained() || (part == Part::Residual && l + 1 == depth) {
                 continue;
             }
-            traces(pass, &self.tangents, l, of_block);
-            pass.input_squared(l, squared);
-            moments.traces[l] = crate::depth::rows::dot(of_block, squared);
+            moments.traces[l] = T::trace(pass, &self.tangents, l, &mut self.sums);
         }
         let source = Source {
             pass,
@@ -268,7 +263,7 @@ impl<T: Number> DeepWorkspace<T> {
         self.team.each(self.tasks.iter_mut(), |_, task| {
             let mut buffers = scratch.take();
             let adjoints = &mut task.adjoints;
-            task.square = evaluate(&source, task.id, task.evaluation, adjoints, &mut buffers);
+            task.square = T::block(&source, task.id, task.evaluation, adjoints, &mut buffers);
             scratch.put(buffers);
         });
         self.watch.as_ref().map_or(Ok(()), Watch::check)?;

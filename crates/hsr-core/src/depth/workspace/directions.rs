@@ -1,6 +1,7 @@
 //! Verbs along directions: H v, pᵀH v and its gradient, a random probe, λ_max, the dense Hessian.
 
 use crate::depth::network::FeedForward;
+use crate::depth::stages::Stages;
 use crate::depth::workspace::operator::DeepOperator;
 use crate::depth::workspace::{DeepWorkspace, check_outputs, checked};
 use crate::error::{Error, check_length};
@@ -9,7 +10,6 @@ use crate::lanczos::options::LanczosOptions;
 use crate::lanczos::top::{EigenPair, top_eigenpair};
 use crate::numeric::lanes::sized;
 use crate::numeric::norm::normalize;
-use crate::numeric::number::Number;
 use crate::problem::batch::Batch;
 
 /// What one random direction v says of the Hessian: unbiased estimates of its moments where E vvᵀ = I.
@@ -36,7 +36,7 @@ pub struct ProbeOut<'a, T> {
     pub input_gradient: Option<&'a mut [T]>,
 }
 
-impl<T: Number> DeepWorkspace<T> {
+impl<T: Stages> DeepWorkspace<T> {
     /// ‖∇L‖ and, in `gradient` \[D\], ∂‖∇L‖/∂θ = H u with u = ∇L/‖∇L‖; in `input_gradient` \[N, n_0\], where given,
     /// ∂‖∇L‖/∂x. One Hessian-vector product. At a critical point, where there is no gradient, zeros.
     ///
@@ -53,10 +53,10 @@ impl<T: Number> DeepWorkspace<T> {
         check_outputs(network, batch, gradient, input_gradient.as_deref())?;
         self.linearized(network, batch)?;
         let u = sized(&mut self.direction, gradient.len());
-        self.pass.loss_gradient(network, T::one(), u);
+        T::loss_gradient(&self.pass, network, T::one(), u);
         let norm = normalize(u) * self.pass.output.sigma;
-        self.product
-            .hessian_vector(network, &mut self.pass, u, gradient, input_gradient);
+        let (pass, product) = (&mut self.pass, &mut self.product);
+        T::product(product, network, pass, u, gradient, input_gradient);
         checked(norm, gradient, "the gradient of ‖∇L‖")
     }
 
@@ -127,10 +127,9 @@ impl<T: Number> DeepWorkspace<T> {
         let pass = &mut self.pass;
         // Without a place of its own H v is written where the gradient comes later.
         let product = hv.unwrap_or(&mut *gradient);
-        self.product.hessian_vector(network, pass, v, product, None);
-        let value = self
-            .product
-            .bilinear(network, pass, p, v, gradient, input_gradient);
+        let buffers = &mut self.product;
+        T::product(buffers, network, pass, v, product, None);
+        let value = T::bilinear(buffers, network, pass, p, v, gradient, input_gradient);
         checked(value, gradient, "the gradient of pᵀHv")
     }
 
@@ -163,12 +162,12 @@ impl<T: Number> DeepWorkspace<T> {
         check_outputs(network, batch, gradient, input_gradient.as_deref())?;
         let loss = self.linearized(network, batch)?;
         let pass = &mut self.pass;
-        pass.loss_gradient(network, pass.output.sigma, loss_gradient);
-        self.product.hessian_vector(network, pass, v, hv, None);
+        T::loss_gradient(pass, network, pass.output.sigma, loss_gradient);
+        T::product(&mut self.product, network, pass, v, hv, None);
         let probe = Probe {
             loss,
-            trace: crate::depth::rows::dot(v, hv),
-            frobenius_squared: crate::depth::rows::dot(hv, hv),
+            trace: T::dot(v, hv),
+            frobenius_squared: T::dot(hv, hv),
         };
         checked((), loss_gradient, "the gradient of the loss")?;
         checked((), hv, "H v")?;
@@ -177,8 +176,8 @@ impl<T: Number> DeepWorkspace<T> {
         for ((y, &v), &u) in y.iter_mut().zip(v).zip(&*hv) {
             *y = of_trace * v + T::of(2.0) * of_square * u;
         }
-        self.product
-            .bilinear(network, pass, y, v, gradient, input_gradient);
+        let product = &mut self.product;
+        T::bilinear(product, network, pass, y, v, gradient, input_gradient);
         checked(probe, gradient, "the gradient of yᵀHv")
     }
 
@@ -207,10 +206,9 @@ impl<T: Number> DeepWorkspace<T> {
             *v = T::of(of_top);
         }
         let pass = &mut self.pass;
-        self.product
-            .hessian_vector(network, pass, v, gradient, None);
-        self.product
-            .bilinear(network, pass, v, v, gradient, input_gradient);
+        let product = &mut self.product;
+        T::product(product, network, pass, v, gradient, None);
+        T::bilinear(product, network, pass, v, v, gradient, input_gradient);
         checked(top, gradient, "the gradient of λ_max")
     }
 
@@ -241,8 +239,7 @@ impl<T: Number> DeepWorkspace<T> {
         v.fill(T::zero());
         for (i, row) in hessian.chunks_exact_mut(parameters).enumerate() {
             v[i] = T::one();
-            self.product
-                .hessian_vector(network, &mut self.pass, v, row, None);
+            T::product(&mut self.product, network, &mut self.pass, v, row, None);
             v[i] = T::zero();
         }
         checked((), hessian, "the Hessian")

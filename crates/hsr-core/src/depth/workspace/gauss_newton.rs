@@ -5,6 +5,7 @@ use crate::depth::network::FeedForward;
 use crate::depth::objective::DeepBounds;
 use crate::depth::passes::pass::Part;
 use crate::depth::plan::DeepEvaluation;
+use crate::depth::stages::Stages;
 use crate::depth::workspace::DeepWorkspace;
 use crate::error::Error;
 use crate::evaluation::quantity::DENSE_LIMIT;
@@ -38,7 +39,7 @@ impl<T: Number> GaussNewton<T> {
     }
 }
 
-impl<T: Number> DeepWorkspace<T> {
+impl<T: Stages> DeepWorkspace<T> {
     /// The Gauss-Newton part beside the whole Hessian: three evaluations of moments, for H is linear in (S, r).
     ///
     /// # Errors
@@ -75,7 +76,7 @@ impl<T: Number> DeepWorkspace<T> {
         batch: &Batch<T>,
         options: &LanczosOptions,
     ) -> Result<f64, Error> {
-        self.pass.forward(network, batch)?;
+        T::forward(&mut self.pass, network, batch)?;
         let size = self.pass.samples * network.outputs();
         if size > DENSE_LIMIT {
             return Err(Error::TooLarge {
@@ -84,11 +85,11 @@ impl<T: Number> DeepWorkspace<T> {
                 limit: DENSE_LIMIT * DENSE_LIMIT,
             });
         }
-        self.pass.scale_to_one();
-        self.pass.backward(network, Part::GaussNewton);
-        self.tangents
-            .run(network, &self.pass, Part::GaussNewton, Team::default());
-        self.kernel.run(&self.pass, &self.tangents);
+        let (part, pass) = (Part::GaussNewton, &mut self.pass);
+        T::scale_to_one(pass);
+        T::backward(pass, network, part);
+        T::tangents(&mut self.tangents, network, pass, part, Team::default());
+        T::kernel(&mut self.kernel, pass, &self.tangents);
         let matrix = &self.kernel.matrix;
         let apply = |v: &[f64], out: &mut [f64]| {
             for (out, row) in out.iter_mut().zip(matrix.chunks_exact(size)) {

@@ -5,6 +5,7 @@ use crate::depth::block::BlockId;
 use crate::depth::blocks::scratch::{ScratchValues, scratch_values};
 use crate::depth::network::LayerShape;
 use crate::depth::plan::{DeepEvaluation, Sizes};
+use crate::depth::stages::Stages;
 use crate::depth::want::Want;
 use crate::depth::workspace::DeepWorkspace;
 use crate::depth::workspace::task::threads_that_pay;
@@ -15,7 +16,7 @@ use crate::numeric::lanes::stride;
 use crate::numeric::number::Number;
 use crate::problem::loss::OutputLoss;
 
-impl<T: Number> DeepWorkspace<T> {
+impl<T: Stages> DeepWorkspace<T> {
     /// The bytes of the buffers that `quantity` takes for layers of these shapes and a batch of N samples: counted, not
     /// allocated. ∇λ_sup and ∇tr H are [`Quantity::BoundsGradient`] and [`Quantity::TraceGradient`]; the gradient of any
     /// other objective takes no more than the former. (What the `gemm` crate packs matrices into for the time of a product

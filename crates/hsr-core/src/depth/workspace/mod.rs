@@ -21,6 +21,7 @@ use crate::depth::passes::product::Product;
 use crate::depth::passes::tangents::Tangents;
 use crate::depth::plan::DeepPlan;
 use crate::depth::reverse::bars::Bars;
+use crate::depth::stages::Stages;
 use crate::depth::workspace::task::Task;
 use crate::error::{Error, check_length};
 use crate::evaluation::block::BlockEvaluation;
@@ -61,7 +62,7 @@ pub struct DeepWorkspace<T> {
     pub(in crate::depth) sums: [Vec<T>; 2],
 }
 
-impl<T: Number> DeepWorkspace<T> {
+impl<T: Stages> DeepWorkspace<T> {
     /// An empty workspace. Buffers grow when they are needed.
     pub fn new() -> Self {
         Self::default()
@@ -98,7 +99,7 @@ impl<T: Number> DeepWorkspace<T> {
     /// The [`Error`] that tells what is wrong with the batch, or [`Error::Overflow`] where a value is not
     /// representable in `T`. The other verbs have the same errors.
     pub fn loss(&mut self, network: &FeedForward<T>, batch: &Batch<T>) -> Result<T, Error> {
-        self.pass.forward(network, batch)
+        T::forward(&mut self.pass, network, batch)
     }
 
     /// The logits o, N × K row-major.
@@ -107,7 +108,7 @@ impl<T: Number> DeepWorkspace<T> {
     ///
     /// As [`loss`](Self::loss).
     pub fn logits(&mut self, network: &FeedForward<T>, batch: &Batch<T>) -> Result<Vec<T>, Error> {
-        self.pass.forward(network, batch)?;
+        T::forward(&mut self.pass, network, batch)?;
         let mut logits = vec![T::zero(); self.pass.samples * network.outputs()];
         let (o, n) = (&self.pass.output.o, self.pass.stride);
         crate::numeric::lanes::write_samples(&mut logits, o, n, T::one());
@@ -127,12 +128,11 @@ impl<T: Number> DeepWorkspace<T> {
         input_gradient: Option<&mut [T]>,
     ) -> Result<T, Error> {
         check_outputs(network, batch, gradient, input_gradient.as_deref())?;
-        let loss = self.pass.forward(network, batch)?;
-        self.pass.backward(network, Part::Whole);
-        self.pass.loss_gradient(network, T::one(), gradient);
+        let loss = T::forward(&mut self.pass, network, batch)?;
+        T::backward(&mut self.pass, network, Part::Whole);
+        T::loss_gradient(&self.pass, network, T::one(), gradient);
         if let Some(out) = input_gradient {
-            self.pass
-                .input_adjoint(network, T::one(), &mut self.direction);
+            T::input_adjoint(&self.pass, network, T::one(), &mut self.direction);
             let n = self.pass.stride;
             crate::numeric::lanes::write_samples(out, &self.direction, n, T::one());
         }
@@ -156,9 +156,9 @@ impl<T: Number> DeepWorkspace<T> {
         network: &FeedForward<T>,
         batch: &Batch<T>,
     ) -> Result<T, Error> {
-        let loss = self.pass.forward(network, batch)?;
-        self.pass.scale_to_one();
-        self.pass.backward(network, Part::Whole);
+        let loss = T::forward(&mut self.pass, network, batch)?;
+        T::scale_to_one(&mut self.pass);
+        T::backward(&mut self.pass, network, Part::Whole);
         Ok(loss)
     }
 }

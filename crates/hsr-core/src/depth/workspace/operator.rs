@@ -3,10 +3,10 @@
 use crate::depth::network::FeedForward;
 use crate::depth::passes::pass::Pass;
 use crate::depth::passes::product::Product;
+use crate::depth::stages::Stages;
 use crate::error::{Error, check_length};
 use crate::evaluation::watch::Watch;
 use crate::numeric::lanes::sized;
-use crate::numeric::number::Number;
 
 /// The Hessian at one point as an operator, from [`DeepWorkspace::linearize`](super::DeepWorkspace::linearize).
 pub struct DeepOperator<'a, T> {
@@ -19,7 +19,7 @@ pub struct DeepOperator<'a, T> {
     pub(in crate::depth) watch: Option<&'a Watch>,
 }
 
-impl<T: Number> DeepOperator<'_, T> {
+impl<T: Stages> DeepOperator<'_, T> {
     /// Only the block H_ll of layer `layer`, counted from 0: what [`apply`](Self::apply) takes and gives is then 0 (or
     /// made 0) outside the layer's parameters. For the spectrum of one layer.
     ///
@@ -46,16 +46,14 @@ impl<T: Number> DeepOperator<'_, T> {
         check_length("v", "parameters", v.len(), self.parameters())?;
         check_length("product", "parameters", product.len(), self.parameters())?;
         let Some(layer) = self.layer else {
-            self.product
-                .hessian_vector(self.network, self.pass, v, product, None);
+            T::product(self.product, self.network, self.pass, v, product, None);
             return self.watch.map_or(Ok(()), Watch::product);
         };
         let range = self.network.layout(layer).all();
         let inside = sized(self.inside, v.len());
         inside.fill(T::zero());
         inside[range.clone()].copy_from_slice(&v[range.clone()]);
-        self.product
-            .hessian_vector(self.network, self.pass, inside, product, None);
+        T::product(self.product, self.network, self.pass, inside, product, None);
         product[..range.start].fill(T::zero());
         product[range.end..].fill(T::zero());
         self.watch.map_or(Ok(()), Watch::product)

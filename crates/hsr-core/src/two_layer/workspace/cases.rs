@@ -14,12 +14,12 @@ use crate::two_layer::formed::Blocks;
 use crate::two_layer::memory::{Case, quantity_of};
 use crate::two_layer::plan::{Evaluation, Plan};
 use crate::two_layer::product::Along;
-use crate::two_layer::real::Real;
 use crate::two_layer::shard::Shared;
+use crate::two_layer::stages::Stages;
 use crate::two_layer::workspace::Workspace;
 use crate::two_layer::{output_basis, shard};
 
-impl<T: Real> Workspace<T> {
+impl<T: Stages> Workspace<T> {
     /// The most bytes that buffers may take.
     pub(super) fn limit(&self) -> u64 {
         self.memory_limit.unwrap_or(isize::MAX as u64)

@@ -8,11 +8,11 @@ use crate::problem::network::Network;
 use crate::two_layer::contraction::Want;
 use crate::two_layer::forward::Curvature;
 use crate::two_layer::plan::Plan;
-use crate::two_layer::real::Real;
 use crate::two_layer::shard::Shared;
+use crate::two_layer::stages::Stages;
 use crate::two_layer::workspace::Workspace;
 
-impl<T: Real> Workspace<T> {
+impl<T: Stages> Workspace<T> {
     /// The dense Hessian of the loss, D × D row-major (it is symmetric), into `hessian`.
     ///
     /// # Errors

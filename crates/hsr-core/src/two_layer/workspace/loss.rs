@@ -7,12 +7,12 @@ use crate::numeric::lanes::{finite, sized};
 use crate::problem::batch::Batch;
 use crate::problem::network::Network;
 use crate::two_layer::plan::Evaluation;
-use crate::two_layer::real::Real;
 use crate::two_layer::stages::LossGradientStage;
+use crate::two_layer::stages::Stages;
 use crate::two_layer::workspace::Workspace;
 use crate::two_layer::workspace::cases::chunks;
 
-impl<T: Real> Workspace<T> {
+impl<T: Stages> Workspace<T> {
     /// The loss L.
     ///
     /// # Errors
@@ -134,7 +134,7 @@ impl<T: Real> Workspace<T> {
     }
 }
 
-fn check_gradient<T: Real>(network: &Network<T>, gradient: &[T]) -> Result<(), Error> {
+fn check_gradient<T: Stages>(network: &Network<T>, gradient: &[T]) -> Result<(), Error> {
     let parameters = network.dimensions().parameters();
     check_length("gradient", "parameters", gradient.len(), parameters)
 }

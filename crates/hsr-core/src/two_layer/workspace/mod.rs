@@ -20,8 +20,8 @@ use crate::two_layer::formed::Blocks;
 use crate::two_layer::memory::Case;
 use crate::two_layer::plan::Plan;
 use crate::two_layer::product::Along;
-use crate::two_layer::real::Real;
 use crate::two_layer::shard::Shared;
+use crate::two_layer::stages::Stages;
 
 /// Evaluates the closed form. It owns every buffer that an evaluation needs and keeps them: after the first call
 /// with a given size no buffer is allocated any more. (The `gemm` crate still takes packing space for each large matrix
@@ -92,7 +92,7 @@ pub struct Workspace<T> {
     pub(super) watch: Option<Watch>,
 }
 
-impl<T: Real> Default for Workspace<T> {
+impl<T: Stages> Default for Workspace<T> {
     fn default() -> Self {
         Self {
             shards: vec![Shared::default()],
@@ -113,7 +113,7 @@ impl<T: Real> Default for Workspace<T> {
     }
 }
 
-impl<T: Real> Workspace<T> {
+impl<T: Stages> Workspace<T> {
     /// An empty workspace. Buffers grow when they are needed.
     pub fn new() -> Self {
         Self::default()

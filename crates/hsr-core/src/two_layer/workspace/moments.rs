@@ -13,8 +13,8 @@ use crate::two_layer::contraction::Want;
 use crate::two_layer::forward::{Curvature, Part};
 use crate::two_layer::memory::Case;
 use crate::two_layer::plan::{Evaluation, Plan};
-use crate::two_layer::real::Real;
 use crate::two_layer::shard::Shared;
+use crate::two_layer::stages::Stages;
 use crate::two_layer::workspace::Workspace;
 use crate::two_layer::workspace::cases::chunks;
 use crate::two_layer::workspace::shards::Preparation;
@@ -35,7 +35,7 @@ pub(crate) struct Descend<'a, 'o, T> {
     pub out: &'a mut Out<'o, T>,
 }
 
-impl<T: Real> Workspace<T> {
+impl<T: Stages> Workspace<T> {
     /// Trace and squared Frobenius norm of the Hessian.
     ///
     /// # Errors

@@ -9,8 +9,8 @@ use crate::problem::network::Network;
 use crate::two_layer::forward::Curvature;
 use crate::two_layer::memory::Case;
 use crate::two_layer::product::Along;
-use crate::two_layer::real::Real;
 use crate::two_layer::samples::Forward;
+use crate::two_layer::stages::Stages;
 use crate::two_layer::stages::{CurvatureStage, ForwardStage, ProductStage};
 use crate::two_layer::workspace::Workspace;
 use crate::two_layer::workspace::cases::chunks;
@@ -35,7 +35,7 @@ struct Parts<'a, T> {
     part: &'a mut Vec<T>,
 }
 
-impl<T: Real> HessianOperator<'_, T> {
+impl<T: Stages> HessianOperator<'_, T> {
     /// The number of parameters D.
     pub fn parameters(&self) -> usize {
         self.network.dimensions().parameters()
@@ -103,7 +103,7 @@ impl<T: Real> HessianOperator<'_, T> {
     }
 }
 
-impl<T: Real> Workspace<T> {
+impl<T: Stages> Workspace<T> {
     /// The product H v with the Hessian of the loss, exact and without forming H: two passes over the samples
     /// ([theory](crate::theory) §6). `v` and `product` are \[D\].
     ///

@@ -9,12 +9,12 @@ use crate::problem::batch::Batch;
 use crate::problem::network::Network;
 use crate::two_layer::forward::Curvature;
 use crate::two_layer::product::Along;
-use crate::two_layer::real::Real;
 use crate::two_layer::samples::Forward;
+use crate::two_layer::stages::Stages;
 use crate::two_layer::workspace::Workspace;
 use crate::two_layer::workspace::cases::chunks;
 
-impl<T: Real> Workspace<T> {
+impl<T: Stages> Workspace<T> {
     /// The logits o, N × K row-major.
     ///
     /// # Errors
@@ -153,7 +153,7 @@ impl<T: Real> Workspace<T> {
 }
 
 /// ‖a‖² of each sample, without the bias.
-fn hidden_squares<T: Real>(f: &Forward<T>, out: &mut Vec<T>) {
+fn hidden_squares<T: Stages>(f: &Forward<T>, out: &mut Vec<T>) {
     let squares = zeroed(out, f.stride);
     for i in 0..f.dims().hidden {
         add_product(squares, row(&f.a, f.stride, i), row(&f.a, f.stride, i));

@@ -16,12 +16,12 @@ use crate::two_layer::contraction::Want;
 use crate::two_layer::forward::Curvature;
 use crate::two_layer::plan::Evaluation;
 use crate::two_layer::product::Along;
-use crate::two_layer::real::Real;
 use crate::two_layer::stages::DirectionalStage;
+use crate::two_layer::stages::Stages;
 use crate::two_layer::workspace::Workspace;
 use crate::two_layer::workspace::moments::{Asked, Descend};
 
-impl<T: Real> Workspace<T> {
+impl<T: Stages> Workspace<T> {
     /// tr H and, in `gradient` \[D\], ∂tr H/∂θ; in `input_gradient` \[N, d\], where given, ∂tr H/∂x. The pullback of
     /// [theory](crate::theory) §4 with w_t = 1 and w_q = 0: no block of H is formed, the cost is linear in N and D.
     ///
@@ -198,7 +198,7 @@ impl Workspace<f64> {
 }
 
 /// A value with its gradient, where everything is representable.
-fn finished<T: Real>(
+fn finished<T: Stages>(
     value: T,
     out: &Out<T>,
     [what, gradient]: [&'static str; 2],

@@ -17,10 +17,10 @@ use crate::two_layer::forward::{Curvature, Part};
 use crate::two_layer::gram::tile::total;
 use crate::two_layer::plan::Plan;
 use crate::two_layer::prepared::{Manner, Pairing};
-use crate::two_layer::real::Real;
 use crate::two_layer::samples::Forward;
 use crate::two_layer::shard;
 use crate::two_layer::shard::Shared;
+use crate::two_layer::stages::Stages;
 use crate::two_layer::stages::{
     ContractStage, CurvatureStage, ForwardStage, LargestStage, NormsStage, PrepareStage,
     PullbackStage,
@@ -36,7 +36,7 @@ pub(super) struct Preparation {
 
 impl Preparation {
     /// For shards that have been through the forward pass.
-    pub(super) fn new<T: Real>(
+    pub(super) fn new<T: Stages>(
         shards: &[Shared<T>],
         plan: Plan,
         want: Want,
@@ -53,7 +53,7 @@ impl Preparation {
         }
     }
 
-    pub(super) fn run<T: Real>(self, shared: &mut Shared<T>, own: &mut Own<T>) {
+    pub(super) fn run<T: Stages>(self, shared: &mut Shared<T>, own: &mut Own<T>) {
         let Self { manner, part } = self;
         if let Some(part) = part {
             shared.forward.keep_part(part);
@@ -66,7 +66,7 @@ impl Preparation {
     }
 }
 
-impl<T: Real> Workspace<T> {
+impl<T: Stages> Workspace<T> {
     /// The moments of H/σ.
     pub(super) fn contract(&mut self, plan: Plan, want: Want) -> Result<Moments<T>, Error> {
         let preparation = Preparation::new(&self.shards[..self.used], plan, want, None);

@@ -1,10 +1,10 @@
 //! The scalar types of the closed form.
 
-use crate::numeric::number::Number;
-use crate::two_layer::stages::Stages;
+use crate::depth;
+use crate::two_layer;
 
 /// A floating-point type in which the closed form can be evaluated: `f32` or `f64`.
-pub trait Real: Number + Stages {}
+pub trait Real: two_layer::stages::Stages + depth::stages::Stages {}
 
 impl Real for f32 {}
 impl Real for f64 {}

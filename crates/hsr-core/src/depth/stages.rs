@@ -1,0 +1,115 @@
+//! The stages of an evaluation at any depth, each compiled once for both scalar types, here and not in every crate that
+//! uses them, so that how fast they are does not depend on how those crates are compiled.
+
+use crate::depth::block::BlockId;
+use crate::depth::blocks::adjoints::{Adjoints, BlockAdjoints};
+use crate::depth::blocks::evaluate;
+use crate::depth::blocks::scratch::Scratch;
+use crate::depth::blocks::source::Source;
+use crate::depth::network::FeedForward;
+use crate::depth::objective::Weights;
+use crate::depth::passes::kernel::Kernel;
+use crate::depth::passes::pass::{Part, Pass};
+use crate::depth::passes::product::Product;
+use crate::depth::passes::tangents::{Tangents, trace};
+use crate::depth::reverse::bars::{Bars, Point};
+use crate::depth::rows;
+use crate::error::Error;
+use crate::evaluation::block::BlockEvaluation;
+use crate::evaluation::out::Out;
+use crate::evaluation::team::Team;
+use crate::numeric::number::Number;
+use crate::problem::batch::Batch;
+
+/// Declares the stages, each with the generic function that does it.
+macro_rules! stages {
+    ($($(#[$meta:meta])* fn $name:ident($($arg:ident: $type:ty),*) $(-> $output:ty)? = $does:expr;)*) => {
+        /// The stages for a scalar type.
+        pub trait Stages: Number {
+            $($(#[$meta])* fn $name($($arg: $type),*) $(-> $output)?;)*
+        }
+
+        stages! { f32: $($name($($arg: $type),*) $(-> $output)? = $does;)* }
+        stages! { f64: $($name($($arg: $type),*) $(-> $output)? = $does;)* }
+    };
+    ($scalar:ty: $($name:ident($($arg:ident: $type:ty),*) $(-> $output:ty)? = $does:expr;)*) => {
+        impl Stages for $scalar {
+            $(fn $name($($arg: $type),*) $(-> $output)? {
+                $does($($arg),*)
+            })*
+        }
+    };
+}
+
+stages! {
+    /// Everything up to the residual r. Gives the loss.
+    fn forward(pass: &mut Pass<Self>, network: &FeedForward<Self>, batch: &Batch<Self>) -> Result<Self, Error>
+        = Pass::forward;
+
+    /// r and S divided by σ.
+    fn scale_to_one(pass: &mut Pass<Self>) = Pass::scale_to_one;
+
+    /// δ, u and c of every layer.
+    fn backward(pass: &mut Pass<Self>, network: &FeedForward<Self>, part: Part) = Pass::backward;
+
+    /// ∂L/∂θ, times a factor.
+    fn loss_gradient(pass: &Pass<Self>, network: &FeedForward<Self>, factor: Self, gradient: &mut [Self])
+        = Pass::loss_gradient;
+
+    /// ∂L/∂x, times a factor.
+    fn input_adjoint(pass: &Pass<Self>, network: &FeedForward<Self>, factor: Self, out: &mut Vec<Self>)
+        = Pass::input_adjoint;
+
+    /// J, A, U and Q of every seed layer.
+    fn tangents(tangents: &mut Tangents<Self>, network: &FeedForward<Self>, pass: &Pass<Self>, part: Part, team: Team)
+        = Tangents::run;
+
+    /// t_l.
+    fn trace(pass: &Pass<Self>, tangents: &Tangents<Self>, l: usize, sums: &mut [Vec<Self>; 2]) -> Self = trace;
+
+    /// q_{kl}, and the adjoints that are wanted.
+    fn block(
+        source: &Source<Self>,
+        id: BlockId,
+        evaluation: BlockEvaluation,
+        adjoints: &mut BlockAdjoints<Self>,
+        scratch: &mut Scratch<Self>
+    ) -> Self = evaluate;
+
+    /// The gradient from the blocks' adjoints.
+    fn pull_back(
+        bars: &mut Bars<Self>,
+        point: Point<Self>,
+        adjoints: &mut Adjoints<Self>,
+        weights: &Weights,
+        out: Out<Self>,
+        team: Team
+    ) = Bars::pull_back;
+
+    /// H v.
+    fn product(
+        product: &mut Product<Self>,
+        network: &FeedForward<Self>,
+        pass: &mut Pass<Self>,
+        v: &[Self],
+        hv: &mut [Self],
+        input_gradient: Option<&mut [Self]>
+    ) = Product::hessian_vector;
+
+    /// pᵀHv with the v of the last product, and its gradient.
+    fn bilinear(
+        product: &mut Product<Self>,
+        network: &FeedForward<Self>,
+        pass: &mut Pass<Self>,
+        p: &[Self],
+        v: &[Self],
+        gradient: &mut [Self],
+        input_gradient: Option<&mut [Self]>
+    ) -> Self = Product::bilinear;
+
+    /// The blocks of the neural tangent kernel.
+    fn kernel(kernel: &mut Kernel<Self>, pass: &Pass<Self>, tangents: &Tangents<Self>) = Kernel::run;
+
+    /// aᵀb.
+    fn dot(a: &[Self], b: &[Self]) -> Self = rows::dot;
+}
