@@ -1,7 +1,7 @@
 //! What is measured of every run, and how it is written.
 
 use super::record::RunRecord;
-use crate::figures::value as three_digits;
+use crate::figures::{exponent, value as three_digits};
 use crate::named::named;
 
 named! {
@@ -137,12 +137,8 @@ impl Metric {
 /// Three significant digits, zeros at the end kept: below each other they show how well numbers are known.
 fn aligned(value: f64) -> String {
     // Rounded first: 0.009999 has the exponent of 0.0100.
-    let scientific = format!("{value:.2e}");
-    let exponent = scientific
-        .split_once('e')
-        .and_then(|(_, e)| e.parse::<i32>().ok());
-    match exponent {
-        Some(exponent @ -3..=4) if value != 0.0 => {
+    match exponent(&format!("{value:.2e}")) {
+        exponent @ -3..=4 if value != 0.0 => {
             let decimals = usize::try_from(2 - exponent).unwrap_or(0);
             format!("{value:.decimals$}").replace('-', "−")
         }

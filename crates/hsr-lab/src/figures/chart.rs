@@ -4,7 +4,7 @@ use plotters::chart::{ChartBuilder, SeriesLabelPosition};
 use plotters::element::{Circle, EmptyElement, Text};
 use plotters::series::DashedLineSeries;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{RGBColor, TRANSPARENT};
+use plotters::style::{FontStyle, RGBColor, TRANSPARENT};
 
 use super::axis::{Axis, LARGEST, drawable, extent};
 use super::error::FigureError;
@@ -57,12 +57,12 @@ pub const WIDTH: f64 = 900.0;
 const EDGE: f64 = 10.0;
 /// The most names in a legend.
 const MOST_NAMES: usize = 60;
-const TITLE: Type = Type(17.0, true, INK);
-const NOTE: Type = Type(12.0, false, MUTED);
-const PLOT_TITLE: Type = Type(13.5, true, INK);
-const NAME: Type = Type(13.0, false, INK);
-const AXIS_TITLE: Type = Type(12.5, false, INK);
-const TICK: Type = Type(11.5, false, MUTED);
+const TITLE: Type = Type(17.0, FontStyle::Bold, INK);
+const NOTE: Type = Type(12.0, FontStyle::Normal, MUTED);
+pub const PLOT_TITLE: Type = Type(13.5, FontStyle::Bold, INK);
+const NAME: Type = Type(13.0, FontStyle::Normal, INK);
+const AXIS_TITLE: Type = Type(12.5, FontStyle::Normal, INK);
+pub const TICK: Type = Type(11.5, FontStyle::Normal, MUTED);
 /// No digit of a tick is wider.
 const CHARACTER: f64 = 7.2;
 
@@ -149,9 +149,6 @@ pub fn draw(
 
 /// Plotters' legend on a part of the sheet of its own, where it covers no data.
 fn draw_legend(area: &Area<'_>, entries: Vec<Entry>) -> Result<(), FigureError> {
-    if entries.is_empty() {
-        return Ok(());
-    }
     let mut context = ChartBuilder::on(area).build_cartesian_2d(0..1, 0..1)?;
     for (name, mark, color) in entries {
         let series = context.draw_series(None::<Circle<(i32, i32), i32>>)?;
@@ -160,11 +157,10 @@ fn draw_legend(area: &Area<'_>, entries: Vec<Entry>) -> Result<(), FigureError> 
             EmptyElement::at((x + px(14.0), y)) + below + above
         });
     }
-    let mut labels = context.configure_series_labels();
-    labels
+    Ok(context
+        .configure_series_labels()
         .position(SeriesLabelPosition::UpperLeft)
-        .margin(px(6.0));
-    Ok(labels
+        .margin(px(6.0))
         .label_font(NAME.style())
         .legend_area_size(px(34.0))
         .draw()?)

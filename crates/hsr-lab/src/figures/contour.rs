@@ -40,10 +40,8 @@ pub fn rings(
             let joined = corners.iter().sum::<f64>() >= 4.0 * level;
             for from in (0..4).filter(|&i| reached[i] && !reached[(i + 1) % 4]) {
                 let turns = if joined { [1, 2, 3] } else { [3, 2, 1] };
-                let others = turns.map(|turn| (from + turn) % 4);
-                let to = others
-                    .into_iter()
-                    .find(|&i| !reached[i] && reached[(i + 1) % 4]);
+                let mut others = turns.into_iter().map(|turn| (from + turn) % 4);
+                let to = others.find(|&i| !reached[i] && reached[(i + 1) % 4]);
                 next.extend(to.map(|to| (edges[from], edges[to])));
             }
         }

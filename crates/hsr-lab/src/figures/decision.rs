@@ -64,11 +64,11 @@ impl DecisionPanel {
     /// The classes, their samples as series.
     fn plot(&self) -> Plot {
         let classes: BTreeSet<usize> = self.classes.iter().chain(&self.labels).copied().collect();
-        let inside = |v: f64, range: (f64, f64)| (range.0..=range.1).contains(&v);
+        let ((left, right), (low, high)) = (self.x_range, self.y_range);
         let series = classes.into_iter().map(|class| {
             let samples = self.points.iter().zip(&self.labels);
             let of_class = samples.filter(|([x, y], label)| {
-                **label == class && inside(*x, self.x_range) && inside(*y, self.y_range)
+                **label == class && (left..=right).contains(x) && (low..=high).contains(y)
             });
             let points = of_class.map(|(point, _)| *point).collect();
             Series::new(class_name(class), Mark::Class(class), points)
@@ -77,10 +77,7 @@ impl DecisionPanel {
             title: self.title.clone(),
             x: "x₁".to_owned(),
             y: "x₂".to_owned(),
-            reach: vec![
-                [self.x_range.0, self.y_range.0],
-                [self.x_range.1, self.y_range.1],
-            ],
+            reach: vec![[left, low], [right, high]],
             exact: true,
             series: series.collect(),
             ..Plot::default()
@@ -102,10 +99,9 @@ impl DecisionPanel {
                 _ => 0.0,
             };
             let size = (self.grid + 2, self.grid + 2);
-            let at = |range, cell: f64| place(range, cell - 1.0, self.grid);
-            let region = rings(is, size, 0.5, |x, y| {
-                (at(self.x_range, x), at(self.y_range, y))
-            });
+            let along = |range, cell: f64| place(range, cell - 1.0, self.grid);
+            let at = |x: f64, y: f64| (along(self.x_range, x), along(self.y_range, y));
+            let region = rings(is, size, 0.5, at);
             let tint = palette::tint(color(&class_name(class)), 0.28);
             context.draw_series([Polygon::new(outline(&region), tint.filled())])?;
         }
@@ -133,11 +129,8 @@ pub fn decision_boundary(panels: &[DecisionPanel]) -> Result<Figure, FigureError
         return Err(FigureError::Empty("decision panel"));
     }
     panels.iter().try_for_each(DecisionPanel::check)?;
-    let columns = match panels.len() {
-        n @ 1..=3 => n,
-        4 => 2,
-        _ => 3,
-    };
+    let count = panels.len();
+    let columns = if count == 4 { 2 } else { count.min(3) };
     let width = if columns == 1 { 520.0 } else { WIDTH };
     // Plots are equally high, so that rows and columns line up.
     let tallest = panels.iter().map(DecisionPanel::aspect).fold(0.0, f64::max);

@@ -49,27 +49,20 @@ pub fn density(series: &[Density]) -> Result<Figure, FigureError> {
     let floors = series.iter().map(|it| it.floor).filter(|it| *it > 0.0);
     // Two decades at least, so that there are powers of ten to label, and not more than can be told apart.
     let floor = floors.fold(highest / 300.0, f64::min).max(1e-9 * highest);
-    let heights = (floor, 1.5 * highest);
 
-    let above = |points: &[[f64; 2]]| {
-        let points = points.iter().map(|[v, d]| [*v, d.max(floor)]);
-        points.collect::<Vec<[f64; 2]>>()
-    };
-    let plots = curves
-        .iter()
-        .enumerate()
-        .map(|(i, (strip, title, points))| Plot {
+    let plots = curves.iter().enumerate().map(|(i, (strip, title, curve))| {
+        let points = curve.iter().map(|[v, d]| [*v, d.max(floor)]);
+        let curve = Series::new(strip.label, Mark::Area, points.collect());
+        Plot {
             title: title.clone(),
             x: match i + 1 == curves.len() {
                 true => "eigenvalue λ".to_owned(),
                 false => String::new(),
             },
             y: "density (log)".to_owned(),
-            y_log: true,
-            reach: vec![[left, heights.0], [right, heights.1]],
-            series: strip.around(Series::new(strip.label, Mark::Area, above(points)), heights),
-            ..Plot::default()
-        });
+            ..strip.plot(curve, (left, right), (floor, 1.5 * highest))
+        }
+    });
     let chart = Chart {
         title: "Density of the eigenvalues of the loss Hessian".to_owned(),
         note: first.note.clone(),

@@ -1,7 +1,9 @@
 //! What can be wrong with a figure.
 
 use super::axis::drawable;
-use super::figure::LARGEST_SIDE;
+
+/// The largest width or height of a PNG, in pixels.
+pub const LARGEST_SIDE: u32 = 16_384;
 
 /// An error in drawing or rendering a figure. The message is one line.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +42,7 @@ impl FigureError {
         what: &'static str,
         found: usize,
         expected: usize,
-    ) -> Result<(), Self> {
+    ) -> Result<(), FigureError> {
         match found == expected {
             true => Ok(()),
             false => Err(Self::Length(label.to_owned(), what, found, expected)),
@@ -52,7 +54,7 @@ impl FigureError {
         title: &str,
         axis: char,
         (low, high): (f64, f64),
-    ) -> Result<(), Self> {
+    ) -> Result<(), FigureError> {
         match drawable(low) && drawable(high) && low < high {
             true => Ok(()),
             false => Err(Self::Range(title.to_owned(), axis, low, high)),

@@ -7,11 +7,8 @@ use plotters::style::{Color, RGBColor, ShapeStyle, WHITE};
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::Tree;
 
-use super::error::FigureError;
+use super::error::{FigureError, LARGEST_SIDE};
 use super::font::{self, UNIT};
-
-/// The largest width or height of a PNG, in pixels.
-pub const LARGEST_SIDE: u32 = 16_384;
 
 /// Pixels in the units of plotters.
 pub fn px(pixels: f64) -> i32 {
@@ -48,12 +45,11 @@ impl Figure {
         let (width, height) = (width.ceil(), height.ceil());
         let mut svg = String::new();
         let size = (px(width).unsigned_abs(), px(height).unsigned_abs());
-        {
-            let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-            area.fill(&WHITE)?;
-            paint(&area)?;
-            area.present()?;
-        }
+        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+        area.fill(&WHITE)?;
+        paint(&area)?;
+        area.present()?;
+        drop(area);
         // Plotters writes the size in units; the picture's own size is in pixels. Noisy curves need round joins.
         let opened = format!("<svg width=\"{}\" height=\"{}\"", size.0, size.1);
         let sized = format!("<svg width=\"{width}\" height=\"{height}\" stroke-linejoin=\"round\"");
@@ -89,18 +85,12 @@ impl Figure {
         let [width, height] = [size.width(), size.height()].map(|side| (side * scale).round());
         // A NaN is in no range.
         let in_range = |side: f32| (1.0..=LARGEST_SIDE as f32).contains(&side);
-        if !(in_range(width) && in_range(height)) {
-            return Err(FigureError::Scale(scale));
-        }
-        let pixmap = Pixmap::new(width as u32, height as u32);
-        let mut pixmap = pixmap.ok_or(FigureError::Scale(scale))?;
-        resvg::render(
-            &tree,
-            Transform::from_scale(scale, scale),
-            &mut pixmap.as_mut(),
-        );
-        pixmap
-            .encode_png()
-            .map_err(|e| FigureError::Render(e.to_string()))
+        let fits = in_range(width) && in_range(height);
+        let pixmap = fits.then(|| Pixmap::new(width as u32, height as u32));
+        let mut pixmap = pixmap.flatten().ok_or(FigureError::Scale(scale))?;
+        let transform = Transform::from_scale(scale, scale);
+        resvg::render(&tree, transform, &mut pixmap.as_mut());
+        let png = pixmap.encode_png();
+        png.map_err(|e| FigureError::Render(e.to_string()))
     }
 }

@@ -3,9 +3,9 @@
 use std::sync::{Arc, LazyLock};
 
 use maud::html;
-use plotters::style::{Color, FontStyle, IntoFont, RGBColor, TextStyle};
+use plotters::style::{FontStyle, IntoFont, RGBColor, TextStyle};
 use resvg::usvg::fontdb::Database;
-use resvg::usvg::{Node, Options, Tree};
+use resvg::usvg::{Options, Tree};
 
 /// Plotters places everything on whole units: with ten of them to a pixel, curves stay smooth.
 pub const UNIT: f64 = 10.0;
@@ -42,37 +42,26 @@ pub fn options() -> Options<'static> {
 
 /// How a text looks: its size in pixels, whether it is bold, and its colour.
 #[derive(Clone, Copy)]
-pub struct Type(pub f64, pub bool, pub RGBColor);
+pub struct Type(pub f64, pub FontStyle, pub RGBColor);
 
 impl Type {
     /// The same as plotters has it.
     pub fn style(self) -> TextStyle<'static> {
-        let weight = if self.1 {
-            FontStyle::Bold
-        } else {
-            FontStyle::Normal
-        };
-        let font = (FAMILY, self.0 * UNIT * FACTOR).into_font().style(weight);
-        font.color(&self.2.to_rgba())
+        let font = (FAMILY, self.0 * UNIT * FACTOR, self.1).into_font();
+        font.color(&self.2)
     }
 
     /// The width of a text in pixels.
     pub fn width(self, text: &str) -> f64 {
-        let weight = if self.1 { "bold" } else { "normal" };
         let svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1\" height=\"1\"><text font-family=\"{FAMILY}\" \
-             font-size=\"{}\" font-weight=\"{weight}\">{}</text></svg>",
+             font-size=\"{}\" font-weight=\"{}\">{}</text></svg>",
             self.0,
+            self.1.as_str(),
             subscripts(&html! { (clean(text)) }.into_string())
         );
-        let Ok(tree) = Tree::from_str(&svg, &options()) else {
-            return 0.0;
-        };
-        let widths = tree.root().children().iter().map(|node| match node {
-            Node::Text(text) => f64::from(text.bounding_box().width()),
-            _ => 0.0,
-        });
-        widths.sum()
+        let tree = Tree::from_str(&svg, &options());
+        tree.map_or(0.0, |tree| f64::from(tree.root().bounding_box().width()))
     }
 
     /// The text on one line, cut short with an ellipsis where it is wider than `limit` pixels.
@@ -109,11 +98,8 @@ fn clean(text: &str) -> String {
         c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => '\u{fffd}',
         c => c,
     };
-    text.chars()
-        .map(visible)
-        .collect::<String>()
-        .trim()
-        .to_owned()
+    let text: String = text.chars().map(visible).collect();
+    text.trim().to_owned()
 }
 
 /// Sets the letters and digits after each `λ_` in SVG text as a subscript.
@@ -123,10 +109,8 @@ pub fn subscripts(svg: &str) -> String {
     let mut parts = svg.split("λ_");
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let end = part
-            .find(|c: char| !c.is_ascii_alphanumeric())
-            .unwrap_or(part.len());
-        let (index, rest) = part.split_at(end);
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+        let index = &part[..part.len() - rest.len()];
         // What follows in the same text climbs back (0.75 × 0.28).
         let (text, rest) = rest.split_at(rest.find(['<', '\n']).unwrap_or(rest.len()));
         out += &match (index, text) {

@@ -58,14 +58,13 @@ pub fn loss_plane(plane: &LossPlane) -> Result<Figure, FigureError> {
     let [x, y] = [ends(&plane.x), ends(&plane.y)];
     let is_inside = [x, y].iter().all(|[low, high]| *low <= 0.0 && 0.0 <= *high);
     let network = is_inside.then(|| Series::new(label, Mark::Point, vec![[0.0, 0.0]]));
-    let [x_title, y_title] = plane.axes.clone();
     let chart = Chart {
         title: plane.title.clone(),
         note: plane.note.clone(),
         columns: 1,
         plots: vec![Plot {
-            x: x_title,
-            y: y_title,
+            x: plane.axes[0].clone(),
+            y: plane.axes[1].clone(),
             reach: vec![[x[0], y[0]], [x[1], y[1]]],
             exact: true,
             series: network.into_iter().collect(),
@@ -102,16 +101,15 @@ struct Bands {
 
 impl Bands {
     /// About a dozen bands between two losses.
-    fn new(low: f64, high: f64) -> Self {
-        let (log, _) = spans_decades(Some((low, high)));
-        let axis = Axis::new(log, (low, high), 0.0);
-        let factor = |i: i32| (high / low).powf(f64::from(i) / 12.0);
+    fn new(low: f64, highest: f64) -> Self {
+        let (log, _) = spans_decades(Some((low, highest)));
+        let axis = Axis::new(log, (low, highest), 0.0);
+        let factor = |i: i32| (highest / low).powf(f64::from(i) / 12.0);
         let mut levels: Vec<f64> = match log {
             true => (1..12).map(|i| low * factor(i)).collect(),
             false => axis.ticks(12),
         };
-        levels.retain(|v| *v > low && *v < high);
-        let highest = high;
+        levels.retain(|v| *v > low && *v < highest);
         Self {
             levels,
             axis,

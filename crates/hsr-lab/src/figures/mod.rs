@@ -58,7 +58,7 @@ pub use error::FigureError;
 pub use figure::Figure;
 pub(crate) use font::FACES;
 pub use landscape::{LossPlane, loss_plane};
-pub(crate) use number::value;
+pub(crate) use number::{exponent, value};
 pub use rows::{Distribution, DistributionPanel, distributions, mean_ranks};
 pub(crate) use series::MOST_POINTS;
 pub use series::{Mark, Series};

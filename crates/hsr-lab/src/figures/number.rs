@@ -18,12 +18,12 @@ fn rounded(v: f64, decimals: i32) -> String {
     let text = if power < -decimals {
         "0".to_owned()
     } else if (-3..=4).contains(&power) {
-        trimmed(format!("{v:.*}", digits(decimals)))
+        trimmed(&format!("{v:.*}", digits(decimals))).to_owned()
     } else {
         let scientific = format!("{v:.*e}", digits(decimals + power).min(3));
         let (mantissa, power) = scientific.split_once('e').unwrap_or((&scientific, "0"));
         let power: String = power.chars().map(raised).collect();
-        match trimmed(mantissa.to_owned()).as_str() {
+        match trimmed(mantissa) {
             "1" => format!("10{power}"),
             "-1" => format!("-10{power}"),
             mantissa => format!("{mantissa}×10{power}"),
@@ -33,29 +33,22 @@ fn rounded(v: f64, decimals: i32) -> String {
 }
 
 /// The power of ten of a number in scientific notation.
-fn exponent(scientific: &str) -> i32 {
+pub fn exponent(scientific: &str) -> i32 {
     let power = scientific.split_once('e').map(|(_, power)| power.parse());
     power.and_then(Result::ok).unwrap_or(0)
 }
 
-fn trimmed(digits: String) -> String {
+/// Decimals without the zeros at their end.
+fn trimmed(digits: &str) -> &str {
     match digits.contains('.') {
-        true => digits
-            .trim_end_matches('0')
-            .trim_end_matches('.')
-            .to_owned(),
+        true => digits.trim_end_matches('0').trim_end_matches('.'),
         false => digits,
     }
 }
 
 fn raised(c: char) -> char {
-    match c {
-        '-' => '⁻',
-        '1' => '¹',
-        '2' => '²',
-        '3' => '³',
-        digit => char::from_u32(0x2070 + u32::from(digit) - u32::from('0')).unwrap_or(digit),
-    }
+    let place = c.to_digit(10).map_or(10, |digit| digit as usize);
+    "⁰¹²³⁴⁵⁶⁷⁸⁹⁻".chars().nth(place).unwrap_or(c)
 }
 
 #[cfg(test)]

@@ -46,12 +46,10 @@ pub fn tint(color: RGBColor, share: f64) -> RGBColor {
 
 fn wish(label: &str) -> usize {
     let name = label.trim().to_lowercase();
-    let word = name
-        .split(|c: char| !c.is_alphanumeric() && c != '-')
-        .next();
-    let known = SERIES
-        .iter()
-        .position(|(method, class, _)| Some(*method) == word || *class == name);
+    let mut words = name.split(|c: char| !c.is_alphanumeric() && c != '-');
+    let word = words.next();
+    let mut colors = SERIES.iter();
+    let known = colors.position(|(method, class, _)| Some(*method) == word || *class == name);
     // The same in every run and on every machine.
     known.unwrap_or_else(|| name.bytes().map(usize::from).sum::<usize>() % SERIES.len())
 }

@@ -4,10 +4,9 @@ use plotters::element::{Circle, PathElement, Rectangle};
 use plotters::style::{Color, RGBColor};
 
 use super::axis::{drawable, extent};
-use super::chart::{Chart, Plot, WIDTH, draw, spans_decades};
+use super::chart::{Chart, Plot, TICK, WIDTH, draw, spans_decades};
 use super::error::FigureError;
 use super::figure::{Figure, px, stroke};
-use super::font::Type;
 use super::palette::{self, INK};
 use super::series::{Context, MOST_POINTS};
 use crate::statistics::{Friedman, Quartiles};
@@ -36,7 +35,7 @@ pub struct Distribution {
 const PANEL: (f64, f64) = (450.0, 70.0);
 const ROW: f64 = 27.0;
 /// Names and marks are written in so many pixels.
-const NAME: (Type, f64) = (Type(11.5, false, INK), 150.0);
+const NAME: f64 = 150.0;
 
 /// Draws a panel for each quantity, `columns` beside each other: in each a row a method, with a dot a run, a box from the
 /// lower to the upper quartile, a thick line at the median and a thin one from the least to the greatest value; of more than
@@ -61,7 +60,7 @@ pub fn distributions(panels: &[DistributionPanel], columns: usize) -> Result<Fig
         let groups = &panels[i].groups;
         let colors = palette::series(groups.iter().map(|group| group.label.as_str()));
         for (row, (group, color)) in groups.iter().zip(colors).enumerate() {
-            draw_row(context, -(row as f64), &group.drawable(), color)?;
+            group.draw(context, -(row as f64), color)?;
         }
         Ok(())
     })
@@ -72,17 +71,14 @@ impl DistributionPanel {
         let range = extent(self.groups.iter().flat_map(Distribution::drawable));
         let (x_log, suffix) = spans_decades(range);
         let names = self.groups.iter().map(|group| {
-            let is_empty = group.drawable().is_empty();
-            let (between, mark) = if is_empty {
-                (":", "no value")
-            } else {
-                ("", group.mark.as_str())
+            let mark = match group.drawable().is_empty() {
+                true => ": no value".to_owned(),
+                false => format!(" {}", group.mark),
             };
-            NAME.0
-                .fitted(&format!("{}{between} {mark}", group.label), NAME.1)
+            TICK.fitted(&format!("{}{mark}", group.label), NAME)
         });
         Plot {
-            title: format!("{}{suffix}", NAME.0.fitted(&self.title, 240.0)),
+            title: format!("{}{suffix}", TICK.fitted(&self.title, 240.0)),
             x_log,
             reach: range.map_or(Vec::new(), |(low, high)| vec![[low, 0.0], [high, 0.0]]),
             rows: names.collect(),
@@ -96,40 +92,31 @@ impl Distribution {
         let values = self.values.iter().copied();
         values.filter(|v| drawable(*v)).collect()
     }
-}
 
-fn draw_row(
-    context: &mut Context<'_>,
-    y: f64,
-    values: &[f64],
-    color: RGBColor,
-) -> Result<(), FigureError> {
-    let (Some(quartiles), Some((low, high))) =
-        (Quartiles::of(values), extent(values.iter().copied()))
-    else {
-        return Ok(());
-    };
-    let (from, to, top, bottom) = (quartiles.lower, quartiles.upper, y + 0.28, y - 0.28);
-    let (first, second) = (
-        [(from, top), (to, top)],
-        [(to, bottom), (from, bottom), (from, top)],
-    );
-    let outline: Vec<_> = first.into_iter().chain(second).collect();
-    let inside = palette::tint(color, 0.25).filled();
-    let ends = [(low, y), (high, y)];
-    context.draw_series([PathElement::new(ends, stroke(color, 1.0))])?;
-    context.draw_series([Rectangle::new([(from, top), (to, bottom)], inside)])?;
-    context.draw_series([PathElement::new(outline, stroke(color, 0.9))])?;
-    let step = values.len().div_ceil(MOST_POINTS);
-    let dots = values.iter().enumerate().step_by(step).map(|(i, v)| {
-        // Spread over the box by the golden ratio: near values do not hide each other, and every picture is the same.
-        let spread = (0.5 + i as f64 * 0.618_033_988_749_895) % 1.0 - 0.5;
-        Circle::new((*v, y - 0.42 * spread), px(2.1), color.filled())
-    });
-    context.draw_series(dots)?;
-    let median = [(quartiles.median, y + 0.35), (quartiles.median, y - 0.35)];
-    context.draw_series([PathElement::new(median, stroke(INK, 2.4))])?;
-    Ok(())
+    fn draw(&self, context: &mut Context<'_>, y: f64, color: RGBColor) -> Result<(), FigureError> {
+        let values = self.drawable();
+        let range = extent(values.iter().copied());
+        let (Some(quartiles), Some((low, high))) = (Quartiles::of(&values), range) else {
+            return Ok(());
+        };
+        let (from, to, up, down) = (quartiles.lower, quartiles.upper, y + 0.28, y - 0.28);
+        let outline = [(from, up), (to, up), (to, down), (from, down), (from, up)];
+        let inside = palette::tint(color, 0.25).filled();
+        let ends = [(low, y), (high, y)];
+        context.draw_series([PathElement::new(ends, stroke(color, 1.0))])?;
+        context.draw_series([Rectangle::new([(from, up), (to, down)], inside)])?;
+        context.draw_series([PathElement::new(outline, stroke(color, 0.9))])?;
+        let step = values.len().div_ceil(MOST_POINTS);
+        let dots = values.iter().enumerate().step_by(step).map(|(i, v)| {
+            // Spread over the box by the golden ratio: near values do not hide each other, and every picture is the same.
+            let spread = (0.5 + i as f64 * 0.618_033_988_749_895) % 1.0 - 0.5;
+            Circle::new((*v, y - 0.42 * spread), px(2.1), color.filled())
+        });
+        context.draw_series(dots)?;
+        let median = [(quartiles.median, y + 0.35), (quartiles.median, y - 0.35)];
+        context.draw_series([PathElement::new(median, stroke(INK, 2.4))])?;
+        Ok(())
+    }
 }
 
 /// Draws the mean ranks of methods over tasks, the best on top, each with a bar as long as the critical difference: two
@@ -157,7 +144,7 @@ pub fn mean_ranks(title: &str, names: &[&str], test: &Friedman) -> Result<Figure
     let reach = ranks.clone().flat_map(|rank| [rank - half, rank + half]);
     let rows = order.iter().map(|&i| {
         let rank = format!(" {:.2}", test.mean_ranks[i]);
-        NAME.0.fitted(names[i], NAME.1) + &rank
+        TICK.fitted(names[i], NAME) + &rank
     });
     let chart = Chart {
         title: title.to_owned(),

@@ -90,10 +90,8 @@ impl Series {
         color: RGBColor,
         shows: impl Fn([f64; 2]) -> bool,
     ) -> Result<(), FigureError> {
-        let band = self.band.iter().copied();
-        let band: Vec<_> = band
-            .filter(|[x, low, high]| shows([*x, *low]) && shows([*x, *high]))
-            .collect();
+        let mut band = self.band.clone();
+        band.retain(|[x, low, high]| shows([*x, *low]) && shows([*x, *high]));
         if band.len() > 1 {
             let upper = band.iter().map(|[x, _, high]| (*x, *high));
             let lower = band.iter().rev().map(|[x, low, _]| (*x, *low));
@@ -101,46 +99,35 @@ impl Series {
             context.draw_series([Polygon::new(outline, color.mix(0.16).filled())])?;
         }
         let points: Vec<[f64; 2]> = self.points.iter().copied().filter(|p| shows(*p)).collect();
-        self.mark.draw(context, points, color)
-    }
-}
-
-impl Mark {
-    fn draw(
-        self,
-        context: &mut Context<'_>,
-        points: Vec<[f64; 2]>,
-        color: RGBColor,
-    ) -> Result<(), FigureError> {
         let count = points.len();
         let line = stroke(color, 1.8).filled();
-        match self {
-            Self::Line if count > 1 => {
+        match self.mark {
+            Mark::Line if count > 1 => {
                 context.draw_series(LineSeries::new(line_of(&points), line))?;
             }
-            Self::Dashed => {
+            Mark::Dashed => {
                 let dashes = DashedLineSeries::new(line_of(&points), px(5.5), px(3.5), line);
                 context.draw_series(dashes)?;
             }
-            Self::Area => {
+            Mark::Area => {
                 let area = AreaSeries::new(line_of(&points), -LARGEST, color.mix(0.25));
                 context.draw_series(area.border_style(stroke(color, 1.4)))?;
             }
-            Self::Line | Self::Marked => {
+            Mark::Line | Mark::Marked => {
                 let points = LineSeries::new(line_of(&points), line);
                 context.draw_series(points.point_size(px(3.2).unsigned_abs()))?;
             }
-            Self::Bars(width) => {
+            Mark::Bars(width) => {
                 let bars = points.iter().map(|[x, y]| {
                     let corners = [(x - 0.47 * width, *y), (x + 0.47 * width, 0.0)];
                     Rectangle::new(corners, color.mix(0.8).filled())
                 });
                 context.draw_series(bars)?;
             }
-            Self::Dots | Self::Point | Self::Class(_) => {
+            Mark::Dots | Mark::Point | Mark::Class(_) => {
                 let step = count.div_ceil(MOST_POINTS).max(1);
                 for [x, y] in points.into_iter().step_by(step) {
-                    let [below, above] = self.shape(color, count);
+                    let [below, above] = self.mark.shape(color, count);
                     let element = EmptyElement::at((x, y)) + below + above;
                     context.plotting_area().draw(&element)?;
                 }
@@ -148,11 +135,12 @@ impl Mark {
         }
         Ok(())
     }
+}
 
+impl Mark {
     /// How one of `count` points looks, or what stands for a line or a bar in a legend, in units around its place.
     pub(super) fn shape<'a>(self, color: RGBColor, count: usize) -> [Shape<'a>; 2] {
-        let circle =
-            |radius: f64, style: ShapeStyle| Circle::new((0, 0), px(radius), style).into_dyn();
+        let circle = |r: f64, style: ShapeStyle| Circle::new((0, 0), px(r), style).into_dyn();
         let blank = || circle(0.0, TRANSPARENT.filled());
         let ends = vec![(-px(12.0), 0), (px(12.0), 0)];
         let line = |width: f64| PathElement::new(ends.clone(), stroke(color, width)).into_dyn();
@@ -183,13 +171,12 @@ impl Mark {
                 [(radius + 1.0, WHITE), (radius, color)].map(|(radius, color)| {
                     // Radii that give the shapes about equal areas.
                     let (style, r) = (color.filled(), px(1.3 * radius));
-                    let (half, [up, right, down, left]) =
-                        (2 * r / 3, [(0, -r), (r, 0), (0, r), (-r, 0)]);
+                    let half = 2 * r / 3;
                     match class % 4 {
                         0 => circle(radius, style),
                         1 => Rectangle::new([(-half, -half), (half, half)], style).into_dyn(),
                         2 => TriangleMarker::new((0, 0), r + r / 8, style).into_dyn(),
-                        _ => Polygon::new(vec![up, right, down, left], style).into_dyn(),
+                        _ => Polygon::new([(0, -r), (r, 0), (0, r), (-r, 0)], style).into_dyn(),
                     }
                 })
             }

@@ -1,12 +1,10 @@
 //! The eigenvalue spectra of loss Hessians, above each other on one axis: the narrower one is seen to be narrower.
 
 use super::axis::{drawable, extent};
-use super::chart::{Chart, Plot, WIDTH, draw};
+use super::chart::{Chart, PLOT_TITLE, Plot, WIDTH, draw};
 use super::error::FigureError;
 use super::figure::Figure;
-use super::font::Type;
 use super::number;
-use super::palette::INK;
 use super::series::{Mark, Series};
 
 /// The eigenvalues of one loss Hessian.
@@ -44,30 +42,20 @@ pub fn spectrum(series: &[Spectrum]) -> Result<Figure, FigureError> {
     let narrowest = narrowest.filter(|m| *m > 0.0).fold(f64::INFINITY, f64::min);
     let is_shared = magnitude(range) <= SHARED_RATIO * narrowest;
     let plots = strips.iter().enumerate().map(|(i, strip)| {
-        let (low, high) = match extent(strip.ends()) {
-            Some(own) if !is_shared => own,
-            _ => range,
-        };
+        let own = extent(strip.ends()).filter(|_| !is_shared);
+        let (low, high) = own.unwrap_or(range);
         let bars = strip.bars(low, high);
         // A single eigenvalue is above the bottom, so that it is seen.
         let highest = bars.points.iter().map(|p| p[1]).fold(2.0, f64::max);
-        let heights = (0.5, 1.3 * highest);
-        let title = match i {
-            0 => strip.title(),
-            _ => strip.title() + &strip.compared(&strips[0]),
-        };
         Plot {
-            title,
+            title: strip.title() + &strip.compared(&strips[0]),
             x: match is_shared {
                 true if i + 1 < strips.len() => String::new(),
                 true => "eigenvalue λ".to_owned(),
                 false => "eigenvalue λ, each spectrum on an axis of its own".to_owned(),
             },
             y: "count".to_owned(),
-            y_log: true,
-            reach: vec![[low, heights.0], [high, heights.1]],
-            series: strip.around(bars, heights),
-            ..Plot::default()
+            ..strip.plot(bars, (low, high), (0.5, 1.3 * highest))
         }
     });
     let chart = Chart {
@@ -82,7 +70,7 @@ pub fn spectrum(series: &[Spectrum]) -> Result<Figure, FigureError> {
 }
 
 /// Labels in titles have so many pixels.
-const LABEL: (Type, f64) = (Type(13.5, true, INK), 0.25 * WIDTH);
+const LABEL: f64 = 0.25 * WIDTH;
 
 /// A spectrum made ready.
 pub struct Strip<'a> {
@@ -100,14 +88,12 @@ impl<'a> Strip<'a> {
         let mut values = spectrum.eigenvalues.clone();
         values.retain(|v| drawable(*v));
         values.sort_by(f64::total_cmp);
+        let label = &spectrum.label;
         let Some((min, max)) = extent(values.iter().copied()) else {
-            return Err(FigureError::NoFiniteValue(
-                spectrum.label.clone(),
-                "eigenvalues",
-            ));
+            return Err(FigureError::NoFiniteValue(label.clone(), "eigenvalues"));
         };
         Ok(Self {
-            label: &spectrum.label,
+            label,
             left_out: spectrum.eigenvalues.len() - values.len(),
             values,
             min,
@@ -132,7 +118,7 @@ impl<'a> Strip<'a> {
 
     /// A title with the name, what is said of the count, and the ends.
     pub fn described(&self, count: &str) -> String {
-        let label = LABEL.0.fitted(self.label, LABEL.1);
+        let label = PLOT_TITLE.fitted(self.label, LABEL);
         let [min, max] = [self.min, self.max].map(number::value);
         let ends = format!("{label}: {count}, λ_min = {min}, λ_max = {max}");
         match self.sup {
@@ -148,7 +134,7 @@ impl<'a> Strip<'a> {
             ratio if ratio < 1.0 => (own / other, "wider"),
             ratio => (ratio, "narrower"),
         };
-        let name = LABEL.0.fitted(first.label, 0.5 * LABEL.1);
+        let name = PLOT_TITLE.fitted(first.label, 0.5 * LABEL);
         match number::value((10.0 * ratio).round() / 10.0) {
             _ if !(ratio.is_finite() && ratio >= 1.05) => String::new(),
             ratio => format!("; {ratio} times {word} than {name}"),
@@ -158,19 +144,17 @@ impl<'a> Strip<'a> {
     /// How many eigenvalues are in each of equal parts of a range, where there are any.
     fn bars(&self, low: f64, high: f64) -> Series {
         let width = (high - low) / BINS as f64;
-        let mut counts = [0; BINS];
+        let mut counts = [0_u32; BINS];
         for v in &self.values {
             counts[(((v - low) / width) as usize).min(BINS - 1)] += 1;
         }
-        let bins = (0..BINS)
-            .map(|i| (i, counts[i]))
-            .filter(|(_, count)| *count > 0);
-        let bars = bins.map(|(i, count)| [low + (i as f64 + 0.5) * width, f64::from(count)]);
+        let bins = counts.iter().enumerate().filter(|(_, n)| **n > 0);
+        let bars = bins.map(|(i, n)| [low + (i as f64 + 0.5) * width, f64::from(*n)]);
         Series::new(self.label, Mark::Bars(width), bars.collect())
     }
 
-    /// The tinted range with lines at its ends, what is given, and above it the eigenvalues and λ_sup.
-    pub fn around(&self, given: Series, (low, high): (f64, f64)) -> Vec<Series> {
+    /// The panel: the tinted range with lines at its ends, what is given, and above it the eigenvalues and λ_sup.
+    pub fn plot(&self, given: Series, along: (f64, f64), (low, high): (f64, f64)) -> Plot {
         let upright = |label: &str, mark, x| Series::new(label, mark, vec![[x, low], [x, high]]);
         let mut min = upright(self.label, Mark::Line, self.min);
         min.band = vec![[self.min, low, high], [self.max, low, high]];
@@ -181,6 +165,11 @@ impl<'a> Strip<'a> {
         let max = upright(self.label, Mark::Line, self.max);
         let mut series = vec![min, max, given, Series::new("", Mark::Dots, dots)];
         series.extend(self.sup.map(|sup| upright("", Mark::Dashed, sup)));
-        series
+        Plot {
+            y_log: true,
+            reach: vec![[along.0, low], [along.1, high]],
+            series,
+            ..Plot::default()
+        }
     }
 }
