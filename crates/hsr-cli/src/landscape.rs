@@ -14,7 +14,7 @@ pub fn run(options: LandscapeOptions, quiet: bool) -> Result<String, LabError> {
     let asked = Options {
         directions: options.directions,
         from: options.from,
-        points: options.size,
+        size: options.size,
         range: options.range,
         steps: options.steps,
         seed: options.seed,

@@ -167,11 +167,11 @@ pub fn spectrum_of(
     mut observe: impl FnMut(SpectrumProgress) -> ControlFlow<()>,
 ) -> Result<SpectrumReport, LabError> {
     if options.top == 0 {
-        refuse!("--top is 0, expected at least 1");
+        refuse!("`top` is 0, expected at least 1");
     }
     if !(1..=MOST_PROBES).contains(&options.probes) {
         refuse!(
-            "--probes is {}, expected at least 1 and at most {MOST_PROBES}",
+            "`probes` is {}, expected at least 1 and at most {MOST_PROBES}",
             options.probes
         );
     }

@@ -132,7 +132,7 @@ impl Subject {
                 (name.to_owned(), theta, Origin::Run { run, split })
             }
             (None, ModelSource::Weights { .. }) => {
-                refuse!("--weights needs --data, a table on which the curvature is computed");
+                refuse!("`weights` needs `data`, a table on which the curvature is computed");
             }
         };
         Ok(Self {
@@ -320,7 +320,7 @@ impl Subject {
                 network: Some("plain".to_owned()),
             },
             (None, ModelSource::Weights { .. }) => {
-                refuse!("weights need --from, the file of the network where the line begins");
+                refuse!("weights need `from`, the file of the network where the line begins");
             }
         };
         let unlike = |path: &Path| {

@@ -114,10 +114,10 @@ pub fn inspect_in(
     options: &InspectOptions,
 ) -> Result<Inspection, LabError> {
     if options.top == Some(0) {
-        refuse!("--top is 0, expected at least 1");
+        refuse!("`top` is 0, expected at least 1");
     }
     if options.out.is_some() && !options.per_layer {
-        refuse!("--out is where the table and the picture of the layers go: add --per-layer");
+        refuse!("`out` is where the table and the picture of the layers go: add `per_layer`");
     }
     let subject = Subject::open(&options.model, options.data.as_ref(), options.split)?;
     let mut found = inspect_batch(curvature, options, subject.model(), &subject.batch()?)?;
@@ -140,7 +140,7 @@ fn inspect_batch(
     let parameters = weights.parameters();
     if options.eigenvalues && parameters > eigen::DENSE_LIMIT {
         refuse!(
-            "--eigenvalues forms the Hessian, which is limited to {} parameters; this network has {parameters}",
+            "`eigenvalues` forms the Hessian, which is limited to {} parameters; this network has {parameters}",
             eigen::DENSE_LIMIT
         );
     }

@@ -35,7 +35,7 @@ pub(super) fn curve(
     mut observe: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<LandscapeReport, LabError> {
     if options.range.is_some() {
-        refuse!("--range is no option of --directions curve, which goes from network to network");
+        refuse!("`range` is no option of `directions` curve, which goes from network to network");
     }
     let defaults = CurveConfig::default();
     let training = CurveConfig {
@@ -43,7 +43,7 @@ pub(super) fn curve(
         seed: options.seed,
         ..defaults
     };
-    let points = options.points.unwrap_or(POINTS);
+    let points = options.size.unwrap_or(POINTS);
     let (first, start) = beginning(subject, options)?;
     let samples = subject.samples();
     let mut surface = samples.surface(curvature)?;

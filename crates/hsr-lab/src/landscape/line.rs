@@ -21,10 +21,10 @@ pub(super) fn line(
 ) -> Result<LandscapeReport, LabError> {
     let range = options.range.unwrap_or(1.5);
     if range < 1.0 {
-        refuse!("--range is {range}, expected 1 or more: the line reaches from network to network");
+        refuse!("`range` is {range}, expected 1 or more: the line reaches from network to network");
     }
     let (first, plain) = beginning(subject, options)?;
-    let points = options.points.unwrap_or(121);
+    let points = options.size.unwrap_or(121);
     let beyond = (range - 1.0) / 2.0;
     let line = Line::default()
         .with_ends(-beyond, 1.0 + beyond)?
@@ -56,7 +56,7 @@ pub(super) fn beginning(
     let of_run = subject.report().run.is_some();
     if of_run && options.from.is_none() && subject.network() == "plain" {
         refuse!(
-            "--directions line and curve go from the plain network to another, and this is the plain one"
+            "`directions` line and curve go from the plain network to another, and this is the plain one"
         );
     }
     subject.other(options.from.as_deref())

@@ -36,20 +36,20 @@ pub fn landscape(
 ) -> Result<LandscapeReport, LabError> {
     let of_two = matches!(options.directions, Directions::Line | Directions::Curve);
     if options.from.is_some() && !of_two {
-        refuse!("--from is the beginning of a line or a curve: add --directions line or curve");
+        refuse!("`from` is the beginning of a line or a curve: add `directions` line or curve");
     }
     if options.steps.is_some() && options.directions != Directions::Curve {
-        refuse!("--steps are those of a curve: add --directions curve");
+        refuse!("`steps` are those of a curve: add `directions` curve");
     }
-    if let Some(points) = options.points
-        && !(2..=LARGEST_SIDE).contains(&points)
+    if let Some(size) = options.size
+        && !(2..=LARGEST_SIDE).contains(&size)
     {
-        refuse!("--size is {points}, expected 2 to {LARGEST_SIDE}");
+        refuse!("`size` is {size}, expected 2 to {LARGEST_SIDE}");
     }
     if let Some(range) = options.range
         && !(range.is_finite() && range > 0.0)
     {
-        refuse!("--range is {range}, expected a positive number");
+        refuse!("`range` is {range}, expected a positive number");
     }
     let _lock = DirectoryLock::of_kind(out, "landscape")?;
     let stopped = |error| match error {

@@ -21,7 +21,7 @@ pub(super) fn plane(
     observe: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<LandscapeReport, LabError> {
     let range = options.range.unwrap_or(1.0);
-    let points = options.points.unwrap_or(41);
+    let points = options.size.unwrap_or(41);
     let theta = subject.theta();
     let samples = subject.samples();
     let mut surface = samples.surface(curvature)?;
@@ -29,7 +29,7 @@ pub(super) fn plane(
         Directions::Eigen => {
             let pairs = pairs_of(&mut *surface, theta, 2, options.seed)?;
             let [first, second] = <[_; 2]>::try_from(pairs).map_err(|_| {
-                LabError::option("--directions eigen needs two parameters at least")
+                LabError::option("`directions` eigen needs two parameters at least")
             })?;
             (
                 [first.vector, second.vector],

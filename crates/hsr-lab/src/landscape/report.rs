@@ -33,7 +33,7 @@ pub struct LandscapeOptions {
     /// The file of the network where a line or a curve begins; `None` for the plain one of the run.
     pub from: Option<PathBuf>,
     /// Points a side, by default 41, on the line, by default 121, or on the curve, by default 31.
-    pub points: Option<usize>,
+    pub size: Option<usize>,
     /// Of a plane: from −range to range. Of the line: its length, 1 from network to network. By default 1, of the line
     /// 1.5.
     pub range: Option<f64>,

@@ -125,7 +125,7 @@ impl WeightsFile {
         };
         if let Some(twice) = (1..names.len()).find(|&at| names[..at].contains(&names[at])) {
             return Err(refuse(format!(
-                "--layers (or --hidden-key and --output-key) name {} twice, expected every layer once",
+                "`layers` (or `hidden_key` and `output_key`) name {} twice, expected every layer once",
                 shown(&names[twice])
             )));
         }
@@ -148,8 +148,8 @@ impl WeightsFile {
         let unused = tensors.beside(&used);
         if !unused.is_empty() && !ignore_unused {
             return Err(refuse(format!(
-                "holds {} beside the layers {}: the network seems to have others; --layers names them all in order, \
-                 --ignore-unused takes it without them",
+                "holds {} beside the layers {}: the network seems to have others; `layers` names them all in order, \
+                 `ignore_unused` takes it without them",
                 listed(&unused),
                 listed(&names)
             )));
@@ -226,10 +226,10 @@ fn found(tensors: &Tensors) -> Result<Vec<String>, String> {
             return Ok(names.collect());
         }
         Orders::None => {
-            "its names and shapes allow no order of the layers: name them with --layers A,B,…"
+            "its names and shapes allow no order of the layers: name them with `layers` A,B,…"
         }
         Orders::Several => {
-            "its names and shapes allow several orders of the layers: name them in order with --layers A,B,…"
+            "its names and shapes allow several orders of the layers: name them in order with `layers` A,B,…"
         }
     };
     Err(format!("{trouble}; it holds {}", tensors.contents()))

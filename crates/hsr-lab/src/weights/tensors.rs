@@ -117,7 +117,7 @@ impl<'a> Tensors<'a> {
             [convention.weight, convention.bias].map(|it| format!("{name}{it}"));
         let Some((values, shape)) = self.values(&of_weight)? else {
             return Err(format!(
-                "has no tensor {}; it holds {} (see --layers, or --hidden-key and --output-key)",
+                "has no tensor {}; it holds {} (see `layers`, or `hidden_key` and `output_key`)",
                 shown(&of_weight),
                 self.contents()
             ));
