@@ -143,7 +143,7 @@ fn main() {
         bytes: byte_rate(1 << 23),
     };
     println!(
-        "one thread: {:.1} (f64) and {:.1} (f32) thousand million multiply-adds a second in a 512³ product; \
+        "one thread: {:.1} (f64) and {:.1} (f32) billion multiply-adds a second in a 512³ product; \
          {:.1} GB/s beyond the caches, {:.1} GB/s within the second",
         peak.double / 1e9,
         peak.single / 1e9,

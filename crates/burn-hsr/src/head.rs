@@ -8,6 +8,7 @@ use crate::layers::Layers;
 
 /// strength·∇λ_sup of a head, in the two parts that [`Hsr::head`](crate::Hsr::head) divides it into: the features' part
 /// goes through the backbone as a term of the loss, the head's own part is injected after `backward`.
+#[must_use = "a head is regularised by `features_term` in the loss and by `inject` after `backward`"]
 #[derive(Clone, Debug)]
 pub struct HeadTerm {
     pub(crate) features: Tensor<1>,

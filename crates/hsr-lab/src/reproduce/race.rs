@@ -184,7 +184,7 @@ impl Race {
             .collect();
         format!(
             "Chosen here: {}; D = 21, weight decay {}; {}, {} epochs, {} seeds \
-             of data and start; strengths (ρ for SAM and ASAM) are the defaults of hsr train: {}.",
+             of data and start; strengths (ρ for SAM and ASAM) are fixed: {}.",
             scenes.join("; "),
             self.settings.scenes[0].decay,
             self.settings.pace.words(),
