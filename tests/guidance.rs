@@ -78,6 +78,43 @@ fn every_help_has_examples_which_are_commands_that_exist() {
     }
 }
 
+/// The lines of every source file below a folder, without comments and without unit tests.
+fn lines_of_code(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut lines = Vec::new();
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            lines.extend(lines_of_code(&path));
+        } else if path.extension().is_some_and(|it| it == "rs") && !path.ends_with("tests.rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let is_comment = |line: &&str| line.trim_start().starts_with("//");
+            let code = code.lines().filter(|line| !is_comment(line));
+            lines.extend(code.map(|line| format!("{}: {line}", path.display())));
+        }
+    }
+    lines
+}
+
+#[test]
+fn the_laboratory_names_fields_which_the_command_alone_spells_as_options() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let code = lines_of_code(&root.join("crates/hsr-lab/src"));
+    assert!(code.len() > 10_000, "{}", code.len());
+    let command = hsr_cli::command();
+    let arguments = command.get_subcommands().flat_map(|it| it.get_arguments());
+    for option in arguments.filter_map(|it| it.get_long()) {
+        let option = format!("--{option}");
+        for line in &code {
+            let ends = |(at, _): (usize, &str)| {
+                let after = line[at + option.len()..].chars().next();
+                after.is_none_or(|c| !c.is_ascii_alphanumeric() && c != '-')
+            };
+            assert!(!line.match_indices(&option).any(ends), "{line}");
+        }
+    }
+}
+
 #[test]
 fn every_command_in_readme_and_book_is_one_that_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();

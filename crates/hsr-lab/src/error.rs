@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn_hsr::{BackendError, HsrError};
 use burn_sharpness::SharpnessError;
+use hsr_core::Error;
 
 use crate::data::DataError;
 use crate::figures::FigureError;
@@ -32,7 +33,7 @@ pub enum LabError {
     Sharpness(#[from] SharpnessError),
     /// The closed form.
     #[error(transparent)]
-    Core(#[from] hsr_core::Error),
+    Core(#[from] Error),
     /// A figure could not be drawn.
     #[error(transparent)]
     Figure(#[from] FigureError),
@@ -85,9 +86,6 @@ pub enum LabError {
     /// The user stopped a reproduction.
     #[error("interrupted in {experiment}; the same command goes on from there")]
     Halted { experiment: String },
-    /// An eigenvalue computation did not converge.
-    #[error("the eigenvalues of the Hessian did not converge")]
-    Eigenvalues,
 }
 
 /// Returns the error of an option, with a message as of `format!`.
@@ -138,9 +136,8 @@ impl LabError {
                 | Self::Paused { .. }
                 | Self::Stopped { .. }
                 | Self::Halted { .. }
-                | Self::Eigenvalues
-                | Self::Core(hsr_core::Error::Stopped)
-                | Self::Sharpness(SharpnessError::Core(hsr_core::Error::Stopped))
+                | Self::Core(Error::Stopped | Error::Eigenvalues)
+                | Self::Sharpness(SharpnessError::Core(Error::Stopped | Error::Eigenvalues))
         )
     }
 }

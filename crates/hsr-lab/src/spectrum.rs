@@ -19,7 +19,7 @@ pub use crate::eigen::{
 };
 
 use crate::curvature::{Curvature, of_hessian};
-use crate::eigen::{hessian, negative, numbers_fault};
+use crate::eigen::{hessian, negative, stopped};
 use crate::error::{LabError, refuse};
 use crate::figures::{Density, Figure, FigureError, Spectrum, density, value as short};
 use crate::lock::DirectoryLock;
@@ -158,7 +158,7 @@ fn most_vectors(size: usize, top: usize) -> usize {
 /// # Errors
 ///
 /// A one-line [`LabError`] for what can be wrong with options, run and directory; [`LabError::Stopped`] where the
-/// observer stopped it, [`LabError::Eigenvalues`] where an iteration fails.
+/// observer stopped it, [`hsr_core::Error::Eigenvalues`] where an iteration fails.
 pub fn spectrum_of(
     subject: &Subject,
     curvature: &mut Curvature,
@@ -226,7 +226,7 @@ pub fn spectrum_of(
         operator.begin(("trace", of_trace.products));
         Ok((eigenvalues, density, moments(&mut operator, &of_trace)?))
     });
-    let (found, estimated, moments) = computed.map_err(numbers_fault)?;
+    let (found, estimated, moments) = computed.map_err(stopped)?;
     let trace = moments.trace;
     drop(surface);
 
@@ -236,7 +236,7 @@ pub fn spectrum_of(
         eigenvalues: found.all.clone(),
         lambda_sup: bounds.map_or(f64::NAN, |bounds| bounds.lambda_sup),
     };
-    let curve = estimated.smoothed(POINTS, None).map_err(numbers_fault)?;
+    let curve = estimated.smoothed(POINTS, None).map_err(stopped)?;
     let figure = picture(subject, options.probes, steps, &curve, spectrum);
     let (files, notes) = save(out, &found, &curve, figure)?;
     Ok(SpectrumReport {

@@ -3,6 +3,7 @@
 //! | what | how | products | vectors of D in memory |
 //! |---|---|--:|--:|
 //! | every eigenvalue and vector | [`DenseSpectrum`] | D | 2D |
+//! | every eigenvalue, of a matrix | [`eigenvalues`] | 0 | 2D |
 //! | the k largest and the k smallest, signed | [`lanczos`] | tens | as many, and 2k |
 //! | the same in bounded memory | [`lanczos_within`] | more | as many as are allowed, and 2k |
 //! | the trace | [`hutchinson`] | n | 2 |
@@ -32,7 +33,7 @@ mod trace;
 mod xtrace;
 
 pub use burn_hsr::LanczosConfig;
-pub use dense::{DENSE_LIMIT, DenseSpectrum, assemble};
+pub use dense::{DENSE_LIMIT, DenseSpectrum, assemble, eigenvalues, negative};
 pub use density::{DensityConfig, DensityCurve, SpectralDensity, spectral_density};
 pub use diagonal::{DiagonalEstimate, hutchinson_diagonal, xdiag};
 pub use hsr_core::EigenPair;

@@ -1,10 +1,11 @@
 //! Both ends of a spectrum.
 
+use burn_sharpness::spectrum::{eigenvalues, negative};
 use hsr_core::Batch;
 use serde::Serialize;
 
-use super::dense::{eigenvalues, hessian, negative};
-use super::lanczos::{numbers_fault, options_for};
+use super::dense::hessian;
+use super::lanczos::{options_for, stopped};
 use crate::curvature::{Curvature, FeedForwardSurface, Surface, plain_ends};
 use crate::error::LabError;
 use crate::weights::Weights;
@@ -58,7 +59,7 @@ impl Ends {
 ///
 /// # Errors
 ///
-/// What hsr-core refuses, and [`LabError::Eigenvalues`] where the dense computation fails.
+/// What hsr-core refuses, and [`hsr_core::Error::Eigenvalues`] where the dense computation fails.
 pub fn ends(
     curvature: &mut Curvature,
     weights: &Weights,
@@ -85,7 +86,7 @@ pub(crate) fn ends_of(
         });
     }
     let options = options_for(surface, seed);
-    let found = plain_ends(surface, theta, &options).map_err(numbers_fault)?;
+    let found = plain_ends(surface, theta, &options).map_err(stopped)?;
     Ok(Ends {
         lambda_max: found.largest,
         lambda_min: found.smallest,

@@ -2,9 +2,9 @@
 
 use burn_sharpness::SharpnessError;
 use burn_sharpness::measures::MeasureConfig;
-use hsr_core::{Error, LanczosOptions};
+use burn_sharpness::spectrum::DENSE_LIMIT;
+use hsr_core::LanczosOptions;
 
-use super::dense::DENSE_LIMIT;
 use crate::curvature::Surface;
 use crate::error::LabError;
 
@@ -43,10 +43,9 @@ pub(crate) fn measure_options(
     }
 }
 
-/// An iteration that fails is the numbers' fault and not the input's; one that was stopped is no failure.
-pub(crate) fn numbers_fault(error: SharpnessError) -> LabError {
+/// An iteration that was stopped is no failure.
+pub(crate) fn stopped(error: SharpnessError) -> LabError {
     match error {
-        SharpnessError::Core(Error::Eigenvalues) => LabError::Eigenvalues,
         SharpnessError::Stopped { done, total } => LabError::Stopped {
             what: "products with the Hessian",
             done,

@@ -1,12 +1,11 @@
 //! The largest eigenvalue of each layer's own block of the Hessian.
 
 use burn_sharpness::operator::Subset;
+use burn_sharpness::spectrum::{DENSE_LIMIT, eigenvalues};
 use burn_sharpness::{SharpnessError, SymmetricOperator};
-use hsr_core::LanczosOptions;
-use hsr_core::{Batch, extremes};
+use hsr_core::{Batch, LanczosOptions, extremes};
 
-use super::dense::{DENSE_LIMIT, eigenvalues};
-use super::lanczos::numbers_fault;
+use super::lanczos::stopped;
 use crate::curvature::Curvature;
 use crate::error::LabError;
 use crate::weights::Weights;
@@ -25,7 +24,7 @@ pub struct Eigenvalue {
 ///
 /// # Errors
 ///
-/// What hsr-core refuses, and [`LabError::Eigenvalues`] where an iteration fails.
+/// What hsr-core refuses, and [`hsr_core::Error::Eigenvalues`] where an iteration fails.
 pub fn largest_of_layers(
     curvature: &mut Curvature,
     weights: &Weights,
@@ -59,7 +58,7 @@ pub fn largest_of_layers(
         let operator = curvature.linearize(&view, batch)?;
         let mut block = Subset::of_ranges(operator, vec![layer])?;
         let found = extremes(block.size(), |v, product| block.apply(v, product), &options);
-        let found = found.map_err(|error: SharpnessError| numbers_fault(error))?;
+        let found = found.map_err(|error: SharpnessError| stopped(error))?;
         Ok(Eigenvalue {
             value: found.largest,
             residual: found.largest_residual,

@@ -6,12 +6,13 @@ mod lanczos;
 mod layers;
 mod pairs;
 
-pub use dense::{DENSE_LIMIT, eigenvalues};
-pub(crate) use dense::{hessian, negative};
+pub(crate) use burn_sharpness::spectrum::negative;
+pub use burn_sharpness::spectrum::{DENSE_LIMIT, eigenvalues};
+pub(crate) use dense::hessian;
 pub(crate) use ends::ends_of;
 pub use ends::{Ends, LanczosReport, ends};
 pub use hsr_core::{Extremes, extremes};
-pub(crate) use lanczos::{measure_options, numbers_fault};
+pub(crate) use lanczos::{measure_options, stopped};
 pub use layers::{Eigenvalue, largest_of_layers};
 pub use pairs::pairs_at_the_ends;
 pub(crate) use pairs::pairs_of;

@@ -1,10 +1,10 @@
 //! Eigenvalues with their eigenvectors.
 
 use burn_sharpness::spectrum::{DenseSpectrum, EigenPair, SpectrumEnds, lanczos};
-use hsr_core::Batch;
+use hsr_core::{Batch, Error};
 
 use super::dense::hessian;
-use super::lanczos::{numbers_fault, options_for};
+use super::lanczos::{options_for, stopped};
 use crate::curvature::{Curvature, FeedForwardSurface, Surface, of_hessian};
 use crate::error::LabError;
 use crate::weights::Weights;
@@ -15,7 +15,7 @@ use crate::weights::Weights;
 ///
 /// # Errors
 ///
-/// What hsr-core refuses, and [`LabError::Eigenvalues`] where the computation fails altogether.
+/// What hsr-core refuses, and [`hsr_core::Error::Eigenvalues`] where the computation fails altogether.
 pub fn pairs_at_the_ends(
     curvature: &mut Curvature,
     weights: &Weights,
@@ -31,7 +31,7 @@ pub fn pairs_at_the_ends(
 ///
 /// # Errors
 ///
-/// [`LabError::Eigenvalues`] where the computation does not converge.
+/// [`hsr_core::Error::Eigenvalues`] where the computation does not converge.
 pub(crate) fn pairs_of(
     surface: &mut dyn Surface,
     theta: &[f64],
@@ -40,7 +40,7 @@ pub(crate) fn pairs_of(
 ) -> Result<Vec<EigenPair>, LabError> {
     let pairs = both_of(surface, theta, count, seed)?;
     if !pairs.converged {
-        return Err(LabError::Eigenvalues);
+        return Err(Error::Eigenvalues.into());
     }
     Ok(pairs.largest)
 }
@@ -58,7 +58,7 @@ fn both_of(
             let ends = of_hessian(surface, theta, |mut operator| {
                 lanczos(&mut operator, count, None, &options.into())
             });
-            ends.map_err(numbers_fault)?
+            ends.map_err(stopped)?
         }
     };
     let all = ends.largest.iter_mut().chain(&mut ends.smallest);
@@ -68,7 +68,7 @@ fn both_of(
 
 /// The pairs at both ends of a dense matrix, with their residuals.
 fn of_dense(matrix: &[f64], size: usize, count: usize) -> Result<SpectrumEnds, LabError> {
-    let spectrum = DenseSpectrum::of_matrix(matrix, size).map_err(numbers_fault)?;
+    let spectrum = DenseSpectrum::of_matrix(matrix, size).map_err(stopped)?;
     let pair = |i: usize| {
         let (value, vector) = (spectrum.eigenvalues[i], spectrum.eigenvector(i));
         let square = |(row, v): (&[f64], &f64)| {

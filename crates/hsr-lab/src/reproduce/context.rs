@@ -340,9 +340,12 @@ mod tests {
         let observer = |_: Progress| Control::Continue;
         let meter = Meter::new(&observer, 1.0);
         let result = context(folder.path(), 2, 2, &meter).map("stage", 1.0, 9, |i| match i {
-            5 => Err(LabError::Eigenvalues),
+            5 => Err(hsr_core::Error::Eigenvalues.into()),
             i => Ok(i),
         });
-        assert!(matches!(result, Err(LabError::Eigenvalues)));
+        assert!(matches!(
+            result,
+            Err(LabError::Core(hsr_core::Error::Eigenvalues))
+        ));
     }
 }

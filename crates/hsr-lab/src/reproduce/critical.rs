@@ -7,7 +7,7 @@
 use hsr_core::{Activation, OutputLoss, Workspace};
 use serde::{Deserialize, Serialize};
 
-use super::curvature::{Curvature, Spectrum, norm};
+use super::curvature::{Curvature, norm, spectrum};
 use super::scene::Bed;
 use crate::error::LabError;
 use crate::named::named;
@@ -94,23 +94,18 @@ pub fn polish(
         if length <= TOLERANCE {
             break;
         }
-        let spectrum = Spectrum::of(workspace, bed, &theta)?;
+        let spectrum = spectrum(workspace, bed, &theta)?;
+        let values = &spectrum.eigenvalues;
         let along: Vec<f64> = spectrum
-            .vectors
-            .iter()
+            .eigenvectors()
             .map(|v| v.iter().zip(&gradient).map(|(v, g)| v * g).sum())
             .collect();
-        let largest = spectrum
-            .values
-            .iter()
-            .fold(0.0, |max: f64, v| max.max(v.abs()));
+        let largest = values.iter().fold(0.0, |max: f64, v| max.max(v.abs()));
         let mut moved = false;
         while damping < 1e3 {
             let mu = damping * largest;
             trial.copy_from_slice(&theta);
-            for ((value, vector), along) in
-                spectrum.values.iter().zip(&spectrum.vectors).zip(&along)
-            {
+            for ((value, vector), along) in values.iter().zip(spectrum.eigenvectors()).zip(&along) {
                 let step = value * along / (value * value + mu * mu);
                 for (t, v) in trial.iter_mut().zip(vector) {
                     *t -= step * v;

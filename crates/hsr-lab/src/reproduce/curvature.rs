@@ -1,11 +1,10 @@
 //! What is known of a point: loss, gradient, bounds and the whole spectrum.
 
-use faer::{MatRef, Side};
+use burn_sharpness::spectrum::{DenseSpectrum, eigenvalues};
 use hsr_core::{Evaluation, SpectralBounds, Workspace};
 use serde::{Deserialize, Serialize};
 
 use super::scene::Bed;
-use crate::eigen;
 use crate::error::LabError;
 
 /// The curvature at a point: that of the cross-entropy L, without weight decay.
@@ -50,7 +49,7 @@ impl Curvature {
             mean,
             std,
             lambda_sup,
-            eigenvalues: eigen::eigenvalues(&hessian, size)?,
+            eigenvalues: eigenvalues(&hessian, size)?,
         })
     }
 
@@ -97,34 +96,17 @@ pub fn norm(v: &[f64]) -> f64 {
     v.iter().map(|v| v * v).sum::<f64>().sqrt()
 }
 
-/// The eigenvalues of J's Hessian, ascending, and its eigenvectors in the same order.
-pub struct Spectrum {
-    pub values: Vec<f64>,
-    pub vectors: Vec<Vec<f64>>,
-}
-
-impl Spectrum {
-    /// The eigenpairs at a point.
-    pub fn of(workspace: &mut Workspace<f64>, bed: &Bed, theta: &[f64]) -> Result<Self, LabError> {
-        let size = theta.len();
-        let mut hessian = vec![0.0; size * size];
-        workspace.hessian(&bed.network(theta)?, &bed.batch(), &mut hessian)?;
-        hessian
-            .iter_mut()
-            .step_by(size + 1)
-            .for_each(|v| *v += bed.decay);
-        let eigen = MatRef::from_row_major_slice(&hessian, size, size)
-            .self_adjoint_eigen(Side::Lower)
-            .map_err(|_| LabError::Eigenvalues)?;
-        let (values, vectors) = (eigen.S().column_vector(), eigen.U());
-        let values: Vec<f64> = (0..size).map(|i| values[i]).collect();
-        if values.iter().any(|v| v.is_nan()) {
-            return Err(LabError::Eigenvalues);
-        }
-        let column = |i: usize| (0..size).map(|row| vectors[(row, i)]).collect();
-        Ok(Self {
-            values,
-            vectors: (0..size).map(column).collect(),
-        })
+/// The eigenpairs of J's Hessian at a point.
+pub fn spectrum(
+    workspace: &mut Workspace<f64>,
+    bed: &Bed,
+    theta: &[f64],
+) -> Result<DenseSpectrum, LabError> {
+    let size = theta.len();
+    let mut hessian = vec![0.0; size * size];
+    workspace.hessian(&bed.network(theta)?, &bed.batch(), &mut hessian)?;
+    for diagonal in hessian.iter_mut().step_by(size + 1) {
+        *diagonal += bed.decay;
     }
+    Ok(DenseSpectrum::of_matrix(&hessian, size)?)
 }

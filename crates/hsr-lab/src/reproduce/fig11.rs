@@ -4,7 +4,7 @@ use hsr_core::Workspace;
 
 use super::context::Context;
 use super::critical::Critical;
-use super::curvature::Spectrum;
+use super::curvature::spectrum;
 use super::finding::{Claim, Finding, Table};
 use super::plan::{Extent, Plan};
 use super::points::{self, Points};
@@ -101,9 +101,9 @@ fn run(extent: Extent, context: &Context) -> Result<Finding, LabError> {
 /// J over the plane along the top and the bottom eigenvector.
 fn plane(bed: &Bed, name: &str, point: &Critical) -> Result<LossPlane, LabError> {
     let mut workspace = Workspace::new();
-    let spectrum = Spectrum::of(&mut workspace, bed, &point.theta)?;
-    let count = spectrum.values.len();
-    let (top, bottom) = (&spectrum.vectors[count - 1], &spectrum.vectors[0]);
+    let spectrum = spectrum(&mut workspace, bed, &point.theta)?;
+    let count = point.theta.len();
+    let (top, bottom) = (spectrum.eigenvector(count - 1), spectrum.eigenvector(0));
     let step = |i: usize| REACH * (2.0 * i as f64 / (SIDE - 1) as f64 - 1.0);
     let along: Vec<f64> = (0..SIDE).map(step).collect();
     let mut gradient = vec![0.0; count];
@@ -124,7 +124,7 @@ fn plane(bed: &Bed, name: &str, point: &Critical) -> Result<LossPlane, LabError>
             loss.push(at(*x, *y)?);
         }
     }
-    let value = |i: usize| figures::value(spectrum.values[i]);
+    let value = |i: usize| figures::value(spectrum.eigenvalues[i]);
     Ok(LossPlane {
         title: name.to_owned(),
         note: format!(
