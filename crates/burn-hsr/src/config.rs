@@ -29,7 +29,7 @@ pub enum Execution {
 
 /// Configuration of [`Hsr`](crate::Hsr): how a loss is regularised.
 ///
-/// The [loss](Self::loss) must be the one that is trained: [`for_cross_entropy`](HsrConfig::for_cross_entropy) and its like
+/// The [loss](Self::loss) must be the one that you minimise: [`for_cross_entropy`](HsrConfig::for_cross_entropy) and its like
 /// take it from the configuration of Burn's own losses.
 ///
 /// ```
@@ -68,7 +68,7 @@ pub struct HsrConfig {
     /// The seed of that choice, and of the probes.
     #[config(default = 0)]
     pub seed: u64,
-    /// The loss whose Hessian it is: the one that is trained.
+    /// The loss whose Hessian it is: the one that you minimise.
     #[config(default = "HsrLossConfig::new()")]
     pub loss: HsrLossConfig,
     /// Which of the two exact evaluations.

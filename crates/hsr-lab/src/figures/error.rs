@@ -42,7 +42,7 @@ impl FigureError {
         what: &'static str,
         found: usize,
         expected: usize,
-    ) -> Result<(), FigureError> {
+    ) -> Result<(), Self> {
         match found == expected {
             true => Ok(()),
             false => Err(Self::Length(label.to_owned(), what, found, expected)),
@@ -54,7 +54,7 @@ impl FigureError {
         title: &str,
         axis: char,
         (low, high): (f64, f64),
-    ) -> Result<(), FigureError> {
+    ) -> Result<(), Self> {
         match drawable(low) && drawable(high) && low < high {
             true => Ok(()),
             false => Err(Self::Range(title.to_owned(), axis, low, high)),
