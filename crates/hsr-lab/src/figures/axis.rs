@@ -73,8 +73,7 @@ impl Axis {
 
     /// The position of a value: 0 at the start, 1 at the end, never outside.
     pub fn of(&self, v: f64) -> f64 {
-        let at = if self.log { v.max(SMALLEST).log10() } else { v };
-        ((at - self.start) / (self.end - self.start)).clamp(0.0, 1.0)
+        ((scaled(v, self.log) - self.start) / (self.end - self.start)).clamp(0.0, 1.0)
     }
 
     /// At most `count` values worth writing: powers of ten on a logarithmic axis, some multiples of them on a short one, and
@@ -116,6 +115,14 @@ impl Axis {
 
     fn ends(&self) -> [f64; 2] {
         [self.start, self.end].map(|at| if self.log { 10_f64.powf(at) } else { at })
+    }
+}
+
+fn scaled(v: f64, log: bool) -> f64 {
+    if log {
+        v.max(f64::MIN_POSITIVE).log10()
+    } else {
+        v
     }
 }
 
