@@ -68,7 +68,7 @@ fn both_of(
 
 /// The pairs at both ends of a dense matrix, with their residuals.
 fn of_dense(matrix: &[f64], size: usize, count: usize) -> Result<SpectrumEnds, LabError> {
-    let spectrum = DenseSpectrum::of_matrix(matrix, size).map_err(stopped)?;
+    let spectrum = DenseSpectrum::of_matrix(matrix, size)?;
     let pair = |i: usize| {
         let (value, vector) = (spectrum.eigenvalues[i], spectrum.eigenvector(i));
         let square = |(row, v): (&[f64], &f64)| {
