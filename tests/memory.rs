@@ -665,8 +665,10 @@ impl DeepProblem {
 #[test]
 fn what_a_deep_evaluation_takes_is_what_was_counted() {
     let _alone = alone();
-    let cases: [(&[usize], usize); 5] = [
+    let cases: [(&[usize], usize); 6] = [
         (&[2, 8, 8, 3], 64),
+        // In shards.
+        (&[2, 8, 8, 3], 200),
         (&[10, 32, 32, 10], 100),
         (&[64, 40, 40, 10], 40),
         (&[3, 6, 6, 6, 6, 2], 500),

@@ -4,13 +4,19 @@
 mod common;
 
 use core::num::NonZeroUsize;
+use core::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{Case, Golden, golden, relative_error};
 use hsr_core::depth::{BlockId, DeepEvaluation, DeepPlan, DeepWorkspace, Objective};
 use hsr_core::{BlockEvaluation, LanczosOptions, Real};
 
+/// A name, an evaluation, and the most samples in a tile of pairs.
+type Way = (String, DeepEvaluation, Option<usize>);
+
 /// Every way to evaluate a network of this depth: one evaluation for all blocks, mixed ones, tiles of pairs.
-fn ways(depth: usize) -> Vec<(String, DeepEvaluation, Option<usize>)> {
+fn ways(depth: usize) -> Vec<Way> {
     use BlockEvaluation::{Assembled, Gram};
     let mixed = |odd: bool| {
         let of = |id: BlockId| {
@@ -49,15 +55,21 @@ struct Tolerances {
     inputs: f64,
 }
 
-fn check<T: Real>(case: &Case<T>, golden: &Golden, tolerances: Tolerances) {
+/// Checks a golden case, or so many copies of its batch, in these ways.
+fn check<T: Real>(
+    case: &Case<T>,
+    golden: &Golden,
+    tolerances: Tolerances,
+    ways: &[Way],
+    copies: usize,
+) {
     let Tolerances {
         value,
         parameters,
         inputs,
     } = tolerances;
     let (network, batch) = (case.network(), case.batch());
-    let depth = network.depth();
-    for (way, evaluation, tile) in ways(depth) {
+    for (way, evaluation, tile) in ways {
         let at = |what: &str, error: f64, tolerance: f64| {
             let kind = size_of::<T>() * 8;
             assert!(
@@ -66,8 +78,8 @@ fn check<T: Real>(case: &Case<T>, golden: &Golden, tolerances: Tolerances) {
                 golden.name
             );
         };
-        let mut workspace = workspace::<T>(tile);
-        let bounds = workspace.bounds(&network, &batch, &evaluation).unwrap();
+        let mut workspace = workspace::<T>(*tile);
+        let bounds = workspace.bounds(&network, &batch, evaluation).unwrap();
         let moments = &bounds.moments;
         assert_eq!(moments.parameters, golden.layer_parameters);
         at(
@@ -144,14 +156,7 @@ fn check<T: Real>(case: &Case<T>, golden: &Golden, tolerances: Tolerances) {
             ),
         ] {
             let got = workspace
-                .objective_gradient(
-                    &network,
-                    &batch,
-                    objective,
-                    &evaluation,
-                    &mut gradient,
-                    None,
-                )
+                .objective_gradient(&network, &batch, objective, evaluation, &mut gradient, None)
                 .unwrap();
             let what = format!("{objective:?}");
             at(&what, relative_error(&[got], &[of_value], 0.0), value);
@@ -167,7 +172,7 @@ fn check<T: Real>(case: &Case<T>, golden: &Golden, tolerances: Tolerances) {
                 &network,
                 &batch,
                 Objective::LambdaSup,
-                &evaluation,
+                evaluation,
                 &mut gradient,
                 Some(&mut of_inputs),
             )
@@ -177,7 +182,10 @@ fn check<T: Real>(case: &Case<T>, golden: &Golden, tolerances: Tolerances) {
             relative_error(&gradient, &golden.grad, 0.0),
             parameters,
         );
-        let expected = golden.input_grad.concat();
+        // Each copy of a sample has its share.
+        let shares: Vec<f64> = golden.input_grad.concat();
+        let shares: Vec<f64> = shares.iter().map(|v| v / copies as f64).collect();
+        let expected = shares.repeat(copies);
         at(
             "∂λ_sup/∂x",
             relative_error(&of_inputs, &expected, 0.0),
@@ -186,27 +194,60 @@ fn check<T: Real>(case: &Case<T>, golden: &Golden, tolerances: Tolerances) {
     }
 }
 
+/// Of a golden case in both precisions.
+fn tolerances(golden: &Golden) -> [Tolerances; 2] {
+    let scale_8 = golden.name.contains("scale8");
+    // The reference of the case of weight scale 8 is good to 2e-11 itself, and the input gradient of that case is six
+    // orders below that for the parameters.
+    [
+        (1e-10, if scale_8 { 1e-9 } else { 1e-10 }),
+        (1e-4, if scale_8 { 5e-4 } else { 1e-4 }),
+    ]
+    .map(|(value, inputs)| Tolerances {
+        value,
+        parameters: value,
+        inputs,
+    })
+}
+
 #[test]
 fn every_evaluation_agrees_with_the_golden_cases() {
     for golden in golden() {
-        let scale_8 = golden.name.contains("scale8");
-        // The reference of the case of weight scale 8 is good to 2e-11 itself.
-        let inputs = if scale_8 { 1e-9 } else { 1e-10 };
-        let tolerances = Tolerances {
-            value: 1e-10,
-            parameters: 1e-10,
-            inputs,
-        };
         let case = golden.case();
-        check(&case, &golden, tolerances);
-        // The input gradient of that case is six orders below that for the parameters.
-        let tolerances = Tolerances {
-            value: 1e-4,
-            parameters: 1e-4,
-            inputs: if scale_8 { 5e-4 } else { 1e-4 },
-        };
-        check(&case.narrowed(), &golden, tolerances);
+        let [double, single] = tolerances(&golden);
+        let ways = ways(golden.layers.len());
+        check(&case, &golden, double, &ways, 1);
+        check(&case.narrowed(), &golden, single, &ways, 1);
     }
+}
+
+#[test]
+fn shards_of_samples_agree_with_the_golden_cases() {
+    let ways = [("in shards".into(), DeepEvaluation::Assembled, None)];
+    let mut divided = 0;
+    for golden in golden() {
+        // As many samples as make shards, and not whole registers in each.
+        let copies = 1_001_usize.div_ceil(golden.samples);
+        let case = golden.case().copies(copies);
+        let [double, single] = tolerances(&golden);
+        check(&case, &golden, double, &ways, copies);
+        check(&case.narrowed(), &golden, single, &ways, copies);
+
+        // Every shard tells of each of its blocks.
+        let parts = Arc::new(AtomicUsize::new(0));
+        let seen = parts.clone();
+        let mut workspace = DeepWorkspace::new().with_watch(move |_| {
+            seen.fetch_add(1, Ordering::Relaxed);
+            ControlFlow::Continue(())
+        });
+        let (network, batch) = (case.network(), case.batch());
+        let bounds = workspace.bounds(&network, &batch, &DeepEvaluation::Assembled);
+        assert!(bounds.is_ok());
+        let depth = network.depth();
+        let blocks = depth * (depth + 1) / 2;
+        divided += usize::from(parts.load(Ordering::Relaxed) >= 2 * blocks);
+    }
+    assert!(divided > 10, "{divided} cases in shards");
 }
 
 #[test]

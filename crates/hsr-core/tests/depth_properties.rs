@@ -237,37 +237,43 @@ fn the_operator_of_one_layer_is_its_block() {
 
 #[test]
 fn results_are_the_same_to_the_bit_on_any_number_of_threads() {
-    // Large enough for an evaluation to be divided.
-    let hidden = LayerShape::new(16, 16).with_activation(Activation::Tanh);
-    let shapes = [
-        LayerShape::new(5, 16).with_activation(Activation::Silu),
-        hidden.with_residual(),
-        hidden,
-        LayerShape::new(16, 4),
-    ];
-    let case = random_case(&shapes, OutputLoss::SoftmaxCrossEntropy, 96, 0.9, 7);
-    let (network, batch) = (case.network(), case.batch());
-    for objective in OBJECTIVES {
-        let with_threads = |threads: usize| {
-            let mut workspace =
-                DeepWorkspace::new().with_threads(NonZeroUsize::new(threads).unwrap());
-            let (mut gradient, mut inputs) =
-                (vec![0.0; case.parameters()], vec![0.0; case.x.len()]);
-            let value = workspace
-                .objective_gradient(
-                    &network,
-                    &batch,
-                    objective,
-                    &DeepEvaluation::Auto,
-                    &mut gradient,
-                    Some(&mut inputs),
-                )
-                .unwrap();
-            (value, gradient, inputs)
-        };
-        let alone = with_threads(1);
-        for threads in [2, 3, 8] {
-            assert_eq!(alone, with_threads(threads), "{objective:?}, {threads}");
+    // Large enough for an evaluation to be divided: one among threads by blocks, one into shards of samples.
+    let layer = |inputs: usize, outputs: usize, activation| {
+        LayerShape::new(inputs, outputs).with_activation(activation)
+    };
+    for (width, samples) in [(16, 96), (8, 270)] {
+        let shapes = [
+            layer(5, width, Activation::Silu),
+            layer(width, width, Activation::Tanh).with_residual(),
+            layer(width, width, Activation::Tanh),
+            LayerShape::new(width, 4),
+        ];
+        let case = random_case(&shapes, OutputLoss::SoftmaxCrossEntropy, samples, 0.9, 7);
+        let (network, batch) = (case.network(), case.batch());
+        for objective in OBJECTIVES {
+            let with_threads = |threads: usize| {
+                let mut workspace =
+                    DeepWorkspace::new().with_threads(NonZeroUsize::new(threads).unwrap());
+                let [mut of_loss, mut gradient] = [(); 2].map(|()| vec![0.0; case.parameters()]);
+                let mut inputs = vec![0.0; case.x.len()];
+                let values = workspace
+                    .loss_and_objective_gradient(
+                        &network,
+                        &batch,
+                        objective,
+                        &DeepEvaluation::Auto,
+                        &mut of_loss,
+                        &mut gradient,
+                        Some(&mut inputs),
+                    )
+                    .unwrap();
+                let bounds = workspace.bounds(&network, &batch, &DeepEvaluation::Auto);
+                (values, of_loss, gradient, inputs, bounds)
+            };
+            let alone = with_threads(1);
+            for threads in [2, 3, 8] {
+                assert_eq!(alone, with_threads(threads), "{objective:?}, {threads}");
+            }
         }
     }
 }

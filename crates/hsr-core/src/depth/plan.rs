@@ -4,6 +4,7 @@ use crate::depth::block::{BlockId, triangle};
 use crate::depth::network::LayerShape;
 use crate::error::Error;
 use crate::evaluation::block::BlockEvaluation;
+use crate::evaluation::shards;
 use crate::numeric::lanes::stride;
 use crate::problem::loss::OutputLoss;
 
@@ -35,6 +36,12 @@ const BLOCK_LIMIT: usize = 1 << 26;
 const ELEMENTWISE: f64 = 1.5;
 const VALUES: f64 = 4.0;
 
+/// What the blocks may cost more where that lets the batch be divided into shards.
+const SHARDS_PAY: f64 = 4.0 / 3.0;
+
+/// Multiply-adds that pay for another thread: some 50 µs.
+pub(in crate::depth) const SHARE: f64 = 1e6;
+
 impl DeepPlan {
     /// A plan from the evaluation of each block in the order of [`BlockId::every`].
     pub fn new(blocks: impl Into<Vec<BlockEvaluation>>) -> Self {
@@ -58,7 +65,8 @@ impl DeepPlan {
 pub(in crate::depth) struct Sizes<'a> {
     shapes: &'a [LayerShape],
     softmax: bool,
-    /// Samples, padded.
+    /// N, and the same padded.
+    batch: usize,
     samples: usize,
     /// Whether the adjoints of the inputs are wanted.
     inputs: bool,
@@ -74,8 +82,18 @@ impl<'a> Sizes<'a> {
         Self {
             shapes,
             softmax: loss.couples_outputs(),
+            batch: samples,
             samples: stride::<T>(samples),
             inputs,
+        }
+    }
+
+    /// The same of so many samples.
+    pub fn with_samples<T>(&self, samples: usize) -> Self {
+        Self {
+            batch: samples,
+            samples: stride::<T>(samples),
+            ..*self
         }
     }
 
@@ -93,7 +111,7 @@ impl<'a> Sizes<'a> {
     }
 
     /// Writes the evaluation of every block.
-    pub fn plan(
+    pub fn plan<T>(
         &self,
         evaluation: &DeepEvaluation,
         out: &mut Vec<BlockEvaluation>,
@@ -103,11 +121,22 @@ impl<'a> Sizes<'a> {
         let expected = triangle(depth);
         out.clear();
         match evaluation {
-            DeepEvaluation::Auto => out.extend(BlockId::every(depth).map(|id| {
-                let cheaper = self.cost(id, Assembled) < self.cost(id, Gram);
-                let fits = self.largest(id) <= BLOCK_LIMIT;
-                if cheaper && fits { Assembled } else { Gram }
-            })),
+            DeepEvaluation::Auto => {
+                out.extend(BlockId::every(depth).map(|id| {
+                    let cheaper = self.cost(id, Assembled) < self.cost(id, Gram);
+                    let fits = self.largest(id) <= BLOCK_LIMIT;
+                    if cheaper && fits { Assembled } else { Gram }
+                }));
+                let formed = || BlockId::every(depth).map(|id| (id, Assembled));
+                let cost = |blocks: &mut dyn Iterator<Item = (BlockId, BlockEvaluation)>| {
+                    blocks.map(|(id, way)| self.cost(id, way)).sum::<f64>()
+                };
+                let cheapest = cost(&mut BlockId::every(depth).zip(out.iter().copied()));
+                // Shards also divide the passes, whose work is not counted here and as much again.
+                if cost(&mut formed()) < SHARDS_PAY * cheapest && self.shards::<T>(formed()) > 1 {
+                    out.fill(Assembled);
+                }
+            }
             DeepEvaluation::Assembled => out.resize(expected, Assembled),
             DeepEvaluation::Gram => out.resize(expected, Gram),
             DeepEvaluation::Blocks(plan) => {
@@ -143,6 +172,47 @@ impl<'a> Sizes<'a> {
             k.inputs_extended() * l.inputs_extended() * self.samples.max(l.outputs)
         } else {
             k.inputs_extended() * l.outputs * self.samples.max(l.inputs_extended())
+        }
+    }
+
+    /// In how many shards of samples these blocks are evaluated: more than one where all are formed and so small that
+    /// adding up what the shards have is little beside what each of them does. Threads have no part in it, so that results
+    /// do not depend on their number.
+    pub fn shards<T>(&self, blocks: impl Iterator<Item = (BlockId, BlockEvaluation)>) -> usize {
+        /// Samples that a shard has at least.
+        const SAMPLES: usize = 64;
+        /// Shards that a batch makes at most.
+        const MOST: usize = 8;
+        /// Values that all blocks have together at most: a MiB in f64.
+        const VALUES: usize = 1 << 17;
+        let (mut cost, mut values) = (0.0, 0);
+        for (id, evaluation) in blocks {
+            if evaluation == BlockEvaluation::Gram {
+                return 1;
+            }
+            cost += self.cost(id, evaluation);
+            values += self.formed(id);
+        }
+        if values > VALUES {
+            return 1;
+        }
+        // Powers of two, which as many threads share evenly.
+        let most = ((cost / SHARE) as usize)
+            .min(self.batch / SAMPLES)
+            .min(MOST);
+        let most = most.checked_ilog2().map_or(1, |log| 1 << log);
+        shards::count::<T>(self.batch, most)
+    }
+
+    /// The values of E.
+    pub fn formed(&self, id: BlockId) -> usize {
+        let (k, l) = (&self.shapes[id.row], &self.shapes[id.column]);
+        let (extended, columns) = (k.inputs_extended(), l.inputs_extended());
+        if id.is_diagonal() {
+            let last = id.row + 1 == self.shapes.len();
+            packed_rows(l, last, self.softmax) * triangle(columns)
+        } else {
+            k.outputs * extended * l.outputs * columns
         }
     }
 

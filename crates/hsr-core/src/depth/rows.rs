@@ -203,20 +203,8 @@ kernels! {
         }
     }
 
-    /// out\[i\] += Σ_j x\[i,j\]∘d\[j\].
-    fn add_contracted_seeds(out: &'k mut [T], x: &'k [T], d: &'k [T], n: usize) {
-        let seeds = d.len() / n;
-        for (row, x) in x.chunks_exact(n).enumerate() {
-            let out = &mut out[row / seeds * n..][..n];
-            let d = &d[row % seeds * n..][..n];
-            for s in 0..n {
-                out[s] += x[s] * d[s];
-            }
-        }
-    }
-
     /// out\[i\] += Σ_j x\[i,j\]∘d\[j\] for as many i as `out` has.
-    fn add_contracted_seeds_of_first(out: &'k mut [T], x: &'k [T], d: &'k [T], n: usize) {
+    fn add_contracted_seeds(out: &'k mut [T], x: &'k [T], d: &'k [T], n: usize) {
         for (out, x) in out.chunks_exact_mut(n).zip(x.chunks_exact(d.len())) {
             for (x, d) in x.chunks_exact(n).zip(d.chunks_exact(n)) {
                 for s in 0..n {

@@ -1,11 +1,14 @@
 //! The stages of an evaluation at any depth, each compiled once for both scalar types, here and not in every crate that
 //! uses them, so that how fast they are does not depend on how those crates are compiled.
 
+use core::ops::Range;
+
 use crate::depth::block::BlockId;
 use crate::depth::blocks::adjoints::{Adjoints, BlockAdjoints};
 use crate::depth::blocks::evaluate;
 use crate::depth::blocks::scratch::Scratch;
 use crate::depth::blocks::source::Source;
+use crate::depth::blocks::way::Way;
 use crate::depth::network::FeedForward;
 use crate::depth::objective::Weights;
 use crate::depth::passes::kernel::Kernel;
@@ -15,7 +18,6 @@ use crate::depth::passes::tangents::{Tangents, trace};
 use crate::depth::reverse::bars::{Bars, Point};
 use crate::depth::rows;
 use crate::error::Error;
-use crate::evaluation::block::BlockEvaluation;
 use crate::evaluation::out::Out;
 use crate::evaluation::team::Team;
 use crate::numeric::number::Number;
@@ -42,12 +44,19 @@ macro_rules! stages {
 }
 
 stages! {
-    /// Everything up to the residual r. Gives the loss.
-    fn forward(pass: &mut Pass<Self>, network: &FeedForward<Self>, batch: &Batch<Self>) -> Result<Self, Error>
-        = Pass::forward;
+    /// Everything up to the residual r of some samples. Gives their part of the loss.
+    fn forward(
+        pass: &mut Pass<Self>,
+        network: &FeedForward<Self>,
+        batch: &Batch<Self>,
+        range: Range<usize>
+    ) -> Result<Self, Error> = Pass::forward;
+
+    /// σ of these samples.
+    fn largest(pass: &Pass<Self>) -> Self = Pass::largest;
 
     /// r and S divided by σ.
-    fn scale_to_one(pass: &mut Pass<Self>) = Pass::scale_to_one;
+    fn divide(pass: &mut Pass<Self>, sigma: Self) = Pass::divide;
 
     /// δ, u and c of every layer.
     fn backward(pass: &mut Pass<Self>, network: &FeedForward<Self>, part: Part) = Pass::backward;
@@ -71,7 +80,7 @@ stages! {
     fn block(
         source: &Source<Self>,
         id: BlockId,
-        evaluation: BlockEvaluation,
+        way: Way<Self>,
         adjoints: &mut BlockAdjoints<Self>,
         scratch: &mut Scratch<Self>
     ) -> Self = evaluate;
@@ -109,6 +118,9 @@ stages! {
 
     /// The blocks of the neural tangent kernel.
     fn kernel(kernel: &mut Kernel<Self>, pass: &Pass<Self>, tangents: &Tangents<Self>) = Kernel::run;
+
+    /// a += b.
+    fn add_to(a: &mut [Self], b: &[Self]) = rows::add;
 
     /// aᵀb.
     fn dot(a: &[Self], b: &[Self]) -> Self = rows::dot;

@@ -2,10 +2,15 @@
 
 use crate::depth::block::BlockId;
 use crate::depth::network::LayerShape;
+use crate::depth::passes::pass::Part;
 
 /// What an evaluation has to produce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Want {
+    /// Of which part of the Hessian.
+    pub part: Part,
+    /// ∂L/∂θ beside it.
+    pub loss_gradient: bool,
     /// The adjoints for the parameters.
     pub gradient: bool,
     /// Those for the inputs too.

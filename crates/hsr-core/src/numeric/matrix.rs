@@ -55,3 +55,10 @@ pub enum Write {
     /// The product is added to them.
     Add,
 }
+
+impl Write {
+    /// Of one term of a sum that begins anew.
+    pub fn term(first: bool) -> Self {
+        if first { Self::Replace } else { Self::Add }
+    }
+}

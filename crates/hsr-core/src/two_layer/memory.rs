@@ -7,6 +7,7 @@
 use crate::error::Error;
 use crate::evaluation::block::BlockEvaluation;
 use crate::evaluation::quantity::Quantity;
+use crate::evaluation::shards;
 use crate::numeric::lanes::{stride, whole, whole_registers};
 use crate::numeric::number::Number;
 use crate::numeric::svec::packed_length;
@@ -16,7 +17,7 @@ use crate::two_layer::contraction::Want;
 use crate::two_layer::gram::scratch::{M_ROWS, PAIRS, STRIP};
 use crate::two_layer::kernels::{RUN, pairs};
 use crate::two_layer::plan::{M_VALUES, OfHidden, Plan};
-use crate::two_layer::{assembled, kernels, output_basis, shard};
+use crate::two_layer::{assembled, kernels, output_basis};
 
 /// An evaluation whose buffers are counted.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,7 +61,7 @@ impl Case {
     fn values<T: Number>(&self) -> f64 {
         let strides = |count: usize| {
             let samples = self.chunk.min(self.samples);
-            (0..count).map(move |i| stride::<T>(shard::range::<T>(samples, count, i).len()))
+            (0..count).map(move |i| stride::<T>(shards::range::<T>(samples, count, i).len()))
         };
         let total: usize = strides(self.shards).sum();
         let sizes = Sizes::new(self);

@@ -91,6 +91,16 @@ impl<T: Real> Case<T> {
     pub fn samples(&self) -> usize {
         self.weights.len()
     }
+
+    /// The same loss of so many copies of the batch.
+    pub fn copies(&self, count: usize) -> Self {
+        Self {
+            x: self.x.repeat(count),
+            y: self.y.repeat(count),
+            weights: self.weights.repeat(count),
+            ..self.clone()
+        }
+    }
 }
 
 impl Case<f64> {

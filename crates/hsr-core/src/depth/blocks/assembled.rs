@@ -5,6 +5,7 @@ use crate::depth::block::BlockId;
 use crate::depth::blocks::adjoints::BlockAdjoints;
 use crate::depth::blocks::scratch::{ASSEMBLED, Scratch};
 use crate::depth::blocks::source::Source;
+use crate::depth::blocks::way::Half;
 use crate::depth::rows::{dot, fit, kernels};
 use crate::numeric::matmul::matmul;
 use crate::numeric::matrix::{Mat, Write};
@@ -14,6 +15,7 @@ use crate::numeric::number::Number;
 pub(in crate::depth) fn assembled<T: Number>(
     source: &Source<T>,
     id: BlockId,
+    half: Half<T>,
     adjoints: &mut BlockAdjoints<T>,
     scratch: &mut Scratch<T>,
 ) -> T {
@@ -31,27 +33,40 @@ pub(in crate::depth) fn assembled<T: Number>(
     let per_component = extended * seeds;
     let some = (ASSEMBLED / (per_component * n)).max(1);
     let x = pass.input_extended(l);
+    let lower = want.lower(l, &pass.shapes[l]);
+    let components = pass.width(k);
+    let Scratch { formed, block, .. } = scratch;
     let mut q = T::zero();
     let per_q = seeds * n;
-    for first in (0..pass.width(k)).step_by(some) {
-        if source.parts.stopped() {
+    for first in (0..components).step_by(some) {
+        if half.forms() && source.parts.stopped() {
             break;
         }
-        let count = some.min(pass.width(k) - first);
-        let formed = fit(&mut scratch.formed, count * per_component * n);
+        let count = some.min(components - first);
+        let rows = count * per_component;
+        let formed = fit(formed, rows * n);
         let of_q = &seed.q[k][first * per_q..][..count * per_q];
         let delta = &pass.layers[k].delta[first * n..][..count * n];
-        form(formed, of_q, input, delta, a, seeds, inputs, n);
-        let rows = count * per_component;
+        if half.forms() || lower {
+            form(formed, of_q, input, delta, a, seeds, inputs, n);
+        }
         let values = Mat::new(formed, rows, n, n);
-        let block = fit(&mut scratch.packed, rows * columns);
-        matmul(block, columns, Write::Replace, one, values, x.t());
-        q += dot(block, block);
-        if !want.gradient {
+        let from = first * per_component;
+        let block: &[T] = if let Half::Turn(block) = half {
+            &block[from * columns..][..rows * columns]
+        } else {
+            let all = components * per_component;
+            let block = half.tile(block, all, (from, rows), columns);
+            matmul(block, columns, Write::Replace, one, values, x.t());
+            block
+        };
+        if let Half::Both = half {
+            q += dot(block, block);
+        }
+        if !(want.gradient && half.turns()) {
             continue;
         }
-        let block: &[T] = block;
-        if want.lower(l, &pass.shapes[l]) {
+        if lower {
             let without_ones = Mat::new(block, rows, pass.shapes[l].inputs, columns);
             let lower = &mut adjoints.lower;
             matmul(lower, n, Write::Add, two, without_ones.t(), values);

@@ -5,8 +5,9 @@ use crate::depth::block::triangle;
 use crate::depth::blocks::adjoints::BlockAdjoints;
 use crate::depth::blocks::scratch::{DIAGONAL, PAIRS, Scratch, tiles};
 use crate::depth::blocks::source::Source;
+use crate::depth::blocks::way::Half;
 use crate::depth::rows;
-use crate::depth::rows::{dot, fit, kernels, zeros};
+use crate::depth::rows::{dot, fit, kernels};
 use crate::numeric::matmul::{inner_products, matmul};
 use crate::numeric::matrix::{Mat, Write};
 use crate::numeric::number::Number;
@@ -138,6 +139,7 @@ pub(in crate::depth) fn gram<T: Number>(
 pub(in crate::depth) fn assembled<T: Number>(
     source: &Source<T>,
     l: usize,
+    half: Half<T>,
     adjoints: &mut BlockAdjoints<T>,
     scratch: &mut Scratch<T>,
 ) -> T {
@@ -150,7 +152,7 @@ pub(in crate::depth) fn assembled<T: Number>(
         squares,
         squares_bar,
         entries: all,
-        formed,
+        block,
         ..
     } = scratch;
     entries(source, l, all);
@@ -159,31 +161,44 @@ pub(in crate::depth) fn assembled<T: Number>(
     let columns = triangle(extended);
     pack_squares(fit(squares, columns * n), pass.extended_values(l), n);
     let xx = Mat::new(squares, columns, n, n);
-    if lower {
-        zeros(squares_bar, columns * n);
+    if lower && half.turns() {
+        fit(squares_bar, columns * n);
     }
+    let rows_a_tile = (DIAGONAL / n).max(1);
     let mut q = T::zero();
-    for some in all.chunks((DIAGONAL / n).max(1)) {
-        if source.parts.stopped() {
+    for (some, first) in all.chunks(rows_a_tile).zip((0..).step_by(rows_a_tile)) {
+        let rows = some.len();
+        if half.forms() && source.parts.stopped() {
             break;
         }
-        pack(source, l, some, packed);
-        let values = Mat::new(packed, some.len(), n, n);
-        let block = fit(formed, some.len() * columns);
-        matmul(block, columns, Write::Replace, one, values, xx.t());
-        q += dot(block, block);
-        if !want.gradient {
+        if half.forms() || lower {
+            pack(source, l, some, packed);
+        }
+        let block: &[T] = if let Half::Turn(block) = half {
+            &block[first * columns..][..rows * columns]
+        } else {
+            let values = Mat::new(packed, rows, n, n);
+            let block = half.tile(block, all.len(), (first, rows), columns);
+            matmul(block, columns, Write::Replace, one, values, xx.t());
+            block
+        };
+        if let Half::Both = half {
+            q += dot(block, block);
+        }
+        if !(want.gradient && half.turns()) {
             continue;
         }
-        let block = Mat::new(block, some.len(), columns, columns);
-        let bar = fit(packed_bar, some.len() * n);
+        let block = Mat::new(block, rows, columns, columns);
+        let bar = fit(packed_bar, rows * n);
         matmul(bar, n, Write::Replace, two, block, xx);
         if lower {
-            matmul(squares_bar, n, Write::Add, two, block.t(), values);
+            let values = Mat::new(packed, rows, n, n);
+            let write = Write::term(first == 0);
+            matmul(squares_bar, n, write, two, block.t(), values);
         }
         unpack(source, l, some, bar, n, 0, adjoints);
     }
-    if lower {
+    if lower && half.turns() {
         contract_squares(&mut adjoints.lower, squares_bar, pass.extended_values(l), n);
     }
     q

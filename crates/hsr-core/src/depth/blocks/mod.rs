@@ -8,31 +8,33 @@ mod neighbours;
 mod pairs;
 pub(in crate::depth) mod scratch;
 pub(in crate::depth) mod source;
+pub(in crate::depth) mod way;
 
 use crate::depth::block::BlockId;
 use crate::depth::blocks::adjoints::BlockAdjoints;
 use crate::depth::blocks::scratch::Scratch;
 use crate::depth::blocks::source::Source;
-use crate::evaluation::block::BlockEvaluation;
+use crate::depth::blocks::way::Way;
 use crate::numeric::number::Number;
 
-/// q_{kl} = ‖H_kl‖²_F of one block and, where wanted, the adjoints for weight 1.
+/// q_{kl} = ‖H_kl‖²_F of one block and, where wanted, the adjoints for weight 1; a block that is formed may be done in
+/// halves.
 pub(in crate::depth) fn evaluate<T: Number>(
     source: &Source<T>,
     id: BlockId,
-    evaluation: BlockEvaluation,
+    way: Way<T>,
     adjoints: &mut BlockAdjoints<T>,
     scratch: &mut Scratch<T>,
 ) -> T {
-    match (id.is_diagonal(), evaluation) {
-        (true, BlockEvaluation::Gram) => diagonal::gram(source, id.row, adjoints, scratch),
-        (true, BlockEvaluation::Assembled) => {
-            diagonal::assembled(source, id.row, adjoints, scratch)
+    match way {
+        Way::Gram if id.is_diagonal() => diagonal::gram(source, id.row, adjoints, scratch),
+        Way::Gram => pairs::gram(source, id, adjoints, scratch),
+        Way::Formed(half) if id.is_diagonal() => {
+            diagonal::assembled(source, id.row, half, adjoints, scratch)
         }
-        (false, BlockEvaluation::Gram) => pairs::gram(source, id, adjoints, scratch),
-        (false, BlockEvaluation::Assembled) if id.is_between_neighbours() => {
-            neighbours::assembled(source, id, adjoints, scratch)
+        Way::Formed(half) if id.is_between_neighbours() => {
+            neighbours::assembled(source, id, half, adjoints, scratch)
         }
-        (false, BlockEvaluation::Assembled) => assembled::assembled(source, id, adjoints, scratch),
+        Way::Formed(half) => assembled::assembled(source, id, half, adjoints, scratch),
     }
 }

@@ -2,12 +2,15 @@
 //! δ_k\[i\] d1_l\[j\] δ_cj the first term is a product and the second has few entries. So E = Σ_n vec(Q) vec(x̃_k x̃_lᵀ)ᵀ, with
 //! Σ_n R x̃_lᵀ, R = δ_k d1_lᵀ, added where c = j, and B itself is never formed.
 
+use core::ops::Range;
+
 use crate::depth::block::BlockId;
 use crate::depth::blocks::adjoints::BlockAdjoints;
 use crate::depth::blocks::scratch::{NEIGHBOURS, Scratch};
 use crate::depth::blocks::source::Source;
+use crate::depth::blocks::way::Half;
 use crate::depth::rows;
-use crate::depth::rows::{dot, fit, kernels, zeros};
+use crate::depth::rows::{dot, fit, kernels};
 use crate::numeric::matmul::matmul;
 use crate::numeric::matrix::{Mat, Write};
 use crate::numeric::number::Number;
@@ -16,6 +19,7 @@ use crate::numeric::number::Number;
 pub(in crate::depth) fn assembled<T: Number>(
     source: &Source<T>,
     id: BlockId,
+    half: Half<T>,
     adjoints: &mut BlockAdjoints<T>,
     scratch: &mut Scratch<T>,
 ) -> T {
@@ -38,7 +42,7 @@ pub(in crate::depth) fn assembled<T: Number>(
     let Scratch {
         squares,
         squares_bar,
-        formed,
+        block,
         packed,
         r,
         r_bar,
@@ -51,74 +55,80 @@ pub(in crate::depth) fn assembled<T: Number>(
         pass.extended_values(l),
         n,
     );
-    let products = Mat::new(products, both, n, n);
-    if with_weight {
+    if with_weight && (half.forms() || lower) {
         rows::outer(fit(r, outputs * seeds * n), delta, d1, n);
-        fit(r_bar, outputs * seeds * n);
     }
-    zeros(squares_bar, both * n);
+    let products = Mat::new(products, both, n, n);
+    if half.turns() {
+        fit(squares_bar, both * n);
+        if with_weight {
+            fit(r_bar, outputs * seeds * n);
+        }
+    }
     let mut q = T::zero();
     let some = (NEIGHBOURS / (seeds * both)).max(1);
     for first in (0..outputs).step_by(some) {
-        if source.parts.stopped() {
+        if half.forms() && source.parts.stopped() {
             break;
         }
         let rows = some.min(outputs - first) * seeds;
-        let from = first * seeds * n;
-        let of_q = Mat::new(&q_values[from..], rows, n, n);
-        let block = fit(formed, rows * both);
-        matmul(block, both, Write::Replace, one, of_q, products.t());
-        if with_weight {
-            let of_r = fit(packed, rows * columns);
-            let tile = Mat::new(&r[from..], rows, n, n);
-            matmul(of_r, columns, Write::Replace, one, tile, x.t());
-            for (block, of_r) in on_diagonal(block, seeds, both, columns).zip(of_r.chunks(columns))
-            {
-                for (block, of_r) in block.iter_mut().zip(of_r) {
-                    *block += *of_r;
+        let from = first * seeds;
+        let at = from * n;
+        let of_q = Mat::new(&q_values[at..], rows, n, n);
+        let block: &[T] = if let Half::Turn(block) = half {
+            &block[from * both..][..rows * both]
+        } else {
+            let block = half.tile(block, outputs * seeds, (from, rows), both);
+            matmul(block, both, Write::Replace, one, of_q, products.t());
+            if with_weight {
+                let of_r = fit(packed, rows * columns);
+                let tile = Mat::new(&r[at..], rows, n, n);
+                matmul(of_r, columns, Write::Replace, one, tile, x.t());
+                for (row, of_r) in of_r.chunks_exact(columns).enumerate() {
+                    let block = &mut block[on_diagonal(row, seeds, both, columns)];
+                    for (block, of_r) in block.iter_mut().zip(of_r) {
+                        *block += *of_r;
+                    }
                 }
             }
+            block
+        };
+        if let Half::Both = half {
+            q += dot(block, block);
         }
-        q += dot(block, block);
-        if !want.gradient {
+        if !(want.gradient && half.turns()) {
             continue;
         }
         if with_weight {
             // R̄, and x̄_l through R.
-            for (block, of_r) in
-                on_diagonal(block, seeds, both, columns).zip(packed.chunks_mut(columns))
-            {
-                of_r.copy_from_slice(block);
+            let of_r = fit(packed, rows * columns);
+            for (row, of_r) in of_r.chunks_exact_mut(columns).enumerate() {
+                of_r.copy_from_slice(&block[on_diagonal(row, seeds, both, columns)]);
             }
             let of_r = Mat::new(packed, rows, columns, columns);
-            matmul(&mut r_bar[from..], n, Write::Replace, two, of_r, x);
+            matmul(&mut r_bar[at..], n, Write::Replace, two, of_r, x);
             if lower {
                 let of_r = Mat::new(packed, rows, pass.shapes[l].inputs, columns);
-                let tile = Mat::new(&r[from..], rows, n, n);
+                let tile = Mat::new(&r[at..], rows, n, n);
                 matmul(&mut adjoints.lower, n, Write::Add, two, of_r.t(), tile);
             }
         }
         let block = Mat::new(block, rows, both, both);
-        matmul(
-            &mut adjoints.q[from..],
-            n,
-            Write::Replace,
-            two,
-            block,
-            products,
-        );
+        let q_bar = &mut adjoints.q[at..];
+        matmul(q_bar, n, Write::Replace, two, block, products);
         if with_weight || lower {
-            matmul(squares_bar, n, Write::Add, two, block.t(), of_q);
+            let write = Write::term(first == 0);
+            matmul(squares_bar, n, write, two, block.t(), of_q);
         }
     }
-    if !want.gradient {
+    if !(want.gradient && half.turns()) {
         return q;
     }
     if with_weight {
         rows::add_contracted_seeds(&mut adjoints.delta, r_bar, d1, n);
         rows::add_contracted_components(&mut adjoints.a, r_bar, delta, n);
         let input = pass.extended_values(l);
-        rows::add_contracted_seeds_of_first(&mut adjoints.upper, squares_bar, input, n);
+        rows::add_contracted_seeds(&mut adjoints.upper, squares_bar, input, n);
     }
     if lower {
         contract_components(
@@ -132,15 +142,10 @@ pub(in crate::depth) fn assembled<T: Number>(
     q
 }
 
-/// The entries of E with c = j, a run of columns for each (i, j).
-fn on_diagonal<T>(
-    block: &mut [T],
-    seeds: usize,
-    both: usize,
-    columns: usize,
-) -> impl Iterator<Item = &mut [T]> {
-    let rows = block.chunks_exact_mut(both).enumerate();
-    rows.map(move |(row, values)| &mut values[row % seeds * columns..][..columns])
+/// The entries of E with c = j in one of its rows (i, j): a run of columns.
+fn on_diagonal(row: usize, seeds: usize, both: usize, columns: usize) -> Range<usize> {
+    let start = row * both + row % seeds * columns;
+    start..start + columns
 }
 
 kernels! {

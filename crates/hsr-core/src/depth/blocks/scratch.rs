@@ -1,6 +1,4 @@
-//! Buffers of the blocks: how large they are, and who holds them.
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
+//! Buffers of the blocks, and how large they are.
 
 use crate::depth::block::{BlockId, triangle};
 use crate::depth::plan::{Sizes, packed_rows, through_inputs};
@@ -81,16 +79,18 @@ buffers! {
     packed_bar,
     squares,
     squares_bar,
-    /// A formed block.
+    /// A tile of a formed block E, and the terms of its samples.
+    block,
     formed,
 }
 
-/// What a block takes of the buffers.
+/// What a block takes of the buffers; in halves E is kept elsewhere.
 pub(in crate::depth) fn scratch_values<T: Number>(
     sizes: &Sizes,
     id: BlockId,
     evaluation: BlockEvaluation,
     want: Want,
+    in_halves: bool,
 ) -> ScratchValues {
     let BlockId { row: k, column: l } = id;
     let (row, column) = (&sizes.shapes()[k], &sizes.shapes()[l]);
@@ -102,6 +102,7 @@ pub(in crate::depth) fn scratch_values<T: Number>(
     let with_weight = !row.weight_frozen;
     let of = |wanted: bool, values: usize| if wanted { values as f64 } else { 0.0 };
     let always = |values: usize| values as f64;
+    let of_block = |values: usize| of(!in_halves, values);
     let tile = |values: usize, limit: usize| tile_width::<T>(n, &want, values, limit);
     match (id.is_diagonal(), evaluation) {
         (true, BlockEvaluation::Gram) => {
@@ -127,7 +128,7 @@ pub(in crate::depth) fn scratch_values<T: Number>(
                 entries: always(all),
                 squares: always(triangle(columns) * n),
                 squares_bar: of(lower, triangle(columns) * n),
-                formed: always(some * triangle(columns)),
+                block: of_block(some * triangle(columns)),
                 ..ScratchValues::default()
             }
         }
@@ -169,7 +170,7 @@ pub(in crate::depth) fn scratch_values<T: Number>(
             ScratchValues {
                 squares: always(both * n),
                 squares_bar: always(both * n),
-                formed: always(some * both),
+                block: of_block(some * both),
                 packed: of(with_weight, some * columns),
                 r: of(with_weight, rows * n),
                 r_bar: of(with_weight, rows * n),
@@ -181,29 +182,10 @@ pub(in crate::depth) fn scratch_values<T: Number>(
             let some = row.outputs.min((ASSEMBLED / (per_component * n)).max(1));
             ScratchValues {
                 formed: always(some * per_component * n),
-                packed: always(some * per_component * columns),
+                block: of_block(some * per_component * columns),
                 ..ScratchValues::default()
             }
         }
-    }
-}
-
-/// The buffers of as many threads as have evaluated blocks at once.
-#[derive(Default)]
-pub(in crate::depth) struct Pool<T>(Mutex<Vec<Scratch<T>>>);
-
-impl<T: Number> Pool<T> {
-    /// Buffers, to be put back.
-    pub fn take(&self) -> Scratch<T> {
-        self.lock().pop().unwrap_or_default()
-    }
-
-    pub fn put(&self, scratch: Scratch<T>) {
-        self.lock().push(scratch);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Scratch<T>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

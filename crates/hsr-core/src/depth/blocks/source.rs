@@ -10,5 +10,5 @@ pub struct Source<'a, T> {
     pub pass: &'a Pass<T>,
     pub tangents: &'a Tangents<T>,
     pub want: Want,
-    pub parts: Parts<'a>,
+    pub parts: &'a Parts<'a>,
 }

@@ -2,6 +2,8 @@
 //!
 //! S of the softmax is ω(diag p − p pᵀ) and is only ever applied: no K × K matrix a sample is kept.
 
+use core::ops::Range;
+
 use pulp::Simd;
 
 use crate::depth::rows::{fit, kernels, zeros};
@@ -52,12 +54,12 @@ impl<T: Number> Output<T> {
         self.loss.is_some_and(OutputLoss::couples_outputs)
     }
 
-    /// Labels and weights of a checked batch.
+    /// Labels and weights of these samples of a checked batch.
     pub fn read(
         &mut self,
         batch: &Batch<T>,
         ends: &Dimensions,
-        samples: usize,
+        range: Range<usize>,
         stride: usize,
     ) -> Result<(), Error> {
         let outputs = ends.outputs;
@@ -67,11 +69,12 @@ impl<T: Number> Output<T> {
         self.sigma = T::one();
         let y = zeros(&mut self.y, outputs * stride);
         let omega = zeros(&mut self.omega, stride);
-        let normalizer = batch.normalizer(samples)?;
-        batch.reduce(ends, normalizer, 0..samples, stride, y, omega);
+        let normalizer = batch.normalizer(batch.samples(ends))?;
+        batch.reduce(ends, normalizer, range.clone(), stride, y, omega);
         self.output_weights.clear();
         if let Some(weights) = batch.output_weights {
             let by_output = zeros(&mut self.output_weights, outputs * stride);
+            let weights = &weights[range.start * outputs..range.end * outputs];
             read_samples(weights, outputs, by_output, stride);
         }
         for buffer in [
@@ -119,9 +122,13 @@ impl<T: Number> Output<T> {
         }
     }
 
-    /// Divides r, S and ω by σ = max(|S|, |r|), so that squares of a vanishing loss do not underflow (theory §5).
-    pub fn scale_to_one(&mut self) {
-        let sigma = largest(&self.r, &self.s);
+    /// σ = max(|S|, |r|) of these samples.
+    pub fn largest(&self) -> T {
+        largest(&self.r, &self.s)
+    }
+
+    /// Divides r, S and ω by the σ of the batch, so that squares of a vanishing loss do not underflow (theory §5).
+    pub fn divide(&mut self, sigma: T) {
         self.sigma = divide(sigma, &mut self.r, &mut self.s, &mut self.omega);
     }
 

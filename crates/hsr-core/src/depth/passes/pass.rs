@@ -1,5 +1,7 @@
 //! The forward pass (a_l and φ'…φ''') and the backward vectors (δ_l, u_l, c_l): what every verb begins with.
 
+use core::ops::Range;
+
 use pulp::Simd;
 
 use crate::depth::network::{FeedForward, LayerShape};
@@ -93,10 +95,16 @@ impl<T: Number> Pass<T> {
         &self.layers[l].input[..self.shapes[l].inputs * self.stride]
     }
 
-    /// Checks the batch, runs the network and its loss: everything up to the residual r. Gives the loss.
-    pub fn forward(&mut self, network: &FeedForward<T>, batch: &Batch<T>) -> Result<T, Error> {
+    /// Runs the network and its loss on these samples of a checked batch: everything up to the residual r. Gives their
+    /// part of the loss.
+    pub fn forward(
+        &mut self,
+        network: &FeedForward<T>,
+        batch: &Batch<T>,
+        range: Range<usize>,
+    ) -> Result<T, Error> {
         let ends = network.ends();
-        let samples = batch.check(&ends)?;
+        let samples = range.len();
         let n = stride::<T>(samples);
         self.samples = samples;
         self.stride = n;
@@ -105,10 +113,11 @@ impl<T: Number> Pass<T> {
             .extend(network.layers().iter().map(|l| l.shape()));
         self.layers
             .resize_with(self.shapes.len(), LayerPass::default);
-        self.output.read(batch, &ends, samples, n)?;
+        self.output.read(batch, &ends, range.clone(), n)?;
 
         let first = zeros(&mut self.layers[0].input, input_rows(&self.shapes[0]) * n);
-        read_samples(batch.inputs, ends.inputs, first, n);
+        let inputs = &batch.inputs[range.start * ends.inputs..range.end * ends.inputs];
+        read_samples(inputs, ends.inputs, first, n);
         self.append_ones(0);
         for l in 0..self.depth() {
             self.linear(network, l);
@@ -196,9 +205,14 @@ impl<T: Number> Pass<T> {
         self.append_ones(l + 1);
     }
 
+    /// σ of these samples.
+    pub fn largest(&self) -> T {
+        self.output.largest()
+    }
+
     /// Divides r and S by σ. What is found from them after that is too.
-    pub fn scale_to_one(&mut self) {
-        self.output.scale_to_one();
+    pub fn divide(&mut self, sigma: T) {
+        self.output.divide(sigma);
     }
 
     /// δ, u and c of every layer from the residual (theory-depth §1, "Backward vectors").

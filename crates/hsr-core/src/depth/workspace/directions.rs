@@ -53,9 +53,9 @@ impl<T: Stages> DeepWorkspace<T> {
         check_outputs(network, batch, gradient, input_gradient.as_deref())?;
         self.linearized(network, batch)?;
         let u = sized(&mut self.direction, gradient.len());
-        T::loss_gradient(&self.pass, network, T::one(), u);
-        let norm = normalize(u) * self.pass.output.sigma;
-        let (pass, product) = (&mut self.pass, &mut self.product);
+        let (pass, product) = (&mut self.shards.whole().pass, &mut self.product);
+        T::loss_gradient(pass, network, T::one(), u);
+        let norm = normalize(u) * pass.output.sigma;
         T::product(product, network, pass, u, gradient, input_gradient);
         checked(norm, gradient, "the gradient of ‖∇L‖")
     }
@@ -90,7 +90,7 @@ impl<T: Stages> DeepWorkspace<T> {
         self.linearized(network, batch)?;
         Ok(DeepOperator {
             network,
-            pass: &mut self.pass,
+            pass: &mut self.shards.whole().pass,
             product: &mut self.product,
             inside: &mut self.direction,
             layer: None,
@@ -124,7 +124,7 @@ impl<T: Stages> DeepWorkspace<T> {
         }
         check_outputs(network, batch, gradient, input_gradient.as_deref())?;
         self.linearized(network, batch)?;
-        let pass = &mut self.pass;
+        let pass = &mut self.shards.whole().pass;
         // Without a place of its own H v is written where the gradient comes later.
         let product = hv.unwrap_or(&mut *gradient);
         let buffers = &mut self.product;
@@ -161,7 +161,7 @@ impl<T: Stages> DeepWorkspace<T> {
         check_outputs(network, batch, loss_gradient, None)?;
         check_outputs(network, batch, gradient, input_gradient.as_deref())?;
         let loss = self.linearized(network, batch)?;
-        let pass = &mut self.pass;
+        let pass = &mut self.shards.whole().pass;
         T::loss_gradient(pass, network, pass.output.sigma, loss_gradient);
         T::product(&mut self.product, network, pass, v, hv, None);
         let probe = Probe {
@@ -205,7 +205,7 @@ impl<T: Stages> DeepWorkspace<T> {
         for (v, &of_top) in v.iter_mut().zip(&top.vector) {
             *v = T::of(of_top);
         }
-        let pass = &mut self.pass;
+        let pass = &mut self.shards.whole().pass;
         let product = &mut self.product;
         T::product(product, network, pass, v, gradient, None);
         T::bilinear(product, network, pass, v, v, gradient, input_gradient);
@@ -239,7 +239,14 @@ impl<T: Stages> DeepWorkspace<T> {
         v.fill(T::zero());
         for (i, row) in hessian.chunks_exact_mut(parameters).enumerate() {
             v[i] = T::one();
-            T::product(&mut self.product, network, &mut self.pass, v, row, None);
+            T::product(
+                &mut self.product,
+                network,
+                &mut self.shards.whole().pass,
+                v,
+                row,
+                None,
+            );
             v[i] = T::zero();
         }
         checked((), hessian, "the Hessian")

@@ -7,6 +7,7 @@ use crate::depth::passes::pass::Part;
 use crate::depth::plan::DeepEvaluation;
 use crate::depth::stages::Stages;
 use crate::depth::workspace::DeepWorkspace;
+use crate::depth::workspace::shard::Shard;
 use crate::error::Error;
 use crate::evaluation::quantity::DENSE_LIMIT;
 use crate::evaluation::team::Team;
@@ -76,8 +77,9 @@ impl<T: Stages> DeepWorkspace<T> {
         batch: &Batch<T>,
         options: &LanczosOptions,
     ) -> Result<f64, Error> {
-        T::forward(&mut self.pass, network, batch)?;
-        let size = self.pass.samples * network.outputs();
+        self.loss(network, batch)?;
+        let Shard { pass, tangents, .. } = self.shards.whole();
+        let size = pass.samples * network.outputs();
         if size > DENSE_LIMIT {
             return Err(Error::TooLarge {
                 what: "a matrix of the neural tangent kernel",
@@ -85,11 +87,11 @@ impl<T: Stages> DeepWorkspace<T> {
                 limit: DENSE_LIMIT * DENSE_LIMIT,
             });
         }
-        let (part, pass) = (Part::GaussNewton, &mut self.pass);
-        T::scale_to_one(pass);
+        let part = Part::GaussNewton;
+        T::divide(pass, T::largest(pass));
         T::backward(pass, network, part);
-        T::tangents(&mut self.tangents, network, pass, part, Team::default());
-        T::kernel(&mut self.kernel, pass, &self.tangents);
+        T::tangents(tangents, network, pass, part, Team::default());
+        T::kernel(&mut self.kernel, pass, tangents);
         let matrix = &self.kernel.matrix;
         let apply = |v: &[f64], out: &mut [f64]| {
             for (out, row) in out.iter_mut().zip(matrix.chunks_exact(size)) {
@@ -98,6 +100,6 @@ impl<T: Stages> DeepWorkspace<T> {
             Ok::<(), Error>(())
         };
         let top = top_eigenpair(size, apply, None, options)?;
-        Ok(top.value.max(0.0) * self.pass.output.sigma.as_f64())
+        Ok(top.value.max(0.0) * pass.output.sigma.as_f64())
     }
 }

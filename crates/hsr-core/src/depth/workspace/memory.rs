@@ -4,6 +4,7 @@
 use crate::depth::block::BlockId;
 use crate::depth::blocks::scratch::{ScratchValues, scratch_values};
 use crate::depth::network::LayerShape;
+use crate::depth::passes::pass::Part;
 use crate::depth::plan::{DeepEvaluation, Sizes};
 use crate::depth::stages::Stages;
 use crate::depth::want::Want;
@@ -12,8 +13,8 @@ use crate::depth::workspace::task::threads_that_pay;
 use crate::error::Error;
 use crate::evaluation::block::BlockEvaluation;
 use crate::evaluation::quantity::Quantity;
+use crate::evaluation::shards;
 use crate::numeric::lanes::stride;
-use crate::numeric::number::Number;
 use crate::problem::loss::OutputLoss;
 
 impl<T: Stages> DeepWorkspace<T> {
@@ -33,65 +34,86 @@ impl<T: Stages> DeepWorkspace<T> {
         samples: usize,
         evaluation: &DeepEvaluation,
     ) -> Result<u64, Error> {
-        let counted = Counted {
-            shapes,
-            n: stride::<T>(samples) as f64,
-        };
-        let parameters: f64 = shapes.iter().map(|it| it.parameters() as f64).sum();
+        let counted = Counted::new::<T>(shapes, samples);
+        let parameters = counted.parameters();
         let with_inputs = quantity == Quantity::BoundsInputGradient;
         let want = Want {
+            part: Part::Whole,
+            loss_gradient: false,
             gradient: quantity != Quantity::Bounds,
             inputs: with_inputs || quantity == Quantity::TraceGradient,
             diagonal: quantity != Quantity::TraceGradient,
             cross: quantity != Quantity::TraceGradient,
             tile: self.tile,
         };
-        let values = counted.pass(quantity != Quantity::Loss)
-            + match quantity {
-                Quantity::Loss => 0.0,
-                // The gradient for the inputs is written where directions are.
-                Quantity::LossGradient => counted.inputs(),
-                Quantity::HessianProduct => counted.channels() + parameters,
-                Quantity::CurvatureAlongGradient => {
-                    3.0 * counted.channels() + counted.widest() + counted.inputs() + parameters
-                }
-                Quantity::Bounds
-                | Quantity::BoundsGradient
-                | Quantity::BoundsInputGradient
-                | Quantity::TraceGradient => {
-                    let sizes = Sizes::new::<T>(shapes, loss, samples, want.inputs);
-                    let mut plan = Vec::new();
-                    sizes.plan(evaluation, &mut plan)?;
-                    let gradient = if want.gradient {
-                        counted.adjoints() + counted.bars(parameters)
-                    } else {
-                        0.0
-                    };
-                    counted.tangents()
-                        + gradient
-                        + self.scratch::<T>(&sizes, &plan, want)
-                        + 2.0 * counted.n
-                }
-            };
+        let values = match quantity {
+            Quantity::Loss => counted.pass(false),
+            // The gradient for the inputs is written where directions are.
+            Quantity::LossGradient => counted.pass(true) + counted.inputs(),
+            Quantity::HessianProduct => counted.pass(true) + counted.channels() + parameters,
+            Quantity::CurvatureAlongGradient => {
+                let along = 3.0 * counted.channels() + counted.widest() + counted.inputs();
+                counted.pass(true) + along + parameters
+            }
+            Quantity::Bounds
+            | Quantity::BoundsGradient
+            | Quantity::BoundsInputGradient
+            | Quantity::TraceGradient => {
+                let sizes = Sizes::new::<T>(shapes, loss, samples, want.inputs);
+                let mut plan = Vec::new();
+                sizes.plan::<T>(evaluation, &mut plan)?;
+                let wanted: Vec<_> = BlockId::every(shapes.len())
+                    .filter(|&id| want.block(id) && !id.is_empty(shapes))
+                    .map(|id| (id, plan[id.index()]))
+                    .collect();
+                self.of_blocks(&sizes, samples, &wanted, want)
+            }
+        };
         Ok((values * size_of::<T>() as f64) as u64)
     }
 
-    /// What all threads need beside the tangents and their adjoints.
-    fn scratch<R: Number>(&self, sizes: &Sizes, plan: &[BlockEvaluation], want: Want) -> f64 {
-        let shapes = sizes.shapes();
-        let wanted = BlockId::every(shapes.len())
-            .filter(|&id| want.block(id) && !id.is_empty(shapes))
-            .map(|id| (id, plan[id.index()]));
-        let (mut most, mut cost, mut count) = (ScratchValues::default(), 0.0, 0);
-        for (id, evaluation) in wanted {
-            most.cover(&scratch_values::<R>(sizes, id, evaluation, want));
-            cost += sizes.cost(id, evaluation);
-            count += 1;
+    /// The values of an evaluation of these blocks.
+    fn of_blocks(&self, sizes: &Sizes, samples: usize, wanted: &[Wanted], want: Want) -> f64 {
+        let count = sizes.shards::<T>(wanted.iter().copied());
+        let in_shards = count > 1;
+        let cost = wanted.iter().map(|&(id, way)| sizes.cost(id, way)).sum();
+        let items = if in_shards { count } else { wanted.len() };
+        let threads = threads_that_pay(self.threads, cost).min(items.max(1));
+        let lengths = (0..count).map(|i| shards::range::<T>(samples, count, i).len());
+
+        // Of a shard.
+        let parts = lengths.clone().map(|length| {
+            let counted = Counted::new::<T>(sizes.shapes(), length);
+            let gradient = if want.gradient {
+                counted.parameters()
+            } else {
+                0.0
+            };
+            counted.pass(true) + counted.tangents() + gradient + 2.0 * counted.n
+        });
+        // Of a thread, for the longest shard.
+        let longest = lengths.clone().max().unwrap_or_default();
+        let reverse = if want.gradient {
+            let counted = Counted::new::<T>(sizes.shapes(), longest);
+            let at_once = if in_shards { threads } else { 1 };
+            at_once as f64 * (counted.adjoints() + counted.bars())
+        } else {
+            0.0
+        };
+        let sizes = sizes.with_samples::<T>(longest);
+        let mut scratch = ScratchValues::default();
+        for &(id, way) in wanted {
+            scratch.cover(&scratch_values::<T>(&sizes, id, way, want, in_shards));
         }
-        let threads = threads_that_pay(self.threads, cost).min(count.max(1));
-        threads as f64 * most.total()
+        // E of every shard, and their sum.
+        let formed: usize = wanted.iter().map(|&(id, _)| sizes.formed(id)).sum();
+        let formed = if in_shards { (count + 1) * formed } else { 0 };
+        parts.sum::<f64>() + reverse + threads as f64 * scratch.total() + formed as f64
     }
 }
+
+/// A block that is evaluated.
+type Wanted = (BlockId, BlockEvaluation);
 
 /// Layers and the samples of a row.
 struct Counted<'a> {
@@ -99,7 +121,19 @@ struct Counted<'a> {
     n: f64,
 }
 
-impl Counted<'_> {
+impl<'a> Counted<'a> {
+    fn new<T>(shapes: &'a [LayerShape], samples: usize) -> Self {
+        Self {
+            shapes,
+            n: stride::<T>(samples) as f64,
+        }
+    }
+
+    /// D.
+    fn parameters(&self) -> f64 {
+        self.shapes.iter().map(|it| it.parameters() as f64).sum()
+    }
+
     fn width(&self, l: usize) -> f64 {
         self.shapes[l].outputs as f64
     }
@@ -180,7 +214,8 @@ impl Counted<'_> {
     }
 
     /// What the reverse mode needs beside them.
-    fn bars(&self, parameters: f64) -> f64 {
+    fn bars(&self) -> f64 {
+        let parameters = self.parameters();
         let last = self.shapes.len() - 1;
         let of_inputs: f64 = self.shapes.iter().map(|it| it.inputs as f64).sum();
         let mut values = of_inputs + 5.0 * self.widths() + self.width(last) + 2.0;

@@ -1,30 +1,31 @@
 //! What evaluates networks of any depth, and the buffers it keeps; the loss and its gradient. Other verbs are in
-//! `directions`, `descent` and `gauss_newton`.
+//! `directions`, `descent` and `gauss_newton`; the stages of `descent` are in `evaluate`.
 
 mod descent;
 pub(in crate::depth) mod directions;
+mod evaluate;
 pub(in crate::depth) mod gauss_newton;
 mod memory;
 pub(in crate::depth) mod operator;
+pub(in crate::depth) mod shard;
 mod task;
 
 use core::num::NonZeroUsize;
 use core::ops::ControlFlow;
 
-use crate::depth::blocks::adjoints::Adjoints;
-use crate::depth::blocks::scratch::Pool;
-use crate::depth::network::FeedForward;
+use crate::depth::blocks::scratch::Scratch;
+use crate::depth::network::{FeedForward, LayerShape};
 use crate::depth::objective::{BlockMoments, Weights};
 use crate::depth::passes::kernel::Kernel;
-use crate::depth::passes::pass::{Part, Pass};
+use crate::depth::passes::pass::Part;
 use crate::depth::passes::product::Product;
-use crate::depth::passes::tangents::Tangents;
 use crate::depth::plan::DeepPlan;
-use crate::depth::reverse::bars::Bars;
 use crate::depth::stages::Stages;
+use crate::depth::workspace::shard::{Reverse, Shards};
 use crate::depth::workspace::task::Task;
 use crate::error::{Error, check_length};
 use crate::evaluation::block::BlockEvaluation;
+use crate::evaluation::pool::Pool;
 use crate::evaluation::team::Team;
 use crate::evaluation::watch::{Progress, Watch};
 use crate::numeric::lanes::finite;
@@ -35,18 +36,19 @@ use crate::problem::batch::Batch;
 /// first call with a given size no buffer is allocated any more, except where a verb says so.
 ///
 /// Gradients are written in the order of [`FeedForward::layout`], without what is frozen. The bounds and the gradients of
-/// objectives are divided among threads by blocks and layers, where that pays; results do not depend on their number, to
-/// the bit.
+/// objectives are divided among threads where that pays: by samples where every block of the Hessian is formed and small,
+/// otherwise by blocks and layers. Results do not depend on the number of threads, to the bit.
 #[derive(Default)]
 pub struct DeepWorkspace<T> {
-    pub(in crate::depth) pass: Pass<T>,
+    pub(in crate::depth) shapes: Vec<LayerShape>,
+    pub(in crate::depth) shards: Shards<T>,
     pub(in crate::depth) product: Product<T>,
-    pub(in crate::depth) tangents: Tangents<T>,
-    pub(in crate::depth) adjoints: Adjoints<T>,
-    pub(in crate::depth) scratch: Pool<T>,
+    pub(in crate::depth) scratch: Pool<Scratch<T>>,
+    pub(in crate::depth) reverse: Pool<Reverse<T>>,
     /// The blocks of the last evaluation.
     pub(in crate::depth) tasks: Vec<Task<T>>,
-    pub(in crate::depth) bars: Bars<T>,
+    /// Buffers of formed blocks, between evaluations.
+    pub(in crate::depth) formed: Vec<Vec<T>>,
     pub(in crate::depth) kernel: Kernel<T>,
     /// The moments of H/σ, and what an objective makes of them.
     pub(in crate::depth) unit: BlockMoments<T>,
@@ -58,8 +60,6 @@ pub struct DeepWorkspace<T> {
     pub(in crate::depth) watch: Option<Watch>,
     /// A vector in the parameter space.
     pub(in crate::depth) direction: Vec<T>,
-    /// Sums of samples.
-    pub(in crate::depth) sums: [Vec<T>; 2],
 }
 
 impl<T: Stages> DeepWorkspace<T> {
@@ -99,7 +99,8 @@ impl<T: Stages> DeepWorkspace<T> {
     /// The [`Error`] that tells what is wrong with the batch, or [`Error::Overflow`] where a value is not
     /// representable in `T`. The other verbs have the same errors.
     pub fn loss(&mut self, network: &FeedForward<T>, batch: &Batch<T>) -> Result<T, Error> {
-        T::forward(&mut self.pass, network, batch)
+        let samples = batch.check(&network.ends())?;
+        T::forward(&mut self.shards.whole().pass, network, batch, 0..samples)
     }
 
     /// The logits o, N × K row-major.
@@ -108,9 +109,10 @@ impl<T: Stages> DeepWorkspace<T> {
     ///
     /// As [`loss`](Self::loss).
     pub fn logits(&mut self, network: &FeedForward<T>, batch: &Batch<T>) -> Result<Vec<T>, Error> {
-        T::forward(&mut self.pass, network, batch)?;
-        let mut logits = vec![T::zero(); self.pass.samples * network.outputs()];
-        let (o, n) = (&self.pass.output.o, self.pass.stride);
+        self.loss(network, batch)?;
+        let pass = &self.shards.first().pass;
+        let mut logits = vec![T::zero(); pass.samples * network.outputs()];
+        let (o, n) = (&pass.output.o, pass.stride);
         crate::numeric::lanes::write_samples(&mut logits, o, n, T::one());
         Ok(logits)
     }
@@ -128,12 +130,13 @@ impl<T: Stages> DeepWorkspace<T> {
         input_gradient: Option<&mut [T]>,
     ) -> Result<T, Error> {
         check_outputs(network, batch, gradient, input_gradient.as_deref())?;
-        let loss = T::forward(&mut self.pass, network, batch)?;
-        T::backward(&mut self.pass, network, Part::Whole);
-        T::loss_gradient(&self.pass, network, T::one(), gradient);
+        let loss = self.loss(network, batch)?;
+        let pass = &mut self.shards.whole().pass;
+        T::backward(pass, network, Part::Whole);
+        T::loss_gradient(pass, network, T::one(), gradient);
         if let Some(out) = input_gradient {
-            T::input_adjoint(&self.pass, network, T::one(), &mut self.direction);
-            let n = self.pass.stride;
+            T::input_adjoint(pass, network, T::one(), &mut self.direction);
+            let n = pass.stride;
             crate::numeric::lanes::write_samples(out, &self.direction, n, T::one());
         }
         if finite(gradient) {
@@ -156,9 +159,10 @@ impl<T: Stages> DeepWorkspace<T> {
         network: &FeedForward<T>,
         batch: &Batch<T>,
     ) -> Result<T, Error> {
-        let loss = T::forward(&mut self.pass, network, batch)?;
-        T::scale_to_one(&mut self.pass);
-        T::backward(&mut self.pass, network, Part::Whole);
+        let loss = self.loss(network, batch)?;
+        let pass = &mut self.shards.whole().pass;
+        T::divide(pass, T::largest(pass));
+        T::backward(pass, network, Part::Whole);
         Ok(loss)
     }
 }

@@ -4,11 +4,9 @@ use core::num::NonZeroUsize;
 
 use crate::depth::block::BlockId;
 use crate::depth::blocks::adjoints::BlockAdjoints;
+use crate::depth::plan::SHARE;
 use crate::evaluation::block::BlockEvaluation;
 use crate::numeric::number::Number;
-
-/// Multiply-adds that pay for another thread: some 50 µs.
-const SHARE: f64 = 1e6;
 
 /// One block that a thread evaluates.
 pub(in crate::depth) struct Task<T> {
@@ -17,17 +15,20 @@ pub(in crate::depth) struct Task<T> {
     /// In multiply-adds.
     pub cost: f64,
     pub adjoints: BlockAdjoints<T>,
+    /// E of all samples, where shards have formed it.
+    pub formed: Vec<T>,
     /// q_{kl}.
     pub square: T,
 }
 
 impl<T: Number> Task<T> {
-    pub fn new(id: BlockId, evaluation: BlockEvaluation, cost: f64) -> Self {
+    pub fn new(id: BlockId, evaluation: BlockEvaluation, cost: f64, formed: Vec<T>) -> Self {
         Self {
             id,
             evaluation,
             cost,
             adjoints: BlockAdjoints::default(),
+            formed,
             square: T::zero(),
         }
     }

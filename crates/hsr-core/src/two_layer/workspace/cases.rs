@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use crate::error::Error;
 use crate::evaluation::quantity::Quantity;
+use crate::evaluation::shards;
 use crate::numeric::lanes::{LANE, whole};
 use crate::problem::loss::OutputLoss;
 use crate::problem::network::Dimensions;
@@ -12,12 +13,12 @@ use crate::two_layer::contraction::Want;
 use crate::two_layer::directional::Directional;
 use crate::two_layer::formed::Blocks;
 use crate::two_layer::memory::{Case, quantity_of};
+use crate::two_layer::output_basis;
 use crate::two_layer::plan::{Evaluation, Plan};
 use crate::two_layer::product::Along;
 use crate::two_layer::shard::Shared;
 use crate::two_layer::stages::Stages;
 use crate::two_layer::workspace::Workspace;
-use crate::two_layer::{output_basis, shard};
 
 impl<T: Stages> Workspace<T> {
     /// The most bytes that buffers may take.
@@ -57,7 +58,7 @@ impl<T: Stages> Workspace<T> {
         for plan in Plan::by_cost(evaluation, dims, rank, samples) {
             let mut case = of(plan);
             while case.bytes::<T>() > limit as f64 && case.shards > 1 {
-                case.shards = shard::count::<T>(samples, case.shards - 1);
+                case.shards = shards::count::<T>(samples, case.shards - 1);
             }
             if case.bytes::<T>() > limit as f64 && plan == Plan::ASSEMBLED {
                 case = self.in_chunks_that_fit(case);
@@ -109,7 +110,7 @@ impl<T: Stages> Workspace<T> {
         const LEAST: usize = 64;
         while case.bytes::<T>() > self.limit() as f64 && case.chunk > LEAST {
             case.chunk = (case.chunk / 2).max(LEAST).next_multiple_of(whole::<T>());
-            case.shards = shard::count::<T>(case.chunk, case.shards.min(case.chunk / LEAST));
+            case.shards = shards::count::<T>(case.chunk, case.shards.min(case.chunk / LEAST));
         }
         case
     }
@@ -165,7 +166,7 @@ impl<T: Stages> Workspace<T> {
             Some(threads) => threads.get(),
             None => rayon::current_num_threads(),
         };
-        shard::count::<T>(samples, most.min(threads))
+        shards::count::<T>(samples, most.min(threads))
     }
 
     /// The bytes of the buffers that `quantity` takes for a network and a batch of these sizes: counted, not allocated.

@@ -6,6 +6,7 @@ use crate::bounds::{Moments, SpectralWeights};
 use crate::error::Error;
 use crate::evaluation::out::Out;
 use crate::evaluation::quantity::Quantity;
+use crate::evaluation::shards;
 use crate::evaluation::watch::Watch;
 use crate::numeric::lanes::{add_scaled, dot, sized};
 use crate::problem::batch::{Batch, Normalizer};
@@ -18,7 +19,6 @@ use crate::two_layer::gram::tile::total;
 use crate::two_layer::plan::Plan;
 use crate::two_layer::prepared::{Manner, Pairing};
 use crate::two_layer::samples::Forward;
-use crate::two_layer::shard;
 use crate::two_layer::shard::Shared;
 use crate::two_layer::stages::Stages;
 use crate::two_layer::stages::{
@@ -207,7 +207,7 @@ impl<T: Stages> Workspace<T> {
         count: usize,
         with_loss: bool,
     ) -> Result<T, Error> {
-        let count = shard::count::<T>(range.len(), count);
+        let count = shards::count::<T>(range.len(), count);
         self.used = count;
         if self.shards.len() < count {
             self.shards.resize_with(count, Shared::default);
@@ -215,7 +215,7 @@ impl<T: Stages> Workspace<T> {
         }
         self.team
             .each(self.shards[..count].iter_mut(), |index, shared| {
-                let part = shard::range::<T>(range.len(), count, index);
+                let part = shards::range::<T>(range.len(), count, index);
                 shared.loss = T::forward(ForwardStage {
                     forward: &mut shared.forward,
                     network,

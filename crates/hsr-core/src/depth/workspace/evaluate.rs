@@ -1,0 +1,234 @@
+//! One evaluation, stage by stage. A batch is divided into shards of samples where every block is formed and small; then
+//! the threads take shards, and otherwise blocks and seed layers.
+
+use crate::depth::block::{BlockId, triangle};
+use crate::depth::blocks::scratch::Scratch;
+use crate::depth::blocks::source::Source;
+use crate::depth::network::{FeedForward, Layer};
+use crate::depth::passes::pass::Part;
+use crate::depth::plan::{DeepEvaluation, Sizes};
+use crate::depth::stages::Stages;
+use crate::depth::want::Want;
+use crate::depth::workspace::DeepWorkspace;
+use crate::depth::workspace::shard::Shard;
+use crate::depth::workspace::task::{Task, spread, threads_that_pay};
+use crate::error::Error;
+use crate::evaluation::pool::Pool;
+use crate::evaluation::shards;
+use crate::evaluation::team::Team;
+use crate::evaluation::watch::{Parts, Watch};
+use crate::problem::batch::Batch;
+
+impl<T: Stages> DeepWorkspace<T> {
+    /// Decides how a batch is evaluated: the blocks, the shards and the threads. Gives N.
+    pub(super) fn begin(
+        &mut self,
+        network: &FeedForward<T>,
+        batch: &Batch<T>,
+        evaluation: &DeepEvaluation,
+        want: Want,
+    ) -> Result<usize, Error> {
+        let samples = batch.check(&network.ends())?;
+        self.shapes.clear();
+        self.shapes
+            .extend(network.layers().iter().map(Layer::shape));
+        let sizes = Sizes::new::<T>(&self.shapes, batch.loss(), samples, want.inputs);
+        sizes.plan::<T>(evaluation, &mut self.plan)?;
+        let depth = self.shapes.len();
+        self.formed.resize_with(triangle(depth), Vec::new);
+        for task in self.tasks.drain(..) {
+            if let Some(formed) = self.formed.get_mut(task.id.index()) {
+                *formed = task.formed;
+            }
+        }
+        for id in BlockId::every(depth) {
+            let last = id.is_diagonal() && id.row + 1 == depth;
+            // Without S the last layer's own block is 0.
+            let vanishes = last && want.part == Part::Residual;
+            if want.block(id) && !id.is_empty(&self.shapes) && !vanishes {
+                let evaluation = self.plan[id.index()];
+                let cost = sizes.cost(id, evaluation);
+                let formed = core::mem::take(&mut self.formed[id.index()]);
+                self.tasks.push(Task::new(id, evaluation, cost, formed));
+            }
+        }
+        let wanted = self.tasks.iter().map(|task| (task.id, task.evaluation));
+        let count = sizes.shards::<T>(wanted);
+        self.shards.divide(count);
+        let items = if count > 1 { count } else { self.tasks.len() };
+        let costs = self.tasks.iter().map(|task| task.cost);
+        let threads = threads_that_pay(self.threads, costs.sum());
+        self.team = Team::new(threads.min(items));
+        Ok(samples)
+    }
+
+    /// The forward pass of every shard. Gives the loss.
+    pub(super) fn forward_shards(
+        &mut self,
+        network: &FeedForward<T>,
+        batch: &Batch<T>,
+        samples: usize,
+    ) -> Result<T, Error> {
+        let shards = self.shards.used_mut();
+        let count = shards.len();
+        self.team.each(shards.iter_mut(), |index, shard| {
+            let range = shards::range::<T>(samples, count, index);
+            shard.forward(network, batch, range);
+        });
+        if let Some(error) = shards.iter_mut().find_map(|shard| shard.error.take()) {
+            return Err(error);
+        }
+        let loss: T = shards.iter().map(|shard| shard.loss).sum();
+        if loss.is_finite() {
+            Ok(loss)
+        } else {
+            Err(Error::Overflow { what: "the loss" })
+        }
+    }
+
+    /// In `unit` the moments of the blocks of H/σ, with the adjoints that are wanted.
+    pub(super) fn contract(&mut self, network: &FeedForward<T>, want: Want) -> Result<(), Error> {
+        let shards = self.shards.used_mut();
+        let moments = &mut self.unit;
+        let sigmas = shards.iter().map(|shard| T::largest(&shard.pass));
+        let sigma = sigmas.fold(T::zero(), T::max);
+        let parts = Parts::new(self.watch.as_ref());
+        let (tasks, plan) = (&self.tasks, &self.plan);
+        let (scratch, reverse) = (&self.scratch, &self.reverse);
+        let whole = shards.len() == 1;
+        let within = if whole { self.team } else { Team::default() };
+        self.team.each(shards.iter_mut(), |_, shard| {
+            shard.linearize(network, &want, sigma, within);
+            if whole && want.gradient {
+                shard.begin_reverse(reverse, &want, plan);
+            }
+            if !whole {
+                let mut buffers = scratch.take();
+                shard.form(tasks, want, &parts, &mut buffers);
+                scratch.put(buffers);
+            }
+        });
+        let depth = self.shapes.len();
+        moments.clear(&self.shapes);
+        for shard in &*shards {
+            T::add_to(&mut moments.traces, &shard.traces);
+        }
+        match shards {
+            [shard] => whole_blocks(
+                shard,
+                &mut self.tasks,
+                &self.scratch,
+                self.team,
+                want,
+                &parts,
+            ),
+            shards => sum_blocks(shards, &mut self.tasks, self.team),
+        }
+        self.watch.as_ref().map_or(Ok(()), Watch::check)?;
+        for task in &self.tasks {
+            let BlockId { row, column } = task.id;
+            moments.frobenius_squared[row * depth + column] = task.square;
+            moments.frobenius_squared[column * depth + row] = task.square;
+        }
+        let total = moments.total();
+        if total.frobenius_squared.is_finite() && total.trace.is_finite() {
+            Ok(())
+        } else {
+            Err(Error::Overflow { what: "‖H‖²" })
+        }
+    }
+
+    /// The gradient of what has the weights found from `unit`: each shard's part of that for the parameters, and that for
+    /// the inputs.
+    pub(super) fn pull_back(
+        &mut self,
+        network: &FeedForward<T>,
+        want: Want,
+        samples: usize,
+        inputs: Option<&mut [T]>,
+    ) {
+        let shards = self.shards.used_mut();
+        let count = shards.len();
+        let (tasks, plan, weights) = (&self.tasks, &self.plan, &self.weights);
+        let (scratch, reverse) = (&self.scratch, &self.reverse);
+        let parts = Parts::new(None);
+        let within = if count == 1 {
+            self.team
+        } else {
+            Team::default()
+        };
+        let work = |shard: &mut Shard<T>, inputs: Option<&mut [T]>| {
+            if count > 1 {
+                shard.begin_reverse(reverse, &want, plan);
+                let mut buffers = scratch.take();
+                shard.turn(tasks, want, &parts, &mut buffers);
+                scratch.put(buffers);
+            }
+            shard.pull_back(network, want.part, weights, inputs, within);
+            reverse.put(core::mem::take(&mut shard.reverse));
+        };
+        let Some(inputs) = inputs else {
+            return self
+                .team
+                .each(shards.iter_mut(), |_, shard| work(shard, None));
+        };
+        let rows = shards::range::<T>(samples, count, 0).len();
+        let inputs = inputs.chunks_mut(rows * network.inputs());
+        let both = shards.iter_mut().zip(inputs);
+        self.team
+            .each(both, |_, (shard, inputs)| work(shard, Some(inputs)));
+    }
+}
+
+/// The blocks of the only shard, with the adjoints that are wanted.
+fn whole_blocks<T: Stages>(
+    shard: &mut Shard<T>,
+    tasks: &mut [Task<T>],
+    scratch: &Pool<Scratch<T>>,
+    team: Team,
+    want: Want,
+    parts: &Parts,
+) {
+    let depth = shard.pass.depth();
+    let source = Source {
+        pass: &shard.pass,
+        tangents: &shard.tangents,
+        want,
+        parts,
+    };
+    for task in &mut *tasks {
+        task.adjoints = core::mem::take(shard.reverse.adjoints.block_or_none(task.id, depth));
+    }
+    spread(tasks);
+    team.each(tasks.iter_mut(), |_, task| {
+        let mut buffers = scratch.take();
+        let (way, adjoints) = (task.evaluation.into(), &mut task.adjoints);
+        task.square = T::block(&source, task.id, way, adjoints, &mut buffers);
+        scratch.put(buffers);
+    });
+    for task in tasks {
+        *shard.reverse.adjoints.block(task.id) = core::mem::take(&mut task.adjoints);
+    }
+}
+
+/// Every E from those of the shards, added in one order, so that the number of threads does not change how they round.
+fn sum_blocks<T: Stages>(shards: &[Shard<T>], tasks: &mut [Task<T>], team: Team) {
+    team.each(tasks.iter_mut(), |_, task| {
+        let Task { id, formed, .. } = task;
+        formed.resize(shards[0].formed[id.index()].len(), T::zero());
+        add_up(formed, shards, |shard| &shard.formed[id.index()]);
+        task.square = T::dot(&task.formed, &task.formed);
+    });
+}
+
+/// In `out` the sum of what the shards have, in their order.
+pub(super) fn add_up<T: Stages>(
+    out: &mut [T],
+    shards: &[Shard<T>],
+    of: impl Fn(&Shard<T>) -> &[T],
+) {
+    out.fill(T::zero());
+    for shard in shards {
+        T::add_to(out, of(shard));
+    }
+}
