@@ -11,7 +11,7 @@ use crate::problem::loss::OutputLoss;
 /// How the blocks are evaluated. All ways are exact.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum DeepEvaluation {
-    /// Each block takes the cheaper way.
+    /// Each block takes the cheaper way; or all are formed, where that costs little more and lets threads share the samples.
     #[default]
     Auto,
     /// The blocks are formed: O(N·D²).
@@ -122,18 +122,18 @@ impl<'a> Sizes<'a> {
         out.clear();
         match evaluation {
             DeepEvaluation::Auto => {
+                let fits = |id| self.largest(id) <= BLOCK_LIMIT;
                 out.extend(BlockId::every(depth).map(|id| {
                     let cheaper = self.cost(id, Assembled) < self.cost(id, Gram);
-                    let fits = self.largest(id) <= BLOCK_LIMIT;
-                    if cheaper && fits { Assembled } else { Gram }
+                    if cheaper && fits(id) { Assembled } else { Gram }
                 }));
                 let formed = || BlockId::every(depth).map(|id| (id, Assembled));
-                let cost = |blocks: &mut dyn Iterator<Item = (BlockId, BlockEvaluation)>| {
-                    blocks.map(|(id, way)| self.cost(id, way)).sum::<f64>()
-                };
-                let cheapest = cost(&mut BlockId::every(depth).zip(out.iter().copied()));
+                let cheapest = BlockId::every(depth).zip(out.iter().copied());
                 // Shards also divide the passes, whose work is not counted here and as much again.
-                if cost(&mut formed()) < SHARDS_PAY * cheapest && self.shards::<T>(formed()) > 1 {
+                if BlockId::every(depth).all(fits)
+                    && self.total(formed()) < SHARDS_PAY * self.total(cheapest)
+                    && self.shards::<T>(formed()) > 1
+                {
                     out.fill(Assembled);
                 }
             }
@@ -214,6 +214,11 @@ impl<'a> Sizes<'a> {
         } else {
             k.outputs * extended * l.outputs * columns
         }
+    }
+
+    /// What blocks cost together.
+    fn total(&self, blocks: impl Iterator<Item = (BlockId, BlockEvaluation)>) -> f64 {
+        blocks.map(|(id, way)| self.cost(id, way)).sum()
     }
 
     /// Multiply-adds of value and gradient, what is not a product weighted.

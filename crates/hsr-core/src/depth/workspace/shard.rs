@@ -5,8 +5,8 @@
 
 use core::ops::Range;
 
-use crate::depth::block::{BlockId, triangle};
-use crate::depth::blocks::adjoints::Adjoints;
+use crate::depth::block::triangle;
+use crate::depth::blocks::adjoints::{Adjoints, BlockAdjoints};
 use crate::depth::blocks::scratch::Scratch;
 use crate::depth::blocks::source::Source;
 use crate::depth::blocks::way::{Half, Way};
@@ -146,37 +146,34 @@ impl<T: Stages> Shard<T> {
     pub fn form(&mut self, tasks: &[Task<T>], want: Want, parts: &Parts, scratch: &mut Scratch<T>) {
         self.formed
             .resize_with(triangle(self.pass.depth()), Vec::new);
-        for task in tasks {
-            let at = task.id.index();
-            core::mem::swap(&mut scratch.block, &mut self.formed[at]);
-            self.half(task.id, Half::Form, want, parts, scratch);
-            core::mem::swap(&mut scratch.block, &mut self.formed[at]);
-        }
-    }
-
-    /// The adjoints from E of all samples.
-    pub fn turn(&mut self, tasks: &[Task<T>], want: Want, parts: &Parts, scratch: &mut Scratch<T>) {
-        for task in tasks {
-            self.half(task.id, Half::Turn(&task.formed), want, parts, scratch);
-        }
-    }
-
-    fn half(
-        &mut self,
-        id: BlockId,
-        half: Half<T>,
-        want: Want,
-        parts: &Parts,
-        scratch: &mut Scratch<T>,
-    ) {
         let source = Source {
             pass: &self.pass,
             tangents: &self.tangents,
             want,
             parts,
         };
-        let adjoints = self.reverse.adjoints.block_or_none(id, self.pass.depth());
-        T::block(&source, id, Way::Formed(half), adjoints, scratch);
+        let mut none = BlockAdjoints::default();
+        for Task { id, .. } in tasks {
+            let formed = &mut self.formed[id.index()];
+            core::mem::swap(&mut scratch.block, formed);
+            T::block(&source, *id, Way::Formed(Half::Form), &mut none, scratch);
+            core::mem::swap(&mut scratch.block, formed);
+        }
+    }
+
+    /// The adjoints from E of all samples.
+    pub fn turn(&mut self, tasks: &[Task<T>], want: Want, parts: &Parts, scratch: &mut Scratch<T>) {
+        let source = Source {
+            pass: &self.pass,
+            tangents: &self.tangents,
+            want,
+            parts,
+        };
+        for Task { id, formed, .. } in tasks {
+            let adjoints = self.reverse.adjoints.block(*id);
+            let way = Way::Formed(Half::Turn(formed));
+            T::block(&source, *id, way, adjoints, scratch);
+        }
     }
 
     /// The gradient from the adjoints of the blocks.
