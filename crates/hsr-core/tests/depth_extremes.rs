@@ -180,6 +180,29 @@ fn extreme_inputs_and_saturated_units_give_finite_numbers() {
 }
 
 #[test]
+fn a_workspace_goes_on_after_a_batch_that_overflowed() {
+    // In shards, of which every one overflows; and in one piece.
+    for samples in [300, 20] {
+        let shapes = [
+            LayerShape::new(4, 10).with_activation(Activation::Silu),
+            tanh(10, 10),
+            LayerShape::new(10, 3),
+        ];
+        let case = random_case(&shapes, OutputLoss::SoftmaxCrossEntropy, samples, 4.0, 11);
+        let mut bad = case.clone();
+        bad.x.iter_mut().for_each(|x| *x *= 1e308);
+        let mut workspace = DeepWorkspace::new();
+        let mut bounds = |case: &Case<f64>| {
+            workspace.bounds(&case.network(), &case.batch(), &DeepEvaluation::Assembled)
+        };
+        let expected = bounds(&case);
+        assert!(expected.is_ok());
+        assert!(matches!(bounds(&bad), Err(Error::Overflow { .. })));
+        assert_eq!(bounds(&case), expected);
+    }
+}
+
+#[test]
 fn outputs_have_their_weights_in_the_squared_error() {
     // A weight of 0 leaves an output out: the network with the other output alone, whose mean is over one, not two.
     let shapes = [tanh(2, 3), LayerShape::new(3, 2)];

@@ -236,6 +236,63 @@ fn the_operator_of_one_layer_is_its_block() {
 }
 
 #[test]
+fn a_batch_in_shards_is_the_batch_over_pairs() {
+    // Blocks that are formed are divided by samples here, sums over pairs never are.
+    let tanh = |inputs, outputs| LayerShape::new(inputs, outputs).with_activation(Activation::Tanh);
+    let plain = [
+        tanh(3, 8),
+        tanh(8, 8).with_residual(),
+        LayerShape::new(8, 3),
+    ];
+    let frozen = [
+        tanh(3, 8).with_frozen_bias(),
+        tanh(8, 8).frozen(),
+        LayerShape::new(8, 3),
+    ];
+    for shapes in [&plain, &frozen] {
+        for loss in [
+            OutputLoss::SoftmaxCrossEntropy,
+            OutputLoss::SigmoidCrossEntropy,
+            OutputLoss::MeanSquaredError,
+        ] {
+            // 64 and more samples a shard, none of them whole registers at the end.
+            let mut case = random_case(&plain, loss, 331, 0.9, 5);
+            case.shapes = shapes.to_vec();
+            let masks = common::Numbers::new(6).vector(331 * 3);
+            let masks: Vec<f64> = masks.into_iter().map(f64::abs).collect();
+            let network = case.network();
+            let mut batch = case.batch();
+            if loss == OutputLoss::MeanSquaredError {
+                batch = batch.with_output_weights(&masks);
+            }
+            for objective in OBJECTIVES {
+                let of = |evaluation: &DeepEvaluation| {
+                    let mut gradient = vec![0.0; network.parameters()];
+                    let mut inputs = vec![0.0; case.x.len()];
+                    let value = DeepWorkspace::new()
+                        .objective_gradient(
+                            &network,
+                            &batch,
+                            objective,
+                            evaluation,
+                            &mut gradient,
+                            Some(&mut inputs),
+                        )
+                        .unwrap();
+                    (value, gradient, inputs)
+                };
+                let (value, gradient, inputs) = of(&DeepEvaluation::Assembled);
+                let expected = of(&DeepEvaluation::Gram);
+                let error = relative_error(&[value], &[expected.0], 0.0)
+                    .max(relative_error(&gradient, &expected.1, 0.0))
+                    .max(relative_error(&inputs, &expected.2, 0.0));
+                assert!(error < 1e-11, "{loss:?}, {objective:?}: {error:e}");
+            }
+        }
+    }
+}
+
+#[test]
 fn results_are_the_same_to_the_bit_on_any_number_of_threads() {
     // Large enough for an evaluation to be divided: one among threads by blocks, one into shards of samples.
     let layer = |inputs: usize, outputs: usize, activation| {

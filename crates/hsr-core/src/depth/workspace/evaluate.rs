@@ -75,7 +75,7 @@ impl<T: Stages> DeepWorkspace<T> {
             let range = shards::range::<T>(samples, count, index);
             shard.forward(network, batch, range);
         });
-        if let Some(error) = shards.iter_mut().find_map(|shard| shard.error.take()) {
+        if let Some(error) = shards.iter().find_map(|shard| shard.error.clone()) {
             return Err(error);
         }
         let loss: T = shards.iter().map(|shard| shard.loss).sum();

@@ -102,10 +102,11 @@ pub(in crate::depth) struct Shard<T> {
 impl<T: Stages> Shard<T> {
     /// The forward pass of these samples.
     pub fn forward(&mut self, network: &FeedForward<T>, batch: &Batch<T>, range: Range<usize>) {
-        match T::forward(&mut self.pass, network, batch, range) {
-            Ok(loss) => self.loss = loss,
-            Err(error) => self.error = Some(error),
-        }
+        let result = T::forward(&mut self.pass, network, batch, range);
+        (self.loss, self.error) = match result {
+            Ok(loss) => (loss, None),
+            Err(error) => (T::zero(), Some(error)),
+        };
     }
 
     /// From σ to the tangents and the traces, with the gradient of the loss where it is wanted.
