@@ -35,9 +35,9 @@ mod passes;
 mod plan;
 mod reverse;
 mod rows;
-pub(crate) mod stages;
+mod stages;
 mod want;
-mod workspace;
+pub(crate) mod workspace;
 
 pub use block::BlockId;
 pub use network::{FeedForward, Layer, LayerLayout, LayerShape};

@@ -4,15 +4,14 @@ use crate::depth::network::FeedForward;
 use crate::depth::objective::{BlockMoments, DeepBounds, Objective};
 use crate::depth::passes::pass::Part;
 use crate::depth::plan::DeepEvaluation;
-use crate::depth::stages::Stages;
 use crate::depth::want::Want;
-use crate::depth::workspace::evaluate::add_up;
+use crate::depth::workspace::evaluate::{Evaluate, add_up};
 use crate::depth::workspace::{DeepWorkspace, check_outputs, checked};
 use crate::error::Error;
 use crate::evaluation::out::Out;
 use crate::problem::batch::Batch;
 
-impl<T: Stages> DeepWorkspace<T> {
+impl<T: Evaluate> DeepWorkspace<T> {
     /// t_l and q_{kl} of every block.
     ///
     /// # Errors
@@ -58,12 +57,7 @@ impl<T: Stages> DeepWorkspace<T> {
             cross: true,
             tile: self.tile,
         };
-        let samples = self.begin(network, batch, evaluation, want)?;
-        let team = self.team;
-        team.run(|| {
-            self.forward_shards(network, batch, samples)?;
-            self.contract(network, want)
-        })?;
+        T::contract(self, network, batch, evaluation, want)?;
         DeepBounds::new(&self.unit, self.shards.first().pass.output.sigma)
     }
 
@@ -160,15 +154,7 @@ impl<T: Stages> DeepWorkspace<T> {
             cross: !objective.is_diagonal(),
             tile: self.tile,
         };
-        let samples = self.begin(network, batch, evaluation, want)?;
-        let team = self.team;
-        let loss = team.run(|| {
-            let loss = self.forward_shards(network, batch, samples)?;
-            self.contract(network, want)?;
-            objective.weights(&self.unit, &mut self.weights)?;
-            self.pull_back(network, want, samples, inputs);
-            Ok::<T, Error>(loss)
-        })?;
+        let loss = T::descend(self, network, batch, objective, evaluation, want, inputs)?;
         add_up(parameters, self.shards.used(), |shard| &shard.gradient);
         if let Some(out) = loss_gradient {
             add_up(out, self.shards.used(), |shard| &shard.loss_gradient);

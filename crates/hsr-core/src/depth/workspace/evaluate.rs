@@ -5,6 +5,7 @@ use crate::depth::block::{BlockId, triangle};
 use crate::depth::blocks::scratch::Scratch;
 use crate::depth::blocks::source::Source;
 use crate::depth::network::{FeedForward, Layer};
+use crate::depth::objective::Objective;
 use crate::depth::passes::pass::Part;
 use crate::depth::plan::{DeepEvaluation, Sizes};
 use crate::depth::stages::Stages;
@@ -19,9 +20,76 @@ use crate::evaluation::team::Team;
 use crate::evaluation::watch::{Parts, Watch};
 use crate::problem::batch::Batch;
 
+/// Whole evaluations, compiled here for both scalar types and not in every crate that uses them: what threads share is a
+/// good part of their code.
+pub trait Evaluate: Stages {
+    /// In `unit` of the workspace the moments of the blocks of H/σ.
+    fn contract(
+        workspace: &mut DeepWorkspace<Self>,
+        network: &FeedForward<Self>,
+        batch: &Batch<Self>,
+        evaluation: &DeepEvaluation,
+        want: Want,
+    ) -> Result<(), Error>;
+
+    /// The loss; the objective in `weights`, and each shard's part of the gradient for the parameters.
+    fn descend(
+        workspace: &mut DeepWorkspace<Self>,
+        network: &FeedForward<Self>,
+        batch: &Batch<Self>,
+        objective: Objective,
+        evaluation: &DeepEvaluation,
+        want: Want,
+        inputs: Option<&mut [Self]>,
+    ) -> Result<Self, Error>;
+}
+
+macro_rules! evaluate {
+    ($($scalar:ty),*) => {$(
+        impl Evaluate for $scalar {
+            fn contract(
+                workspace: &mut DeepWorkspace<Self>,
+                network: &FeedForward<Self>,
+                batch: &Batch<Self>,
+                evaluation: &DeepEvaluation,
+                want: Want,
+            ) -> Result<(), Error> {
+                let samples = workspace.begin(network, batch, evaluation, want)?;
+                let team = workspace.team;
+                team.run(|| {
+                    workspace.forward_shards(network, batch, samples)?;
+                    workspace.contract(network, want)
+                })
+            }
+
+            fn descend(
+                workspace: &mut DeepWorkspace<Self>,
+                network: &FeedForward<Self>,
+                batch: &Batch<Self>,
+                objective: Objective,
+                evaluation: &DeepEvaluation,
+                want: Want,
+                inputs: Option<&mut [Self]>,
+            ) -> Result<Self, Error> {
+                let samples = workspace.begin(network, batch, evaluation, want)?;
+                let team = workspace.team;
+                team.run(|| {
+                    let loss = workspace.forward_shards(network, batch, samples)?;
+                    workspace.contract(network, want)?;
+                    objective.weights(&workspace.unit, &mut workspace.weights)?;
+                    workspace.pull_back(network, want, samples, inputs);
+                    Ok(loss)
+                })
+            }
+        }
+    )*};
+}
+
+evaluate!(f32, f64);
+
 impl<T: Stages> DeepWorkspace<T> {
     /// Decides how a batch is evaluated: the blocks, the shards and the threads. Gives N.
-    pub(super) fn begin(
+    fn begin(
         &mut self,
         network: &FeedForward<T>,
         batch: &Batch<T>,
@@ -63,7 +131,7 @@ impl<T: Stages> DeepWorkspace<T> {
     }
 
     /// The forward pass of every shard. Gives the loss.
-    pub(super) fn forward_shards(
+    fn forward_shards(
         &mut self,
         network: &FeedForward<T>,
         batch: &Batch<T>,
@@ -87,7 +155,7 @@ impl<T: Stages> DeepWorkspace<T> {
     }
 
     /// In `unit` the moments of the blocks of H/σ, with the adjoints that are wanted.
-    pub(super) fn contract(&mut self, network: &FeedForward<T>, want: Want) -> Result<(), Error> {
+    fn contract(&mut self, network: &FeedForward<T>, want: Want) -> Result<(), Error> {
         let shards = self.shards.used_mut();
         let moments = &mut self.unit;
         let sigmas = shards.iter().map(|shard| T::largest(&shard.pass));
@@ -140,7 +208,7 @@ impl<T: Stages> DeepWorkspace<T> {
 
     /// The gradient of what has the weights found from `unit`: each shard's part of that for the parameters, and that for
     /// the inputs.
-    pub(super) fn pull_back(
+    fn pull_back(
         &mut self,
         network: &FeedForward<T>,
         want: Want,

@@ -5,8 +5,8 @@ use crate::depth::network::FeedForward;
 use crate::depth::objective::DeepBounds;
 use crate::depth::passes::pass::Part;
 use crate::depth::plan::DeepEvaluation;
-use crate::depth::stages::Stages;
 use crate::depth::workspace::DeepWorkspace;
+use crate::depth::workspace::evaluate::Evaluate;
 use crate::depth::workspace::shard::Shard;
 use crate::error::Error;
 use crate::evaluation::quantity::DENSE_LIMIT;
@@ -40,7 +40,7 @@ impl<T: Number> GaussNewton<T> {
     }
 }
 
-impl<T: Stages> DeepWorkspace<T> {
+impl<T: Evaluate> DeepWorkspace<T> {
     /// The Gauss-Newton part beside the whole Hessian: three evaluations of moments, for H is linear in (S, r).
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 
 mod descent;
 pub(in crate::depth) mod directions;
-mod evaluate;
+pub(crate) mod evaluate;
 pub(in crate::depth) mod gauss_newton;
 mod memory;
 pub(in crate::depth) mod operator;
