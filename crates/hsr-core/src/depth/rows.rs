@@ -6,12 +6,17 @@
 
 use crate::numeric::number::Number;
 
-/// A buffer of exactly `size` values, without an allocation once it was that large. Old values may remain.
-pub(in crate::depth) fn fit<T: Number>(buffer: &mut Vec<T>, size: usize) -> &mut [T] {
+/// Room for `size` values: what it held is lost where it had less.
+pub(in crate::depth) fn make_room<T: Number>(buffer: &mut Vec<T>, size: usize) {
     if buffer.capacity() < size {
         buffer.clear();
         buffer.reserve_exact(size);
     }
+}
+
+/// A buffer of exactly `size` values, without an allocation once it was that large. Old values may remain.
+pub(in crate::depth) fn fit<T: Number>(buffer: &mut Vec<T>, size: usize) -> &mut [T] {
+    make_room(buffer, size);
     buffer.resize(size, T::zero());
     buffer
 }

@@ -4,7 +4,7 @@ use crate::depth::blocks::adjoints::BlockAdjoints;
 use crate::depth::network::FeedForward;
 use crate::depth::passes::pass::{Part, Pass};
 use crate::depth::passes::tangents::Tangents;
-use crate::depth::rows::zeros;
+use crate::depth::rows::{make_room, zeros};
 use crate::numeric::number::Number;
 
 /// Where the gradient is taken: a network with all of its passes over a batch.
@@ -62,6 +62,11 @@ impl<T: Number> Bars<T> {
             }
         }
         zeros(&mut self.curvature, pass.output.outputs * n);
+        // They change places from layer to layer.
+        let widest = (0..depth).map(|l| pass.width(l)).max().unwrap_or_default();
+        for z in &mut self.z {
+            make_room(z, widest * n);
+        }
     }
 }
 
@@ -94,5 +99,10 @@ impl<T: Number> SeedBars<T> {
         }
         zeros(&mut self.curvature, pass.output.outputs * n);
         zeros(&mut self.gradient, network.parameters());
+        // As z.
+        let widest = (l..last).map(|k| pass.width(k)).max().unwrap_or_default();
+        for u in &mut self.u {
+            make_room(u, widest * pass.width(l) * n);
+        }
     }
 }
