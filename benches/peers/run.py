@@ -219,6 +219,8 @@ def main():
     parser.add_argument("--all-differences", action="store_true", help="time every central difference (minutes)")
     parser.add_argument("--cuda", action="store_true", help="install PyTorch with all it asks for, gigabytes of CUDA")
     arguments = parser.parse_args()
+    if arguments.program and not arguments.program.is_file():
+        parser.error(f"--program {arguments.program}: no such file; without the option hsr-peer is built here")
     if sys.version_info < (3, 11):
         sys.exit("needs Python 3.11 or later, as JAX does")
     rounds = 3 if arguments.quick else arguments.rounds
