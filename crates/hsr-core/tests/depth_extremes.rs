@@ -8,8 +8,8 @@ use hsr_core::depth::{
     DeepEvaluation, DeepPlan, DeepWorkspace, FeedForward, Layer, LayerShape, Objective,
 };
 use hsr_core::{
-    Activation, Batch, BlockEvaluation, Dimensions, Error, Evaluation, Network, OutputLoss, Real,
-    Targets, Workspace,
+    Activation, Batch, BlockEvaluation, Dimensions, Error, Evaluation, Network, OutputLoss,
+    Quantity, Real, Targets, Workspace,
 };
 
 const LOSSES: [OutputLoss; 3] = [
@@ -200,6 +200,20 @@ fn a_workspace_goes_on_after_a_batch_that_overflowed() {
         assert!(matches!(bounds(&bad), Err(Error::Overflow { .. })));
         assert_eq!(bounds(&case), expected);
     }
+}
+
+#[test]
+fn a_batch_too_large_for_a_formed_block_is_planned_over_pairs() {
+    let shapes = [tanh(2, 8), tanh(8, 8), LayerShape::new(8, 3)];
+    let of = |evaluation: DeepEvaluation| {
+        let (quantity, loss) = (Quantity::Bounds, OutputLoss::SoftmaxCrossEntropy);
+        DeepWorkspace::<f64>::new().memory(quantity, &shapes, loss, 2_000_000, &evaluation)
+    };
+    assert!(matches!(
+        of(DeepEvaluation::Assembled),
+        Err(Error::TooLarge { .. })
+    ));
+    assert!(of(DeepEvaluation::Auto).is_ok());
 }
 
 #[test]
