@@ -130,7 +130,8 @@ impl<'a> Sizes<'a> {
                 let formed = || BlockId::every(depth).map(|id| (id, Assembled));
                 let cheapest = BlockId::every(depth).zip(out.iter().copied());
                 // Shards also divide the passes, whose work is not counted here and as much again.
-                if BlockId::every(depth).all(fits)
+                if out.contains(&Gram)
+                    && BlockId::every(depth).all(fits)
                     && self.total(formed()) < SHARDS_PAY * self.total(cheapest)
                     && self.shards::<T>(formed()) > 1
                 {

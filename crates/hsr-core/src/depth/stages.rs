@@ -21,34 +21,43 @@ use crate::error::Error;
 use crate::evaluation::out::Out;
 use crate::evaluation::team::Team;
 use crate::numeric::number::Number;
-use crate::problem::batch::Batch;
+use crate::problem::batch::{Batch, Normalizer};
 
-/// Declares the stages, each with the generic function that does it.
+/// Declares a trait of stages, each with the generic function that does it.
 macro_rules! stages {
-    ($($(#[$meta:meta])* fn $name:ident($($arg:ident: $type:ty),*) $(-> $output:ty)? = $does:expr;)*) => {
-        /// The stages for a scalar type.
-        pub trait Stages: Number {
-            $($(#[$meta])* fn $name($($arg: $type),*) $(-> $output)?;)*
+    (
+        $(#[$of_trait:meta])*
+        trait $name:ident: $base:path;
+        $($(#[$meta:meta])* fn $stage:ident($($arg:ident: $type:ty),* $(,)?) $(-> $output:ty)? = $does:expr;)*
+    ) => {
+        $(#[$of_trait])*
+        pub trait $name: $base {
+            $($(#[$meta])* fn $stage($($arg: $type),*) $(-> $output)?;)*
         }
 
-        stages! { f32: $($name($($arg: $type),*) $(-> $output)? = $does;)* }
-        stages! { f64: $($name($($arg: $type),*) $(-> $output)? = $does;)* }
+        crate::depth::stages::stages! { $name for f32: $($stage($($arg: $type),*) $(-> $output)? = $does;)* }
+        crate::depth::stages::stages! { $name for f64: $($stage($($arg: $type),*) $(-> $output)? = $does;)* }
     };
-    ($scalar:ty: $($name:ident($($arg:ident: $type:ty),*) $(-> $output:ty)? = $does:expr;)*) => {
-        impl Stages for $scalar {
-            $(fn $name($($arg: $type),*) $(-> $output)? {
+    ($name:ident for $scalar:ty: $($stage:ident($($arg:ident: $type:ty),*) $(-> $output:ty)? = $does:expr;)*) => {
+        impl $name for $scalar {
+            $(fn $stage($($arg: $type),*) $(-> $output)? {
                 $does($($arg),*)
             })*
         }
     };
 }
+pub(in crate::depth) use stages;
 
 stages! {
+    /// The stages for a scalar type.
+    trait Stages: Number;
+
     /// Everything up to the residual r of some samples. Gives their part of the loss.
     fn forward(
         pass: &mut Pass<Self>,
         network: &FeedForward<Self>,
         batch: &Batch<Self>,
+        normalizer: Normalizer<Self>,
         range: Range<usize>
     ) -> Result<Self, Error> = Pass::forward;
 

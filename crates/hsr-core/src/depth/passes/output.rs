@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::numeric::dispatch::{Verb, vectorized};
 use crate::numeric::lanes::{LANE, flushed, read_samples};
 use crate::numeric::number::Number;
-use crate::problem::batch::Batch;
+use crate::problem::batch::{Batch, Normalizer};
 use crate::problem::loss::OutputLoss;
 use crate::problem::loss::rows::{Residuals, divide, largest};
 use crate::problem::network::Dimensions;
@@ -59,9 +59,10 @@ impl<T: Number> Output<T> {
         &mut self,
         batch: &Batch<T>,
         ends: &Dimensions,
+        normalizer: Normalizer<T>,
         range: Range<usize>,
         stride: usize,
-    ) -> Result<(), Error> {
+    ) {
         let outputs = ends.outputs;
         self.loss = Some(batch.loss());
         self.outputs = outputs;
@@ -69,7 +70,6 @@ impl<T: Number> Output<T> {
         self.sigma = T::one();
         let y = zeros(&mut self.y, outputs * stride);
         let omega = zeros(&mut self.omega, stride);
-        let normalizer = batch.normalizer(batch.samples(ends))?;
         batch.reduce(ends, normalizer, range.clone(), stride, y, omega);
         self.output_weights.clear();
         if let Some(weights) = batch.output_weights {
@@ -90,7 +90,6 @@ impl<T: Number> Output<T> {
         for row in &mut self.rows {
             fit(row, stride);
         }
-        Ok(())
     }
 
     /// r and the diagonal of S from the logits, and the loss L.

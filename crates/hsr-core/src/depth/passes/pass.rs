@@ -14,7 +14,7 @@ use crate::numeric::matmul::matmul;
 use crate::numeric::matrix::{Mat, Write};
 use crate::numeric::number::Number;
 use crate::problem::activation::Activation;
-use crate::problem::batch::Batch;
+use crate::problem::batch::{Batch, Normalizer};
 
 /// Which part of the Hessian is evaluated. H is linear in (S, r).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +101,7 @@ impl<T: Number> Pass<T> {
         &mut self,
         network: &FeedForward<T>,
         batch: &Batch<T>,
+        normalizer: Normalizer<T>,
         range: Range<usize>,
     ) -> Result<T, Error> {
         let ends = network.ends();
@@ -113,7 +114,7 @@ impl<T: Number> Pass<T> {
             .extend(network.layers().iter().map(|l| l.shape()));
         self.layers
             .resize_with(self.shapes.len(), LayerPass::default);
-        self.output.read(batch, &ends, range.clone(), n)?;
+        self.output.read(batch, &ends, normalizer, range.clone(), n);
 
         let first = zeros(&mut self.layers[0].input, input_rows(&self.shapes[0]) * n);
         let inputs = &batch.inputs[range.start * ends.inputs..range.end * ends.inputs];

@@ -1,18 +1,19 @@
 //! One evaluation, stage by stage. A batch is divided into shards of samples where every block is formed and small; then
 //! the threads take shards, and otherwise blocks and seed layers.
 
-use crate::depth::block::{BlockId, triangle};
+use crate::depth::block::BlockId;
 use crate::depth::blocks::scratch::Scratch;
 use crate::depth::blocks::source::Source;
 use crate::depth::network::{FeedForward, Layer};
 use crate::depth::objective::Objective;
 use crate::depth::passes::pass::Part;
 use crate::depth::plan::{DeepEvaluation, Sizes};
-use crate::depth::stages::Stages;
+use crate::depth::rows::fit;
+use crate::depth::stages::{Stages, stages};
 use crate::depth::want::Want;
 use crate::depth::workspace::DeepWorkspace;
 use crate::depth::workspace::shard::Shard;
-use crate::depth::workspace::task::{Task, spread, threads_that_pay};
+use crate::depth::workspace::task::{Task, spread, threads};
 use crate::error::Error;
 use crate::evaluation::pool::Pool;
 use crate::evaluation::shards;
@@ -20,9 +21,10 @@ use crate::evaluation::team::Team;
 use crate::evaluation::watch::{Parts, Watch};
 use crate::problem::batch::Batch;
 
-/// Whole evaluations, compiled here for both scalar types and not in every crate that uses them: what threads share is a
-/// good part of their code.
-pub trait Evaluate: Stages {
+stages! {
+    /// Whole evaluations: what threads share is a good part of their code.
+    trait Evaluate: Stages;
+
     /// In `unit` of the workspace the moments of the blocks of H/σ.
     fn contract(
         workspace: &mut DeepWorkspace<Self>,
@@ -30,7 +32,7 @@ pub trait Evaluate: Stages {
         batch: &Batch<Self>,
         evaluation: &DeepEvaluation,
         want: Want,
-    ) -> Result<(), Error>;
+    ) -> Result<(), Error> = DeepWorkspace::evaluate;
 
     /// The loss; the objective in `weights`, and each shard's part of the gradient for the parameters.
     fn descend(
@@ -41,53 +43,45 @@ pub trait Evaluate: Stages {
         evaluation: &DeepEvaluation,
         want: Want,
         inputs: Option<&mut [Self]>,
-    ) -> Result<Self, Error>;
+    ) -> Result<Self, Error> = DeepWorkspace::evaluate_gradient;
 }
-
-macro_rules! evaluate {
-    ($($scalar:ty),*) => {$(
-        impl Evaluate for $scalar {
-            fn contract(
-                workspace: &mut DeepWorkspace<Self>,
-                network: &FeedForward<Self>,
-                batch: &Batch<Self>,
-                evaluation: &DeepEvaluation,
-                want: Want,
-            ) -> Result<(), Error> {
-                let samples = workspace.begin(network, batch, evaluation, want)?;
-                let team = workspace.team;
-                team.run(|| {
-                    workspace.forward_shards(network, batch, samples)?;
-                    workspace.contract(network, want)
-                })
-            }
-
-            fn descend(
-                workspace: &mut DeepWorkspace<Self>,
-                network: &FeedForward<Self>,
-                batch: &Batch<Self>,
-                objective: Objective,
-                evaluation: &DeepEvaluation,
-                want: Want,
-                inputs: Option<&mut [Self]>,
-            ) -> Result<Self, Error> {
-                let samples = workspace.begin(network, batch, evaluation, want)?;
-                let team = workspace.team;
-                team.run(|| {
-                    let loss = workspace.forward_shards(network, batch, samples)?;
-                    workspace.contract(network, want)?;
-                    objective.weights(&workspace.unit, &mut workspace.weights)?;
-                    workspace.pull_back(network, want, samples, inputs);
-                    Ok(loss)
-                })
-            }
-        }
-    )*};
-}
-
-evaluate!(f32, f64);
 
 impl<T: Stages> DeepWorkspace<T> {
+    fn evaluate(
+        &mut self,
+        network: &FeedForward<T>,
+        batch: &Batch<T>,
+        evaluation: &DeepEvaluation,
+        want: Want,
+    ) -> Result<(), Error> {
+        let samples = self.begin(network, batch, evaluation, want)?;
+        let team = self.team;
+        team.run(|| {
+            self.forward_shards(network, batch, samples)?;
+            self.contract_shards(network, want)
+        })
+    }
+
+    fn evaluate_gradient(
+        &mut self,
+        network: &FeedForward<T>,
+        batch: &Batch<T>,
+        objective: Objective,
+        evaluation: &DeepEvaluation,
+        want: Want,
+        inputs: Option<&mut [T]>,
+    ) -> Result<T, Error> {
+        let samples = self.begin(network, batch, evaluation, want)?;
+        let team = self.team;
+        team.run(|| {
+            let loss = self.forward_shards(network, batch, samples)?;
+            self.contract_shards(network, want)?;
+            objective.weights(&self.unit, &mut self.weights)?;
+            self.pull_back_shards(network, want, samples, inputs);
+            Ok(loss)
+        })
+    }
+
     /// Decides how a batch is evaluated: the blocks, the shards and the threads. Gives N.
     fn begin(
         &mut self,
@@ -103,12 +97,7 @@ impl<T: Stages> DeepWorkspace<T> {
         let sizes = Sizes::new::<T>(&self.shapes, batch.loss(), samples, want.inputs);
         sizes.plan::<T>(evaluation, &mut self.plan)?;
         let depth = self.shapes.len();
-        self.formed.resize_with(triangle(depth), Vec::new);
-        for task in self.tasks.drain(..) {
-            if let Some(formed) = self.formed.get_mut(task.id.index()) {
-                *formed = task.formed;
-            }
-        }
+        self.tasks.clear();
         for id in BlockId::every(depth) {
             let last = id.is_diagonal() && id.row + 1 == depth;
             // Without S the last layer's own block is 0.
@@ -116,17 +105,15 @@ impl<T: Stages> DeepWorkspace<T> {
             if want.block(id) && !id.is_empty(&self.shapes) && !vanishes {
                 let evaluation = self.plan[id.index()];
                 let cost = sizes.cost(id, evaluation);
-                let formed = core::mem::take(&mut self.formed[id.index()]);
-                self.tasks.push(Task::new(id, evaluation, cost, formed));
+                self.tasks.push(Task::new(id, evaluation, cost));
             }
         }
         let wanted = self.tasks.iter().map(|task| (task.id, task.evaluation));
         let count = sizes.shards::<T>(wanted);
         self.shards.divide(count);
-        let items = if count > 1 { count } else { self.tasks.len() };
-        let costs = self.tasks.iter().map(|task| task.cost);
-        let threads = threads_that_pay(self.threads, costs.sum());
-        self.team = Team::new(threads.min(items));
+        let cost = self.tasks.iter().map(|task| task.cost).sum();
+        let blocks = self.tasks.len();
+        self.team = Team::new(threads(self.threads, cost, count, blocks));
         Ok(samples)
     }
 
@@ -137,11 +124,12 @@ impl<T: Stages> DeepWorkspace<T> {
         batch: &Batch<T>,
         samples: usize,
     ) -> Result<T, Error> {
+        let normalizer = batch.normalizer(samples)?;
         let shards = self.shards.used_mut();
         let count = shards.len();
         self.team.each(shards.iter_mut(), |index, shard| {
             let range = shards::range::<T>(samples, count, index);
-            shard.forward(network, batch, range);
+            shard.forward(network, batch, normalizer, range);
         });
         if let Some(error) = shards.iter().find_map(|shard| shard.error.clone()) {
             return Err(error);
@@ -155,7 +143,7 @@ impl<T: Stages> DeepWorkspace<T> {
     }
 
     /// In `unit` the moments of the blocks of H/σ, with the adjoints that are wanted.
-    fn contract(&mut self, network: &FeedForward<T>, want: Want) -> Result<(), Error> {
+    fn contract_shards(&mut self, network: &FeedForward<T>, want: Want) -> Result<(), Error> {
         let shards = self.shards.used_mut();
         let moments = &mut self.unit;
         let sigmas = shards.iter().map(|shard| T::largest(&shard.pass));
@@ -171,9 +159,7 @@ impl<T: Stages> DeepWorkspace<T> {
                 shard.begin_reverse(reverse, &want, plan);
             }
             if !whole {
-                let mut buffers = scratch.take();
-                shard.form(tasks, want, &parts, &mut buffers);
-                scratch.put(buffers);
+                shard.form(tasks, want, &parts, scratch);
             }
         });
         let depth = self.shapes.len();
@@ -190,7 +176,7 @@ impl<T: Stages> DeepWorkspace<T> {
                 want,
                 &parts,
             ),
-            shards => sum_blocks(shards, &mut self.tasks, self.team),
+            shards => sum_blocks(shards, &mut self.tasks, &mut self.formed, self.team),
         }
         self.watch.as_ref().map_or(Ok(()), Watch::check)?;
         for task in &self.tasks {
@@ -208,7 +194,7 @@ impl<T: Stages> DeepWorkspace<T> {
 
     /// The gradient of what has the weights found from `unit`: each shard's part of that for the parameters, and that for
     /// the inputs.
-    fn pull_back(
+    fn pull_back_shards(
         &mut self,
         network: &FeedForward<T>,
         want: Want,
@@ -217,9 +203,9 @@ impl<T: Stages> DeepWorkspace<T> {
     ) {
         let shards = self.shards.used_mut();
         let count = shards.len();
-        let (tasks, plan, weights) = (&self.tasks, &self.plan, &self.weights);
+        let (tasks, formed) = (&self.tasks, &self.formed);
+        let (plan, weights) = (&self.plan, &self.weights);
         let (scratch, reverse) = (&self.scratch, &self.reverse);
-        let parts = Parts::new(None);
         let within = if count == 1 {
             self.team
         } else {
@@ -228,9 +214,7 @@ impl<T: Stages> DeepWorkspace<T> {
         let work = |shard: &mut Shard<T>, inputs: Option<&mut [T]>| {
             if count > 1 {
                 shard.begin_reverse(reverse, &want, plan);
-                let mut buffers = scratch.take();
-                shard.turn(tasks, want, &parts, &mut buffers);
-                scratch.put(buffers);
+                shard.turn(tasks, formed, want, scratch);
             }
             shard.pull_back(network, want.part, weights, inputs, within);
             reverse.put(core::mem::take(&mut shard.reverse));
@@ -280,12 +264,18 @@ fn whole_blocks<T: Stages>(
 }
 
 /// Every E from those of the shards, added in one order, so that the number of threads does not change how they round.
-fn sum_blocks<T: Stages>(shards: &[Shard<T>], tasks: &mut [Task<T>], team: Team) {
-    team.each(tasks.iter_mut(), |_, task| {
-        let Task { id, formed, .. } = task;
-        formed.resize(shards[0].formed[id.index()].len(), T::zero());
-        add_up(formed, shards, |shard| &shard.formed[id.index()]);
-        task.square = T::dot(&task.formed, &task.formed);
+fn sum_blocks<T: Stages>(
+    shards: &[Shard<T>],
+    tasks: &mut [Task<T>],
+    formed: &mut Vec<Vec<T>>,
+    team: Team,
+) {
+    formed.resize_with(tasks.len().max(formed.len()), Vec::new);
+    let both = tasks.iter_mut().zip(formed);
+    team.each(both, |index, (task, formed)| {
+        let sum = fit(formed, shards[0].formed[index].len());
+        add_up(sum, shards, |shard| &shard.formed[index]);
+        task.square = T::dot(sum, sum);
     });
 }
 

@@ -9,7 +9,7 @@ use crate::depth::plan::{DeepEvaluation, Sizes};
 use crate::depth::stages::Stages;
 use crate::depth::want::Want;
 use crate::depth::workspace::DeepWorkspace;
-use crate::depth::workspace::task::threads_that_pay;
+use crate::depth::workspace::task::threads;
 use crate::error::Error;
 use crate::evaluation::block::BlockEvaluation;
 use crate::evaluation::quantity::Quantity;
@@ -77,8 +77,7 @@ impl<T: Stages> DeepWorkspace<T> {
         let count = sizes.shards::<T>(wanted.iter().copied());
         let in_shards = count > 1;
         let cost = wanted.iter().map(|&(id, way)| sizes.cost(id, way)).sum();
-        let items = if in_shards { count } else { wanted.len() };
-        let threads = threads_that_pay(self.threads, cost).min(items.max(1));
+        let threads = threads(self.threads, cost, count, wanted.len());
         let lengths = (0..count).map(|i| shards::range::<T>(samples, count, i).len());
 
         // Of a shard.

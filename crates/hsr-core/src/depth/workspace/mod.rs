@@ -47,7 +47,7 @@ pub struct DeepWorkspace<T> {
     pub(in crate::depth) reverse: Pool<Reverse<T>>,
     /// The blocks of the last evaluation.
     pub(in crate::depth) tasks: Vec<Task<T>>,
-    /// Buffers of formed blocks, between evaluations.
+    /// E of all samples of each of them, where shards have formed it.
     pub(in crate::depth) formed: Vec<Vec<T>>,
     pub(in crate::depth) kernel: Kernel<T>,
     /// The moments of H/σ, and what an objective makes of them.
@@ -100,7 +100,8 @@ impl<T: Stages> DeepWorkspace<T> {
     /// representable in `T`. The other verbs have the same errors.
     pub fn loss(&mut self, network: &FeedForward<T>, batch: &Batch<T>) -> Result<T, Error> {
         let samples = batch.check(&network.ends())?;
-        T::forward(&mut self.shards.whole().pass, network, batch, 0..samples)
+        let (pass, normalizer) = (&mut self.shards.whole().pass, batch.normalizer(samples)?);
+        T::forward(pass, network, batch, normalizer, 0..samples)
     }
 
     /// The logits o, N × K row-major.

@@ -5,7 +5,6 @@
 
 use core::ops::Range;
 
-use crate::depth::block::triangle;
 use crate::depth::blocks::adjoints::{Adjoints, BlockAdjoints};
 use crate::depth::blocks::scratch::Scratch;
 use crate::depth::blocks::source::Source;
@@ -25,7 +24,7 @@ use crate::evaluation::out::Out;
 use crate::evaluation::pool::Pool;
 use crate::evaluation::team::Team;
 use crate::evaluation::watch::Parts;
-use crate::problem::batch::Batch;
+use crate::problem::batch::{Batch, Normalizer};
 
 /// The shards of the last batch.
 pub(in crate::depth) struct Shards<T> {
@@ -93,7 +92,7 @@ pub(in crate::depth) struct Shard<T> {
     /// Their parts of ∂L/∂θ and of the gradient of the objective, \[D\].
     pub loss_gradient: Vec<T>,
     pub gradient: Vec<T>,
-    /// Their part of each E, where it is formed.
+    /// Their part of E of each task, where it is formed.
     pub formed: Vec<Vec<T>>,
     /// Sums of samples.
     sums: [Vec<T>; 2],
@@ -101,8 +100,14 @@ pub(in crate::depth) struct Shard<T> {
 
 impl<T: Stages> Shard<T> {
     /// The forward pass of these samples.
-    pub fn forward(&mut self, network: &FeedForward<T>, batch: &Batch<T>, range: Range<usize>) {
-        let result = T::forward(&mut self.pass, network, batch, range);
+    pub fn forward(
+        &mut self,
+        network: &FeedForward<T>,
+        batch: &Batch<T>,
+        normalizer: Normalizer<T>,
+        range: Range<usize>,
+    ) {
+        let result = T::forward(&mut self.pass, network, batch, normalizer, range);
         (self.loss, self.error) = match result {
             Ok(loss) => (loss, None),
             Err(error) => (T::zero(), Some(error)),
@@ -144,37 +149,48 @@ impl<T: Stages> Shard<T> {
     }
 
     /// E of every block.
-    pub fn form(&mut self, tasks: &[Task<T>], want: Want, parts: &Parts, scratch: &mut Scratch<T>) {
-        self.formed
-            .resize_with(triangle(self.pass.depth()), Vec::new);
+    pub fn form(&mut self, tasks: &[Task<T>], want: Want, parts: &Parts, pool: &Pool<Scratch<T>>) {
         let source = Source {
             pass: &self.pass,
             tangents: &self.tangents,
             want,
             parts,
         };
-        let mut none = BlockAdjoints::default();
-        for Task { id, .. } in tasks {
-            let formed = &mut self.formed[id.index()];
+        let (mut scratch, mut none) = (pool.take(), BlockAdjoints::default());
+        // Never fewer: another objective may have more blocks.
+        let count = tasks.len().max(self.formed.len());
+        self.formed.resize_with(count, Vec::new);
+        for (Task { id, .. }, formed) in tasks.iter().zip(&mut self.formed) {
             core::mem::swap(&mut scratch.block, formed);
-            T::block(&source, *id, Way::Formed(Half::Form), &mut none, scratch);
+            let way = Way::Formed(Half::Form);
+            T::block(&source, *id, way, &mut none, &mut scratch);
             core::mem::swap(&mut scratch.block, formed);
         }
+        pool.put(scratch);
     }
 
     /// The adjoints from E of all samples.
-    pub fn turn(&mut self, tasks: &[Task<T>], want: Want, parts: &Parts, scratch: &mut Scratch<T>) {
+    pub fn turn(
+        &mut self,
+        tasks: &[Task<T>],
+        formed: &[Vec<T>],
+        want: Want,
+        pool: &Pool<Scratch<T>>,
+    ) {
         let source = Source {
             pass: &self.pass,
             tangents: &self.tangents,
             want,
-            parts,
+            // Told of where it was formed.
+            parts: &Parts::new(None),
         };
-        for Task { id, formed, .. } in tasks {
+        let mut scratch = pool.take();
+        for (Task { id, .. }, formed) in tasks.iter().zip(formed) {
             let adjoints = self.reverse.adjoints.block(*id);
             let way = Way::Formed(Half::Turn(formed));
-            T::block(&source, *id, way, adjoints, scratch);
+            T::block(&source, *id, way, adjoints, &mut scratch);
         }
+        pool.put(scratch);
     }
 
     /// The gradient from the adjoints of the blocks.

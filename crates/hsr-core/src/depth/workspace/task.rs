@@ -15,20 +15,17 @@ pub(in crate::depth) struct Task<T> {
     /// In multiply-adds.
     pub cost: f64,
     pub adjoints: BlockAdjoints<T>,
-    /// E of all samples, where shards have formed it.
-    pub formed: Vec<T>,
     /// q_{kl}.
     pub square: T,
 }
 
 impl<T: Number> Task<T> {
-    pub fn new(id: BlockId, evaluation: BlockEvaluation, cost: f64, formed: Vec<T>) -> Self {
+    pub fn new(id: BlockId, evaluation: BlockEvaluation, cost: f64) -> Self {
         Self {
             id,
             evaluation,
             cost,
             adjoints: BlockAdjoints::default(),
-            formed,
             square: T::zero(),
         }
     }
@@ -46,11 +43,19 @@ pub(in crate::depth) fn spread<T>(tasks: &mut [Task<T>]) {
     }
 }
 
-/// How many threads an evaluation of so many multiply-adds is worth.
-pub(in crate::depth) fn threads_that_pay(
+/// The threads of an evaluation of so many multiply-adds: no more than shards, or than blocks of the only shard.
+pub(in crate::depth) fn threads(
     most: Option<NonZeroUsize>,
     multiplications: f64,
+    shards: usize,
+    blocks: usize,
 ) -> usize {
+    let items = if shards > 1 { shards } else { blocks };
+    threads_that_pay(most, multiplications).min(items.max(1))
+}
+
+/// How many threads an evaluation of so many multiply-adds is worth.
+fn threads_that_pay(most: Option<NonZeroUsize>, multiplications: f64) -> usize {
     let pays = (multiplications / SHARE) as usize;
     if pays < 2 {
         return 1;
