@@ -12,15 +12,15 @@ use hsr_core::{
     Quantity, Real, Targets, Workspace,
 };
 
-/// The system's allocator, counting bytes that are aligned like scalars. (`gemm` aligns what it packs to cache lines, and
-/// frees it before a product returns.)
+/// The system's allocator, counting bytes that are aligned like scalars or like buffers, to 64. (`gemm` aligns what it packs
+/// to 128, and frees it before a product returns.)
 struct Counting;
 
 static TAKEN: AtomicIsize = AtomicIsize::new(0);
 static PEAK: AtomicIsize = AtomicIsize::new(0);
 
 fn take(layout: Layout, bytes: isize) {
-    if [4, 8].contains(&layout.align()) {
+    if [4, 8, 64].contains(&layout.align()) {
         let taken = TAKEN.fetch_add(bytes, Ordering::Relaxed) + bytes;
         PEAK.fetch_max(taken, Ordering::Relaxed);
     }

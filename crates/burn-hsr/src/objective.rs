@@ -45,6 +45,7 @@ impl Hsr {
     /// use burn_hsr::{HsrConfig, ThreeLayerNetConfig};
     ///
     /// let device = Device::flex().autodiff();
+    /// device.seed(0);
     /// let mut model = ThreeLayerNetConfig::new(4, 8, 3).init(&device);
     /// let mut optimizer = SgdConfig::new().init();
     /// let mut hsr = HsrConfig::new().with_strength(0.1).init()?;

@@ -33,6 +33,7 @@ impl Hsr {
     /// }
     ///
     /// let device = Device::flex();
+    /// device.seed(0);
     /// let net = Net {
     ///     first: LinearConfig::new(4, 8).init(&device),
     ///     last: LinearConfig::new(8, 3).init(&device),

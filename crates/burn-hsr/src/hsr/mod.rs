@@ -70,6 +70,7 @@ pub(crate) use self::checks::refuse_tracked;
 /// use burn_hsr::{HsrConfig, ThreeLayerNetConfig};
 ///
 /// let device = Device::flex().autodiff();
+/// device.seed(0);
 /// let mut model = ThreeLayerNetConfig::new(4, 8, 3).init(&device);
 /// let mut optimizer = SgdConfig::new().init();
 /// let loss = CrossEntropyLossConfig::new().init(&device);

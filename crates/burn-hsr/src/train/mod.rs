@@ -40,6 +40,7 @@
 //! }
 //!
 //! let device = Device::flex().autodiff();
+//! device.seed(0);
 //! // Six of Fisher's irises: setosa, versicolor, virginica.
 //! let data = vec![
 //!     ([5.1, 3.5, 1.4, 0.2], 0), ([4.9, 3.0, 1.4, 0.2], 0),

@@ -29,6 +29,7 @@
 //! use hsr_core::Workspace;
 //!
 //! let device = Device::flex();
+//! device.seed(0);
 //! // Six of Fisher's irises, two of each species: length and width of sepal and petal in cm.
 //! let x = Tensor::<2>::from_floats([
 //!     [5.1, 3.5, 1.4, 0.2], [4.9, 3.0, 1.4, 0.2], // setosa

@@ -66,6 +66,7 @@
 //! }
 //!
 //! let device = Device::flex().autodiff();
+//! device.seed(0);
 //! // Petals of four irises, length and width in cm.
 //! let points = vec![[1.4, 0.2], [1.3, 0.2], [4.7, 1.4], [6.0, 2.5]];
 //! let loader = || -> Arc<dyn DataLoader<Batch>> {

@@ -4,7 +4,6 @@
 use crate::bounds::{Moments, SpectralBounds, SpectralWeights};
 use crate::depth::block::BlockId;
 use crate::depth::network::LayerShape;
-use crate::depth::rows::zeros;
 use crate::error::Error;
 use crate::lanczos::options::LanczosOptions;
 use crate::lanczos::top::top_eigenpair;
@@ -256,4 +255,10 @@ fn top(size: usize, entry: impl Fn(usize, usize) -> f64) -> Result<(f64, Vec<f64
     };
     let pair = top_eigenpair(size, apply, None, &options)?;
     Ok((pair.value, pair.vector.iter().map(|v| v.abs()).collect()))
+}
+
+/// Zeros in a vector that is part of the API.
+fn zeros<T: Number>(values: &mut Vec<T>, size: usize) {
+    values.clear();
+    values.resize(size, T::zero());
 }

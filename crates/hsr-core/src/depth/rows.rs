@@ -6,29 +6,6 @@
 
 use crate::numeric::number::Number;
 
-/// Room for `size` values: what it held is lost where it had less.
-pub(in crate::depth) fn make_room<T: Number>(buffer: &mut Vec<T>, size: usize) {
-    if buffer.capacity() < size {
-        buffer.clear();
-        buffer.reserve_exact(size);
-    }
-}
-
-/// A buffer of exactly `size` values, without an allocation once it was that large. Old values may remain.
-pub(in crate::depth) fn fit<T: Number>(buffer: &mut Vec<T>, size: usize) -> &mut [T] {
-    make_room(buffer, size);
-    buffer.resize(size, T::zero());
-    buffer
-}
-
-/// A buffer of exactly `size` zeros, without an allocation once it was that large.
-pub(in crate::depth) fn zeros<T: Number>(buffer: &mut Vec<T>, size: usize) -> &mut [T] {
-    buffer.clear();
-    buffer.reserve_exact(size);
-    buffer.resize(size, T::zero());
-    buffer
-}
-
 /// Functions whose body is compiled once for every instruction set. The body is a function of its own, so that the
 /// compiler knows that its slices do not overlap.
 macro_rules! kernels {

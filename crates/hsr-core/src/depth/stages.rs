@@ -20,6 +20,7 @@ use crate::depth::rows;
 use crate::error::Error;
 use crate::evaluation::out::Out;
 use crate::evaluation::team::Team;
+use crate::numeric::buffer::Buffer;
 use crate::numeric::number::Number;
 use crate::problem::batch::{Batch, Normalizer};
 
@@ -75,7 +76,7 @@ stages! {
         = Pass::loss_gradient;
 
     /// ∂L/∂x, times a factor.
-    fn input_adjoint(pass: &Pass<Self>, network: &FeedForward<Self>, factor: Self, out: &mut Vec<Self>)
+    fn input_adjoint(pass: &Pass<Self>, network: &FeedForward<Self>, factor: Self, out: &mut Buffer<Self>)
         = Pass::input_adjoint;
 
     /// J, A, U and Q of every seed layer.
@@ -83,7 +84,7 @@ stages! {
         = Tangents::run;
 
     /// t_l.
-    fn trace(pass: &Pass<Self>, tangents: &Tangents<Self>, l: usize, sums: &mut [Vec<Self>; 2]) -> Self = trace;
+    fn trace(pass: &Pass<Self>, tangents: &Tangents<Self>, l: usize, sums: &mut [Buffer<Self>; 2]) -> Self = trace;
 
     /// q_{kl}, and the adjoints that are wanted.
     fn block(

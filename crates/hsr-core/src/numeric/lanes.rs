@@ -167,33 +167,3 @@ pub(crate) fn finite<T: Scalar>(values: &[T]) -> bool {
     let rest = rest.iter().fold(T::zero(), |sum, &v| sum + T::zero() * v);
     lanes.into_iter().fold(rest, |sum, v| sum + v) == T::zero()
 }
-
-/// A buffer that only grows: `size` zeroed values without an allocation once it was that large.
-#[inline(always)]
-pub(crate) fn zeroed<T: Scalar>(buffer: &mut Vec<T>, size: usize) -> &mut [T] {
-    if buffer.capacity() < size {
-        renew(buffer, size);
-    } else {
-        buffer.clear();
-        buffer.resize(size, T::zero());
-    }
-    buffer
-}
-
-/// Like [`zeroed`], but old values may remain: for buffers that are overwritten whole.
-#[inline(always)]
-pub(crate) fn sized<T: Scalar>(buffer: &mut Vec<T>, size: usize) -> &mut [T] {
-    if buffer.capacity() < size {
-        renew(buffer, size);
-    } else if buffer.len() < size {
-        buffer.resize(size, T::zero());
-    }
-    &mut buffer[..size]
-}
-
-/// A buffer of exactly `size` zeros, as [`memory`](crate::memory) counts it, after the old one is given back.
-#[cold]
-fn renew<T: Scalar>(buffer: &mut Vec<T>, size: usize) {
-    *buffer = Vec::new();
-    *buffer = vec![T::zero(); size];
-}

@@ -1,5 +1,6 @@
 //! Numbers and their vectors, rows of samples, matrices and their products.
 
+pub(crate) mod buffer;
 pub(crate) mod bytes;
 pub(crate) mod dispatch;
 pub(crate) mod lanes;

@@ -5,7 +5,8 @@ use core::marker::PhantomData;
 
 use pulp::Simd;
 
-use crate::numeric::lanes::{row, row_mut, sized, zeroed};
+use crate::numeric::buffer::{Buffer, fit, zeros};
+use crate::numeric::lanes::{row, row_mut};
 use crate::numeric::scalar::Scalar;
 
 /// A scalar type and its vectors under an instruction set.
@@ -218,7 +219,7 @@ impl<T: Vectors, S: Simd> Unit<T, S> {
         stride: usize,
         rows: usize,
         from: usize,
-        out: &'a mut Vec<T>,
+        out: &'a mut Buffer<T>,
     ) -> &'a [Vector<T, S>] {
         let out = self.room(rows, out);
         self.gather_into(data, stride, from, out);
@@ -235,14 +236,14 @@ impl<T: Vectors, S: Simd> Unit<T, S> {
 
     /// Room for `rows` vectors, which may hold old values.
     #[inline(always)]
-    pub fn room(self, rows: usize, out: &mut Vec<T>) -> &mut [Vector<T, S>] {
-        T::vectors_mut::<S>(sized(out, rows * Self::WIDTH))
+    pub fn room(self, rows: usize, out: &mut Buffer<T>) -> &mut [Vector<T, S>] {
+        T::vectors_mut::<S>(fit(out, rows * Self::WIDTH))
     }
 
     /// `rows` vectors of zeros.
     #[inline(always)]
-    pub fn cleared(self, rows: usize, out: &mut Vec<T>) -> &mut [Vector<T, S>] {
-        T::vectors_mut::<S>(zeroed(out, rows * Self::WIDTH))
+    pub fn cleared(self, rows: usize, out: &mut Buffer<T>) -> &mut [Vector<T, S>] {
+        T::vectors_mut::<S>(zeros(out, rows * Self::WIDTH))
     }
 
     /// The number of registers that a kernel may count on.

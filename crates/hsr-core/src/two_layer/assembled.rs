@@ -3,7 +3,8 @@
 use pulp::Simd;
 
 use crate::evaluation::block::BlockEvaluation;
-use crate::numeric::lanes::{part, part_mut, row, row_mut, sized, whole, zeroed};
+use crate::numeric::buffer::{Buffer, fit, zeros};
+use crate::numeric::lanes::{part, part_mut, row, row_mut, whole};
 use crate::numeric::matmul::matmul;
 use crate::numeric::matrix::{Mat, Write};
 use crate::numeric::number::Number;
@@ -26,13 +27,13 @@ const TILE: usize = 1 << 17;
 #[derive(Default)]
 pub(crate) struct Assembled<T> {
     /// The part of E with i = j, rows (j, k), columns e: what R meets.
-    e_diagonal: Vec<T>,
-    tile: Vec<T>,
-    pairs: Vec<T>,
-    r: Vec<T>,
+    e_diagonal: Buffer<T>,
+    tile: Buffer<T>,
+    pairs: Buffer<T>,
+    r: Buffer<T>,
     /// S and S̃ of a tile, packed, where S is not kept.
-    s: Vec<T>,
-    s_bar: Vec<T>,
+    s: Buffer<T>,
+    s_bar: Buffer<T>,
     lanes: PairLanes<T>,
     hidden_lane: HiddenLane<T>,
     hidden_kernel: HiddenKernel<T>,
@@ -112,7 +113,7 @@ impl<T: Number> Assembled<T> {
         let ha = f.dims().hidden_extended();
         let ap = svec::len(ha);
         for (start, width) in tiles::<T>(n, rows_of_output(f.rank, ap)) {
-            let pairs = sized(&mut self.pairs, ap * width);
+            let pairs = fit(&mut self.pairs, ap * width);
             svec::outer(&f.a, ha, n, start, width, pairs);
             let s = s_of_tile(&mut self.s, f, start, width);
             let pairs = Mat::new(pairs, ap, width, width).t();
@@ -138,17 +139,17 @@ impl<T: Number> Assembled<T> {
         let ap = svec::len(ha);
         let a = Mat::new(a, sp, ap, ap);
         for (start, width) in tiles::<T>(n, rows_of_output(f.rank, ap)) {
-            let pairs = sized(&mut self.pairs, ap * width);
+            let pairs = fit(&mut self.pairs, ap * width);
             svec::outer(&f.a, ha, n, start, width, pairs);
             let pairs = Mat::new(pairs, ap, width, width);
             if output_basis::packed(f.rank) {
                 matmul(&mut out.s[start..], n, Write::Replace, T::one(), a, pairs);
             } else {
-                let s_bar = sized(&mut self.s_bar, sp * width);
+                let s_bar = fit(&mut self.s_bar, sp * width);
                 matmul(s_bar, width, Write::Replace, T::one(), a, pairs);
                 reduce_s_bar(f, s_bar, start, width, &mut out.s);
             }
-            let tile = sized(&mut self.tile, ap * width);
+            let tile = fit(&mut self.tile, ap * width);
             let s = s_of_tile(&mut self.s, f, start, width);
             matmul(tile, width, Write::Replace, T::one(), a.t(), s);
             let strip = Strip {
@@ -173,13 +174,13 @@ impl<T: Number> Assembled<T> {
         let (d, mp) = (dims.inputs_extended(), svec::len(dims.hidden));
         let xp = svec::len(d);
         if Self::in_kernels(f, want) {
-            let xx = sized(&mut self.pairs, xp * n);
+            let xx = fit(&mut self.pairs, xp * n);
             svec::outer(&f.x, d, n, 0, n, xx);
             kernels::hidden::assemble(unit, f, xx, c);
             return;
         }
         for (start, width) in tiles::<T>(n, mp.max(xp)) {
-            let m = sized(&mut self.tile, mp * width);
+            let m = fit(&mut self.tile, mp * width);
             form_m(
                 unit,
                 f,
@@ -190,7 +191,7 @@ impl<T: Number> Assembled<T> {
                 width,
                 &mut self.lanes,
             );
-            let pairs = sized(&mut self.pairs, xp * width);
+            let pairs = fit(&mut self.pairs, xp * width);
             svec::outer(&f.x, d, n, start, width, pairs);
             let pairs = Mat::new(pairs, xp, width, width).t();
             let m = Mat::new(m, mp, width, width);
@@ -212,7 +213,7 @@ impl<T: Number> Assembled<T> {
         let (d, mp) = (dims.inputs_extended(), svec::len(dims.hidden));
         let xp = svec::len(d);
         if Self::in_kernels(f, want) {
-            let xx = sized(&mut self.pairs, xp * n);
+            let xx = fit(&mut self.pairs, xp * n);
             svec::outer(&f.x, d, n, 0, n, xx);
             kernels::hidden::contract(unit, &mut self.hidden_kernel, f, xx, c, out);
             return;
@@ -220,7 +221,7 @@ impl<T: Number> Assembled<T> {
         let c = Mat::new(c, mp, xp, xp);
         for (start, width) in tiles::<T>(n, mp.max(xp)) {
             if want == Want::InputGradient {
-                let m = sized(&mut self.tile, mp * width);
+                let m = fit(&mut self.tile, mp * width);
                 form_m(
                     unit,
                     f,
@@ -231,7 +232,7 @@ impl<T: Number> Assembled<T> {
                     width,
                     &mut self.lanes,
                 );
-                let pairs = sized(&mut self.pairs, xp * width);
+                let pairs = fit(&mut self.pairs, xp * width);
                 let m = Mat::new(m, mp, width, width);
                 matmul(pairs, width, Write::Replace, T::one(), c.t(), m);
                 let strip = Strip {
@@ -241,9 +242,9 @@ impl<T: Number> Assembled<T> {
                 };
                 svec::add_times_vector(pairs, d, &f.x, strip, &mut out.inputs, d);
             }
-            let pairs = sized(&mut self.pairs, xp * width);
+            let pairs = fit(&mut self.pairs, xp * width);
             svec::outer(&f.x, d, n, start, width, pairs);
-            let m = sized(&mut self.tile, mp * width);
+            let m = fit(&mut self.tile, mp * width);
             let pairs = Mat::new(pairs, xp, width, width);
             matmul(m, width, Write::Replace, T::one(), c, pairs);
             contract_m(
@@ -270,14 +271,14 @@ impl<T: Number> Assembled<T> {
         let (n, h, outputs) = (f.stride, dims.hidden, f.rank);
         let (ha, d, hk) = (dims.hidden_extended(), dims.inputs_extended(), h * outputs);
         let columns = ha * d;
-        let diagonal = zeroed(&mut self.e_diagonal, hk * d);
+        let diagonal = zeros(&mut self.e_diagonal, hk * d);
         for (start, width) in tiles::<T>(n, columns.max(hk)) {
-            let ax = sized(&mut self.pairs, columns * width);
+            let ax = fit(&mut self.pairs, columns * width);
             outer_ax(f, start, width, ax);
             let q = Mat::new(&f.q_basis[start..], hk, width, n);
             let ax = Mat::new(ax, columns, width, width).t();
             matmul(e, columns, Write::Add, T::one(), q, ax);
-            let r = sized(&mut self.r, hk * width);
+            let r = fit(&mut self.r, hk * width);
             form_r(f, start, width, r);
             let r = Mat::new(r, hk, width, width);
             let x = Mat::new(&f.x[start..], d, width, n).t();
@@ -308,7 +309,7 @@ impl<T: Number> Assembled<T> {
         let (n, h, outputs) = (f.stride, dims.hidden, f.rank);
         let (ha, d, hk) = (dims.hidden_extended(), dims.inputs_extended(), h * outputs);
         let columns = ha * d;
-        let diagonal = sized(&mut self.e_diagonal, hk * d);
+        let diagonal = fit(&mut self.e_diagonal, hk * d);
         for j in 0..h {
             for jk in j * outputs..(j + 1) * outputs {
                 let e = &row(e, columns, jk)[j * d..(j + 1) * d];
@@ -318,17 +319,17 @@ impl<T: Number> Assembled<T> {
         let e = Mat::new(e, hk, columns, columns);
         let diagonal = Mat::new(diagonal, hk, d, d);
         for (start, width) in tiles::<T>(n, columns.max(hk)) {
-            let ax = sized(&mut self.pairs, columns * width);
+            let ax = fit(&mut self.pairs, columns * width);
             outer_ax(f, start, width, ax);
             let ax = Mat::new(ax, columns, width, width);
             matmul(&mut out.q[start..], n, Write::Replace, T::one(), e, ax);
 
-            let r_bar = sized(&mut self.r, hk * width);
+            let r_bar = fit(&mut self.r, hk * width);
             let x = Mat::new(&f.x[start..], d, width, n);
             matmul(r_bar, width, Write::Replace, T::one(), diagonal, x);
             contract_r(f, r_bar, start, width, out);
 
-            let ax_bar = sized(&mut self.tile, columns * width);
+            let ax_bar = fit(&mut self.tile, columns * width);
             let q = Mat::new(&f.q_basis[start..], hk, width, n);
             matmul(ax_bar, width, Write::Replace, T::one(), e.t(), q);
             for i in 0..h {
@@ -350,7 +351,7 @@ impl<T: Number> Assembled<T> {
                         );
                     }
                 }
-                let r = sized(&mut self.r, hk * width);
+                let r = fit(&mut self.r, hk * width);
                 form_r(f, start, width, r);
                 let r = Mat::new(r, hk, width, width);
                 matmul(
@@ -378,7 +379,7 @@ pub(crate) fn rows_of_output(rank: usize, of_a: usize) -> usize {
 /// S of a tile, packed: as it is kept, or formed in `buffer`.
 #[inline(always)]
 fn s_of_tile<'a, T: Number>(
-    buffer: &'a mut Vec<T>,
+    buffer: &'a mut Buffer<T>,
     f: &'a Forward<T>,
     start: usize,
     width: usize,
@@ -387,7 +388,7 @@ fn s_of_tile<'a, T: Number>(
     if output_basis::packed(f.rank) {
         return Mat::new(&f.s_basis[start..], sp, width, f.stride);
     }
-    let s = sized(buffer, sp * width);
+    let s = fit(buffer, sp * width);
     f.form_s(start, width, s);
     Mat::new(s, sp, width, width)
 }

@@ -3,6 +3,7 @@
 use pulp::Simd;
 
 use crate::evaluation::watch::Watch;
+use crate::numeric::buffer::Buffer;
 use crate::numeric::number::Number;
 use crate::numeric::vectors::Unit;
 use crate::two_layer::assembled::Assembled;
@@ -20,9 +21,9 @@ pub struct Own<T> {
     gram: Gram<T>,
     pub pullback: Pullback<T>,
     /// ∂L/∂z, h rows.
-    pub delta: Vec<T>,
+    pub delta: Buffer<T>,
     /// Its part of the gradient \[D\].
-    pub gradient: Vec<T>,
+    pub gradient: Buffer<T>,
 }
 
 impl<T: Number> Own<T> {

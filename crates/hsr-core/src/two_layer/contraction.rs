@@ -2,7 +2,7 @@
 //! block with its samples, before the weight w_q is known.
 
 use crate::evaluation::out::Out;
-use crate::numeric::lanes::{sized, zeroed};
+use crate::numeric::buffer::{Buffer, fit, zeros};
 use crate::numeric::number::Number;
 use crate::two_layer::output_basis;
 
@@ -37,20 +37,20 @@ pub struct Contraction<T> {
     pub cross_norm: T,
     /// S̃ packed, \[K'(K' + 1)/2\]; here and below K' is the rank of the output basis. Where S is not kept packed, diag S̃
     /// and S̃ p, \[2K\].
-    pub s: Vec<T>,
+    pub s: Buffer<T>,
     /// U M̃, \[h·K\]: M̃ itself (h² a sample) is never kept.
-    pub um: Vec<T>,
+    pub um: Buffer<T>,
     /// diag M̃, \[h\].
-    pub m_diagonal: Vec<T>,
+    pub m_diagonal: Buffer<T>,
     /// Q̃, \[h·K\].
-    pub q: Vec<T>,
+    pub q: Buffer<T>,
     /// R̃ d1, \[K\], and R̃ᵀ r, \[h\]: R = r d1ᵀ has rank one, so R̃ itself is not needed.
-    pub r_d1: Vec<T>,
-    pub r_r: Vec<T>,
+    pub r_d1: Buffer<T>,
+    pub r_r: Buffer<T>,
     /// For ā, \[h\].
-    pub hidden: Vec<T>,
+    pub hidden: Buffer<T>,
     /// For x̄, \[d̃\].
-    pub inputs: Vec<T>,
+    pub inputs: Buffer<T>,
 }
 
 impl<T: Number> Contraction<T> {
@@ -65,15 +65,15 @@ impl<T: Number> Contraction<T> {
             return;
         }
         let (h, k) = (dims.hidden, f.rank);
-        sized(&mut self.s, output_basis::rows_of_s_bar(k) * stride);
-        sized(&mut self.um, h * k * stride);
-        sized(&mut self.m_diagonal, h * stride);
-        sized(&mut self.q, h * k * stride);
-        zeroed(&mut self.r_d1, k * stride);
-        zeroed(&mut self.r_r, h * stride);
-        zeroed(&mut self.hidden, h * stride);
+        fit(&mut self.s, output_basis::rows_of_s_bar(k) * stride);
+        fit(&mut self.um, h * k * stride);
+        fit(&mut self.m_diagonal, h * stride);
+        fit(&mut self.q, h * k * stride);
+        zeros(&mut self.r_d1, k * stride);
+        zeros(&mut self.r_r, h * stride);
+        zeros(&mut self.hidden, h * stride);
         if want == Want::InputGradient {
-            zeroed(&mut self.inputs, dims.inputs_extended() * stride);
+            zeros(&mut self.inputs, dims.inputs_extended() * stride);
         }
     }
 

@@ -21,7 +21,8 @@
 //! be differentiated.
 
 use crate::evaluation::out::Out;
-use crate::numeric::lanes::{dot, row, row_mut, sized, sum, write_samples, zeroed};
+use crate::numeric::buffer::{Buffer, fit, zeros};
+use crate::numeric::lanes::{dot, row, row_mut, sum, write_samples};
 use crate::numeric::matmul::matmul;
 use crate::numeric::matrix::{Mat, Write};
 use crate::numeric::number::Number;
@@ -32,19 +33,19 @@ use crate::two_layer::samples::Forward;
 #[derive(Default)]
 pub struct Directional<T> {
     /// ż, ȧ, d2∘ż², z̄, \[h\].
-    z_dot: Vec<T>,
-    a_dot: Vec<T>,
-    bent: Vec<T>,
-    z_bar: Vec<T>,
+    z_dot: Buffer<T>,
+    a_dot: Buffer<T>,
+    bent: Buffer<T>,
+    z_bar: Buffer<T>,
     /// W2ᵀ ṙ + V2ᵀ r, \[h\].
-    coupling: Vec<T>,
+    coupling: Buffer<T>,
     /// ȯ, ö and then the pull's argument, ṙ, ō, \[K\].
-    o_dot: Vec<T>,
-    o_ddot: Vec<T>,
-    r_dot: Vec<T>,
-    o_bar: Vec<T>,
-    x_bar: Vec<T>,
-    scratch: Vec<T>,
+    o_dot: Buffer<T>,
+    o_ddot: Buffer<T>,
+    r_dot: Buffer<T>,
+    o_bar: Buffer<T>,
+    x_bar: Buffer<T>,
+    scratch: Buffer<T>,
 }
 
 impl<T: Number> Directional<T> {
@@ -63,29 +64,29 @@ impl<T: Number> Directional<T> {
         let a = Mat::new(&f.a, h, n, n);
         let r = Mat::new(&f.r, outputs, n, n);
 
-        let z_dot = zeroed(&mut self.z_dot, h * n);
+        let z_dot = zeros(&mut self.z_dot, h * n);
         for (j, &bias) in v[layout.hidden_bias()].iter().enumerate() {
             row_mut(z_dot, n, j)[..f.samples].fill(bias);
         }
         matmul(z_dot, n, Write::Add, one, v1, x);
-        let a_dot = sized(&mut self.a_dot, h * n);
-        let bent = sized(&mut self.bent, h * n);
+        let a_dot = fit(&mut self.a_dot, h * n);
+        let bent = fit(&mut self.bent, h * n);
         for i in 0..h * n {
             a_dot[i] = f.d1[i] * z_dot[i];
             bent[i] = f.d2[i] * z_dot[i] * z_dot[i];
         }
         let (a_dot, bent) = (Mat::new(a_dot, h, n, n), Mat::new(bent, h, n, n));
-        let o_dot = zeroed(&mut self.o_dot, outputs * n);
+        let o_dot = zeros(&mut self.o_dot, outputs * n);
         for (k, &bias) in v[layout.output_bias()].iter().enumerate() {
             row_mut(o_dot, n, k)[..f.samples].fill(bias);
         }
         matmul(o_dot, n, Write::Add, one, w2, a_dot);
         matmul(o_dot, n, Write::Add, one, v2, a);
-        let o_ddot = sized(&mut self.o_ddot, outputs * n);
+        let o_ddot = fit(&mut self.o_ddot, outputs * n);
         matmul(o_ddot, n, Write::Replace, two, v2, a_dot);
         matmul(o_ddot, n, Write::Add, one, w2, bent);
-        let r_dot = sized(&mut self.r_dot, outputs * n);
-        let scratch = sized(&mut self.scratch, 2 * n);
+        let r_dot = fit(&mut self.r_dot, outputs * n);
+        let scratch = fit(&mut self.scratch, 2 * n);
         let curvature = f.curvature_of();
         curvature.apply(o_dot, n, 0, n, r_dot, scratch);
 
@@ -118,7 +119,7 @@ impl<T: Number> Directional<T> {
                 }
             }
         }
-        let o_bar = sized(&mut self.o_bar, outputs * n);
+        let o_bar = fit(&mut self.o_bar, outputs * n);
         curvature.apply(o_ddot, n, 0, n, o_bar, scratch);
 
         let r_dot = Mat::new(r_dot, outputs, n, n);
@@ -132,10 +133,10 @@ impl<T: Number> Directional<T> {
         for (k, bias) in theta[layout.output_bias()].iter_mut().enumerate() {
             *bias = sigma * sum(row(of_logits, n, k));
         }
-        let coupling = sized(&mut self.coupling, h * n);
+        let coupling = fit(&mut self.coupling, h * n);
         matmul(coupling, n, Write::Replace, one, w2.t(), r_dot);
         matmul(coupling, n, Write::Add, one, v2.t(), r);
-        let z_bar = sized(&mut self.z_bar, h * n);
+        let z_bar = fit(&mut self.z_bar, h * n);
         matmul(z_bar, n, Write::Replace, two, v2.t(), r_dot);
         matmul(z_bar, n, Write::Add, one, w2.t(), o_bar);
         for (i, z_bar) in z_bar.iter_mut().enumerate() {
@@ -156,7 +157,7 @@ impl<T: Number> Directional<T> {
             for (i, coupling) in coupling.iter_mut().enumerate() {
                 *coupling = two * (*coupling * f.d1[i] + f.c[i] * z_dot[i]);
             }
-            let x_bar = sized(&mut self.x_bar, d * n);
+            let x_bar = fit(&mut self.x_bar, d * n);
             matmul(x_bar, n, Write::Replace, one, w1.t(), z_bar);
             let z_dot_bar = Mat::new(coupling, h, n, n);
             matmul(x_bar, n, Write::Add, one, v1.t(), z_dot_bar);

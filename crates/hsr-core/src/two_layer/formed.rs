@@ -1,7 +1,8 @@
 //! The blocks of the Hessian that are formed.
 
 use crate::evaluation::block::BlockEvaluation;
-use crate::numeric::lanes::{LANE, dot, zeroed};
+use crate::numeric::buffer::{Buffer, zeros};
+use crate::numeric::lanes::{LANE, dot};
 use crate::numeric::number::Number;
 use crate::numeric::svec;
 use crate::two_layer::plan::Plan;
@@ -11,11 +12,11 @@ use crate::two_layer::samples::Forward;
 #[derive(Default)]
 pub(crate) struct Blocks<T> {
     /// H22 = Σ S ⊗ ããᵀ, packed × packed: the theory's A.
-    pub a: Vec<T>,
+    pub a: Buffer<T>,
     /// H11 = Σ M ⊗ x̃x̃ᵀ, packed × packed: the theory's C.
-    pub c: Vec<T>,
+    pub c: Buffer<T>,
     /// H21 = Σ B ⊗ x̃, rows (j, k), columns (i, e): the theory's E.
-    pub e: Vec<T>,
+    pub e: Buffer<T>,
 }
 
 impl<T: Number> Blocks<T> {
@@ -39,7 +40,7 @@ impl<T: Number> Blocks<T> {
             ),
             (formed(plan.cross), &mut self.e, h * f.rank * ha * d),
         ] {
-            zeroed(block, if formed { size } else { 0 });
+            zeros(block, if formed { size } else { 0 });
         }
     }
 

@@ -5,7 +5,8 @@ use core::ops::Range;
 use pulp::Simd;
 
 use crate::error::Error;
-use crate::numeric::lanes::{read_samples, row, row_mut, sized, stride, sum, zeroed};
+use crate::numeric::buffer::{Buffer, fit, zeros};
+use crate::numeric::lanes::{read_samples, row, row_mut, stride, sum};
 use crate::numeric::matmul::matmul;
 use crate::numeric::matrix::{Mat, Write};
 use crate::numeric::number::Number;
@@ -56,17 +57,17 @@ impl<T: Number> Forward<T> {
         self.stride = n;
         self.sigma = T::one();
 
-        let y = zeroed(&mut self.y, dims.outputs * n);
-        let omega = zeroed(&mut self.omega, n);
+        let y = zeros(&mut self.y, dims.outputs * n);
+        let omega = zeros(&mut self.omega, n);
         batch.reduce(&dims, normalizer, range.clone(), n, y, omega);
-        self.output_weights.clear();
+        fit(&mut self.output_weights, 0);
         if let Some(weights) = batch.output_weights {
             let weights = &weights[range.start * dims.outputs..range.end * dims.outputs];
-            let by_output = zeroed(&mut self.output_weights, dims.outputs * n);
+            let by_output = zeros(&mut self.output_weights, dims.outputs * n);
             read_samples(weights, dims.outputs, by_output, n);
         }
 
-        let x = zeroed(&mut self.x, dims.inputs_extended() * n);
+        let x = zeros(&mut self.x, dims.inputs_extended() * n);
         let inputs = &batch.inputs[range.start * dims.inputs..range.end * dims.inputs];
         read_samples(inputs, dims.inputs, x, n);
         if dims.hidden_bias {
@@ -100,7 +101,7 @@ impl<T: Number> Forward<T> {
     fn hidden_layer(&mut self, network: &Network<T>) {
         let dims = self.dims();
         let (n, h, d) = (self.stride, dims.hidden, dims.inputs);
-        let z = sized(&mut self.scratch, h * n);
+        let z = fit(&mut self.scratch, h * n);
         for j in 0..h {
             let bias = network.hidden_bias().get(j).copied().unwrap_or(T::zero());
             row_mut(z, n, j).fill(bias);
@@ -124,10 +125,10 @@ impl<T: Number> Forward<T> {
                 inputs,
             );
         }
-        let a = sized(&mut self.a, dims.hidden_extended() * n);
-        let d1 = sized(&mut self.d1, h * n);
-        let d2 = sized(&mut self.d2, h * n);
-        let d3 = sized(&mut self.d3, h * n);
+        let a = fit(&mut self.a, dims.hidden_extended() * n);
+        let d1 = fit(&mut self.d1, h * n);
+        let d2 = fit(&mut self.d2, h * n);
+        let d3 = fit(&mut self.d3, h * n);
         network
             .activation()
             .derivatives_of(z, [&mut *a, &mut *d1, &mut *d2, &mut *d3]);
@@ -148,7 +149,7 @@ impl<T: Number> Forward<T> {
     fn output_layer(&mut self, network: &Network<T>) {
         let dims = self.dims();
         let (n, h, outputs) = (self.stride, dims.hidden, dims.outputs);
-        let o = sized(&mut self.o, outputs * n);
+        let o = fit(&mut self.o, outputs * n);
         for k in 0..outputs {
             let bias = network.output_bias().get(k).copied().unwrap_or(T::zero());
             row_mut(o, n, k).fill(bias);
@@ -185,7 +186,7 @@ impl<T: Number> Forward<T> {
         let (n, outputs, kind) = (self.stride, self.dims().outputs, self.loss_of());
         let size = outputs * n;
         if kind.couples_outputs() {
-            sized(&mut self.top, size);
+            fit(&mut self.top, size);
         }
         let [largest, best, rest] = &mut self.softmax_rows;
         let rows = Residuals {
@@ -195,12 +196,12 @@ impl<T: Number> Forward<T> {
             y: &self.y,
             omega: &self.omega,
             output_weights: &self.output_weights,
-            p: sized(&mut self.p, size),
+            p: fit(&mut self.p, size),
             top: &mut self.top,
-            r: sized(&mut self.r, size),
-            s_diagonal: sized(&mut self.s_diagonal, size),
-            losses: sized(&mut self.losses, n),
-            rows: [sized(largest, n), sized(best, n), sized(rest, n)],
+            r: fit(&mut self.r, size),
+            s_diagonal: fit(&mut self.s_diagonal, size),
+            losses: fit(&mut self.losses, n),
+            rows: [fit(largest, n), fit(best, n), fit(rest, n)],
         };
         kind.residuals(rows, with_loss);
     }
@@ -224,7 +225,7 @@ impl<T: Number> Forward<T> {
             let weight = Mat::new(network.output_weight(), outputs, h, h).t();
             let r = Mat::new(&self.r, outputs, n, n);
             matmul(
-                sized(&mut self.g, h * n),
+                fit(&mut self.g, h * n),
                 n,
                 Write::Replace,
                 T::one(),
@@ -240,14 +241,14 @@ impl<T: Number> Forward<T> {
         if output_basis::packed(rank) {
             self.pack_curvature();
         }
-        let r = sized(&mut self.r_basis, rank * n);
+        let r = fit(&mut self.r_basis, rank * n);
         if reduce {
             output_basis::project(&self.r, n, outputs, r, n, n);
         } else {
             r.copy_from_slice(&self.r[..outputs * n]);
         }
 
-        let w2 = sized(&mut self.w2_basis, rank * h);
+        let w2 = fit(&mut self.w2_basis, rank * h);
         if reduce {
             output_basis::project(network.output_weight(), h, outputs, w2, h, h);
             kernels::basis::u_and_q(unit, self);
@@ -256,7 +257,7 @@ impl<T: Number> Forward<T> {
             kernels::own::u_and_q(unit, self);
         }
 
-        let g = sized(&mut self.g, h * n);
+        let g = fit(&mut self.g, h * n);
         let weight = Mat::new(&self.w2_basis, rank, h, h).t();
         let r = Mat::new(&self.r_basis, rank, n, n);
         matmul(g, n, Write::Replace, T::one(), weight, r);
@@ -273,7 +274,7 @@ impl<T: Number> Forward<T> {
     #[inline(always)]
     fn bend(&mut self) {
         let size = self.dims().hidden * self.stride;
-        let c = sized(&mut self.c, size);
+        let c = fit(&mut self.c, size);
         for ((c, &g), &d2) in c.iter_mut().zip(&self.g[..size]).zip(&self.d2[..size]) {
             *c = g * d2;
         }
@@ -299,14 +300,14 @@ impl<T: Number> Forward<T> {
             &mut self.s_basis
         };
         let mut s = core::mem::take(full);
-        self.form_s(0, n, sized(&mut s, svec::len(outputs) * n));
+        self.form_s(0, n, fit(&mut s, svec::len(outputs) * n));
         if reduce {
             self.packed = s;
         } else {
             self.s_basis = s;
         }
         if reduce {
-            let in_basis = sized(&mut self.s_basis, svec::len(self.rank) * n);
+            let in_basis = fit(&mut self.s_basis, svec::len(self.rank) * n);
             output_basis::project_packed(&self.packed, outputs, n, in_basis, &mut self.scratch);
         }
     }
@@ -347,7 +348,7 @@ fn finite_or_overflow<T: Number>(values: &[T]) -> Result<(), Error> {
 impl<T: Number> Forward<T> {
     /// ∂L/∂θ of these samples by backpropagation: W̄2 = Σ r aᵀ, δ = W2ᵀ r ∘ φ'(z), W̄1 = Σ δ xᵀ.
     #[inline(always)]
-    pub fn loss_gradient(&self, network: &Network<T>, delta: &mut Vec<T>, gradient: &mut [T]) {
+    pub fn loss_gradient(&self, network: &Network<T>, delta: &mut Buffer<T>, gradient: &mut [T]) {
         let dims = self.dims();
         let (n, h, outputs, d) = (self.stride, dims.hidden, dims.outputs, dims.inputs);
         let layout = dims.layout();
@@ -359,7 +360,7 @@ impl<T: Number> Forward<T> {
         for (k, bias) in gradient[layout.output_bias()].iter_mut().enumerate() {
             *bias = sum(row(&self.r, n, k));
         }
-        let delta = sized(delta, h * n);
+        let delta = fit(delta, h * n);
         let weight = Mat::new(network.output_weight(), outputs, h, h).t();
         matmul(delta, n, Write::Replace, one, weight, r);
         for (delta, &d1) in delta.iter_mut().zip(&self.d1[..h * n]) {

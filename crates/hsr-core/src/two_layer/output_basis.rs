@@ -4,6 +4,7 @@
 //! of the rest, K − 1 values a sample carry what K did, and every inner product stays what it was. For three classes
 //! that is a third of the work.
 
+use crate::numeric::buffer::{Buffer, zeros};
 use crate::numeric::lanes::{add_scaled, row, row_mut};
 use crate::numeric::number::Number;
 
@@ -96,7 +97,7 @@ pub(crate) fn project_packed<T: Number>(
     outputs: usize,
     n: usize,
     out: &mut [T],
-    scratch: &mut Vec<T>,
+    scratch: &mut Buffer<T>,
 ) {
     let (from, to) = (outputs, outputs - 1);
     let root = crate::numeric::svec::scale::<T>();
@@ -106,7 +107,7 @@ pub(crate) fn project_packed<T: Number>(
         crate::numeric::svec::diagonal(from, a) + b - a
     };
     // (S C)[a, j], rows a·to + j.
-    let half_way = crate::numeric::lanes::zeroed(scratch, from * to * n);
+    let half_way = zeros(scratch, from * to * n);
     for a in 0..from {
         for j in 0..to {
             let out = row_mut(half_way, n, a * to + j);
@@ -175,7 +176,7 @@ mod tests {
             });
         }
         let mut small = vec![0.0; 6 * n];
-        project_packed(&packed, outputs, n, &mut small, &mut Vec::new());
+        project_packed(&packed, outputs, n, &mut small, &mut Buffer::default());
         let norm = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>();
         assert!((norm(&packed) - norm(&small)).abs() < 1e-14);
     }

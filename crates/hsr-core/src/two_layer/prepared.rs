@@ -1,7 +1,8 @@
 //! What sums over pairs of samples need of a shard beside its forward pass.
 
 use crate::evaluation::block::BlockEvaluation;
-use crate::numeric::lanes::{add_product, row, row_mut, sized, zeroed};
+use crate::numeric::buffer::{Buffer, fit, zeros};
+use crate::numeric::lanes::{add_product, row, row_mut};
 use crate::numeric::number::Number;
 use crate::two_layer::contraction::Want;
 use crate::two_layer::output_basis;
@@ -53,9 +54,9 @@ pub struct Manner {
 #[derive(Default)]
 pub(crate) struct Prepared<T> {
     /// M, packed rows of its samples.
-    pub m: Vec<T>,
+    pub m: Buffer<T>,
     /// F + R with F = Q ∘ aᵀ, then R: rows (j, k) of its samples, or their projections on x̃, columns e.
-    pub coupled: Vec<T>,
+    pub coupled: Buffer<T>,
     pub of_rank: Diagonals<T>,
     pub of_outputs: Softmaxes<T>,
 }
@@ -73,14 +74,14 @@ impl<T: Number> Prepared<T> {
 #[derive(Default)]
 pub(crate) struct Diagonals<T> {
     /// v and v + c, \[h\] each.
-    pub values: Vec<T>,
+    pub values: Buffer<T>,
 }
 
 impl<T: Number> Diagonals<T> {
     #[inline(always)]
     pub fn fill(&mut self, f: &Forward<T>) {
         let (n, h) = (f.stride, f.dims().hidden);
-        let (v, sum) = zeroed(&mut self.values, 2 * h * n).split_at_mut(h * n);
+        let (v, sum) = zeros(&mut self.values, 2 * h * n).split_at_mut(h * n);
         for j in 0..h {
             let (v, sum) = (row_mut(v, n, j), row_mut(sum, n, j));
             for jk in j * f.rank..(j + 1) * f.rank {
@@ -102,9 +103,9 @@ impl<T: Number> Diagonals<T> {
 #[derive(Default)]
 pub(crate) struct Softmaxes<T> {
     /// v = ωp° and ωp°², \[K\] each.
-    pub values: Vec<T>,
+    pub values: Buffer<T>,
     /// p\[t\], Σ v and 1/ω of each sample, or 0 where ω = 0.
-    pub rows: Vec<T>,
+    pub rows: Buffer<T>,
     /// t.
     pub top: Vec<u32>,
 }
@@ -113,8 +114,8 @@ impl<T: Number> Softmaxes<T> {
     #[inline(always)]
     pub fn fill(&mut self, f: &Forward<T>) {
         let (n, outputs) = (f.stride, f.rank);
-        let (v, squares) = sized(&mut self.values, 2 * outputs * n).split_at_mut(outputs * n);
-        let rows = sized(&mut self.rows, 3 * n);
+        let (v, squares) = fit(&mut self.values, 2 * outputs * n).split_at_mut(outputs * n);
+        let rows = fit(&mut self.rows, 3 * n);
         let (of_top, rows) = rows.split_at_mut(n);
         let (rest, inverse) = rows.split_at_mut(n);
         if self.top.capacity() < n {

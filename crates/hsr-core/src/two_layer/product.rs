@@ -1,6 +1,7 @@
 //! H v with one hidden layer, the forward pass done ([theory](crate::theory) §6).
 
-use crate::numeric::lanes::{row, row_mut, sized, sum, zeroed};
+use crate::numeric::buffer::{Buffer, fit, zeros};
+use crate::numeric::lanes::{row, row_mut, sum};
 use crate::numeric::matmul::matmul;
 use crate::numeric::matrix::{Mat, Write};
 use crate::numeric::number::Number;
@@ -10,11 +11,11 @@ use crate::two_layer::samples::Forward;
 /// Buffers: ż, ȯ, ṙ and δ̇ along the direction.
 #[derive(Default)]
 pub struct Along<T> {
-    pub z: Vec<T>,
-    pub o: Vec<T>,
-    pub r: Vec<T>,
-    pub delta: Vec<T>,
-    pub scratch: Vec<T>,
+    pub z: Buffer<T>,
+    pub o: Buffer<T>,
+    pub r: Buffer<T>,
+    pub delta: Buffer<T>,
+    pub scratch: Buffer<T>,
 }
 
 /// `out = H v`.
@@ -39,18 +40,18 @@ pub(crate) fn product<T: Number>(
     } = buffers;
 
     // ż = V1 x + v1.
-    let z_dot = zeroed(z_dot, h * n);
+    let z_dot = zeros(z_dot, h * n);
     for (j, &bias) in v[layout.hidden_bias()].iter().enumerate() {
         row_mut(z_dot, n, j)[..f.samples].fill(bias);
     }
     let x = Mat::new(&f.x, d, n, n);
     matmul(z_dot, n, Write::Add, T::one(), Mat::new(v1, h, d, d), x);
     // ȯ = W2 (d1∘ż) + V2 a + v2.
-    let a_dot = sized(delta, h * n);
+    let a_dot = fit(delta, h * n);
     for ((a_dot, &z_dot), &d1) in a_dot.iter_mut().zip(z_dot.iter()).zip(&f.d1) {
         *a_dot = d1 * z_dot;
     }
-    let o_dot = zeroed(o_dot, outputs * n);
+    let o_dot = zeros(o_dot, outputs * n);
     for (k, &bias) in v[layout.output_bias()].iter().enumerate() {
         row_mut(o_dot, n, k)[..f.samples].fill(bias);
     }
@@ -60,8 +61,8 @@ pub(crate) fn product<T: Number>(
     matmul(o_dot, n, Write::Add, T::one(), w2, Mat::new(a_dot, h, n, n));
     matmul(o_dot, n, Write::Add, T::one(), v2, a);
     // ṙ = S ȯ.
-    let r_dot = sized(r_dot, outputs * n);
-    let scratch = sized(scratch, 2 * n);
+    let r_dot = fit(r_dot, outputs * n);
+    let scratch = fit(scratch, 2 * n);
     f.curvature_of().apply(o_dot, n, 0, n, r_dot, scratch);
 
     // σ was divided out of r and S; it comes back where the product is written.
@@ -82,7 +83,7 @@ pub(crate) fn product<T: Number>(
         *bias = sigma * sum(row(r_dot, n, k));
     }
     // δ̇ = (V2ᵀ r + W2ᵀ ṙ)∘d1 + g∘d2∘ż.
-    let delta = sized(delta, h * n);
+    let delta = fit(delta, h * n);
     matmul(delta, n, Write::Replace, T::one(), v2.t(), r);
     matmul(delta, n, Write::Add, T::one(), w2.t(), r_dot_view);
     for (i, delta) in delta.iter_mut().enumerate() {

@@ -5,7 +5,8 @@ use pulp::Simd;
 
 use crate::bounds::SpectralWeights;
 use crate::evaluation::out::Out;
-use crate::numeric::lanes::{row, row_mut, sized, sum, write_samples};
+use crate::numeric::buffer::{Buffer, fit};
+use crate::numeric::lanes::{row, row_mut, sum, write_samples};
 use crate::numeric::matmul::matmul;
 use crate::numeric::matrix::{Mat, Write};
 use crate::numeric::number::Number;
@@ -21,18 +22,18 @@ use crate::two_layer::{kernels, output_basis};
 #[derive(Default)]
 pub struct Pullback<T> {
     /// ō, \[K\], and before the pull r̄.
-    o_bar: Vec<T>,
+    o_bar: Buffer<T>,
     /// ā, d̄1, d̄2, \[h\], then z̄.
-    a_bar: Vec<T>,
-    d1_bar: Vec<T>,
-    g_bar: Vec<T>,
+    a_bar: Buffer<T>,
+    d1_bar: Buffer<T>,
+    g_bar: Buffer<T>,
     /// W̄2 \[K', h\] and b̄2 \[K'\] in the output basis.
-    w2_bar: Vec<T>,
-    b2_bar: Vec<T>,
+    w2_bar: Buffer<T>,
+    b2_bar: Buffer<T>,
     /// S̄ in the output basis, pairs k ≤ l; in the outputs' own basis diag S̄ and (S̄ + S̄ᵀ) p, 2K rows.
-    s_bar: Vec<T>,
-    scratch: Vec<T>,
-    x_bar: Vec<T>,
+    s_bar: Buffer<T>,
+    scratch: Buffer<T>,
+    x_bar: Buffer<T>,
 }
 
 impl<T: Number> Pullback<T> {
@@ -59,19 +60,19 @@ impl<T: Number> Pullback<T> {
         let layout = dims.layout();
         let theta = &mut *out.parameters;
         theta.fill(T::zero());
-        let w2_bar = sized(&mut self.w2_bar, outputs * h);
+        let w2_bar = fit(&mut self.w2_bar, outputs * h);
 
         // Starting values: r̄ = R̄ d1, d̄1 = R̄ᵀ r, ā = 4w_q(…) + 2w_t tr S · a, ḡ = c̄ ∘ d2.
-        let r_bar = sized(&mut self.o_bar, outputs * n);
+        let r_bar = fit(&mut self.o_bar, outputs * n);
         for (r_bar, &value) in r_bar.iter_mut().zip(&contraction.r_d1) {
             *r_bar = w_q4 * value;
         }
-        let d1_bar = sized(&mut self.d1_bar, h * n);
+        let d1_bar = fit(&mut self.d1_bar, h * n);
         for (d1_bar, &value) in d1_bar.iter_mut().zip(&contraction.r_r) {
             *d1_bar = w_q4 * value;
         }
-        let a_bar = sized(&mut self.a_bar, h * n);
-        let g_bar = sized(&mut self.g_bar, h * n);
+        let a_bar = fit(&mut self.a_bar, h * n);
+        let g_bar = fit(&mut self.g_bar, h * n);
         let vectors = n / Unit::<T, S>::WIDTH;
         let (trace_s, x_squared) = (unit.row(&f.trace_s, n, 0), unit.row(&f.x_squared, n, 0));
         for j in 0..h {
@@ -114,7 +115,7 @@ impl<T: Number> Pullback<T> {
         } else {
             2 * outputs
         };
-        let s_bar = sized(&mut self.s_bar, of_s * n);
+        let s_bar = fit(&mut self.s_bar, of_s * n);
         let through_u = ThroughU {
             w_t,
             w_q2,
@@ -137,7 +138,7 @@ impl<T: Number> Pullback<T> {
         let a = Mat::new(&f.a, h, n, n);
         let w2_bar = &mut self.w2_bar[..outputs * h];
         matmul(w2_bar, h, Write::Add, T::one(), o_bar, a.t());
-        let b2_bar = sized(&mut self.b2_bar, outputs);
+        let b2_bar = fit(&mut self.b2_bar, outputs);
         for (k, bias) in b2_bar.iter_mut().enumerate() {
             *bias = sum(row(&self.o_bar, n, k));
         }
@@ -188,7 +189,7 @@ impl<T: Number> Pullback<T> {
         };
         // x̄ = 4w_q(…) + 2w_t tr M · x + W1ᵀ z̄.
         let d = dims.inputs;
-        let x_bar = sized(&mut self.x_bar, d * n);
+        let x_bar = fit(&mut self.x_bar, d * n);
         for e in 0..d {
             let (x, of_blocks) = (row(&f.x, n, e), row(&contraction.inputs, n, e));
             let x_bar = row_mut(x_bar, n, e);
@@ -224,7 +225,7 @@ impl<T: Number> Pullback<T> {
             }
         }
         if !f.loss_of().couples_outputs() {
-            let slopes = sized(&mut self.scratch, n);
+            let slopes = fit(&mut self.scratch, n);
             for k in 0..outputs {
                 f.loss_of().slopes(row(&f.p, n, k), slopes);
                 let (s, diagonal) = (row(&f.s_diagonal, n, k), row(s_diagonal, n, k));
@@ -268,7 +269,7 @@ impl<T: Number> Pullback<T> {
                 s_p[i] = of_s + r_bar[i];
             }
         }
-        let scratch = sized(&mut self.scratch, 2 * n);
+        let scratch = fit(&mut self.scratch, 2 * n);
         f.curvature_of()
             .apply(s_p, n, 0, n, &mut self.o_bar, scratch);
     }

@@ -1,5 +1,6 @@
 //! Every per-sample quantity of theory §1 that the Hessian is made of.
 
+use crate::numeric::buffer::Buffer;
 use crate::numeric::lanes::{add_product, flushed, part, row_mut};
 use crate::numeric::number::Number;
 use crate::numeric::svec;
@@ -17,54 +18,54 @@ pub struct Forward<T> {
     /// Row length: `samples` padded to whole lanes.
     pub stride: usize,
     /// x̃, [d̃].
-    pub x: Vec<T>,
+    pub x: Buffer<T>,
     /// ã, [h̃].
-    pub a: Vec<T>,
+    pub a: Buffer<T>,
     /// φ', φ'', φ''', [h] each.
-    pub d1: Vec<T>,
-    pub d2: Vec<T>,
-    pub d3: Vec<T>,
+    pub d1: Buffer<T>,
+    pub d2: Buffer<T>,
+    pub d3: Buffer<T>,
     /// Logits o, [K].
-    pub o: Vec<T>,
+    pub o: Buffer<T>,
     /// Probabilities p, [K]; unused by the squared error.
-    pub p: Vec<T>,
+    pub p: Buffer<T>,
     /// Softmax: 1 at the class of the largest logit, [K]. S·1 = 0 lets us measure against that class, which keeps
     /// S exact to rounding when p is almost one-hot.
-    pub top: Vec<T>,
+    pub top: Buffer<T>,
     /// Labels y, [K].
-    pub y: Vec<T>,
+    pub y: Buffer<T>,
     /// Weights of the outputs in the squared error, [K]; empty where all are 1.
-    pub output_weights: Vec<T>,
+    pub output_weights: Buffer<T>,
     /// ω, divided by σ once the curvature is asked for.
-    pub omega: Vec<T>,
+    pub omega: Buffer<T>,
     /// Residual r = ω ∂ℓ/∂o, [K].
-    pub r: Vec<T>,
+    pub r: Buffer<T>,
     /// Diagonal of S, [K].
-    pub s_diagonal: Vec<T>,
+    pub s_diagonal: Buffer<T>,
     /// Unweighted losses.
-    pub losses: Vec<T>,
+    pub losses: Buffer<T>,
     /// K': how many values S, Q and R take a sample in the output basis (see [`output_basis`]), and these in it:
     /// W2 \[K', h\], U = W2 ∘ d1 and Q = S U \[h·K'\] with row j·K' + k, r \[K'\], S packed \[K'(K' + 1)/2\].
     pub rank: usize,
-    pub w2_basis: Vec<T>,
-    pub u_basis: Vec<T>,
-    pub q_basis: Vec<T>,
-    pub r_basis: Vec<T>,
-    pub s_basis: Vec<T>,
+    pub w2_basis: Buffer<T>,
+    pub u_basis: Buffer<T>,
+    pub q_basis: Buffer<T>,
+    pub r_basis: Buffer<T>,
+    pub s_basis: Buffer<T>,
     /// g = W2ᵀ r and c = g ∘ d2, [h].
-    pub g: Vec<T>,
-    pub c: Vec<T>,
+    pub g: Buffer<T>,
+    pub c: Buffer<T>,
     /// ‖x̃‖², ‖ã‖², tr S, tr M.
-    pub x_squared: Vec<T>,
-    pub a_squared: Vec<T>,
-    pub trace_s: Vec<T>,
-    pub trace_m: Vec<T>,
+    pub x_squared: Buffer<T>,
+    pub a_squared: Buffer<T>,
+    pub trace_s: Buffer<T>,
+    pub trace_m: Buffer<T>,
     /// σ = max(|S|, |r|): S and r here are the theory's divided by σ (§5), or 1.
     pub sigma: T,
-    pub scratch: Vec<T>,
-    pub packed: Vec<T>,
+    pub scratch: Buffer<T>,
+    pub packed: Buffer<T>,
     /// Softmax: the largest logit, its class, and the sum of the other exponentials.
-    pub softmax_rows: [Vec<T>; 3],
+    pub softmax_rows: [Buffer<T>; 3],
 }
 
 impl<T: Number> Forward<T> {

@@ -9,6 +9,7 @@ use crate::bounds::SpectralWeights;
 use crate::error::Error;
 use crate::evaluation::out::Out;
 use crate::evaluation::watch::Watch;
+use crate::numeric::buffer::Buffer;
 use crate::numeric::dispatch::{Verb, vectorized};
 use crate::numeric::number::Number;
 use crate::numeric::vectors::Unit;
@@ -127,7 +128,7 @@ impl<T: Number> Verb for CurvatureStage<'_, T> {
 pub struct LossGradientStage<'a, T> {
     pub forward: &'a Forward<T>,
     pub network: &'a Network<'a, T>,
-    pub delta: &'a mut Vec<T>,
+    pub delta: &'a mut Buffer<T>,
     pub gradient: &'a mut [T],
 }
 

@@ -2,24 +2,24 @@
 
 use crate::depth::block::{BlockId, triangle};
 use crate::depth::passes::pass::Pass;
-use crate::depth::rows::{fit, zeros};
 use crate::depth::want::Want;
 use crate::evaluation::block::BlockEvaluation;
+use crate::numeric::buffer::{Buffer, fit, zeros};
 use crate::numeric::number::Number;
 
 /// The adjoints of what one block is made of, for weight 1.
 #[derive(Default)]
 pub struct BlockAdjoints<T> {
     /// Of Q_{kl}, [n_k·n_l]; of the last layer's own block what S̄ means for the pull, [K].
-    pub q: Vec<T>,
+    pub q: Buffer<T>,
     /// Of A_{k−1,l}, [n_{k−1}·n_l], or of its diagonal between neighbours, [n_l].
-    pub a: Vec<T>,
+    pub a: Buffer<T>,
     /// Of δ_k, [n_k].
-    pub delta: Vec<T>,
+    pub delta: Buffer<T>,
     /// Of the input a_{k−1} of the row layer, [n_{k−1}].
-    pub upper: Vec<T>,
+    pub upper: Buffer<T>,
     /// Of the input a_{l−1} of the column layer, [n_{l−1}].
-    pub lower: Vec<T>,
+    pub lower: Buffer<T>,
 }
 
 /// The adjoints of all blocks.

@@ -7,7 +7,8 @@ use crate::depth::blocks::scratch::{DIAGONAL, PAIRS, Scratch, tiles};
 use crate::depth::blocks::source::Source;
 use crate::depth::blocks::way::Half;
 use crate::depth::rows;
-use crate::depth::rows::{dot, fit, kernels};
+use crate::depth::rows::{dot, kernels};
+use crate::numeric::buffer::{Buffer, fit};
 use crate::numeric::matmul::{inner_products, matmul};
 use crate::numeric::matrix::{Mat, Write};
 use crate::numeric::number::Number;
@@ -26,7 +27,7 @@ fn entries<T: Number>(source: &Source<T>, l: usize, out: &mut Vec<(usize, usize)
 }
 
 /// Writes the packed rows of these entries of Γ_l.
-fn pack<T: Number>(source: &Source<T>, l: usize, entries: &[(usize, usize)], out: &mut Vec<T>) {
+fn pack<T: Number>(source: &Source<T>, l: usize, entries: &[(usize, usize)], out: &mut Buffer<T>) {
     let pass = source.pass;
     let n = pass.stride;
     let out = fit(out, entries.len() * n);

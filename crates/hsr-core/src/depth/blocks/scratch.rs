@@ -4,6 +4,7 @@ use crate::depth::block::{BlockId, triangle};
 use crate::depth::plan::{Sizes, packed_rows, through_inputs};
 use crate::depth::want::Want;
 use crate::evaluation::block::BlockEvaluation;
+use crate::numeric::buffer::Buffer;
 use crate::numeric::lanes::whole;
 use crate::numeric::number::Number;
 
@@ -28,7 +29,7 @@ macro_rules! buffers {
         /// Buffers of an evaluation, shared by all blocks that a thread evaluates.
         #[derive(Default)]
         pub struct Scratch<T> {
-            $($(#[$meta])* pub $name: Vec<T>,)*
+            $($(#[$meta])* pub $name: Buffer<T>,)*
             /// The places of packed entries.
             pub entries: Vec<(usize, usize)>,
         }

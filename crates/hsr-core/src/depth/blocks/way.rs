@@ -1,8 +1,8 @@
 //! How a block is evaluated: one that is formed in one go, or in two halves with the sum over shards of samples between
 //! them.
 
-use crate::depth::rows::fit;
 use crate::evaluation::block::BlockEvaluation;
+use crate::numeric::buffer::{Buffer, fit};
 use crate::numeric::number::Number;
 
 /// How a block is evaluated.
@@ -49,7 +49,7 @@ impl<T: Number> Half<'_, T> {
     /// The rows `first..first + rows` of E, where they go into a buffer: alone, or among all rows where these are kept.
     pub fn tile(
         self,
-        buffer: &mut Vec<T>,
+        buffer: &mut Buffer<T>,
         all: usize,
         (first, rows): (usize, usize),
         columns: usize,

@@ -2,7 +2,7 @@
 
 use crate::depth::passes::pass::Pass;
 use crate::depth::passes::tangents::Tangents;
-use crate::depth::rows::{fit, zeros};
+use crate::numeric::buffer::{Buffer, fit, zeros};
 use crate::numeric::matmul::matmul;
 use crate::numeric::matrix::{Mat, Write};
 use crate::numeric::number::Number;
@@ -11,14 +11,14 @@ use crate::numeric::number::Number;
 #[derive(Default)]
 pub struct Kernel<T> {
     /// C of every sample, [N, K, K].
-    roots: Vec<T>,
+    roots: Buffer<T>,
     /// Cᵀ J of one seed layer, [N·K, n_l].
-    columns: Vec<T>,
+    columns: Buffer<T>,
     /// Its inner products, [N·K, N·K], and those of the layer's inputs, [N, N].
-    inner: Vec<T>,
-    gram: Vec<T>,
+    inner: Buffer<T>,
+    gram: Buffer<T>,
     /// Cᵀ Θ C.
-    pub matrix: Vec<T>,
+    pub matrix: Buffer<T>,
 }
 
 impl<T: Number> Kernel<T> {

@@ -6,8 +6,9 @@ use core::ops::Range;
 
 use pulp::Simd;
 
-use crate::depth::rows::{fit, kernels, zeros};
+use crate::depth::rows::kernels;
 use crate::error::Error;
+use crate::numeric::buffer::{Buffer, fit, zeros};
 use crate::numeric::dispatch::{Verb, vectorized};
 use crate::numeric::lanes::{LANE, flushed, read_samples};
 use crate::numeric::number::Number;
@@ -32,21 +33,21 @@ pub struct Output<T> {
     /// σ, by which r, S and ω were divided, or 1.
     pub sigma: T,
     /// Logits o, [K].
-    pub o: Vec<T>,
+    pub o: Buffer<T>,
     /// Residual r, [K].
-    pub r: Vec<T>,
+    pub r: Buffer<T>,
     /// Probabilities p, [K]; unused by the squared error.
-    pub p: Vec<T>,
+    pub p: Buffer<T>,
     /// Diagonal of S, [K].
-    pub s: Vec<T>,
-    y: Vec<T>,
-    omega: Vec<T>,
+    pub s: Buffer<T>,
+    y: Buffer<T>,
+    omega: Buffer<T>,
     /// Of the squared error, [K]; empty where all are 1.
-    output_weights: Vec<T>,
+    output_weights: Buffer<T>,
     /// Softmax: 1 at the class of the largest logit, else 0, [K].
-    top: Vec<T>,
-    losses: Vec<T>,
-    rows: [Vec<T>; 3],
+    top: Buffer<T>,
+    losses: Buffer<T>,
+    rows: [Buffer<T>; 3],
 }
 
 impl<T: Number> Output<T> {
@@ -71,7 +72,7 @@ impl<T: Number> Output<T> {
         let y = zeros(&mut self.y, outputs * stride);
         let omega = zeros(&mut self.omega, stride);
         batch.reduce(ends, normalizer, range.clone(), stride, y, omega);
-        self.output_weights.clear();
+        fit(&mut self.output_weights, 0);
         if let Some(weights) = batch.output_weights {
             let by_output = zeros(&mut self.output_weights, outputs * stride);
             let weights = &weights[range.start * outputs..range.end * outputs];

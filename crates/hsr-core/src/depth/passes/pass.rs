@@ -6,8 +6,9 @@ use pulp::Simd;
 
 use crate::depth::network::{FeedForward, LayerShape};
 use crate::depth::passes::output::Output;
-use crate::depth::rows::{add, add_product, fit, product, scale, zeros};
+use crate::depth::rows::{add, add_product, product, scale};
 use crate::error::Error;
+use crate::numeric::buffer::{Buffer, fit, zeros};
 use crate::numeric::dispatch::{Verb, vectorized};
 use crate::numeric::lanes::{finite, read_samples, row_mut, stride};
 use crate::numeric::matmul::matmul;
@@ -31,18 +32,18 @@ pub enum Part {
 #[derive(Default)]
 pub struct LayerPass<T> {
     /// a_{l−1} and, where the bias is a parameter, a row of ones. Its last m_l rows are x̃_l.
-    pub input: Vec<T>,
+    pub input: Buffer<T>,
     /// φ', φ'', φ''' at z_l, [n_l]; empty in the last layer.
-    pub d1: Vec<T>,
-    pub d2: Vec<T>,
-    pub d3: Vec<T>,
+    pub d1: Buffer<T>,
+    pub d2: Buffer<T>,
+    pub d3: Buffer<T>,
     /// u_l = ∂ℓ/∂a_l and c_l = d2∘u, [n_l]; empty in the last layer.
-    pub u: Vec<T>,
-    pub c: Vec<T>,
+    pub u: Buffer<T>,
+    pub c: Buffer<T>,
     /// δ_l = ∂ℓ/∂z_l, [n_l].
-    pub delta: Vec<T>,
+    pub delta: Buffer<T>,
     /// Scratch: z_l, [n_l].
-    z: Vec<T>,
+    z: Buffer<T>,
 }
 
 /// The state of a network at a batch.
@@ -261,13 +262,13 @@ impl<T: Number> Pass<T> {
     }
 
     /// ‖x̃_l‖² of every sample.
-    pub fn input_squared(&self, l: usize, out: &mut Vec<T>) {
+    pub fn input_squared(&self, l: usize, out: &mut Buffer<T>) {
         let n = self.stride;
         crate::depth::rows::add_squares(zeros(out, n), self.extended_values(l), n);
     }
 
     /// u_0 = ∂ℓ/∂x = W_1ᵀδ_1 + ρ_1 u_1, times `factor`.
-    pub fn input_adjoint(&self, network: &FeedForward<T>, factor: T, out: &mut Vec<T>) {
+    pub fn input_adjoint(&self, network: &FeedForward<T>, factor: T, out: &mut Buffer<T>) {
         let n = self.stride;
         let shape = self.shapes[0];
         let out = fit(out, shape.inputs * n);

@@ -3,9 +3,8 @@
 
 use crate::depth::network::{FeedForward, own_weight};
 use crate::depth::passes::pass::Pass;
-use crate::depth::rows::{
-    add, add_product, add_product_of_three, add_row_sums, fit, product, zeros,
-};
+use crate::depth::rows::{add, add_product, add_product_of_three, add_row_sums, product};
+use crate::numeric::buffer::{Buffer, fit, zeros};
 use crate::numeric::lanes::{row_mut, write_samples};
 use crate::numeric::matmul::matmul;
 use crate::numeric::matrix::{Mat, Write};
@@ -15,10 +14,10 @@ use crate::numeric::number::Number;
 #[derive(Default)]
 struct Channel<T> {
     /// ż_l and ȧ_l, u̇_l and δ̇_l, [n_l].
-    z: Vec<T>,
-    a: Vec<T>,
-    u: Vec<T>,
-    delta: Vec<T>,
+    z: Buffer<T>,
+    a: Buffer<T>,
+    u: Buffer<T>,
+    delta: Buffer<T>,
 }
 
 /// Buffers: the channels of every layer.
@@ -27,8 +26,8 @@ pub struct Product<T> {
     along: Vec<Channel<T>>,
     beside: Vec<Channel<T>>,
     both: Vec<Channel<T>>,
-    scratch: Vec<T>,
-    inputs: Vec<T>,
+    scratch: Buffer<T>,
+    inputs: Buffer<T>,
 }
 
 /// What a direction has for the weight of layer `l`, as a matrix; none where that is frozen.

@@ -5,8 +5,8 @@
 use crate::depth::network::{FeedForward, own_weight};
 use crate::depth::passes::pass::{Part, Pass};
 use crate::depth::rows;
-use crate::depth::rows::{fit, zeros};
 use crate::evaluation::team::Team;
+use crate::numeric::buffer::{Buffer, fit, zeros};
 use crate::numeric::matmul::matmul;
 use crate::numeric::matrix::{Mat, Write};
 use crate::numeric::number::Number;
@@ -15,13 +15,13 @@ use crate::numeric::number::Number;
 #[derive(Default)]
 pub struct Seed<T> {
     /// J_{kl} = ∂z_k/∂z_l, for k > l.
-    pub j: Vec<Vec<T>>,
+    pub j: Vec<Buffer<T>>,
     /// A_{kl} = ∂a_k/∂z_l, for hidden k > l. (A_{ll} is the diagonal matrix of φ'.)
-    pub a: Vec<Vec<T>>,
+    pub a: Vec<Buffer<T>>,
     /// U_{kl} = ∂u_k/∂z_l, for hidden k ≥ l.
-    pub u: Vec<Vec<T>>,
+    pub u: Vec<Buffer<T>>,
     /// Q_{kl} = ∂δ_k/∂z_l, for k ≥ l. (Q_{LL} = S is not formed.)
-    pub q: Vec<Vec<T>>,
+    pub q: Vec<Buffer<T>>,
 }
 
 /// The tangents of all seed layers below the last.
@@ -47,7 +47,7 @@ impl<T: Number> Tangents<T> {
                 return;
             }
             for values in [&mut seed.j, &mut seed.a, &mut seed.u, &mut seed.q] {
-                values.resize_with(last + 1, Vec::new);
+                values.resize_with(last + 1, Buffer::default);
             }
             upward(seed, network, pass, l);
             let q = fit(&mut seed.q[last], seed.j[last].len());
@@ -126,7 +126,7 @@ pub(in crate::depth) fn trace<T: Number>(
     pass: &Pass<T>,
     tangents: &Tangents<T>,
     l: usize,
-    sums: &mut [Vec<T>; 2],
+    sums: &mut [Buffer<T>; 2],
 ) -> T {
     let [of_block, squared] = sums;
     traces(pass, tangents, l, of_block);
@@ -139,7 +139,7 @@ pub(in crate::depth) fn traces<T: Number>(
     pass: &Pass<T>,
     tangents: &Tangents<T>,
     l: usize,
-    out: &mut Vec<T>,
+    out: &mut Buffer<T>,
 ) {
     let n = pass.stride;
     let width = pass.width(l);

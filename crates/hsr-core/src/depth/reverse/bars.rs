@@ -4,7 +4,7 @@ use crate::depth::blocks::adjoints::BlockAdjoints;
 use crate::depth::network::FeedForward;
 use crate::depth::passes::pass::{Part, Pass};
 use crate::depth::passes::tangents::Tangents;
-use crate::depth::rows::{make_room, zeros};
+use crate::numeric::buffer::{Buffer, make_room, zeros};
 use crate::numeric::number::Number;
 
 /// Where the gradient is taken: a network with all of its passes over a batch.
@@ -20,20 +20,20 @@ pub struct Point<'a, T> {
 #[derive(Default)]
 pub struct Bars<T> {
     /// Of the input a_{l−1}, [n_{l−1}].
-    pub input: Vec<Vec<T>>,
+    pub input: Vec<Buffer<T>>,
     /// Of φ', φ'', c, u and δ, [n_l].
-    pub d1: Vec<Vec<T>>,
-    pub d2: Vec<Vec<T>>,
-    pub c: Vec<Vec<T>>,
-    pub u: Vec<Vec<T>>,
-    pub delta: Vec<Vec<T>>,
+    pub d1: Vec<Buffer<T>>,
+    pub d2: Vec<Buffer<T>>,
+    pub c: Vec<Buffer<T>>,
+    pub u: Vec<Buffer<T>>,
+    pub delta: Vec<Buffer<T>>,
     /// What S̄ means for the pull, [K].
-    pub curvature: Vec<T>,
-    pub z: [Vec<T>; 2],
+    pub curvature: Buffer<T>,
+    pub z: [Buffer<T>; 2],
     /// Of each seed layer.
     pub seeds: Vec<SeedBars<T>>,
-    pub squares: Vec<T>,
-    pub traces: Vec<T>,
+    pub squares: Buffer<T>,
+    pub traces: Buffer<T>,
 }
 
 impl<T: Number> Bars<T> {
@@ -47,7 +47,7 @@ impl<T: Number> Bars<T> {
             &mut self.u,
             &mut self.delta,
         ] {
-            values.resize_with(depth, Vec::new);
+            values.resize_with(depth, Buffer::default);
         }
         for l in 0..depth {
             zeros(&mut self.input[l], pass.shapes[l].inputs * n);
@@ -74,17 +74,17 @@ impl<T: Number> Bars<T> {
 #[derive(Default)]
 pub struct SeedBars<T> {
     /// Of φ' and c of every hidden layer k ≥ l, [n_k].
-    pub d1: Vec<Vec<T>>,
-    pub c: Vec<Vec<T>>,
+    pub d1: Vec<Buffer<T>>,
+    pub c: Vec<Buffer<T>>,
     /// What S̄ means for the pull, [K].
-    pub curvature: Vec<T>,
+    pub curvature: Buffer<T>,
     /// Of the parameters above layer l.
-    pub gradient: Vec<T>,
+    pub gradient: Buffer<T>,
     /// The blocks of the column l while they are pulled back, the diagonal one first.
     pub blocks: Vec<BlockAdjoints<T>>,
-    pub u: [Vec<T>; 2],
-    pub j: Vec<T>,
-    pub diagonal: Vec<T>,
+    pub u: [Buffer<T>; 2],
+    pub j: Buffer<T>,
+    pub diagonal: Buffer<T>,
 }
 
 impl<T: Number> SeedBars<T> {
@@ -92,7 +92,7 @@ impl<T: Number> SeedBars<T> {
     pub fn clear(&mut self, network: &FeedForward<T>, pass: &Pass<T>, l: usize) {
         let (n, last) = (pass.stride, pass.depth() - 1);
         for values in [&mut self.d1, &mut self.c] {
-            values.resize_with(last, Vec::new);
+            values.resize_with(last, Buffer::default);
             for (k, values) in values.iter_mut().enumerate().skip(l) {
                 zeros(values, pass.width(k) * n);
             }

@@ -8,7 +8,7 @@ use crate::error::{Error, check_length};
 use crate::evaluation::quantity::DENSE_LIMIT;
 use crate::lanczos::options::LanczosOptions;
 use crate::lanczos::top::{EigenPair, top_eigenpair};
-use crate::numeric::lanes::sized;
+use crate::numeric::buffer::fit;
 use crate::numeric::norm::normalize;
 use crate::problem::batch::Batch;
 
@@ -52,7 +52,7 @@ impl<T: Stages> DeepWorkspace<T> {
     ) -> Result<T, Error> {
         check_outputs(network, batch, gradient, input_gradient.as_deref())?;
         self.linearized(network, batch)?;
-        let u = sized(&mut self.direction, gradient.len());
+        let u = fit(&mut self.direction, gradient.len());
         let (pass, product) = (&mut self.shards.whole().pass, &mut self.product);
         T::loss_gradient(pass, network, T::one(), u);
         let norm = normalize(u) * pass.output.sigma;
@@ -172,7 +172,7 @@ impl<T: Stages> DeepWorkspace<T> {
         checked((), loss_gradient, "the gradient of the loss")?;
         checked((), hv, "H v")?;
         let [of_trace, of_square] = weights(&probe);
-        let y = sized(&mut self.direction, parameters);
+        let y = fit(&mut self.direction, parameters);
         for ((y, &v), &u) in y.iter_mut().zip(v).zip(&*hv) {
             *y = of_trace * v + T::of(2.0) * of_square * u;
         }
@@ -201,7 +201,7 @@ impl<T: Stages> DeepWorkspace<T> {
         let mut operator = self.linearize(network, batch)?;
         let size = operator.parameters();
         let top = top_eigenpair(size, |v, out| operator.apply_f64(v, out), start, options)?;
-        let v = sized(&mut self.direction, size);
+        let v = fit(&mut self.direction, size);
         for (v, &of_top) in v.iter_mut().zip(&top.vector) {
             *v = T::of(of_top);
         }
@@ -235,7 +235,7 @@ impl<T: Stages> DeepWorkspace<T> {
         }
         check_length("hessian", "parameters²", hessian.len(), elements)?;
         self.linearized(network, batch)?;
-        let v = sized(&mut self.direction, parameters);
+        let v = fit(&mut self.direction, parameters);
         v.fill(T::zero());
         for (i, row) in hessian.chunks_exact_mut(parameters).enumerate() {
             v[i] = T::one();

@@ -8,7 +8,6 @@ use crate::depth::network::{FeedForward, Layer};
 use crate::depth::objective::Objective;
 use crate::depth::passes::pass::Part;
 use crate::depth::plan::{DeepEvaluation, Sizes};
-use crate::depth::rows::fit;
 use crate::depth::stages::{Stages, stages};
 use crate::depth::want::Want;
 use crate::depth::workspace::DeepWorkspace;
@@ -19,6 +18,7 @@ use crate::evaluation::pool::Pool;
 use crate::evaluation::shards;
 use crate::evaluation::team::Team;
 use crate::evaluation::watch::{Parts, Watch};
+use crate::numeric::buffer::{Buffer, fit};
 use crate::problem::batch::Batch;
 
 stages! {
@@ -55,11 +55,8 @@ impl<T: Stages> DeepWorkspace<T> {
         want: Want,
     ) -> Result<(), Error> {
         let samples = self.begin(network, batch, evaluation, want)?;
-        let team = self.team;
-        team.run(|| {
-            self.forward_shards(network, batch, samples)?;
-            self.contract_shards(network, want)
-        })
+        self.forward_shards(network, batch, samples)?;
+        self.contract_shards(network, want)
     }
 
     fn evaluate_gradient(
@@ -72,14 +69,11 @@ impl<T: Stages> DeepWorkspace<T> {
         inputs: Option<&mut [T]>,
     ) -> Result<T, Error> {
         let samples = self.begin(network, batch, evaluation, want)?;
-        let team = self.team;
-        team.run(|| {
-            let loss = self.forward_shards(network, batch, samples)?;
-            self.contract_shards(network, want)?;
-            objective.weights(&self.unit, &mut self.weights)?;
-            self.pull_back_shards(network, want, samples, inputs);
-            Ok(loss)
-        })
+        let loss = self.forward_shards(network, batch, samples)?;
+        self.contract_shards(network, want)?;
+        objective.weights(&self.unit, &mut self.weights)?;
+        self.pull_back_shards(network, want, samples, inputs);
+        Ok(loss)
     }
 
     /// Decides how a batch is evaluated: the blocks, the shards and the threads. Gives N.
@@ -108,6 +102,7 @@ impl<T: Stages> DeepWorkspace<T> {
                 self.tasks.push(Task::new(id, evaluation, cost));
             }
         }
+        spread(&mut self.tasks);
         let wanted = self.tasks.iter().map(|task| (task.id, task.evaluation));
         let count = sizes.shards::<T>(wanted);
         self.shards.divide(count);
@@ -251,7 +246,6 @@ fn whole_blocks<T: Stages>(
     for task in &mut *tasks {
         task.adjoints = core::mem::take(shard.reverse.adjoints.block_or_none(task.id, depth));
     }
-    spread(tasks);
     team.each(tasks.iter_mut(), |_, task| {
         let mut buffers = scratch.take();
         let (way, adjoints) = (task.evaluation.into(), &mut task.adjoints);
@@ -267,10 +261,10 @@ fn whole_blocks<T: Stages>(
 fn sum_blocks<T: Stages>(
     shards: &[Shard<T>],
     tasks: &mut [Task<T>],
-    formed: &mut Vec<Vec<T>>,
+    formed: &mut Vec<Buffer<T>>,
     team: Team,
 ) {
-    formed.resize_with(tasks.len().max(formed.len()), Vec::new);
+    formed.resize_with(tasks.len().max(formed.len()), Buffer::default);
     let both = tasks.iter_mut().zip(formed);
     team.each(both, |index, (task, formed)| {
         let sum = fit(formed, shards[0].formed[index].len());

@@ -28,6 +28,7 @@ use crate::evaluation::block::BlockEvaluation;
 use crate::evaluation::pool::Pool;
 use crate::evaluation::team::Team;
 use crate::evaluation::watch::{Progress, Watch};
+use crate::numeric::buffer::Buffer;
 use crate::numeric::lanes::finite;
 use crate::numeric::number::Number;
 use crate::problem::batch::Batch;
@@ -48,7 +49,7 @@ pub struct DeepWorkspace<T> {
     /// The blocks of the last evaluation.
     pub(in crate::depth) tasks: Vec<Task<T>>,
     /// E of all samples of each of them, where shards have formed it.
-    pub(in crate::depth) formed: Vec<Vec<T>>,
+    pub(in crate::depth) formed: Vec<Buffer<T>>,
     pub(in crate::depth) kernel: Kernel<T>,
     /// The moments of H/σ, and what an objective makes of them.
     pub(in crate::depth) unit: BlockMoments<T>,
@@ -59,7 +60,7 @@ pub struct DeepWorkspace<T> {
     pub(in crate::depth) team: Team,
     pub(in crate::depth) watch: Option<Watch>,
     /// A vector in the parameter space.
-    pub(in crate::depth) direction: Vec<T>,
+    pub(in crate::depth) direction: Buffer<T>,
 }
 
 impl<T: Stages> DeepWorkspace<T> {

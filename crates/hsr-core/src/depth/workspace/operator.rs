@@ -6,7 +6,7 @@ use crate::depth::passes::product::Product;
 use crate::depth::stages::Stages;
 use crate::error::{Error, check_length};
 use crate::evaluation::watch::Watch;
-use crate::numeric::lanes::sized;
+use crate::numeric::buffer::{Buffer, fit};
 
 /// The Hessian at one point as an operator, from [`DeepWorkspace::linearize`](super::DeepWorkspace::linearize).
 pub struct DeepOperator<'a, T> {
@@ -14,7 +14,7 @@ pub struct DeepOperator<'a, T> {
     pub(in crate::depth) pass: &'a mut Pass<T>,
     pub(in crate::depth) product: &'a mut Product<T>,
     /// A direction restricted to one layer.
-    pub(in crate::depth) inside: &'a mut Vec<T>,
+    pub(in crate::depth) inside: &'a mut Buffer<T>,
     pub(in crate::depth) layer: Option<usize>,
     pub(in crate::depth) watch: Option<&'a Watch>,
 }
@@ -50,7 +50,7 @@ impl<T: Stages> DeepOperator<'_, T> {
             return self.watch.map_or(Ok(()), Watch::product);
         };
         let range = self.network.layout(layer).all();
-        let inside = sized(self.inside, v.len());
+        let inside = fit(self.inside, v.len());
         inside.fill(T::zero());
         inside[range.clone()].copy_from_slice(&v[range.clone()]);
         T::product(self.product, self.network, self.pass, inside, product, None);

@@ -14,7 +14,6 @@ use crate::depth::objective::Weights;
 use crate::depth::passes::pass::{Part, Pass};
 use crate::depth::passes::tangents::Tangents;
 use crate::depth::reverse::bars::{Bars, Point};
-use crate::depth::rows::{fit, zeros};
 use crate::depth::stages::Stages;
 use crate::depth::want::Want;
 use crate::depth::workspace::task::Task;
@@ -24,6 +23,7 @@ use crate::evaluation::out::Out;
 use crate::evaluation::pool::Pool;
 use crate::evaluation::team::Team;
 use crate::evaluation::watch::Parts;
+use crate::numeric::buffer::{Buffer, fit, zeros};
 use crate::problem::batch::{Batch, Normalizer};
 
 /// The shards of the last batch.
@@ -88,14 +88,14 @@ pub(in crate::depth) struct Shard<T> {
     pub loss: T,
     pub error: Option<Error>,
     /// Their part of t_l, \[L\].
-    pub traces: Vec<T>,
+    pub traces: Buffer<T>,
     /// Their parts of ∂L/∂θ and of the gradient of the objective, \[D\].
-    pub loss_gradient: Vec<T>,
-    pub gradient: Vec<T>,
+    pub loss_gradient: Buffer<T>,
+    pub gradient: Buffer<T>,
     /// Their part of E of each task, where it is formed.
-    pub formed: Vec<Vec<T>>,
+    pub formed: Vec<Buffer<T>>,
     /// Sums of samples.
-    sums: [Vec<T>; 2],
+    sums: [Buffer<T>; 2],
 }
 
 impl<T: Stages> Shard<T> {
@@ -159,7 +159,7 @@ impl<T: Stages> Shard<T> {
         let (mut scratch, mut none) = (pool.take(), BlockAdjoints::default());
         // Never fewer: another objective may have more blocks.
         let count = tasks.len().max(self.formed.len());
-        self.formed.resize_with(count, Vec::new);
+        self.formed.resize_with(count, Buffer::default);
         for (Task { id, .. }, formed) in tasks.iter().zip(&mut self.formed) {
             core::mem::swap(&mut scratch.block, formed);
             let way = Way::Formed(Half::Form);
@@ -173,7 +173,7 @@ impl<T: Stages> Shard<T> {
     pub fn turn(
         &mut self,
         tasks: &[Task<T>],
-        formed: &[Vec<T>],
+        formed: &[Buffer<T>],
         want: Want,
         pool: &Pool<Scratch<T>>,
     ) {

@@ -2,7 +2,8 @@
 
 use pulp::Simd;
 
-use crate::numeric::lanes::{add_product, part, row_mut, sized, whole_registers, zeroed};
+use crate::numeric::buffer::{fit, zeros};
+use crate::numeric::lanes::{add_product, part, row_mut, whole_registers};
 use crate::numeric::matmul::matmul;
 use crate::numeric::matrix::{Mat, Write};
 use crate::numeric::number::Number;
@@ -29,7 +30,7 @@ impl<T: Number> Gram<T> {
         let n = f.stride;
         let (hk, d) = (dims.hidden * f.rank, dims.inputs_extended());
         if !project {
-            let (sum, r) = sized(&mut out.coupled, 2 * hk * n).split_at_mut(hk * n);
+            let (sum, r) = fit(&mut out.coupled, 2 * hk * n).split_at_mut(hk * n);
             Coupling {
                 unit,
                 f,
@@ -39,12 +40,12 @@ impl<T: Number> Gram<T> {
             .form(sum, r);
             return;
         }
-        let projected = zeroed(&mut out.coupled, 2 * hk * d);
+        let projected = zeros(&mut out.coupled, 2 * hk * d);
         let width = whole_registers::<T>(PAIRS / hk).min(n);
         for start in (0..n).step_by(width) {
             let width = width.min(n - start);
             let x = tile(&f.x, d, n, start, width).t();
-            let values = sized(&mut self.values, 2 * hk * width);
+            let values = fit(&mut self.values, 2 * hk * width);
             let (sum, r) = values.split_at_mut(hk * width);
             Coupling {
                 unit,
@@ -72,7 +73,7 @@ impl<T: Number> Gram<T> {
         let (hk, d) = (h * outputs, dims.inputs_extended());
 
         // R̃ = Σ_m G (F_m + R_m) and F̃ = Σ_m G R_m.
-        let bars = sized(&mut self.bars, 2 * hk * width);
+        let bars = fit(&mut self.bars, 2 * hk * width);
         if tile.pairing.project {
             let x = self::tile(&f.x, d, n, start, width);
             let projected = &tile.shards[0].prepared;
@@ -97,7 +98,7 @@ impl<T: Number> Gram<T> {
         };
         out.cross_norm += coupling.norm(f_bar);
 
-        let products = sized(&mut self.products, size);
+        let products = fit(&mut self.products, size);
         if tile.want == Want::Moments {
             tile.inner_products(products, hk, |shard| &shard.forward.q_basis);
             out.cross_norm += weighted_sum(products, &self.inner[..size], &self.alpha[..size]);
@@ -141,12 +142,12 @@ impl<T: Number> Gram<T> {
         if tile.pairing.project {
             let (sum, r) = tile.shards[0].prepared.coupled.split_at(hk * d);
             let inputs = &mut out.inputs[start..];
-            let values = sized(&mut self.values, hk * width);
+            let values = fit(&mut self.values, hk * width);
             form_f(f, start, width, values);
             let r = Mat::new(r, hk, d, d).t();
             let values = Mat::new(values, hk, width, width);
             matmul(inputs, n, Write::Add, T::one(), r, values);
-            let values = sized(&mut self.values, hk * width);
+            let values = fit(&mut self.values, hk * width);
             form_r(f, start, width, values);
             let sum = Mat::new(sum, hk, d, d).t();
             let values = Mat::new(values, hk, width, width);
@@ -154,7 +155,7 @@ impl<T: Number> Gram<T> {
             return;
         }
         // ⟨R_m, F_n⟩ + ⟨F_m + R_m, R_n⟩ = ⟨R_m, (F + R)_n⟩ + ⟨F_m, R_n⟩, and F = (F + R) − R.
-        let products = sized(&mut self.products, size);
+        let products = fit(&mut self.products, size);
         let (sum, r) = own.coupled.split_at(hk * n);
         let r_tile = self::tile(r, hk, n, start, width);
         let sum_tile = self::tile(sum, hk, n, start, width);

@@ -13,7 +13,8 @@ pub(super) mod tile;
 use pulp::Simd;
 
 use crate::evaluation::watch::{Ticks, Watch};
-use crate::numeric::lanes::{add_product, dot, part, row, sized, whole_registers, zeroed};
+use crate::numeric::buffer::{fit, zeros};
+use crate::numeric::lanes::{add_product, dot, part, row, whole_registers};
 use crate::numeric::matmul::matmul;
 use crate::numeric::matrix::{Mat, Write};
 use crate::numeric::number::Number;
@@ -44,7 +45,7 @@ impl<T: Number> Gram<T> {
         if pairing.hidden {
             match pairing.of_hidden {
                 OfHidden::Kept => {
-                    let m = sized(&mut out.m, svec::len(h) * n);
+                    let m = fit(&mut out.m, svec::len(h) * n);
                     form_m(unit, f, 0..h, 0, n, m, n, &mut self.lanes);
                 }
                 OfHidden::Strips => {}
@@ -100,17 +101,17 @@ impl<T: Number> Gram<T> {
             };
             let size = tile.size();
             if hidden || cross {
-                tile.inner_products(sized(&mut self.inner, size), d, |shard| &shard.forward.x);
+                tile.inner_products(fit(&mut self.inner, size), d, |shard| &shard.forward.x);
             }
             if output || cross {
-                tile.inner_products(sized(&mut self.alpha, size), ha, |shard| &shard.forward.a);
+                tile.inner_products(fit(&mut self.alpha, size), ha, |shard| &shard.forward.a);
             }
             // What the pairs weigh a_m and x_m with, in ā and x̄.
             if want != Want::Moments && (output || cross) {
-                zeroed(&mut self.weights, size);
+                zeros(&mut self.weights, size);
             }
             if want == Want::InputGradient && (hidden || cross) {
-                zeroed(&mut self.input_weights, size);
+                zeros(&mut self.input_weights, size);
             }
             if output {
                 self.output_tile(tile, out);
@@ -155,7 +156,7 @@ impl<T: Number> Gram<T> {
         let (start, width, size) = (tile.start, tile.width, tile.size());
         let n = f.stride;
         let sp = svec::len(f.rank);
-        let products = sized(&mut self.products, size);
+        let products = fit(&mut self.products, size);
         if tile.want == Want::Moments {
             tile.inner_products(products, sp, |shard| &shard.forward.s_basis);
             out.output_norm += weighted_sum(products, &self.alpha[..size], &self.alpha[..size]);
@@ -190,7 +191,7 @@ impl<T: Number> Gram<T> {
         let n = f.stride;
         let h = f.dims().hidden;
         let mp = svec::len(h);
-        let squares = sized(&mut self.products, size);
+        let squares = fit(&mut self.products, size);
         for (square, &inner) in squares.iter_mut().zip(&self.inner[..size]) {
             *square = inner * inner;
         }
@@ -205,7 +206,7 @@ impl<T: Number> Gram<T> {
                 let units = units_from(first, h, M_ROWS / width);
                 let from = svec::diagonal(h, first);
                 let rows = rows_of(&units, h);
-                let m_bar = sized(&mut self.m_tile, rows * width);
+                let m_bar = fit(&mut self.m_tile, rows * width);
                 tile.weigh(
                     m_bar,
                     width,
@@ -255,7 +256,7 @@ impl<T: Number> Gram<T> {
         while first < h {
             let units = units_from(first, h, STRIP / width);
             let rows = rows_of(&units, h);
-            let strip = sized(&mut self.m_tile, 2 * rows * width);
+            let strip = fit(&mut self.m_tile, 2 * rows * width);
             let (m_bar, own) = strip.split_at_mut(rows * width);
             let lanes = &mut self.lanes;
             form_m(unit, f, units.clone(), start, width, own, width, lanes);
@@ -266,7 +267,7 @@ impl<T: Number> Gram<T> {
                 for from in (0..n).step_by(chunk) {
                     let count = chunk.min(n - from);
                     let pairs = at + from * width..at + (from + count) * width;
-                    let m = sized(&mut self.m, rows * count);
+                    let m = fit(&mut self.m, rows * count);
                     let lanes = &mut self.lanes;
                     form_m(
                         unit,
@@ -282,7 +283,7 @@ impl<T: Number> Gram<T> {
                     let squares = Mat::new(&squares[pairs.clone()], count, width, width);
                     matmul(m_bar, width, Write::Add, T::one(), m, squares);
                     if inputs {
-                        let products = sized(&mut self.values, count * width);
+                        let products = fit(&mut self.values, count * width);
                         let own = Mat::new(own, rows, width, width);
                         matmul(products, width, Write::Replace, T::one(), m.t(), own);
                         let weights = &mut self.input_weights[pairs.clone()];

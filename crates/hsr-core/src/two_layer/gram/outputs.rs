@@ -11,7 +11,8 @@
 //! Written out, both have terms of order 1 that cancel where p is nearly one-hot. So what concerns t_n and t_m is kept
 //! apart from v·v, in the sum over k ≠ l as well as in y = p°_m·(p_n − z) and the entry t_m of S_m p_n, −ω_m p_m[t_m] y.
 
-use crate::numeric::lanes::{add_product, part, part_mut, row, sized};
+use crate::numeric::buffer::fit;
+use crate::numeric::lanes::{add_product, part, part_mut, row};
 use crate::numeric::matrix::Write;
 use crate::numeric::number::Number;
 use crate::two_layer::contraction::{Contraction, Want};
@@ -34,7 +35,7 @@ impl<T: Number> Gram<T> {
     fn tile_of_diagonals(&mut self, tile: Tile<T>, out: &mut Contraction<T>) {
         let size = tile.size();
         let outputs = tile.forward().rank;
-        let products = sized(&mut self.products, size);
+        let products = fit(&mut self.products, size);
         tile.inner_products(products, outputs, |shard| &shard.forward.s_diagonal);
         for (&product, &alpha) in products.iter().zip(&self.alpha[..size]) {
             out.output_norm += product * (alpha * alpha);
@@ -71,9 +72,9 @@ impl<T: Number> Gram<T> {
         let (n, outputs) = (f.stride, f.rank);
         let gradient = tile.want != Want::Moments;
         // s·s and then ⟨S_n, S_m⟩; v·v and then −α²(z + y); the products of ωp°² and then α² ω_m y p_m[t_m].
-        let products = sized(&mut self.products, size);
-        let v_v = sized(&mut self.second, size);
-        let squares = sized(&mut self.third, size);
+        let products = fit(&mut self.products, size);
+        let v_v = fit(&mut self.second, size);
+        let squares = fit(&mut self.third, size);
         tile.inner_products(products, outputs, |shard| &shard.forward.s_diagonal);
         tile.inner_products(v_v, outputs, |shard| &shard.prepared.of_outputs.values);
         tile.inner_products(squares, outputs, |shard| {

@@ -6,7 +6,8 @@
 //! U_n M̃_n = Σ_m G² (X Q_m + U_n diag c_m)        diag M̃_n = Σ_m G² (v_m + c_m)
 //! ```
 
-use crate::numeric::lanes::{add_product, dot, part, part_mut, row, sized};
+use crate::numeric::buffer::fit;
+use crate::numeric::lanes::{add_product, dot, part, part_mut, row};
 use crate::numeric::matmul::matmul;
 use crate::numeric::matrix::{Mat, Write};
 use crate::numeric::number::Number;
@@ -65,12 +66,12 @@ impl<T: Number> Gram<T> {
         let f = tile.forward();
         let (n, h, rank) = (f.stride, f.dims().hidden, f.rank);
         let squares = &self.products[..size];
-        let x = sized(&mut self.second, size);
-        let y = sized(&mut self.third, size);
+        let x = fit(&mut self.second, size);
+        let y = fit(&mut self.third, size);
         let gradient = tile.want != Want::Moments;
         let with_inputs = tile.want == Want::InputGradient;
         if with_inputs {
-            tile.products_of_diagonals(sized(&mut self.fourth, size));
+            tile.products_of_diagonals(fit(&mut self.fourth, size));
         }
         for k in 0..rank {
             let mut write = Write::Replace;
@@ -115,7 +116,7 @@ impl<T: Number> Gram<T> {
             |shard| &shard.prepared.of_rank.values[with_c(shard)..],
             squares,
         );
-        let c_bar = sized(&mut self.values, h * width);
+        let c_bar = fit(&mut self.values, h * width);
         tile.weigh(
             c_bar,
             width,

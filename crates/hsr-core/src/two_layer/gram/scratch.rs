@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use crate::numeric::buffer::Buffer;
 use crate::numeric::lanes::whole_registers;
 use crate::two_layer::kernels::pairs::{PairLanes, ROWS};
 
@@ -18,19 +19,19 @@ pub(crate) const M_ROWS: usize = 1 << 16;
 #[derive(Default)]
 pub(crate) struct Gram<T> {
     /// G = x̃·x̃ and α = ã·ã, rows all samples, columns the tile.
-    pub(super) inner: Vec<T>,
-    pub(super) alpha: Vec<T>,
-    pub(super) products: Vec<T>,
+    pub(super) inner: Buffer<T>,
+    pub(super) alpha: Buffer<T>,
+    pub(super) products: Buffer<T>,
     /// More values of each pair, where S or M is not formed.
-    pub(super) second: Vec<T>,
-    pub(super) third: Vec<T>,
-    pub(super) fourth: Vec<T>,
-    pub(super) weights: Vec<T>,
-    pub(super) input_weights: Vec<T>,
-    pub(super) m: Vec<T>,
-    pub(super) m_tile: Vec<T>,
-    pub(super) values: Vec<T>,
-    pub(super) bars: Vec<T>,
+    pub(super) second: Buffer<T>,
+    pub(super) third: Buffer<T>,
+    pub(super) fourth: Buffer<T>,
+    pub(super) weights: Buffer<T>,
+    pub(super) input_weights: Buffer<T>,
+    pub(super) m: Buffer<T>,
+    pub(super) m_tile: Buffer<T>,
+    pub(super) values: Buffer<T>,
+    pub(super) bars: Buffer<T>,
     /// To form M, and to contract M̃.
     pub(super) lanes: PairLanes<T>,
     pub(super) of_contraction: PairLanes<T>,

@@ -3,7 +3,7 @@
 
 use pulp::Simd;
 
-use crate::numeric::lanes::sized;
+use crate::numeric::buffer::fit;
 use crate::numeric::number::Number;
 use crate::numeric::svec;
 use crate::numeric::vectors::{Unit, Vector};
@@ -16,8 +16,8 @@ use crate::two_layer::samples::Forward;
 #[inline(always)]
 pub(crate) fn u_and_q<T: Number, S: Simd>(unit: Unit<T, S>, f: &mut Forward<T>) {
     let (h, n, rank) = (f.dims().hidden, f.stride, f.rank);
-    sized(&mut f.u_basis, h * rank * n);
-    sized(&mut f.q_basis, h * rank * n);
+    fit(&mut f.u_basis, h * rank * n);
+    fit(&mut f.q_basis, h * rank * n);
     with_rank!(rank, u_and_q_kernel(unit, f));
 }
 

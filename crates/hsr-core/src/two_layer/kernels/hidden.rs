@@ -5,6 +5,7 @@
 
 use pulp::Simd;
 
+use crate::numeric::buffer::Buffer;
 use crate::numeric::number::Number;
 use crate::numeric::svec;
 use crate::numeric::vectors::{Unit, Vector};
@@ -15,8 +16,8 @@ use crate::two_layer::samples::Forward;
 /// Buffers of the kernels.
 #[derive(Default)]
 pub(crate) struct HiddenKernel<T> {
-    u: Vec<T>,
-    um: Vec<T>,
+    u: Buffer<T>,
+    um: Buffer<T>,
 }
 
 /// C = Σ svec(M) svec(x̃x̃ᵀ)ᵀ into `c`; `xx` holds svec(x̃x̃ᵀ) for all samples.

@@ -21,6 +21,7 @@ use core::ops::Range;
 
 use pulp::Simd;
 
+use crate::numeric::buffer::Buffer;
 use crate::numeric::number::Number;
 use crate::numeric::vectors::{Unit, Vector};
 use crate::two_layer::samples::Forward;
@@ -91,7 +92,7 @@ pub(crate) struct ThroughU<'a, T> {
     /// What the pull needs of S̄.
     pub s_bar: &'a mut [T],
     /// Some vectors of samples.
-    pub lanes: &'a mut Vec<T>,
+    pub lanes: &'a mut Buffer<T>,
 }
 
 /// Rows, and sums of as many.
@@ -100,8 +101,8 @@ type Loaded<'a, V> = (&'a [V], &'a mut [V]);
 /// ã of one vector of samples, and sums for its ā.
 #[derive(Default)]
 pub(crate) struct HiddenLane<T> {
-    a: Vec<T>,
-    sums: Vec<T>,
+    a: Buffer<T>,
+    sums: Buffer<T>,
 }
 
 impl<T: Number> HiddenLane<T> {

@@ -2,7 +2,7 @@
 
 use pulp::Simd;
 
-use crate::numeric::lanes::sized;
+use crate::numeric::buffer::fit;
 use crate::numeric::number::Number;
 use crate::numeric::vectors::{Unit, Vector};
 use crate::two_layer::contraction::Contraction;
@@ -18,8 +18,8 @@ pub(crate) fn u_and_q<T: Number, S: Simd>(unit: Unit<T, S>, f: &mut Forward<T>) 
     let (h, n, outputs) = (f.dims().hidden, f.stride, f.rank);
     let [mut u, mut q, mut lanes] =
         [&mut f.u_basis, &mut f.q_basis, &mut f.scratch].map(core::mem::take);
-    sized(&mut u, h * outputs * n);
-    sized(&mut q, h * outputs * n);
+    fit(&mut u, h * outputs * n);
+    fit(&mut q, h * outputs * n);
     let lane = unit.room(outputs * RUN, &mut lanes);
     let (long, short) = runs::<T, S>(0..n);
     for j in 0..h {

@@ -8,7 +8,8 @@ use core::ops::Range;
 
 use pulp::Simd;
 
-use crate::numeric::lanes::{sized, whole_registers};
+use crate::numeric::buffer::{Buffer, fit};
+use crate::numeric::lanes::whole_registers;
 use crate::numeric::number::Number;
 use crate::numeric::svec;
 use crate::numeric::vectors::{Unit, Vector};
@@ -20,8 +21,8 @@ use crate::two_layer::samples::Forward;
 pub(crate) struct PairLanes<T> {
     /// U and U M̃ vector by vector of samples: of one all rows, then the next. A sum over rows then runs through memory
     /// in order.
-    u: Vec<T>,
-    um: Vec<T>,
+    u: Buffer<T>,
+    um: Buffer<T>,
 }
 
 /// Bytes of Q that stay in the first-level cache while all columns of M meet them.
@@ -87,7 +88,7 @@ struct Strip<'a, T, S> {
     out_stride: usize,
     /// The row of packed M that is the first of `out`.
     origin: usize,
-    q: &'a mut Vec<T>,
+    q: &'a mut Buffer<T>,
 }
 
 impl<T: Number, S: Simd> Strip<'_, T, S> {
@@ -188,8 +189,8 @@ pub(crate) fn contract_m<T: Number, S: Simd>(
 ) {
     let (h, outputs, n) = (f.dims().hidden, f.rank, f.stride);
     let hk = h * outputs;
-    let all_u = sized(&mut lanes.u, hk * width);
-    let all_um = sized(&mut lanes.um, hk * width);
+    let all_u = fit(&mut lanes.u, hk * width);
+    let all_um = fit(&mut lanes.um, hk * width);
     let step = Unit::<T, S>::WIDTH;
     let first = svec::diagonal(h, units.start);
     let row_of = |i: usize, j: usize| svec::diagonal(h, i) + j - i - first;

@@ -2,7 +2,7 @@
 
 use pulp::Simd;
 
-use crate::numeric::lanes::sized;
+use crate::numeric::buffer::fit;
 use crate::numeric::number::Number;
 use crate::numeric::vectors::{Unit, Vector};
 use crate::two_layer::kernels::{RUN, runs};
@@ -18,7 +18,7 @@ pub(crate) fn norms_and_traces<T: Number, S: Simd>(unit: Unit<T, S>, f: &mut For
         &mut f.trace_s,
         &mut f.trace_m,
     ] {
-        sized(sums, n);
+        fit(sums, n);
     }
     let (long, short) = runs::<T, S>(0..n);
     for from in long {

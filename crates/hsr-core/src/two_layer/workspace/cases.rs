@@ -5,6 +5,7 @@ use core::ops::Range;
 use crate::error::Error;
 use crate::evaluation::quantity::Quantity;
 use crate::evaluation::shards;
+use crate::numeric::buffer::Buffer;
 use crate::numeric::lanes::{LANE, whole};
 use crate::problem::loss::OutputLoss;
 use crate::problem::network::Dimensions;
@@ -144,10 +145,10 @@ impl<T: Stages> Workspace<T> {
         self.own = vec![Own::default()];
         self.used = 1;
         self.directional = Directional::default();
-        self.direction = Vec::new();
+        self.direction = Buffer::default();
         self.buffers = Along::default();
         self.blocks = Blocks::default();
-        self.part = Vec::new();
+        self.part = Buffer::default();
         self.held.clear();
     }
 

@@ -3,7 +3,8 @@
 use crate::bounds::SpectralBounds;
 use crate::error::{Error, check_length};
 use crate::evaluation::quantity::Quantity;
-use crate::numeric::lanes::{finite, sized};
+use crate::numeric::buffer::fit;
+use crate::numeric::lanes::finite;
 use crate::problem::batch::Batch;
 use crate::problem::network::Network;
 use crate::two_layer::plan::Evaluation;
@@ -119,7 +120,7 @@ impl<T: Stages> Workspace<T> {
                     forward: &shards[index].forward,
                     network,
                     delta: &mut own.delta,
-                    gradient: sized(&mut own.gradient, parameters),
+                    gradient: fit(&mut own.gradient, parameters),
                 });
             });
             self.add_gradients(gradient);

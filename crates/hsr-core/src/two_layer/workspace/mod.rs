@@ -14,6 +14,7 @@ use core::ops::ControlFlow;
 
 use crate::evaluation::team::Team;
 use crate::evaluation::watch::{Progress, Watch};
+use crate::numeric::buffer::Buffer;
 use crate::two_layer::buffers::Own;
 use crate::two_layer::directional::Directional;
 use crate::two_layer::formed::Blocks;
@@ -80,11 +81,11 @@ pub struct Workspace<T> {
     pub(crate) team: Team,
     pub(crate) directional: Directional<T>,
     /// A unit vector in the parameter space.
-    pub(crate) direction: Vec<T>,
+    pub(crate) direction: Buffer<T>,
     pub(crate) buffers: Along<T>,
     /// Where the samples are gone through part by part: the sum of the blocks, and one part's share of a gradient.
     pub(super) blocks: Blocks<T>,
-    pub(crate) part: Vec<T>,
+    pub(crate) part: Buffer<T>,
     pub(super) plan: Option<Plan>,
     pub(super) memory_limit: Option<u64>,
     /// The evaluations whose buffers are held, with their bytes.
@@ -101,10 +102,10 @@ impl<T: Stages> Default for Workspace<T> {
             threads: None,
             team: Team::default(),
             directional: Directional::default(),
-            direction: Vec::new(),
+            direction: Buffer::default(),
             buffers: Along::default(),
             blocks: Blocks::default(),
-            part: Vec::new(),
+            part: Buffer::default(),
             plan: None,
             memory_limit: None,
             held: Vec::new(),

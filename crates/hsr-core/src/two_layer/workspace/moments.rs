@@ -5,7 +5,8 @@ use crate::error::{Error, check_length};
 use crate::evaluation::out::Out;
 use crate::evaluation::team::Team;
 use crate::evaluation::watch::Ticks;
-use crate::numeric::lanes::{add_scaled, finite, sized};
+use crate::numeric::buffer::fit;
+use crate::numeric::lanes::{add_scaled, finite};
 use crate::problem::batch::Batch;
 use crate::problem::network::Network;
 use crate::two_layer::buffers::Own;
@@ -161,15 +162,12 @@ impl<T: Stages> Workspace<T> {
         let samples = batch.check(&dims)?;
         let case = self.case_of_moments(&dims, batch.loss(), samples, evaluation, want)?;
         self.hold(case)?;
-        let team = Team::new(case.shards);
-        self.team = team;
-        team.run(|| {
-            if case.chunk < samples {
-                self.in_chunks(network, batch, case, asked, loss_gradient, descend)
-            } else {
-                self.whole(network, batch, case, asked, loss_gradient, descend)
-            }
-        })
+        self.team = Team::new(case.shards);
+        if case.chunk < samples {
+            self.in_chunks(network, batch, case, asked, loss_gradient, descend)
+        } else {
+            self.whole(network, batch, case, asked, loss_gradient, descend)
+        }
     }
 
     /// The same for an evaluation of all samples at once.
@@ -313,7 +311,7 @@ impl<T: Stages> Workspace<T> {
         write: impl FnOnce(&mut Self, &mut [T]) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut part = core::mem::take(&mut self.part);
-        let written = write(self, sized(&mut part, sum.len()));
+        let written = write(self, fit(&mut part, sum.len()));
         add_scaled(sum, T::one(), &part[..sum.len()]);
         self.part = part;
         written

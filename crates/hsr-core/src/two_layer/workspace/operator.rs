@@ -3,7 +3,8 @@
 use crate::error::{Error, check_length};
 use crate::evaluation::quantity::Quantity;
 use crate::evaluation::watch::Watch;
-use crate::numeric::lanes::{add_scaled, sized};
+use crate::numeric::buffer::{Buffer, fit};
+use crate::numeric::lanes::add_scaled;
 use crate::problem::batch::{Batch, Normalizer};
 use crate::problem::network::Network;
 use crate::two_layer::forward::Curvature;
@@ -32,7 +33,7 @@ struct Parts<'a, T> {
     normalizer: Normalizer<T>,
     /// max(|S|, |r|) of all.
     largest: T,
-    part: &'a mut Vec<T>,
+    part: &'a mut Buffer<T>,
 }
 
 impl<T: Stages> HessianOperator<'_, T> {
@@ -89,7 +90,7 @@ impl<T: Stages> HessianOperator<'_, T> {
                 what: Curvature::Operator,
                 largest: parts.largest,
             })?;
-            let part = sized(parts.part, product.len());
+            let part = fit(parts.part, product.len());
             T::product(ProductStage {
                 network,
                 forward: &*self.forward,

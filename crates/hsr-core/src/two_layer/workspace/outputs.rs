@@ -2,7 +2,8 @@
 
 use crate::error::Error;
 use crate::evaluation::quantity::Quantity;
-use crate::numeric::lanes::{add_product, dot, row, row_mut, sized, write_samples, zeroed};
+use crate::numeric::buffer::{Buffer, fit, zeros};
+use crate::numeric::lanes::{add_product, dot, row, row_mut, write_samples};
 use crate::numeric::matmul::matmul;
 use crate::numeric::matrix::{Mat, Write};
 use crate::problem::batch::Batch;
@@ -65,7 +66,7 @@ impl<T: Stages> Workspace<T> {
         let mut traces = vec![T::zero(); outputs * outputs];
         if f.loss_of().couples_outputs() {
             // S_kl = −ω p_k p_l; the diagonal is known better than as a difference.
-            let weighted = sized(weighted, outputs * n);
+            let weighted = fit(weighted, outputs * n);
             for k in 0..outputs {
                 let factors = a_squared.iter().zip(&f.omega).zip(row(&f.p, n, k));
                 for (out, ((&a, &omega), &p)) in row_mut(weighted, n, k).iter_mut().zip(factors) {
@@ -125,9 +126,9 @@ impl<T: Stages> Workspace<T> {
             ..
         } = &mut self.buffers;
         hidden_squares(f, a_squared);
-        let column = sized(column, outputs * n);
-        let product = sized(product, outputs * n);
-        let scratch = sized(scratch, 2 * n);
+        let column = fit(column, outputs * n);
+        let product = fit(product, outputs * n);
+        let scratch = fit(scratch, 2 * n);
         let mut flatness = T::zero();
         for j in 0..dims.hidden {
             for k in 0..outputs {
@@ -153,8 +154,8 @@ impl<T: Stages> Workspace<T> {
 }
 
 /// ‖a‖² of each sample, without the bias.
-fn hidden_squares<T: Stages>(f: &Forward<T>, out: &mut Vec<T>) {
-    let squares = zeroed(out, f.stride);
+fn hidden_squares<T: Stages>(f: &Forward<T>, out: &mut Buffer<T>) {
+    let squares = zeros(out, f.stride);
     for i in 0..f.dims().hidden {
         add_product(squares, row(&f.a, f.stride, i), row(&f.a, f.stride, i));
     }

@@ -6,7 +6,8 @@ use crate::evaluation::out::Out;
 use crate::evaluation::quantity::Quantity;
 use crate::lanczos::options::LanczosOptions;
 use crate::lanczos::top::{EigenPair, top_eigenpair};
-use crate::numeric::lanes::{finite, sized, write_samples};
+use crate::numeric::buffer::fit;
+use crate::numeric::lanes::{finite, write_samples};
 use crate::numeric::matmul::matmul;
 use crate::numeric::matrix::{Mat, Write};
 use crate::numeric::norm::normalize;
@@ -97,7 +98,7 @@ impl<T: Stages> Workspace<T> {
             Quantity::CurvatureAlongGradient,
         )?;
         let mut direction = std::mem::take(&mut self.direction);
-        let u = sized(&mut direction, out.parameters.len());
+        let u = fit(&mut direction, out.parameters.len());
         // r is divided by σ, and so is what is written.
         let norm = self.write_loss_gradient(network, u).and_then(|()| {
             let norm = normalize(u) * self.shards[0].forward.sigma;
@@ -157,11 +158,11 @@ impl<T: Stages> Workspace<T> {
             scratch: x_bar,
             ..
         } = &mut self.buffers;
-        let delta = sized(delta, h * n);
+        let delta = fit(delta, h * n);
         for (i, delta) in delta.iter_mut().enumerate() {
             *delta = f.g[i] * f.d1[i];
         }
-        let x_bar = sized(x_bar, d * n);
+        let x_bar = fit(x_bar, d * n);
         let w1 = Mat::new(network.hidden_weight(), h, d, d).t();
         let v1 = Mat::new(&u[dims.layout().hidden_weight()], h, d, d).t();
         let delta_dot = Mat::new(delta_dot, h, n, n);

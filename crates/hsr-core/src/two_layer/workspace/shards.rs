@@ -8,7 +8,8 @@ use crate::evaluation::out::Out;
 use crate::evaluation::quantity::Quantity;
 use crate::evaluation::shards;
 use crate::evaluation::watch::Watch;
-use crate::numeric::lanes::{add_scaled, dot, sized};
+use crate::numeric::buffer::fit;
+use crate::numeric::lanes::{add_scaled, dot};
 use crate::problem::batch::{Batch, Normalizer};
 use crate::problem::network::Network;
 use crate::two_layer::buffers::Own;
@@ -168,7 +169,7 @@ impl<T: Stages> Workspace<T> {
                 contraction: &own.contraction,
                 weights,
                 out: &mut Out {
-                    parameters: sized(&mut own.gradient, parameters),
+                    parameters: fit(&mut own.gradient, parameters),
                     inputs,
                 },
             });
