@@ -31,3 +31,27 @@ impl<B: Default> Pool<B> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_gets_its_own_buffers_back_and_else_those_of_another() {
+        let pool = Pool::<Vec<u32>>::default();
+        let exchange = |mine: u32| {
+            let mut buffers = pool.take();
+            buffers.push(mine);
+            buffers
+        };
+        // Both are out at once, and come back in turn.
+        let own = exchange(1);
+        thread::scope(|scope| {
+            scope.spawn(|| pool.put(exchange(2)));
+        });
+        pool.put(own);
+        assert_eq!(exchange(3), [1, 3]);
+        assert_eq!(exchange(4), [2, 4]);
+        assert_eq!(exchange(5), [5]);
+    }
+}

@@ -78,3 +78,32 @@ fn renew<T: Scalar>(buffer: &mut Buffer<T>, size: usize) {
     *buffer = Buffer::default();
     buffer.values = avec![[64]| T::zero(); size];
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_begins_on_64_bytes_and_has_the_length_that_was_asked_for() {
+        let mut buffer = Buffer::<f32>::default();
+        for size in [0, 1, 16, 5, 1000, 3] {
+            assert_eq!(fit(&mut buffer, size).len(), size);
+            assert_eq!(buffer.as_ptr().align_offset(64), 0);
+            assert_eq!(buffer.len(), size);
+        }
+    }
+
+    #[test]
+    fn what_a_buffer_held_stays_where_there_is_room_and_is_zero_on_demand() {
+        let mut buffer = Buffer::<f64>::default();
+        fit(&mut buffer, 8).fill(1.0);
+        make_room(&mut buffer, 6);
+        assert_eq!(*buffer, [1.0; 8]);
+        assert_eq!(fit(&mut buffer, 3), [1.0; 3]);
+        let at = buffer.as_ptr();
+        assert_eq!(zeros(&mut buffer, 8), [0.0; 8]);
+        assert_eq!(buffer.as_ptr(), at);
+        make_room(&mut buffer, 9);
+        assert_eq!(fit(&mut buffer, 9), [0.0; 9]);
+    }
+}
