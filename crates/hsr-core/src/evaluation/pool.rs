@@ -4,13 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
 /// As many as were in use at once, each with the thread that had it last.
+#[derive(Default)]
 pub struct Pool<B>(Mutex<Vec<(ThreadId, B)>>);
-
-impl<B> Default for Pool<B> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
 
 impl<B: Default> Pool<B> {
     /// Buffers, to be put back. They hold what they held; where they can, they are those that this thread had last, which

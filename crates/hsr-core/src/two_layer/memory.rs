@@ -1,6 +1,6 @@
 //! How many bytes an evaluation takes, counted before anything is allocated.
 //!
-//! Every buffer of a [`Workspace`](crate::Workspace) is counted where it is fit, by the expression that sizes it; the
+//! Every buffer of a [`Workspace`](crate::Workspace) is counted where it is sized, by the expression that sizes it; the
 //! test `memory` holds the sums against an allocator that counts. What the `gemm` crate packs matrices into is not among
 //! them: it lives in the caches, some MiB for each thread, and is freed when a product returns.
 
